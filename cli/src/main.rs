@@ -1,0 +1,2 @@
+//! The `puente` command.
+fn main() {}

@@ -1,0 +1,205 @@
+//! Names of things, each its own type, checked where it enters.
+
+use std::{borrow::Borrow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Kind, Result};
+
+/// Why a name cannot be one, as the person who wrote it should read it.
+fn refuse(what: &str, why: &str) -> Error {
+    Error::new(Kind::Unreadable, format!("{what} {why}"))
+}
+
+fn is_slug(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// As text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::try_from(text.to_owned())
+            }
+        }
+    };
+}
+
+text_id! {
+    /// One shop's connection, as named in `puente.toml`: lower-case letters, digits, `-` and `_`, at most 64.
+    ConnectionId
+}
+text_id! {
+    /// One ERP account, as named in `puente.toml`: lower-case letters, digits, `-` and `_`, at most 64.
+    ErpId
+}
+text_id! {
+    /// The store's own id of an order, as text (Shopify's exceed 2^53): at most 128 bytes, no control characters.
+    OrderId
+}
+
+impl TryFrom<String> for ConnectionId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        if is_slug(&text) {
+            Ok(Self(text))
+        } else {
+            Err(refuse("a connection's name", "has only a-z, 0-9, '-' and '_', and at most 64 of them"))
+        }
+    }
+}
+
+impl TryFrom<String> for ErpId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        if is_slug(&text) {
+            Ok(Self(text))
+        } else {
+            Err(refuse("an ERP's name", "has only a-z, 0-9, '-' and '_', and at most 64 of them"))
+        }
+    }
+}
+
+impl TryFrom<String> for OrderId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        if text.is_empty() || text.len() > 128 {
+            return Err(refuse("an order's id", "has 1 to 128 bytes"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(refuse("an order's id", "has no control characters"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// An order of a connection: the key of its record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OrderKey {
+    /// Whose order.
+    pub connection: ConnectionId,
+    /// Which one.
+    pub order: OrderId,
+}
+
+impl OrderKey {
+    /// The key of `order` in `connection`.
+    #[must_use]
+    pub fn new(connection: ConnectionId, order: OrderId) -> Self {
+        Self { connection, order }
+    }
+
+    /// The reference of the sale in the ERP, the first step of every order: `connection/order`.
+    #[must_use]
+    pub fn sale(&self) -> Reference {
+        Reference(self.to_string())
+    }
+}
+
+impl fmt::Display for OrderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.connection, self.order)
+    }
+}
+
+/// A step's own reference in the ERP: `connection/order`, `connection/order/refund/id`, `connection/customer/id`.
+///
+/// The ERP document carries it; looking it up tells whether the step happened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Reference(String);
+
+impl Reference {
+    /// The reference of a customer.
+    #[must_use]
+    pub fn customer(connection: &ConnectionId, customer: &str) -> Self {
+        Self(format!("{connection}/customer/{customer}"))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One attempt to take a step: unique for ever, written into the intent, so that a write of ours is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AttemptId(String);
+
+impl AttemptId {
+    /// A new one (UUID v4, RFC 9562).
+    #[must_use]
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// One with a given text: for simulations, which must not draw from the system.
+    #[must_use]
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_checked_where_it_enters() {
+        assert!("acme-shop".parse::<ConnectionId>().is_ok());
+        for bad in ["", "Acme", "a/b", "ä", &"a".repeat(65)] {
+            assert!(bad.parse::<ConnectionId>().is_err(), "{bad}");
+        }
+        assert!("820982911946154508".parse::<OrderId>().is_ok());
+        assert!("order with / and é".parse::<OrderId>().is_ok());
+        assert!("a\nb".parse::<OrderId>().is_err());
+        assert!("".parse::<OrderId>().is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! What travels through the queue. Self-contained: a message written by one release is read by the next.
+//!
+//! Enums are tagged from outside: inside tags would make serde buffer the content, and amounts are read from raw tokens.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{ConnectionId, ErpId, OrderId, OrderKey},
+    order::{Flag, Order},
+};
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// Something about an order arrived.
+    Arrival(Arrival),
+    /// Work is due at an ERP account: somebody should conduct.
+    Wake {
+        /// Which account.
+        erp: ErpId,
+    },
+}
+
+/// Something about an order of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Whose order: also the message group, so that a flooding shop cannot starve the others.
+    pub connection: ConnectionId,
+    /// Which order.
+    pub order: OrderId,
+    /// When we accepted it.
+    pub received: Timestamp,
+    /// The request it came with, for the timeline.
+    pub request: String,
+    /// How often a fetch was put off already.
+    #[serde(default)]
+    pub tries: u32,
+    /// What is known.
+    pub news: News,
+}
+
+/// What is known of the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// The whole order.
+    State {
+        /// It.
+        order: Arc<Order>,
+    },
+    /// Only that something changed: ask the store.
+    Changed,
+    /// The store says it is gone.
+    Deleted,
+    /// A signed body that could not be mapped: kept raw, for a person to see.
+    Unmapped {
+        /// Why, naming the field.
+        flag: Flag,
+        /// The body, base64.
+        raw: String,
+    },
+    /// A person, or a redrive of the dead-letter queue, wants it tried again.
+    Replay,
+}
+
+impl Arrival {
+    /// The record's key.
+    #[must_use]
+    pub fn key(&self) -> OrderKey {
+        OrderKey::new(self.connection.clone(), self.order.clone())
+    }
+}

@@ -1,0 +1,10 @@
+//! The order, its money, its record and the ledger of an ERP account: values and pure rules, no I/O.
+
+pub mod ids;
+pub mod ledger;
+pub mod message;
+pub mod money;
+pub mod order;
+pub mod record;
+pub mod time;
+pub mod version;

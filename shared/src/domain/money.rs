@@ -1,0 +1,192 @@
+//! Exact amounts. No float ever holds money, not even on its way through JSON: numbers are read as their text.
+
+use std::{
+    fmt,
+    iter::Sum,
+    ops::{Add, AddAssign, Mul, Neg, Sub},
+    str::FromStr,
+};
+
+use iso_currency::Currency;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::{Error, Kind, Result};
+
+/// The largest absolute amount that is believed: 10^15 leaves every sum of an order far from overflow.
+const LARGEST: i64 = 1_000_000_000_000_000;
+
+/// The most decimals an amount may have.
+const DECIMALS: u32 = 10;
+
+/// An exact decimal: an amount of money in the order's currency, a quantity, or a rate.
+///
+/// Written to JSON as a string; read from a JSON string or number, digit by digit. Bounded to ±10^15 and 10 decimals,
+/// so that no sum, product with a quantity or difference of an order can overflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Amount(Decimal);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+    /// One.
+    pub const ONE: Self = Self(Decimal::ONE);
+
+    /// As a decimal.
+    #[must_use]
+    pub fn decimal(self) -> Decimal {
+        self.0
+    }
+
+    /// Whether it is nothing.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Without its sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// Rounded half away from zero to `currency`'s minor unit: what an invoice shows.
+    #[must_use]
+    pub fn rounded(self, currency: Currency) -> Self {
+        Self(self.0.round_dp_with_strategy(minor_digits(currency), RoundingStrategy::MidpointAwayFromZero))
+    }
+
+    /// Reads decimal text such as `12.50`, `-3` or `1.5e-7`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let number =
+            if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        Self::try_from(
+            number.map_err(|_| Error::new(Kind::Unreadable, "is not a decimal number that can be kept exactly"))?,
+        )
+    }
+}
+
+impl TryFrom<Decimal> for Amount {
+    type Error = Error;
+    fn try_from(number: Decimal) -> Result<Self> {
+        if number.abs() > Decimal::from(LARGEST) {
+            return Err(Error::new(Kind::Unreadable, "is larger than 10^15"));
+        }
+        // 17.647059 and 10.799999999999999 both occur; more than ten decimals is a float's noise.
+        Ok(Self(number.round_dp(DECIMALS).normalize()))
+    }
+}
+
+/// The number of decimals `currency` is counted in: 2 for EUR, 0 for JPY (ISO 4217).
+#[must_use]
+pub fn minor_digits(currency: Currency) -> u32 {
+    currency.exponent().map_or(2, u32::from)
+}
+
+/// `currency`'s smallest step: 0.01 for EUR, 1 for JPY.
+#[must_use]
+pub fn minor_unit(currency: Currency) -> Amount {
+    Amount(Decimal::new(1, minor_digits(currency)))
+}
+
+impl From<i64> for Amount {
+    fn from(whole: i64) -> Self {
+        Self(Decimal::from(whole))
+    }
+}
+
+impl FromStr for Amount {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Add for Amount {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+impl Sub for Amount {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+impl Mul for Amount {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        Self(self.0.saturating_mul(other.0))
+    }
+}
+impl Neg for Amount {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The raw token, so that a JSON number is never a float on the way.
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        let token = raw.get();
+        let text = token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(token);
+        Self::parse(text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_numbers_are_read_as_their_text() {
+        let read = |json: &str| serde_json::from_str::<Amount>(json).map(|a| a.to_string());
+        assert_eq!(read("125.92").unwrap(), "125.92");
+        assert_eq!(read("\"19.90\"").unwrap(), "19.9");
+        // As f64 this would be 0.30000000000000004 after one addition.
+        assert_eq!(
+            (serde_json::from_str::<Amount>("0.1").unwrap() + serde_json::from_str("0.2").unwrap()).to_string(),
+            "0.3"
+        );
+        assert_eq!(read("1e3").unwrap(), "1000");
+        for bad in ["\"\"", "\"12,50\"", "null", "true", "{}", "1e40", "\"NaN\"", "99999999999999999999999999999999"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn minor_units_follow_iso_4217() {
+        assert_eq!(minor_digits(Currency::JPY), 0);
+        assert_eq!(minor_digits(Currency::EUR), 2);
+        assert_eq!(minor_digits(Currency::KWD), 3);
+        assert_eq!(Amount::parse("2.345").unwrap().rounded(Currency::EUR).to_string(), "2.35");
+        assert_eq!(Amount::parse("-2.345").unwrap().rounded(Currency::EUR).to_string(), "-2.35");
+    }
+}

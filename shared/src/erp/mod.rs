@@ -1,0 +1,170 @@
+//! The ERPs. A new one is a new folder and a new row in [`ERPS`]; the contract suite then enrols it by itself.
+//!
+//! A connector speaks one protocol, well: it renders documents, makes metered calls and classifies answers. It never retries,
+//! sleeps, reads the environment or builds an HTTP client, and decides nothing about when: that is the conductor's.
+
+pub mod rest;
+pub mod tryton;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    Error, Result,
+    config::{Orders, Section},
+    domain::{
+        ids::{OrderKey, Reference},
+        order::Order,
+        record::Document,
+        version::Version,
+    },
+    outbound::{Failure, Metered},
+};
+
+/// Every kind of ERP: the `kind` of its section, how it is built, and an example section for `puente config example`.
+pub const ERPS: &[Row] = &[tryton::ROW, rest::ROW];
+
+/// A kind of ERP.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// As in `kind = "…"`.
+    pub kind: &'static str,
+    /// Builds one from its section (without `limits`, which are the account's).
+    pub build: fn(&Section) -> Result<Box<dyn Erp>>,
+    /// An example section, as TOML.
+    pub example: &'static str,
+}
+
+/// How far an ERP protects itself from a second document with the same reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// An idempotency key, or an upsert that only creates: one effect exactly.
+    Key,
+    /// A unique reference: the second create is refused. One effect exactly.
+    Unique,
+    /// A searchable reference: one effect, unless a create lands later than settle; that is reported.
+    Searchable,
+    /// Nothing: at most once, the rest is a person's.
+    Nothing,
+}
+
+/// What a bulk call does when one of its documents is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bulk {
+    /// All or nothing: a refused bulk is bisected.
+    Atomic,
+    /// Each document has its own answer.
+    PerItem,
+    /// Nobody knows: everything in a refused bulk is looked up.
+    Unknown,
+}
+
+/// What a connector declares of its ERP.
+#[derive(Debug, Clone, Copy)]
+pub struct Manners {
+    /// The class of `create`.
+    pub create: Class,
+    /// How a bulk behaves.
+    pub bulk: Bulk,
+    /// The most documents in one bulk, at least 1.
+    pub bulk_limit: usize,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// How long after `start_by` the ERP can still be at work on a lost call (default: twice the time-out).
+    pub settle: Duration,
+}
+
+/// An order to take to the ERP.
+#[derive(Clone)]
+pub struct Sale {
+    /// Whose order.
+    pub key: OrderKey,
+    /// The reference its document carries.
+    pub reference: Reference,
+    /// The version its document carries, in a field the look-up returns.
+    pub version: Version,
+    /// The order.
+    pub order: Arc<Order>,
+    /// The connection's rules.
+    pub rules: Arc<Orders>,
+}
+
+/// A sale rendered: everything is resolved, only the create call is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The reference its document carries.
+    pub reference: Reference,
+    /// The connector's own form of the document, as text.
+    pub body: String,
+}
+
+/// Why a sale did not become a document (yet).
+#[derive(Debug)]
+pub enum Setback {
+    /// For certain nothing happened, and it will not until a person changes something: unknown SKU, a total that differs.
+    Refused(Error),
+    /// For certain nothing happened; later it may (the error's retry says when).
+    NotNow(Error),
+    /// For certain nothing happened, and the whole account is the reason: quota, ban, outage, log-in. Nobody's order is to blame.
+    Account(Error),
+    /// It may have happened: to be looked up after settle.
+    Unknown(Error),
+    /// The ERP refused it because the reference exists: to be looked up and adopted.
+    Exists,
+}
+
+/// A document found by its reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The document.
+    pub document: Document,
+    /// The version it carries; `None` if the field is empty or foreign: then a person has to compare.
+    pub version: Option<Version>,
+    /// Whether it is in the state the configuration asks for; otherwise [`Erp::finish`] takes it there.
+    pub finished: bool,
+}
+
+/// The ids the flows remember for a connector: products by SKU, customers by reference. Names are the connector's own.
+#[async_trait]
+pub trait Ids: Send + Sync {
+    /// The known ones of `names`.
+    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>>;
+    /// Remembers ids.
+    async fn learn(&self, ids: &[(String, String)]) -> Result<()>;
+    /// Forgets ids.
+    async fn forget(&self, names: &[String]) -> Result<()>;
+}
+
+/// An ERP.
+#[async_trait]
+pub trait Erp: Send + Sync {
+    /// What it declares of itself.
+    fn manners(&self) -> Manners;
+
+    /// Resolves products and customers of all sales together (creating customers that are missing, each under its own
+    /// reference, looked up first) and renders the documents. One answer per sale, in order. `afresh`: known ids may be stale,
+    /// resolve them again.
+    async fn prepare(
+        &self,
+        calls: &Metered,
+        ids: &dyn Ids,
+        sales: &[Sale],
+        afresh: bool,
+    ) -> Vec<Result<Draft, Setback>>;
+
+    /// Creates the documents in one call (and takes them to the configured state, in as few calls as possible). One answer per
+    /// draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.
+    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>>;
+
+    /// Looks references up, all in one call where the ERP can. One answer per reference, in order.
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Failure>;
+
+    /// Takes found documents to the configured state. One answer per document, in order.
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>>;
+
+    /// Whether it can be reached with these credentials: its name and version, for people. At most two calls.
+    async fn probe(&self, calls: &Metered) -> Result<String>;
+}

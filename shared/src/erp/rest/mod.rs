@@ -1,0 +1,7 @@
+//! rest
+
+use super::Row;
+use crate::{Error, Kind};
+
+/// The table's row.
+pub const ROW: Row = Row { kind: "rest", build: |_| Err(Error::new(Kind::Config, "not built")), example: "" };

@@ -1,0 +1,33 @@
+//! The business, as verbs. Each file can be read in one sitting; all I/O goes through [`crate::ports`], connectors and
+//! [`crate::outbound`].
+
+pub mod backfill;
+pub mod depart;
+pub mod ingest;
+pub mod record;
+pub mod sweep;
+
+use std::sync::Arc;
+
+use crate::{
+    config::Settings,
+    outbound::Client,
+    ports::{Accounts, Clock, Queue, Records},
+};
+
+/// Everything a flow works with. Clients and caches only: no state survives from one order to the next.
+#[derive(Clone)]
+pub struct Puente {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// The orders' records.
+    pub records: Arc<dyn Records>,
+    /// The ERP accounts' ledgers.
+    pub accounts: Arc<dyn Accounts>,
+    /// The work queue.
+    pub queue: Arc<dyn Queue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The way out.
+    pub client: Client,
+}

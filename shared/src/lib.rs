@@ -1,0 +1,27 @@
+//! Puente ("bridge") carries orders from ecommerce stores into an ERP, exactly once.
+//!
+//! Where things are:
+//! - [`domain`]: the order, its money, its record and the ledger of an ERP account. No I/O.
+//! - [`flow`]: the business, as verbs: ingest, record, depart, sweep, backfill.
+//! - [`edge`]: the two HTTP routers, one for stores and one for people.
+//! - [`ports`]: what the flows need from the outside; `embedded` and `aws` are its two adapters.
+//! - [`store`] and [`erp`]: one folder per connector, one table row each.
+//! - [`webhook`]: the only place that compares signatures. [`outbound`]: the only place that calls out.
+//! - [`config`]: what `puente.toml` says.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod config;
+pub mod domain;
+pub mod edge;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod erp;
+mod error;
+pub mod flow;
+pub mod outbound;
+pub mod ports;
+pub mod store;
+pub mod webhook;
+
+pub use error::{Error, Kind, Result, Retry};

@@ -1,0 +1,229 @@
+//! What the flows need from the outside: small traits, each with an adapter for one machine (`embedded`) and for AWS (`aws`).
+//! One contract suite runs against both.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    domain::{
+        ids::{ConnectionId, ErpId, OrderKey},
+        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        message::Message,
+        record::{Entry, Head, State, Write, Written},
+        version::Version,
+    },
+};
+
+/// The records of orders and what lies beside them.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// The head, read consistently.
+    async fn head(&self, key: &OrderKey) -> Result<Option<Head>>;
+
+    /// One conditional write. A write that our own retry had already applied is `Applied`.
+    async fn write(&self, key: &OrderKey, write: &Write, now: Timestamp) -> Result<Written>;
+
+    /// Keeps the payload of a version; the same again changes nothing. Old versions beyond the last few may be dropped, but
+    /// never those of `desired`, `applied` or an intent.
+    async fn keep(&self, key: &OrderKey, version: &Version, payload: &Payload) -> Result<()>;
+
+    /// The payload of a version.
+    async fn payload(&self, key: &OrderKey, version: &Version) -> Result<Option<Payload>>;
+
+    /// Orders of `connection` due at `now`, earliest first: an index, which may lag and only suggests.
+    async fn due(&self, connection: &ConnectionId, now: Timestamp, limit: usize) -> Result<Vec<OrderKey>>;
+
+    /// The earliest `due` of `connection`, from the same index.
+    async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>>;
+
+    /// Adds lines to timelines. Lines of one order keep their order.
+    async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()>;
+
+    /// The timeline of an order, oldest first.
+    async fn timeline(&self, key: &OrderKey) -> Result<Vec<Entry>>;
+
+    /// A page of heads, those written last first.
+    async fn list(&self, query: &Query) -> Result<Page>;
+
+    /// How many orders of a connection are in each state (from the index).
+    async fn counts(&self, connection: &ConnectionId) -> Result<HashMap<State, u64>>;
+
+    /// Ids of ERP records known under names: products by SKU, customers by reference. Missing ones are left out.
+    async fn ids(&self, erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>>;
+
+    /// Remembers ids.
+    async fn learn(&self, erp: &ErpId, ids: &[(String, String)]) -> Result<()>;
+
+    /// Forgets ids: the ERP did not know them any more.
+    async fn forget(&self, erp: &ErpId, names: &[String]) -> Result<()>;
+
+    /// A named position, such as the last time a backfill reached.
+    async fn cursor(&self, name: &str) -> Result<Option<String>>;
+
+    /// Moves it.
+    async fn set_cursor(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Whether the records can be reached now.
+    async fn ready(&self) -> Result<()>;
+}
+
+/// The stored content of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A canonical order, serialised.
+    Order(Bytes),
+    /// A body nobody could map, raw as it came.
+    Raw(Bytes),
+}
+
+/// Which heads to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Whose.
+    pub connection: ConnectionId,
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// At most so many, 1 to 200.
+    pub limit: usize,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of heads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The heads.
+    pub heads: Vec<Head>,
+    /// Where the next page begins, if there is one.
+    pub cursor: Option<String>,
+}
+
+/// The ledger of each ERP account: lease and limiter.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// The item as it is, read consistently; a fresh one if there is none.
+    async fn ledger(&self, erp: &ErpId) -> Result<Ledger>;
+
+    /// See [`Ledger::take`].
+    async fn take(
+        &self,
+        erp: &ErpId,
+        nonce: &str,
+        now: Timestamp,
+        until: Timestamp,
+        clock_error: SignedDuration,
+    ) -> Result<Taken>;
+
+    /// See [`Ledger::leave_mark`].
+    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool>;
+
+    /// See [`Ledger::release`].
+    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released>;
+
+    /// See [`Ledger::reserve`]. If the ledger cannot be reached the caller must not send: fail closed.
+    async fn reserve(
+        &self,
+        erp: &ErpId,
+        request: &Request,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<std::result::Result<Slots, Denied>>;
+
+    /// See [`Ledger::block`].
+    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()>;
+
+    /// See [`Ledger::unblock`].
+    async fn unblock(&self, erp: &ErpId) -> Result<()>;
+
+    /// Says when the next departure may leave and what this one took, if the lease is still ours (`epoch`).
+    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()>;
+}
+
+/// The work queue and its dead-letter queue. At least once, in any order.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Puts messages in, each visible after `delay` (at most 15 minutes). One answer per message, in order: `Ok` means the
+    /// queue has it durably.
+    async fn send(&self, messages: &[Message], delay: Duration) -> Result<Vec<Result<()>>>;
+
+    /// Takes up to `max` messages, waiting up to `wait` for the first. Each stays invisible until deleted or its visibility
+    /// time-out is over.
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>>;
+
+    /// Deletes a delivered message.
+    async fn delete(&self, receipt: &str) -> Result<()>;
+
+    /// Puts a message into the dead-letter queue, with its reason.
+    async fn bury(&self, message: &Message, reason: &str) -> Result<()>;
+
+    /// What lies in the dead-letter queue, as far as can be seen now.
+    async fn dead(&self, limit: usize) -> Result<Vec<Dead>>;
+
+    /// Moves up to `limit` messages of the dead-letter queue back to the work queue: how many were moved.
+    async fn redrive(&self, limit: usize) -> Result<usize>;
+
+    /// Whether the queue can be reached now.
+    async fn ready(&self) -> Result<()>;
+}
+
+/// A delivered message.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Deletes it.
+    pub receipt: String,
+    /// How often it was delivered, this time included.
+    pub receives: u32,
+    /// The message, or why it cannot be decoded.
+    pub message: Result<Message>,
+}
+
+/// A message in the dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dead {
+    /// The message, if it can be decoded.
+    pub message: Option<Message>,
+    /// Why it is there: the words given, or that it was received too often.
+    pub reason: String,
+    /// Since when, if known.
+    pub since: Option<Timestamp>,
+}
+
+/// Where secrets come from.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// The secret of that name.
+    async fn secret(&self, name: &str) -> Result<SecretString>;
+}
+
+/// The time. Flows never ask the system.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Sleeps until a time.
+    async fn sleep_until(&self, when: Timestamp);
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+#[allow(clippy::disallowed_methods, reason = "the one home of the system's time")]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+    async fn sleep_until(&self, when: Timestamp) {
+        let wait = when.duration_since(Timestamp::now());
+        if let Ok(wait) = Duration::try_from(wait) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! WooCommerce.
+
+use super::Row;
+use crate::{Error, Kind};
+
+/// The table's row.
+pub const ROW: Row =
+    Row { kind: "woocommerce", build: |_| Err(Error::new(Kind::Config, "not built")), example: "", sample: "" };

@@ -1,0 +1,4 @@
+//! aws
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,2 @@
+//! Verify, parse and map.
+fn main() {}

@@ -1,0 +1,10 @@
+//! One suite per trait, run against every row of STORES and ERPS and against both adapters of every port.
+//!
+//! The suite is the abstraction: if a connector passes it, it works; if a rule matters, it is in here.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod erps;
+mod ports;
+mod stores;

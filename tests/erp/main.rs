@@ -1,0 +1,4 @@
+//! erp
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,4 @@
+//! fault
+
+#[path = "../support/mod.rs"]
+mod support;

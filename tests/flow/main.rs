@@ -1,0 +1,4 @@
+//! flow
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,8 @@
+//! What the test binaries share: outside parts that set themselves up under `target/`, and makers of orders.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod moto;
+pub mod orders;
+pub mod tryton;
+pub mod venv;
