@@ -210,6 +210,27 @@ pub trait Clock: Send + Sync {
     async fn sleep_until(&self, when: Timestamp);
 }
 
+/// Chance: jitter and unguessable tokens. Flows never draw from the system themselves, so that a simulation replays.
+pub trait Chance: Send + Sync {
+    /// A number below `n`, each equally likely; 0 if `n` is 0.
+    fn below(&self, n: u64) -> u64;
+    /// A text nobody else has.
+    fn token(&self) -> String;
+}
+
+/// The system's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemChance;
+
+impl Chance for SystemChance {
+    fn below(&self, n: u64) -> u64 {
+        if n == 0 { 0 } else { rand::random_range(0..n) }
+    }
+    fn token(&self) -> String {
+        uuid::Uuid::new_v4().simple().to_string()
+    }
+}
+
 /// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

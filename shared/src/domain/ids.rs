@@ -162,15 +162,9 @@ impl fmt::Display for Reference {
 pub struct AttemptId(String);
 
 impl AttemptId {
-    /// A new one (UUID v4, RFC 9562).
+    /// From a text nobody else has, see [`crate::ports::Chance::token`].
     #[must_use]
-    pub fn random() -> Self {
-        Self(uuid::Uuid::new_v4().simple().to_string())
-    }
-
-    /// One with a given text: for simulations, which must not draw from the system.
-    #[must_use]
-    pub fn from_text(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 

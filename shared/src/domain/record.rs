@@ -85,7 +85,7 @@ pub struct Summary {
     /// Its place in its life, see [`Order::life`].
     #[serde(default)]
     pub life: u8,
-    /// The codes of its flags.
+    /// Its flags, `code: detail`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }
@@ -99,7 +99,7 @@ impl Summary {
             total: Some(order.total),
             currency: Some(order.currency),
             life: order.life(),
-            flags: order.flags.iter().map(|f| f.code.clone()).collect(),
+            flags: order.flags.iter().map(ToString::to_string).collect(),
         }
     }
 }

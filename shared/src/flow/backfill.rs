@@ -1,1 +1,157 @@
-//! backfill
+//! Asks the stores what changed, and records what no webhook brought: refused by the front door, lost by the store, sent while
+//! we were down. `WooCommerce` never retries, so that for it this is not a safety net but the second half of the delivery.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Puente;
+use crate::{
+    Error, Kind, Result,
+    config::Connection,
+    domain::{
+        ids::{ConnectionId, OrderId},
+        message::{Arrival, Message, News},
+        order::Flag,
+        version::ContentHash,
+    },
+};
+
+/// How far behind its last position a backfill begins: a store's list may lag, and clocks differ.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+
+/// How far back the first one looks.
+const FIRST: SignedDuration = SignedDuration::from_hours(24);
+
+/// The most pages of one store in one run; the rest follows in the next.
+const PAGES: u32 = 40;
+
+/// What a backfill did for one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfilled {
+    /// Whose orders.
+    pub connection: ConnectionId,
+    /// Orders the store listed.
+    pub listed: u32,
+    /// Of these, enqueued: not on record with this content.
+    pub enqueued: u32,
+    /// Why it stopped early, if it did.
+    pub stopped: Option<String>,
+}
+
+/// Backfills every connection whose store can be asked, from its own position, or from `since` for all.
+pub async fn backfill(puente: &Puente, since: Option<Timestamp>) -> Result<Vec<Backfilled>> {
+    let mut report = Vec::new();
+    for id in puente.settings.connections() {
+        let done = one(puente, &id, since).await;
+        match done {
+            Ok(Some(done)) => report.push(done),
+            Ok(None) => {}
+            // One shop's failure does not keep the others waiting.
+            Err(error) => {
+                tracing::warn!(event = "backfill.failed", connection = %id, %error);
+                report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped: Some(error.to_string()) });
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Backfills one connection; `None` if its store cannot be asked.
+pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -> Result<Option<Backfilled>> {
+    let Some(connection) = puente.settings.connection(id).await? else {
+        return Err(Error::new(Kind::NotFound, format!("there is no connection `{id}` in the configuration")));
+    };
+    if !connection.store.can_fetch() {
+        return Ok(None);
+    }
+    let cursor = format!("backfill/{id}");
+    let begun = puente.clock.now();
+    let from = match since {
+        Some(since) => since,
+        None => match puente.records.cursor(&cursor).await?.and_then(|text| text.parse::<Timestamp>().ok()) {
+            Some(position) => position - OVERLAP,
+            None => begun - FIRST,
+        },
+    };
+    let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None };
+    let mut page = None;
+    // The position reached: everything modified before it is on record or in the queue.
+    let mut reached = from;
+    for _ in 0..PAGES {
+        let changes = match connection.store.changed_since(&puente.client, from, page.as_deref()).await {
+            Ok(changes) => changes,
+            Err(error) => {
+                done.stopped = Some(error.to_string());
+                break;
+            }
+        };
+        done.listed += u32::try_from(changes.orders.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
+        let last = changes.orders.last().map(|order| order.updated_at.at());
+        let mut messages = Vec::new();
+        for order in changes.orders {
+            messages.extend(news(puente, &connection, order, begun).await?);
+        }
+        for (order, flag) in changes.unmapped {
+            messages.push(unmapped(&connection, order, flag, begun)?);
+        }
+        done.enqueued += u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        for sent in puente.queue.send(&messages, Duration::ZERO).await? {
+            sent?;
+        }
+        reached = last.map_or(reached, |last| reached.max(last));
+        page = changes.next;
+        if page.is_none() {
+            reached = reached.max(begun);
+            break;
+        }
+    }
+    if page.is_some() && done.stopped.is_none() {
+        done.stopped = Some("more than one run lists at once; the next goes on".to_owned());
+    }
+    if since.is_none() {
+        puente.records.set_cursor(&cursor, &reached.to_string()).await?;
+    }
+    tracing::info!(event = "backfill", connection = %id, listed = done.listed, enqueued = done.enqueued);
+    Ok(Some(done))
+}
+
+/// A message for an order that is not on record with this content.
+async fn news(
+    puente: &Puente,
+    connection: &Arc<Connection>,
+    order: crate::domain::order::Order,
+    now: Timestamp,
+) -> Result<Option<Message>> {
+    let arrival = Arrival {
+        connection: connection.id.clone(),
+        order: order.id.clone(),
+        received: now,
+        request: "backfill".into(),
+        tries: 0,
+        news: News::State { order: Arc::new(order) },
+    };
+    let News::State { order } = &arrival.news else { return Ok(None) };
+    let known = puente.records.head(&arrival.key()).await?.is_some_and(|head| {
+        let version = order.version();
+        head.desired.content == version.content || version.modified < head.newest
+    });
+    Ok((!known).then_some(Message::Arrival(arrival)))
+}
+
+fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Timestamp) -> Result<Message> {
+    let order = if let Some(order) = order {
+        order
+    } else {
+        let hash = ContentHash::of(|sha| sha2::Digest::update(sha, flag.detail.as_bytes()));
+        format!("unreadable-{hash}").parse()?
+    };
+    Ok(Message::Arrival(Arrival {
+        connection: connection.id.clone(),
+        order,
+        received: now,
+        request: "backfill".into(),
+        tries: 0,
+        news: News::Unmapped { flag, raw: String::new() },
+    }))
+}

@@ -6,13 +6,14 @@ pub mod depart;
 pub mod ingest;
 pub mod record;
 pub mod sweep;
+pub mod work;
 
 use std::sync::Arc;
 
 use crate::{
     config::Settings,
     outbound::Client,
-    ports::{Accounts, Clock, Queue, Records},
+    ports::{Accounts, Chance, Clock, Queue, Records},
 };
 
 /// Everything a flow works with. Clients and caches only: no state survives from one order to the next.
@@ -28,6 +29,8 @@ pub struct Puente {
     pub queue: Arc<dyn Queue>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Jitter and tokens.
+    pub chance: Arc<dyn Chance>,
     /// The way out.
     pub client: Client,
 }

@@ -1,1 +1,258 @@
-//! record
+//! The worker's first half: an arrival becomes the record's `desired`, if it is news.
+//!
+//! One write, conditional on the version only. The payload is kept before the head names it, so that a head never points to
+//! nothing. Once this returns, the record carries the order and the message may go.
+
+use std::time::Duration;
+
+use crate::{
+    Error, Kind, Result,
+    config::Connection,
+    domain::{
+        ids::{ErpId, OrderKey},
+        message::{Arrival, Message, News},
+        order::{Flag, Order, Status},
+        record::{Entry, Head, Summary, Write, Written},
+        version::{ContentHash, Standing, Version, compare},
+    },
+    ports::Payload,
+};
+
+use super::Puente;
+
+/// How often a store is asked for one order before the message is buried.
+const FETCHES: u32 = 12;
+
+/// Records one arrival. Returns the ERP account that has something to do now, if there is one.
+///
+/// An error means that nothing is on record: the message must be delivered again.
+pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>> {
+    let Some(connection) = puente.settings.connection(&arrival.connection).await? else {
+        // Accepted before the connection was removed from the configuration: the dead-letter queue keeps it.
+        let reason = format!("there is no connection `{}` in the configuration any more", arrival.connection);
+        puente.queue.bury(&Message::Arrival(arrival.clone()), &reason).await?;
+        return Ok(None);
+    };
+    let recorder = Recorder { puente, connection: &connection, arrival, key: arrival.key() };
+    let news = match &arrival.news {
+        News::State { order } => recorder.state(order).await?,
+        News::Changed => recorder.changed().await?,
+        News::Deleted => recorder.deleted().await?,
+        News::Unmapped { flag, raw } => recorder.unmapped(flag, raw).await?,
+        News::Replay => recorder.replay().await?,
+    };
+    Ok(news.then(|| connection.erp.clone()))
+}
+
+struct Recorder<'a> {
+    puente: &'a Puente,
+    connection: &'a Connection,
+    arrival: &'a Arrival,
+    key: OrderKey,
+}
+
+impl Recorder<'_> {
+    async fn state(&self, order: &Order) -> Result<bool> {
+        let version = order.version();
+        let payload = Payload::Order(serialise(order)?);
+        match self.put(&version, &payload, Summary::of(order)).await? {
+            (Standing::Tied, Some(head)) => self.tie(order, &version, &head).await,
+            (standing, _) => Ok(standing == Standing::Newer),
+        }
+    }
+
+    /// Two states share one modification time: only the store knows which is the last. Without credentials the one further
+    /// along in its life wins, and the order is flagged.
+    async fn tie(&self, order: &Order, version: &Version, head: &Head) -> Result<bool> {
+        if self.connection.store.can_fetch() {
+            return self.changed().await;
+        }
+        // The content decides between equals, so that every order of arrival ends the same.
+        let wins = (order.life(), version.content) > (head.summary.life, head.desired.content);
+        if !wins {
+            self.note("superseded", Some("another state of the same second is further along"), Some(version)).await;
+            return Ok(false);
+        }
+        let mut order = order.clone();
+        order.flags.push(Flag {
+            code: "tie".into(),
+            detail: "two states within one second and no store credentials to ask which is the last".into(),
+        });
+        self.put_above(&order, head).await
+    }
+
+    /// Asks the store, now.
+    async fn changed(&self) -> Result<bool> {
+        if !self.connection.store.can_fetch() {
+            let detail = "the store says it changed, and there are no store credentials to ask how";
+            return self.unread(detail).await;
+        }
+        match self.connection.store.fetch(&self.puente.client, &self.arrival.order).await {
+            Ok(Some(order)) => self.fetched(&order).await,
+            Ok(None) => self.deleted().await,
+            Err(error) if error.kind() == Kind::Unreadable => {
+                let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
+                self.unmapped(&flag, "").await
+            }
+            Err(error) => self.put_off(error).await,
+        }
+    }
+
+    async fn fetched(&self, order: &Order) -> Result<bool> {
+        let version = order.version();
+        let payload = Payload::Order(serialise(order)?);
+        match self.put(&version, &payload, Summary::of(order)).await? {
+            // The store was asked after the state on record came: its word is the last.
+            (Standing::Tied, Some(head)) => self.put_above(order, &head).await,
+            (standing, _) => Ok(standing == Standing::Newer),
+        }
+    }
+
+    /// Deleted in the store: its last known state, cancelled.
+    async fn deleted(&self) -> Result<bool> {
+        let Some(head) = self.puente.records.head(&self.key).await? else {
+            // Never seen: there is nothing in the ERP, and nothing to put there.
+            tracing::info!(event = "order.deleted_unseen", order = %self.key);
+            return Ok(false);
+        };
+        let Some(Payload::Order(bytes)) = self.puente.records.payload(&self.key, &head.desired).await? else {
+            return self.unread("it was deleted in the store").await;
+        };
+        let mut order: Order = deserialise(&self.key, &bytes)?;
+        if order.status == Status::Cancelled {
+            self.note("duplicate", Some("deleted in the store; it was cancelled already"), None).await;
+            return Ok(false);
+        }
+        order.status = Status::Cancelled;
+        self.put_above(&order, &head).await
+    }
+
+    /// A body nobody could map is kept raw, and stops there with the field named.
+    async fn unmapped(&self, flag: &Flag, raw: &str) -> Result<bool> {
+        let raw = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, raw)
+            .map_err(|e| Error::new(Kind::Unreadable, "the raw body in the message is not base64").caused_by(e))?;
+        let content = ContentHash::of(|sha| sha2::Digest::update(sha, &raw));
+        let version = Version { modified: self.arrival.received, tie: 0, content };
+        let summary = Summary {
+            number: self.arrival.order.to_string(),
+            total: None,
+            currency: None,
+            life: 0,
+            flags: vec![flag.to_string()],
+        };
+        let (standing, _) = self.put(&version, &Payload::Raw(raw.into()), summary).await?;
+        Ok(standing == Standing::Newer)
+    }
+
+    /// Something happened to an order that cannot be read: noted on its record, or a record of its own.
+    async fn unread(&self, detail: &str) -> Result<bool> {
+        if self.puente.records.head(&self.key).await?.is_some() {
+            self.note("flagged", Some(detail), None).await;
+            return Ok(false);
+        }
+        self.unmapped(&Flag { code: "unread".into(), detail: detail.to_owned() }, "").await
+    }
+
+    async fn replay(&self) -> Result<bool> {
+        let now = self.puente.clock.now();
+        let written = self.puente.records.write(&self.key, &Write::Replay, now).await?;
+        if written.applied() {
+            self.note("replayed", None, None).await;
+        }
+        Ok(written.applied())
+    }
+
+    /// The store cannot be asked now: the same message, later. It is a new message, so that waiting burns no receive count.
+    async fn put_off(&self, error: Error) -> Result<bool> {
+        let mut again = self.arrival.clone();
+        again.tries += 1;
+        if again.tries >= FETCHES || error.retryable() == crate::Retry::Never {
+            let reason = format!("the store could not be asked for order {}: {error}", self.key);
+            self.note("dead", Some(&reason), None).await;
+            self.puente.queue.bury(&Message::Arrival(again), &reason).await?;
+            return Ok(false);
+        }
+        let delay = match error.retryable() {
+            crate::Retry::After(delay) => delay,
+            _ => Duration::from_secs(1 + self.puente.chance.below(5 << again.tries.min(8))),
+        };
+        let delay = delay.min(Duration::from_mins(15));
+        self.note("fetch_put_off", Some(&error.to_string()), None).await;
+        let sent = self.puente.queue.send(&[Message::Arrival(again)], delay).await?;
+        sent.into_iter().collect::<Result<Vec<()>>>()?;
+        Ok(false)
+    }
+
+    /// One above the state on record, which has the same modification time.
+    async fn put_above(&self, order: &Order, head: &Head) -> Result<bool> {
+        let version = Version {
+            modified: head.newest.max(order.updated_at.at()),
+            tie: head.desired.tie.saturating_add(1),
+            content: order.version().content,
+        };
+        let payload = Payload::Order(serialise(order)?);
+        let (standing, _) = self.put(&version, &payload, Summary::of(order)).await?;
+        Ok(standing == Standing::Newer)
+    }
+
+    /// Keeps the payload, then makes it `desired` if it is newer. Returns how it stood, and the head it stood against.
+    async fn put(&self, version: &Version, payload: &Payload, summary: Summary) -> Result<(Standing, Option<Head>)> {
+        let records = &self.puente.records;
+        records.keep(&self.key, version, payload).await?;
+        let record = Write::Record { version: version.clone(), summary };
+        match records.write(&self.key, &record, self.puente.clock.now()).await? {
+            Written::Applied(head) => {
+                tracing::info!(event = "order.recorded", order = %self.key, %version);
+                self.note("accepted", head.summary.flags.first().map(String::as_str), Some(version)).await;
+                Ok((Standing::Newer, Some(head)))
+            }
+            Written::Refused(Some(head)) => {
+                let standing = compare(&head.desired, head.newest, version);
+                match standing {
+                    Standing::Duplicate if version.modified > head.newest => {
+                        let touch = Write::Touch { desired: head.desired.clone(), newest: version.modified };
+                        records.write(&self.key, &touch, self.puente.clock.now()).await?;
+                        self.note("duplicate", Some("the same content, a later time"), Some(version)).await;
+                    }
+                    Standing::Duplicate => self.note("duplicate", None, Some(version)).await,
+                    Standing::Superseded => self.note("superseded", None, Some(version)).await,
+                    Standing::Tied => {}
+                    // The adapter refused what its own answer says is newer: somebody wrote in between.
+                    Standing::Newer => return Err(busy(&self.key)),
+                }
+                Ok((standing, Some(head)))
+            }
+            Written::Refused(None) => Err(busy(&self.key)),
+        }
+    }
+
+    /// The timeline is for people: that a line could not be added does not undo what it tells.
+    async fn note(&self, event: &str, detail: Option<&str>, version: Option<&Version>) {
+        let entry = Entry {
+            at: self.puente.clock.now(),
+            event: event.to_owned(),
+            detail: detail.map(ToOwned::to_owned),
+            version: version.cloned(),
+            attempt: None,
+        };
+        if let Err(error) = self.puente.records.note(&[(self.key.clone(), entry)]).await {
+            tracing::warn!(event = "timeline.lost", order = %self.key, %error);
+        }
+    }
+}
+
+fn busy(key: &OrderKey) -> Error {
+    Error::new(Kind::Unavailable, format!("order {key}: its record changed while it was written; it is tried again"))
+}
+
+fn serialise(order: &Order) -> Result<bytes::Bytes> {
+    let bytes = serde_json::to_vec(order)
+        .map_err(|e| Error::new(Kind::Bug, format!("order {} cannot be serialised", order.id)).caused_by(e))?;
+    Ok(bytes.into())
+}
+
+/// Reads a kept order.
+pub(super) fn deserialise(key: &OrderKey, bytes: &[u8]) -> Result<Order> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::new(Kind::Unreadable, format!("order {key}: its kept payload cannot be read")).caused_by(e))
+}

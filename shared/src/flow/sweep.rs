@@ -1,1 +1,59 @@
-//! sweep
+//! Every minute: wakes the conductor of each account that has something due and nobody on it.
+//!
+//! One wake-up per account, never one per order. It is what ends the waits after crashes, lapsed leases, lost wake-ups and
+//! index lag.
+
+use std::time::Duration;
+
+use super::{Puente, depart};
+use crate::{Result, domain::message::Message};
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Accounts looked at.
+    pub accounts: u32,
+    /// Accounts woken.
+    pub woken: u32,
+}
+
+/// Sweeps all accounts once. One account's failure does not keep the others asleep; the last error is returned.
+pub async fn sweep(puente: &Puente) -> Result<Swept> {
+    let mut swept = Swept::default();
+    let mut outcome = Ok(());
+    for erp in puente.settings.accounts() {
+        swept.accounts += 1;
+        match wants_conductor(puente, &erp).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let sent = puente.queue.send(&[Message::Wake { erp }], Duration::ZERO).await;
+                match sent.and_then(|sent| sent.into_iter().collect::<Result<Vec<()>>>()) {
+                    Ok(_) => swept.woken += 1,
+                    Err(error) => outcome = Err(error),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(event = "sweep.failed", %erp, %error);
+                outcome = Err(error);
+            }
+        }
+    }
+    outcome.map(|()| swept)
+}
+
+async fn wants_conductor(puente: &Puente, erp: &crate::domain::ids::ErpId) -> Result<bool> {
+    let Some(account) = puente.settings.account(erp).await? else { return Ok(false) };
+    let now = puente.clock.now();
+    let ledger = puente.accounts.ledger(erp).await?;
+    let conducted =
+        ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end >= now - account.limits.clock_error);
+    if conducted || depart::closed(&ledger, &account.limits, now).is_some() {
+        return Ok(false);
+    }
+    for connection in &account.connections {
+        if puente.records.next_due(connection).await?.is_some_and(|due| due <= now) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

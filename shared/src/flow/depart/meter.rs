@@ -1,0 +1,163 @@
+//! The conductor's send slots: every call of a departure spends one, at its time, under a lease that is still ours.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::{
+    Error, Kind, Result, Retry,
+    config::Account,
+    domain::ledger::{Denied, Purpose, Request},
+    flow::Puente,
+    outbound::Meter,
+};
+
+/// How long a lease lasts from its last renewal: short, so that one crash does not stall an account.
+pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(90);
+
+/// What completing a record may take after the last answer.
+const COMMIT: SignedDuration = SignedDuration::from_secs(2);
+
+/// The lease and the slots of one departure.
+pub(super) struct Slots {
+    puente: Puente,
+    account: Arc<Account>,
+    epoch: u64,
+    deadline: Timestamp,
+    state: Mutex<State>,
+}
+
+struct State {
+    lease_until: Timestamp,
+    slots: VecDeque<Timestamp>,
+    start_by: Option<Timestamp>,
+    calls: u32,
+    end: Option<End>,
+    late: bool,
+}
+
+/// Why no further call of this departure may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The ledger said so.
+    Denied(Denied),
+    /// The lease would be over before the call.
+    Lease,
+    /// The invocation's time is nearly over.
+    Time,
+}
+
+impl Slots {
+    pub(super) fn new(
+        puente: &Puente,
+        account: &Arc<Account>,
+        epoch: u64,
+        lease_until: Timestamp,
+        deadline: Timestamp,
+    ) -> Self {
+        let state = State { lease_until, slots: VecDeque::new(), start_by: None, calls: 0, end: None, late: false };
+        Self { puente: puente.clone(), account: account.clone(), epoch, deadline, state: Mutex::new(state) }
+    }
+
+    /// No call starts after `start_by`, until told otherwise: the intent of the step on its way says so.
+    pub(super) async fn start_by(&self, start_by: Option<Timestamp>) {
+        let mut state = self.state.lock().await;
+        state.start_by = start_by;
+        if start_by.is_some() {
+            state.late = false;
+        }
+    }
+
+    /// How many calls were permitted so far.
+    pub(super) async fn calls(&self) -> u32 {
+        self.state.lock().await.calls
+    }
+
+    /// Why no further call may start, if so.
+    pub(super) async fn end(&self) -> Option<End> {
+        self.state.lock().await.end
+    }
+
+    /// Whether a call was held back by us, so that its failure says nothing about the ERP.
+    pub(super) async fn held_back(&self) -> bool {
+        let state = self.state.lock().await;
+        state.end.is_some() || state.late
+    }
+
+    /// Whether a call of `timeout` that starts now can still be over in time.
+    pub(super) fn time_left(&self, timeout: Duration) -> bool {
+        let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
+        self.puente.clock.now().saturating_add(timeout).is_ok_and(|end| end + COMMIT < self.deadline)
+    }
+
+    /// Reserves the next slot, which also renews the lease: a conductor that lost it gets none.
+    async fn reserve(&self, state: &mut State) -> Result<()> {
+        let now = self.puente.clock.now();
+        let until = now + LEASE;
+        let request = Request { k: 1, purpose: Purpose::Orders, lease: Some((self.epoch, until)) };
+        match self.puente.accounts.reserve(&self.account.id, &request, &self.account.limits, now).await? {
+            Ok(slots) => {
+                state.lease_until = until;
+                state.slots.extend(
+                    (0..slots.k).filter_map(|i| slots.first.checked_add(slots.spacing * i32::try_from(i).ok()?).ok()),
+                );
+                Ok(())
+            }
+            Err(denied) => {
+                state.end = Some(End::Denied(denied));
+                Err(refusal(denied, now))
+            }
+        }
+    }
+}
+
+/// A refused reservation, in words.
+pub(crate) fn refusal(denied: Denied, now: Timestamp) -> Error {
+    let (text, until) = match denied {
+        Denied::Day(until) => ("the ERP's quota of the day has no call left", until),
+        Denied::Horizon(until) => ("the ERP's rate has no slot soon", until),
+        Denied::Blocked(until) => ("the ERP account is blocked", until),
+        Denied::Lost => return Error::new(Kind::Limited, "another conductor has the lease"),
+    };
+    let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+    Error::new(Kind::Limited, format!("{text} (until {until})")).retry(Retry::After(wait))
+}
+
+#[async_trait]
+impl Meter for Slots {
+    async fn permit(&self, timeout: Duration) -> Result<()> {
+        let clock = &self.puente.clock;
+        let lateness = self.account.limits.lateness;
+        // One at a time: the slots are in order, and so are the calls.
+        let mut state = self.state.lock().await;
+        loop {
+            let Some(slot) = state.slots.pop_front() else {
+                self.reserve(&mut state).await?;
+                continue;
+            };
+            clock.sleep_until(slot).await;
+            let now = clock.now();
+            if now > slot + lateness {
+                // A wasted slot is safe, a late call is not.
+                continue;
+            }
+            if state.start_by.is_some_and(|start_by| now > start_by) {
+                state.late = true;
+                return Err(Error::new(Kind::Limited, "the time to start this step is over"));
+            }
+            if !self.time_left(timeout) {
+                state.end = Some(End::Time);
+                return Err(Error::new(Kind::Limited, "the time of this invocation is nearly over"));
+            }
+            let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
+            if state.lease_until.duration_since(now) <= timeout.saturating_add(COMMIT) {
+                state.end = Some(End::Lease);
+                return Err(Error::new(Kind::Limited, "the lease would be over before the call"));
+            }
+            state.calls += 1;
+            return Ok(());
+        }
+    }
+}

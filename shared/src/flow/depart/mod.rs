@@ -1,0 +1,328 @@
+//! The worker's second half: one conductor per ERP account takes what is due to the ERP.
+//!
+//! Whoever has work for an account takes its lease, or leaves a mark for the holder; the holder releases only if no mark came
+//! since it last looked. So there is one sender per account: no duplicate customers, no contention on the limiter, full
+//! batches. All waiting is a record's `due` or the account's ledger; nothing here sleeps but for a send slot.
+
+mod batch;
+pub(crate) mod meter;
+pub mod plan;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Puente;
+use crate::{
+    Error, Kind, Result,
+    config::Account,
+    domain::{
+        ids::{ErpId, OrderKey},
+        ledger::{Denied, Ledger, Limits, Released, Taken},
+        message::Message,
+        record::Head,
+    },
+};
+use meter::{LEASE, Slots};
+
+/// How many orders travel together at most.
+const BATCH: usize = 100;
+
+/// How many records are read or written at a time.
+const AT_A_TIME: usize = 16;
+
+/// A wake-up further away than this is left to the sweeper.
+const SOON: SignedDuration = SignedDuration::from_secs(60);
+
+/// What a conductor did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Departure {
+    /// Whether it had the lease; otherwise it left a mark.
+    pub conducted: bool,
+    /// Orders whose record was changed.
+    pub orders: u32,
+    /// Calls to the ERP.
+    pub calls: u32,
+    /// When something is due next, as far as is known.
+    pub next: Option<Timestamp>,
+}
+
+/// Conducts `erp` until nothing is due, its quota or a block stops it, or `deadline` is near.
+pub async fn conduct(puente: &Puente, erp: &ErpId, deadline: Timestamp) -> Result<Departure> {
+    let Some(account) = puente.settings.account(erp).await? else {
+        return Err(Error::new(Kind::NotFound, format!("there is no ERP `{erp}` in the configuration")));
+    };
+    let Some(ledger) = take_or_mark(puente, &account).await? else {
+        return Ok(Departure::default());
+    };
+    let lease_until = ledger.lease_until.unwrap_or(deadline);
+    let slots = Arc::new(Slots::new(puente, &account, ledger.epoch, lease_until, deadline));
+    let conductor = Conductor { puente, account: &account, epoch: ledger.epoch, slots };
+    let outcome = conductor.run(ledger).await;
+    if outcome.is_err() {
+        // Whatever failed, the account should not wait for the lease to lapse.
+        let _ = puente.accounts.release(erp, conductor.epoch, None).await;
+    }
+    let departure = outcome?;
+    tracing::info!(event = "departure", %erp, orders = departure.orders, calls = departure.calls);
+    Ok(departure)
+}
+
+/// The ledger with the lease, or nothing: somebody else conducts and knows that there is more.
+async fn take_or_mark(puente: &Puente, account: &Account) -> Result<Option<Ledger>> {
+    let nonce = puente.chance.token();
+    loop {
+        let now = puente.clock.now();
+        let error = account.limits.clock_error;
+        match puente.accounts.take(&account.id, &nonce, now, now + LEASE, error).await? {
+            Taken::Taken(ledger) => return Ok(Some(ledger)),
+            Taken::Held => {}
+        }
+        // Refused only if the lease ended meanwhile: then it can be taken.
+        if puente.accounts.mark(&account.id, puente.clock.now()).await? {
+            return Ok(None);
+        }
+        // Over, but not by more than the clock error: neither taken nor marked. The sweeper ends that wait.
+        let ledger = puente.accounts.ledger(&account.id).await?;
+        let now = puente.clock.now();
+        if ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end < now && end >= now - error) {
+            let message = Message::Wake { erp: account.id.clone() };
+            puente.queue.send(&[message], Duration::from_secs(1)).await?;
+            return Ok(None);
+        }
+    }
+}
+
+struct Conductor<'a> {
+    puente: &'a Puente,
+    account: &'a Arc<Account>,
+    epoch: u64,
+    slots: Arc<Slots>,
+}
+
+/// Why a conductor stops looking.
+enum Stop {
+    /// Nothing is due before then.
+    Idle(Option<Timestamp>),
+    /// The account may not be called before then.
+    Closed(Timestamp),
+    /// The invocation's time is nearly over.
+    TimeShort,
+    /// Another has the lease.
+    Lost,
+}
+
+impl Conductor<'_> {
+    async fn run(&self, mut ledger: Ledger) -> Result<Departure> {
+        let mut orders = 0;
+        // Read with the take, before the first look.
+        let mut seen = ledger.mark;
+        loop {
+            match self.depart(&ledger).await? {
+                Ok(count) => orders += count,
+                Err(stop) => {
+                    if let Some(departure) = self.stop(stop, orders, &mut seen).await? {
+                        return Ok(departure);
+                    }
+                }
+            }
+            ledger = self.puente.accounts.ledger(&self.account.id).await?;
+        }
+    }
+
+    /// Ends the work, unless a mark came since `seen`.
+    async fn stop(&self, stop: Stop, orders: u32, seen: &mut u64) -> Result<Option<Departure>> {
+        let accounts = &self.puente.accounts;
+        let erp = &self.account.id;
+        let calls = self.slots.calls().await;
+        let departure = |next| Some(Departure { conducted: true, orders, calls, next });
+        match stop {
+            Stop::Lost => Ok(departure(None)),
+            Stop::TimeShort => {
+                // Released first: whoever gets the wake-up must find the lease free.
+                accounts.release(erp, self.epoch, None).await?;
+                self.wake(self.puente.clock.now()).await?;
+                Ok(departure(Some(self.puente.clock.now())))
+            }
+            Stop::Idle(next) => match accounts.release(erp, self.epoch, Some(*seen)).await? {
+                Released::Released => {
+                    if let Some(next) = next {
+                        self.wake(next).await?;
+                    }
+                    Ok(departure(next))
+                }
+                Released::Marked(mark) => {
+                    *seen = mark;
+                    Ok(None)
+                }
+                Released::Lost => Ok(departure(next)),
+            },
+            Stop::Closed(until) => {
+                // A mark changes nothing: nobody may call before `until`.
+                accounts.release(erp, self.epoch, None).await?;
+                self.wake(until).await?;
+                Ok(departure(Some(until)))
+            }
+        }
+    }
+
+    async fn wake(&self, at: Timestamp) -> Result<()> {
+        let wait = at.duration_since(self.puente.clock.now());
+        if wait > SOON {
+            return Ok(());
+        }
+        let wait = Duration::try_from(wait).unwrap_or_default();
+        let sent = self.puente.queue.send(&[Message::Wake { erp: self.account.id.clone() }], wait).await?;
+        sent.into_iter().collect()
+    }
+
+    /// One departure: everything due, up to a batch. Returns how many orders it touched.
+    async fn depart(&self, ledger: &Ledger) -> Result<std::result::Result<u32, Stop>> {
+        let now = self.puente.clock.now();
+        if ledger.epoch != self.epoch {
+            return Ok(Err(Stop::Lost));
+        }
+        if let Some(until) = closed(ledger, &self.account.limits, now) {
+            return Ok(Err(Stop::Closed(until)));
+        }
+        if !self.slots.time_left(self.account.erp.manners().timeout) {
+            return Ok(Err(Stop::TimeShort));
+        }
+        // After a block one order goes first: an outage must not cost the day's quota.
+        let most = if ledger.strikes > 0 { 1 } else { BATCH };
+        let heads = self.due(most).await?;
+        if heads.is_empty() {
+            // An index that lags may still name an order that is done: never wake faster than the least interval.
+            let next = self.next_due().await?.map(|next| next.max(now + FLOOR));
+            return Ok(Err(Stop::Idle(next)));
+        }
+        let count = u32::try_from(heads.len()).unwrap_or(u32::MAX);
+        let before = self.slots.calls().await;
+        let batch = batch::Batch { puente: self.puente, account: self.account, epoch: self.epoch, slots: &self.slots };
+        let outcome = batch.run(heads, ledger.strikes).await?;
+        let calls = self.slots.calls().await - before;
+        if calls > 0 {
+            self.pace(calls).await?;
+        }
+        Ok(match outcome {
+            batch::Outcome::Done => Ok(count),
+            batch::Outcome::Closed(until) => Err(Stop::Closed(until)),
+            batch::Outcome::Lost => Err(Stop::Lost),
+            batch::Outcome::TimeShort => Err(Stop::TimeShort),
+        })
+    }
+
+    /// When the day is short, the next departure waits, and the orders that arrive meanwhile travel together.
+    async fn pace(&self, calls: u32) -> Result<()> {
+        let now = self.puente.clock.now();
+        let ledger = self.puente.accounts.ledger(&self.account.id).await?;
+        let departs_at = next_departure(&ledger, &self.account.limits, calls, now);
+        self.puente.accounts.departed(&self.account.id, self.epoch, departs_at, calls).await
+    }
+
+    /// The due heads of the account's connections in turn, so that a flooding shop cannot starve the others.
+    ///
+    /// The index only suggests; each head is read consistently.
+    async fn due(&self, most: usize) -> Result<Vec<Head>> {
+        let now = self.puente.clock.now();
+        let records = &self.puente.records;
+        let mut queues: Vec<std::vec::IntoIter<OrderKey>> = stream::iter(&self.account.connections)
+            .map(|connection| records.due(connection, now, most.saturating_mul(2)))
+            .buffered(AT_A_TIME)
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .map(|keys| keys.map(Vec::into_iter))
+            .collect::<Result<_>>()?;
+        let mut heads = Vec::new();
+        while heads.len() < most {
+            let keys: Vec<OrderKey> = queues.iter_mut().filter_map(Iterator::next).collect();
+            if keys.is_empty() {
+                break;
+            }
+            let read: Vec<Result<Option<Head>>> =
+                stream::iter(&keys).map(|key| records.head(key)).buffered(AT_A_TIME).collect().await;
+            for head in read {
+                // An unresolved intent is left alone until its settle time, whatever brought the order back.
+                let head = head?.filter(|head| {
+                    head.due.is_some_and(|due| due <= now)
+                        && head.intent.as_ref().is_none_or(|intent| intent.settle_at <= now)
+                });
+                heads.extend(head);
+            }
+        }
+        heads.truncate(most);
+        Ok(heads)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        let records = &self.puente.records;
+        let dues: Vec<Result<Option<Timestamp>>> = stream::iter(&self.account.connections)
+            .map(|connection| records.next_due(connection))
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        Ok(dues.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().min())
+    }
+}
+
+/// Until when the account may not be called, if that is later than now.
+pub(super) fn closed(ledger: &Ledger, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    let quota =
+        (ledger.used_today(limits, now) >= limits.per_day).then(|| limits.day(now).end + limits.clock_error * 2);
+    // A departure time of an older day is void: the quota is fresh.
+    let departs = ledger.departs_at.filter(|_| limits.day(now).number == ledger.day);
+    [ledger.blocked_until, departs, quota].into_iter().flatten().filter(|until| *until > now).max()
+}
+
+/// When the next departure leaves, if it has to wait.
+///
+/// A quarter of the day's calls may be spent at once; beyond that, use is held to the straight line to the whole at the
+/// day's end, and whoever is above it waits `time left × calls per departure / calls left`.
+fn next_departure(ledger: &Ledger, limits: &Limits, calls: u32, now: Timestamp) -> Option<Timestamp> {
+    let day = limits.day(now);
+    let whole = day.end.duration_since(day.start).as_millis().max(1);
+    let passed = now.duration_since(day.start).as_millis().clamp(0, whole);
+    let left = whole - passed;
+    let used = i128::from(ledger.used_today(limits, now));
+    let per_day = i128::from(limits.per_day);
+    // What this departure took is what the next is expected to take; one failing call says little, so the larger counts.
+    let cost = i128::from(calls.max(ledger.per_departure.min(calls.saturating_mul(4))).max(1));
+    let at_once = per_day / 4;
+    let line = at_once + (per_day - at_once) * passed / whole;
+    if used + cost <= line {
+        return None;
+    }
+    let calls_left = (per_day - used).max(1);
+    let wait = i64::try_from((left * cost / calls_left).min(left)).ok()?;
+    // Below a second it is no wait worth a wake-up.
+    (wait >= 1000).then(|| now + SignedDuration::from_millis(wait))
+}
+
+/// When an order that failed for the `attempts`-th time is tried again: exponential backoff with full jitter, between a
+/// second and an hour.
+pub(super) fn backoff(puente: &Puente, attempts: u32) -> SignedDuration {
+    let most = 2000_u64.saturating_mul(1 << attempts.min(20)).min(3_600_000);
+    let wait = 1000 + puente.chance.below(most);
+    SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))
+}
+
+/// The least time between two steps of one order.
+pub(super) const FLOOR: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long an account is left alone after its `strikes`-th failure in a row: from seconds to half an hour, so that six hours
+/// of outage cost a handful of probe calls.
+pub(super) fn block_for(puente: &Puente, strikes: u32) -> SignedDuration {
+    let most = 1_u64.saturating_mul(1 << strikes.min(12)).min(1800);
+    let jitter = puente.chance.below(most * 250);
+    SignedDuration::from_millis(i64::try_from(most * 1000 + jitter).unwrap_or(i64::MAX))
+}
+
+/// A denial of the ledger, as the end of a batch.
+fn stop_for(denied: Denied) -> batch::Outcome {
+    match denied {
+        Denied::Day(until) | Denied::Horizon(until) | Denied::Blocked(until) => batch::Outcome::Closed(until),
+        Denied::Lost => batch::Outcome::Lost,
+    }
+}

@@ -1,0 +1,57 @@
+//! The worker: what became of a batch of messages, then the departures they call for.
+//!
+//! A message is done once the record carries its order; whatever goes wrong after that is the record's `due`, never a
+//! redelivery. So waiting burns no receive count, and a failed message always means: not on record.
+
+use std::collections::BTreeSet;
+
+use futures::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+
+use super::{Puente, depart, record};
+use crate::{Error, Kind, Result, domain::message::Message};
+
+/// How many messages of a batch are recorded at a time.
+const AT_A_TIME: usize = 8;
+
+/// Records every message, then conducts the ERP accounts they concern, until `deadline`.
+///
+/// Returns the ids of the messages that failed, as given: they stay in the queue. Those that cannot be decoded are among
+/// them, so that the queue's redrive policy takes them to the dead-letter queue.
+pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, deadline: Timestamp) -> Vec<String> {
+    let done = record_all(puente, messages).await;
+    let accounts: BTreeSet<_> =
+        done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()).collect();
+    for erp in accounts {
+        if let Err(error) = depart::conduct(puente, &erp, deadline).await {
+            // Nothing is lost: the records have their `due`, and the sweeper wakes the account again.
+            tracing::warn!(event = "departure.failed", %erp, %error);
+        }
+    }
+    done.into_iter().filter(|(_, outcome)| outcome.is_err()).map(|(id, _)| id).collect()
+}
+
+type Done = (String, Result<Option<crate::domain::ids::ErpId>>);
+
+async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>) -> Vec<Done> {
+    stream::iter(messages)
+        .map(|(id, message)| async move {
+            let outcome = match message {
+                Ok(Message::Wake { erp }) => Ok(Some(erp)),
+                Ok(Message::Arrival(arrival)) => {
+                    let isolated = std::panic::AssertUnwindSafe(record::arrival(puente, &arrival)).catch_unwind().await;
+                    isolated.unwrap_or_else(|_| {
+                        Err(Error::new(Kind::Bug, format!("order {}: recording it panicked", arrival.key())))
+                    })
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &outcome {
+                tracing::error!(event = "message.failed", message = %id, %error);
+            }
+            (id, outcome)
+        })
+        .buffer_unordered(AT_A_TIME)
+        .collect()
+        .await
+}
