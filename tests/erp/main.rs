@@ -1,4 +1,6 @@
-//! erp
+//! The connectors of ERPs that can be had, driven directly against the real thing.
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod servers;
