@@ -20,6 +20,8 @@ pub mod erp;
 mod error;
 pub mod flow;
 pub mod outbound;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod payload;
 pub mod ports;
 pub mod store;
 pub mod webhook;
