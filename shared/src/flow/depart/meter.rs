@@ -63,11 +63,14 @@ impl Slots {
 
     /// No call starts after `start_by`, until told otherwise: the intent of the step on its way says so.
     pub(super) async fn start_by(&self, start_by: Option<Timestamp>) {
+        self.state.lock().await.start_by = start_by;
+    }
+
+    /// A new batch: what held the last one back is over.
+    pub(super) async fn start_over(&self) {
         let mut state = self.state.lock().await;
-        state.start_by = start_by;
-        if start_by.is_some() {
-            state.late = false;
-        }
+        state.late = false;
+        state.end = None;
     }
 
     /// How many calls were permitted so far.

@@ -5,8 +5,14 @@
 //! batches. All waiting is a record's `due` or the account's ledger; nothing here sleeps but for a send slot.
 
 mod batch;
+mod begin;
+mod create;
 pub(crate) mod meter;
+mod outcome;
+mod pace;
 pub mod plan;
+mod resolve;
+mod send;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +25,15 @@ use crate::{
     config::Account,
     domain::{
         ids::{ErpId, OrderKey},
-        ledger::{Denied, Ledger, Limits, Released, Taken},
+        ledger::{Ledger, Released, Taken},
         message::Message,
         record::Head,
     },
 };
+use batch::{Batch, Outcome};
 use meter::{LEASE, Slots};
+pub(super) use pace::closed;
+use pace::{FLOOR, next_departure};
 
 /// How many orders travel together at most.
 const BATCH: usize = 100;
@@ -199,17 +208,17 @@ impl Conductor<'_> {
         }
         let count = u32::try_from(heads.len()).unwrap_or(u32::MAX);
         let before = self.slots.calls().await;
-        let batch = batch::Batch { puente: self.puente, account: self.account, epoch: self.epoch, slots: &self.slots };
-        let outcome = batch.run(heads, ledger.strikes).await?;
+        let batch = Batch::new(self.puente, self.account, self.epoch, &self.slots, ledger.strikes);
+        let outcome = batch.run(heads).await?;
         let calls = self.slots.calls().await - before;
         if calls > 0 {
             self.pace(calls).await?;
         }
         Ok(match outcome {
-            batch::Outcome::Done => Ok(count),
-            batch::Outcome::Closed(until) => Err(Stop::Closed(until)),
-            batch::Outcome::Lost => Err(Stop::Lost),
-            batch::Outcome::TimeShort => Err(Stop::TimeShort),
+            Outcome::Done => Ok(count),
+            Outcome::Closed(until) => Err(Stop::Closed(until)),
+            Outcome::Lost => Err(Stop::Lost),
+            Outcome::TimeShort => Err(Stop::TimeShort),
         })
     }
 
@@ -264,65 +273,5 @@ impl Conductor<'_> {
             .collect()
             .await;
         Ok(dues.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().min())
-    }
-}
-
-/// Until when the account may not be called, if that is later than now.
-pub(super) fn closed(ledger: &Ledger, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
-    let quota =
-        (ledger.used_today(limits, now) >= limits.per_day).then(|| limits.day(now).end + limits.clock_error * 2);
-    // A departure time of an older day is void: the quota is fresh.
-    let departs = ledger.departs_at.filter(|_| limits.day(now).number == ledger.day);
-    [ledger.blocked_until, departs, quota].into_iter().flatten().filter(|until| *until > now).max()
-}
-
-/// When the next departure leaves, if it has to wait.
-///
-/// A quarter of the day's calls may be spent at once; beyond that, use is held to the straight line to the whole at the
-/// day's end, and whoever is above it waits `time left × calls per departure / calls left`.
-fn next_departure(ledger: &Ledger, limits: &Limits, calls: u32, now: Timestamp) -> Option<Timestamp> {
-    let day = limits.day(now);
-    let whole = day.end.duration_since(day.start).as_millis().max(1);
-    let passed = now.duration_since(day.start).as_millis().clamp(0, whole);
-    let left = whole - passed;
-    let used = i128::from(ledger.used_today(limits, now));
-    let per_day = i128::from(limits.per_day);
-    // What this departure took is what the next is expected to take; one failing call says little, so the larger counts.
-    let cost = i128::from(calls.max(ledger.per_departure.min(calls.saturating_mul(4))).max(1));
-    let at_once = per_day / 4;
-    let line = at_once + (per_day - at_once) * passed / whole;
-    if used + cost <= line {
-        return None;
-    }
-    let calls_left = (per_day - used).max(1);
-    let wait = i64::try_from((left * cost / calls_left).min(left)).ok()?;
-    // Below a second it is no wait worth a wake-up.
-    (wait >= 1000).then(|| now + SignedDuration::from_millis(wait))
-}
-
-/// When an order that failed for the `attempts`-th time is tried again: exponential backoff with full jitter, between a
-/// second and an hour.
-pub(super) fn backoff(puente: &Puente, attempts: u32) -> SignedDuration {
-    let most = 2000_u64.saturating_mul(1 << attempts.min(20)).min(3_600_000);
-    let wait = 1000 + puente.chance.below(most);
-    SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))
-}
-
-/// The least time between two steps of one order.
-pub(super) const FLOOR: SignedDuration = SignedDuration::from_secs(1);
-
-/// How long an account is left alone after its `strikes`-th failure in a row: from seconds to half an hour, so that six hours
-/// of outage cost a handful of probe calls.
-pub(super) fn block_for(puente: &Puente, strikes: u32) -> SignedDuration {
-    let most = 1_u64.saturating_mul(1 << strikes.min(12)).min(1800);
-    let jitter = puente.chance.below(most * 250);
-    SignedDuration::from_millis(i64::try_from(most * 1000 + jitter).unwrap_or(i64::MAX))
-}
-
-/// A denial of the ledger, as the end of a batch.
-fn stop_for(denied: Denied) -> batch::Outcome {
-    match denied {
-        Denied::Day(until) | Denied::Horizon(until) | Denied::Blocked(until) => batch::Outcome::Closed(until),
-        Denied::Lost => batch::Outcome::Lost,
     }
 }

@@ -1,0 +1,119 @@
+//! Orders without an intent: planned, each isolated from the others, and those that want a sale are sent.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures::{StreamExt, stream};
+
+use super::{
+    AT_A_TIME,
+    batch::{Batch, Ready},
+    outcome::end_name,
+    plan::{Plan, plan},
+};
+use crate::{
+    Kind, Result,
+    domain::record::{End, Head, Rest, Write},
+    erp::Sale,
+};
+
+impl Batch<'_> {
+    /// Plans the orders without an intent, and sends those that want a sale.
+    pub(super) async fn begin(&mut self, heads: Vec<Head>) -> Result<()> {
+        let planned: Vec<Result<Option<Ready>>> =
+            stream::iter(&heads).map(|head| self.plan(head)).buffered(AT_A_TIME).collect().await;
+        let mut ready = planned.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+        if self.account.look_up_first && !ready.is_empty() {
+            ready = self.look_up_first(ready).await?;
+        }
+        let bulk = self.account.erp.manners().bulk_limit;
+        self.send(ready, bulk).await
+    }
+
+    /// After a restore from a backup the ERP may hold more than the records know: everything is looked up first.
+    pub(super) async fn look_up_first(&mut self, ready: Vec<Ready>) -> Result<Vec<Ready>> {
+        let references: Vec<_> = ready.iter().map(|r| r.sale.reference.clone()).collect();
+        let found = match self.account.erp.look_up(&self.metered, &references).await {
+            Ok(found) => found,
+            Err(failure) => {
+                self.close(failure.error()).await?;
+                return Ok(Vec::new());
+            }
+        };
+        let mut missing = Vec::new();
+        for (one, found) in ready.into_iter().zip(found) {
+            match found {
+                None => missing.push(one),
+                Some(found) => {
+                    if let Some(head) = self.intend(&one).await? {
+                        self.adopt(&head, &found).await?;
+                    }
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Plans one order. `Ok(None)`: its record was written, nothing more to do now.
+    pub(super) async fn plan(&self, head: &Head) -> Result<Option<Ready>> {
+        let connection = self.connection(&head.key).await?;
+        let stop = |end, reason: String| Plan::Rest(Rest::Stop { end, reason });
+        let plan = if head.attempts >= self.account.max_attempts {
+            let reason = format!(
+                "gave up after {} attempts; the last: {}",
+                head.attempts,
+                head.reason.as_deref().unwrap_or("its outcome was never known")
+            );
+            self.bury(&head.key, &reason).await?;
+            stop(End::Dead, reason)
+        } else {
+            match self.order(&head.key, &head.desired).await {
+                Ok(Some(order)) => {
+                    let applied = match &head.applied {
+                        Some(applied) => self.order(&head.key, applied).await?,
+                        None => None,
+                    };
+                    // A panic in one order's own work parks that order and costs its batchmates nothing.
+                    std::panic::catch_unwind(AssertUnwindSafe(|| {
+                        plan(head, order, applied.as_ref(), &connection.orders)
+                    }))
+                    .unwrap_or_else(|_| {
+                        stop(End::Parked, "planning it failed in our own code: please report it, then replay it".into())
+                    })
+                }
+                Ok(None) => {
+                    let why = head.summary.flags.first().map_or("it could not be read", String::as_str);
+                    stop(
+                        End::Parked,
+                        format!("{why}. Its body is kept raw: mend it in the store, which sends it again"),
+                    )
+                }
+                Err(error) if error.kind() == Kind::Unreadable => stop(End::Parked, error.to_string()),
+                Err(error) => return Err(error),
+            }
+        };
+        match plan {
+            Plan::Create(order) => Ok(Some(Ready {
+                sale: Sale {
+                    key: head.key.clone(),
+                    reference: head.key.sale(),
+                    version: head.desired.clone(),
+                    order,
+                    rules: Arc::new(connection.orders.clone()),
+                },
+                head: head.clone(),
+                attempt: None,
+            })),
+            Plan::Rest(rest) => {
+                let (event, detail) = match &rest {
+                    Rest::Synced => ("synced", Some("nothing to send: the sale stays as it is".to_owned())),
+                    Rest::Stop { end, reason } => (end_name(*end), Some(reason.clone())),
+                };
+                let write = Write::Rest { desired: head.desired.clone(), applied: head.applied.clone(), rest };
+                if self.write(&head.key, write).await?.applied() {
+                    self.note(&head.key, event, detail, None).await;
+                }
+                Ok(None)
+            }
+        }
+    }
+}

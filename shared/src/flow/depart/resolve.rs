@@ -1,0 +1,151 @@
+//! Orders with a step of unknown outcome, after its settle time: looked up, adopted where the ERP has it, sent again with the
+//! same content where it has not.
+
+use std::sync::Arc;
+
+use super::{
+    batch::{Batch, Ready},
+    pace::backoff,
+    plan::{Plan, plan},
+};
+use crate::{
+    Result,
+    domain::record::{Document, End, Head, Rest, Write, Written},
+    erp::{Class, Found, Sale, Setback},
+};
+
+impl Batch<'_> {
+    /// Looks up the steps of unknown outcome: adopts what is there, sends the same content again where nothing is.
+    pub(super) async fn resolve(&mut self, heads: Vec<Head>) -> Result<()> {
+        if self.account.erp.manners().create == Class::Nothing {
+            return self.hand_over(heads).await;
+        }
+        let mut again = Vec::new();
+        for chunk in heads.chunks(100) {
+            let references: Vec<_> =
+                chunk.iter().filter_map(|head| head.intent.as_ref().map(|i| i.step.reference.clone())).collect();
+            let found = match self.account.erp.look_up(&self.metered, &references).await {
+                Ok(found) => found,
+                // Their intents stand and they are still due: the account is left alone for a while instead.
+                Err(failure) => return self.close(failure.error()).await,
+            };
+            self.succeeded = true;
+            let mut unfinished = Vec::new();
+            for (head, found) in chunk.iter().zip(found) {
+                match found {
+                    None => again.extend(self.resend(head).await?),
+                    Some(found) if found.finished => self.adopt(head, &found).await?,
+                    Some(found) => unfinished.push((head, found)),
+                }
+            }
+            self.finish(unfinished).await?;
+        }
+        // One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their
+        // attempts: each further attempt travels in a smaller company.
+        let attempts = again.iter().map(|one| one.head.attempts).max().unwrap_or(0);
+        let company = again.len() >> attempts.saturating_sub(1).min(16);
+        self.send(again, company.max(1)).await
+    }
+
+    /// An ERP that can neither refuse a second document nor be asked: at most once, the rest is a person's.
+    pub(super) async fn hand_over(&mut self, heads: Vec<Head>) -> Result<()> {
+        for head in heads {
+            let Some(intent) = &head.intent else { continue };
+            let reason = format!(
+                "the ERP never answered and cannot be asked by reference: look for {} there. If it is missing, replay the order",
+                intent.step.reference
+            );
+            self.park(&head.key, intent.attempt.clone(), End::Parked, reason).await?;
+        }
+        Ok(())
+    }
+
+    /// The ERP holds the step's document: the record says so, with the version the document carries.
+    pub(super) async fn adopt(&mut self, head: &Head, found: &Found) -> Result<()> {
+        let Some(attempt) = head.intent.as_ref().map(|i| i.attempt.clone()) else { return Ok(()) };
+        let Some(applied) = found.version.clone() else {
+            let name = found.document.number.as_ref().unwrap_or(&found.document.id);
+            let reason = format!(
+                "sale {name} in the ERP has this order's reference but not our version: compare the two by hand"
+            );
+            return self.park(&head.key, attempt, End::Parked, reason).await;
+        };
+        self.complete(&head.key, attempt, applied, found.document.clone(), "adopted").await
+    }
+
+    /// Found, but not in the configured state yet.
+    pub(super) async fn finish(&mut self, unfinished: Vec<(&Head, Found)>) -> Result<()> {
+        if unfinished.is_empty() {
+            return Ok(());
+        }
+        let documents: Vec<Document> = unfinished.iter().map(|(_, found)| found.document.clone()).collect();
+        let outcomes = self.account.erp.finish(&self.metered, &documents).await;
+        for ((head, mut found), outcome) in unfinished.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(document) => {
+                    found.document = document;
+                    self.adopt(head, &found).await?;
+                }
+                Err(Setback::Refused(error)) => {
+                    let Some(attempt) = head.intent.as_ref().map(|i| i.attempt.clone()) else { continue };
+                    let name = found.document.number.as_ref().unwrap_or(&found.document.id);
+                    let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
+                    self.park(&head.key, attempt, End::Parked, reason).await?;
+                }
+                // Still in doubt and still due: the account is left alone for a while.
+                Err(Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error)) => {
+                    self.close(&error).await?;
+                }
+                Err(Setback::Exists) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Looked up after its settle time and not there: the same step with the same content, still in doubt.
+    pub(super) async fn resend(&mut self, head: &Head) -> Result<Option<Ready>> {
+        let Some(intent) = &head.intent else { return Ok(None) };
+        if head.attempts >= self.account.max_attempts {
+            let reason = format!("gave up after {} attempts, none of which arrived in the ERP in time", head.attempts);
+            self.bury(&head.key, &reason).await?;
+            self.park(&head.key, intent.attempt.clone(), End::Dead, reason).await?;
+            return Ok(None);
+        }
+        // A permanent refusal lifts the binding to the old content, not the need of the look-up that was just made.
+        let content = if intent.refused { &head.desired } else { &intent.planned };
+        let planned = Head { desired: content.clone(), applied: None, ..head.clone() };
+        let connection = self.connection(&head.key).await?;
+        let Some(order) = self.order(&head.key, content).await? else {
+            let reason = "its content is not on record any more: send it again from the store".to_owned();
+            self.park(&head.key, intent.attempt.clone(), End::Parked, reason).await?;
+            return Ok(None);
+        };
+        let order = match plan(&planned, order, None, &connection.orders) {
+            Plan::Create(order) => order,
+            Plan::Rest(rest) => {
+                let (end, reason) = match rest {
+                    Rest::Stop { end, reason } => (end, reason),
+                    Rest::Synced => (End::Parked, "nothing to send".to_owned()),
+                };
+                self.park(&head.key, intent.attempt.clone(), end, reason).await?;
+                return Ok(None);
+            }
+        };
+        let sale = Sale {
+            key: head.key.clone(),
+            reference: intent.step.reference.clone(),
+            version: content.clone(),
+            order,
+            rules: Arc::new(connection.orders.clone()),
+        };
+        // On record before anything else is tried: from here every failure knows of the doubt.
+        let next = self.intent(&sale, true);
+        let due = next.settle_at.max(self.now() + backoff(self.puente, head.attempts));
+        let attempt = next.attempt.clone();
+        let write = Write::Resend { looked_up: intent.attempt.clone(), intent: next, due };
+        match self.write(&head.key, write).await? {
+            Written::Applied(head) => Ok(Some(Ready { sale, head, attempt: Some(attempt) })),
+            Written::Refused(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From planned sales to documents on their way: prepare together, write the intents, go on in bulks.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::{FutureExt, StreamExt, stream};
+use jiff::SignedDuration;
+
+use super::{
+    AT_A_TIME,
+    batch::{Batch, LONGEST_START, Ready, Rendered},
+    pace::{FLOOR, backoff},
+};
+use crate::{
+    Error, Kind, Result, Retry,
+    domain::record::{End, Head, Rest, Write, Written},
+    erp::{Ids, Sale, Setback},
+};
+
+impl Batch<'_> {
+    /// Prepares sales together, writes the intents of those that have none yet, and creates them in bulk.
+    pub(super) async fn send(&mut self, ready: Vec<Ready>, company: usize) -> Result<()> {
+        if ready.is_empty() || self.over().await {
+            return Ok(());
+        }
+        let rendered = self.prepare(ready, false).await?;
+        let limit = self.account.erp.manners().bulk_limit.min(company).max(1);
+        let mut rest = rendered.into_iter().peekable();
+        while rest.peek().is_some() {
+            let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
+            if self.over().await {
+                // Nothing was sent of these: fresh ones are still due, the others' intents stand.
+                break;
+            }
+            let chunk = self.intend_all(chunk).await?;
+            self.create(chunk).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn prepare(&mut self, ready: Vec<Ready>, afresh: bool) -> Result<Vec<Rendered>> {
+        let sales: Vec<Sale> = ready.iter().map(|r| r.sale.clone()).collect();
+        let erp = &self.account.erp;
+        let ids = Cache(self);
+        let together = AssertUnwindSafe(erp.prepare(&self.metered, &ids, &sales, afresh)).catch_unwind().await;
+        let outcomes = if let Ok(outcomes) = together {
+            outcomes
+        } else {
+            // One of them made the connector panic: each alone, so that it parks that one only.
+            let mut outcomes = Vec::new();
+            for sale in &sales {
+                let one = std::slice::from_ref(sale);
+                let alone = AssertUnwindSafe(erp.prepare(&self.metered, &ids, one, afresh)).catch_unwind().await;
+                outcomes.push(alone.ok().and_then(|mut outcomes| outcomes.pop()).unwrap_or_else(|| {
+                    Err(Setback::Refused(Error::new(
+                        Kind::Bug,
+                        "the connector failed in our own code: please report it, then replay it",
+                    )))
+                }));
+            }
+            outcomes
+        };
+        let mut rendered = Vec::new();
+        for (ready, outcome) in ready.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(draft) => rendered.push(Rendered { ready, draft }),
+                Err(setback) => self.unprepared(ready, setback).await?,
+            }
+        }
+        Ok(rendered)
+    }
+
+    /// A sale that could not be rendered: of the sale itself nothing was sent.
+    pub(super) async fn unprepared(&mut self, ready: Ready, setback: Setback) -> Result<()> {
+        let Ready { sale, head, attempt } = ready;
+        if let Some(attempt) = attempt {
+            return self.set_back(&sale.key, head.attempts, attempt, setback).await;
+        }
+        let now = self.now();
+        let (desired, applied) = (head.desired.clone(), head.applied.clone());
+        match setback {
+            Setback::Refused(error) => {
+                let reason = error.to_string();
+                let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
+                if self.write(&sale.key, Write::Rest { desired, applied, rest }).await?.applied() {
+                    self.note(&sale.key, "parked", Some(reason), None).await;
+                }
+            }
+            Setback::NotNow(ref error) | Setback::Unknown(ref error) => {
+                let reason = error.to_string();
+                // A customer whose creation is in doubt is looked up again, once that can be trusted.
+                let settle = match &setback {
+                    Setback::Unknown(_) => {
+                        SignedDuration::try_from(self.account.erp.manners().settle).unwrap_or(LONGEST_START)
+                    }
+                    _ => SignedDuration::ZERO,
+                };
+                let due = now + self.wait(error, head.attempts).max(settle);
+                let write = Write::Defer {
+                    desired,
+                    applied,
+                    epoch: self.epoch,
+                    due,
+                    floor: now + FLOOR,
+                    forgiven: false,
+                    reason: reason.clone(),
+                };
+                if self.write(&sale.key, write).await?.applied() {
+                    self.note(&sale.key, "deferred", Some(reason), None).await;
+                }
+            }
+            // Still due; the ledger says when the account may be called again.
+            Setback::Account(error) => self.close(&error).await?,
+            Setback::Exists => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn wait(&self, error: &Error, attempts: u32) -> SignedDuration {
+        match error.retryable() {
+            Retry::After(wait) => SignedDuration::try_from(wait).unwrap_or(LONGEST_START).max(FLOOR),
+            _ => backoff(self.puente, attempts),
+        }
+    }
+
+    /// Writes the intent of a fresh step. `None`: the record changed meanwhile, it is planned anew.
+    pub(super) async fn intend(&self, ready: &Ready) -> Result<Option<Head>> {
+        let intent = self.intent(&ready.sale, false);
+        let due = intent.settle_at.max(self.now() + backoff(self.puente, ready.head.attempts));
+        let write =
+            Write::Begin { desired: ready.head.desired.clone(), applied: ready.head.applied.clone(), intent, due };
+        match self.write(&ready.sale.key, write).await? {
+            Written::Applied(head) => Ok(Some(head)),
+            Written::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Only what has its intent on record may be sent.
+    pub(super) async fn intend_all(&self, chunk: Vec<Rendered>) -> Result<Vec<Rendered>> {
+        let intended: Vec<Result<Option<Rendered>>> = stream::iter(chunk)
+            .map(|mut one| async move {
+                if one.ready.attempt.is_none() {
+                    let Some(head) = self.intend(&one.ready).await? else { return Ok(None) };
+                    one.ready.attempt = head.intent.as_ref().map(|i| i.attempt.clone());
+                    one.ready.head = head;
+                }
+                Ok(Some(one))
+            })
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        intended.into_iter().filter_map(Result::transpose).collect()
+    }
+}
+
+/// The id cache of the account.
+struct Cache<'a>(&'a Batch<'a>);
+
+#[async_trait::async_trait]
+impl Ids for Cache<'_> {
+    async fn ids(&self, names: &[String]) -> Result<std::collections::HashMap<String, String>> {
+        self.0.puente.records.ids(&self.0.account.id, names).await
+    }
+    async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
+        self.0.puente.records.learn(&self.0.account.id, ids).await
+    }
+    async fn forget(&self, names: &[String]) -> Result<()> {
+        self.0.puente.records.forget(&self.0.account.id, names).await
+    }
+}
