@@ -146,35 +146,44 @@ impl Section {
 /// The configuration as the flows see it: one connection or account at a time, so that a function with ten thousand
 /// connections fetches the secrets of the one it serves.
 pub struct Settings {
-    _secrets: Arc<dyn Secrets>,
+    _secrets: Option<Arc<dyn Secrets>>,
+    fixed: (HashMap<ConnectionId, Arc<Connection>>, HashMap<ErpId, Arc<Account>>),
 }
 
 impl Settings {
     /// Parses the text of `file`. Secrets are fetched when a connection or account is first asked for.
     pub fn parse(_text: &str, _file: &str, secrets: Arc<dyn Secrets>) -> Result<Self> {
-        Ok(Self { _secrets: secrets })
+        Ok(Self { _secrets: Some(secrets), fixed: Default::default() })
+    }
+
+    /// Settings of parts built by hand: for simulations, whose stores and ERPs are models.
+    #[must_use]
+    pub fn fixed(connections: Vec<Connection>, accounts: Vec<Account>) -> Self {
+        let connections = connections.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect();
+        let accounts = accounts.into_iter().map(|a| (a.id.clone(), Arc::new(a))).collect();
+        Self { _secrets: None, fixed: (connections, accounts) }
     }
 
     /// The names of all connections.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionId> {
-        Vec::new()
+        self.fixed.0.keys().cloned().collect()
     }
 
     /// The names of all ERP accounts.
     #[must_use]
     pub fn accounts(&self) -> Vec<ErpId> {
-        Vec::new()
+        self.fixed.1.keys().cloned().collect()
     }
 
     /// One connection; `None` if there is none of that name.
-    pub async fn connection(&self, _id: &ConnectionId) -> Result<Option<Arc<Connection>>> {
-        Ok(None)
+    pub async fn connection(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>> {
+        Ok(self.fixed.0.get(id).cloned())
     }
 
     /// One ERP account.
-    pub async fn account(&self, _id: &ErpId) -> Result<Option<Arc<Account>>> {
-        Ok(None)
+    pub async fn account(&self, id: &ErpId) -> Result<Option<Arc<Account>>> {
+        Ok(self.fixed.1.get(id).cloned())
     }
 
     /// Fetches everything at once: a missing secret or a wrong section is told before anything starts.

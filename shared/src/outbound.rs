@@ -199,9 +199,14 @@ impl Metered {
         Self { client, meter }
     }
 
+    /// Waits for a permit only: for a connector whose way to the ERP is not HTTP.
+    pub async fn permit(&self, timeout: Duration) -> Result<()> {
+        self.meter.permit(timeout).await
+    }
+
     /// Waits for a permit and makes one call.
     pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
-        self.meter.permit(call.timeout).await.map_err(Failure::NotSent)?;
+        self.permit(call.timeout).await.map_err(Failure::NotSent)?;
         self.client.send(call).await
     }
 }

@@ -1,4 +1,8 @@
-//! flow
+//! The flows as a whole: production code between modelled or embedded ports.
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod day;
+mod depart;
+mod record;

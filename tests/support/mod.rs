@@ -6,3 +6,4 @@ pub mod moto;
 pub mod orders;
 pub mod tryton;
 pub mod venv;
+pub mod world;

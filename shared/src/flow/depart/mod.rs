@@ -206,12 +206,14 @@ impl Conductor<'_> {
             let next = self.next_due().await?.map(|next| next.max(now + FLOOR));
             return Ok(Err(Stop::Idle(next)));
         }
-        let count = u32::try_from(heads.len()).unwrap_or(u32::MAX);
+        let heads_taken = heads.len();
+        let count = u32::try_from(heads_taken).unwrap_or(u32::MAX);
         let before = self.slots.calls().await;
         let batch = Batch::new(self.puente, self.account, self.epoch, &self.slots, ledger.strikes);
         let outcome = batch.run(heads).await?;
         let calls = self.slots.calls().await - before;
-        if calls > 0 {
+        // A full batch is the best use of calls there is: only a part-filled one makes the next wait for company.
+        if calls > 0 && heads_taken < BATCH {
             self.pace(calls).await?;
         }
         Ok(match outcome {

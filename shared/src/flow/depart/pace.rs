@@ -27,8 +27,8 @@ pub(super) fn next_departure(ledger: &Ledger, limits: &Limits, calls: u32, now: 
     let left = whole - passed;
     let used = i128::from(ledger.used_today(limits, now));
     let per_day = i128::from(limits.per_day);
-    // What this departure took is what the next is expected to take; one failing call says little, so the larger counts.
-    let cost = i128::from(calls.max(ledger.per_departure.min(calls.saturating_mul(4))).max(1));
+    // What this departure took is what the next is expected to take.
+    let cost = i128::from(calls.max(1));
     let at_once = per_day / 4;
     let line = at_once + (per_day - at_once) * passed / whole;
     if used + cost <= line {

@@ -1,0 +1,714 @@
+//! A world in one thread: virtual time, seeded chance, ports in memory, and an ERP that fails on request.
+//!
+//! The flows are the production ones; only what lies behind the ports is modelled, and the records and the ledger run the same
+//! pure functions as the real adapters.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    Error, Kind, Result, Retry,
+    config::{Account, Connection, FrontDoor, Orders, Secret, Settings},
+    domain::{
+        ids::{ConnectionId, ErpId, OrderId, OrderKey, Reference},
+        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        message::{Arrival, Message, News},
+        order::{Flag, Order},
+        record::{Document, Entry, Head, State, Write, Written},
+        version::Version,
+    },
+    erp::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
+    flow::{self, Puente},
+    outbound::{Client, Failure, Metered},
+    ports::{Accounts, Chance, Clock, Dead, Delivery, Page, Payload, Query, Queue, Records},
+    store::{Changes, Reading, Store},
+    webhook::{RawWebhook, Scheme, VerifiedWebhook},
+};
+
+/// Virtual time: sleeping moves it.
+pub struct VirtualClock(AtomicI64);
+
+impl VirtualClock {
+    pub fn at(text: &str) -> Arc<Self> {
+        let at: Timestamp = text.parse().unwrap();
+        Arc::new(Self(AtomicI64::new(at.as_microsecond())))
+    }
+
+    pub fn advance_to(&self, when: Timestamp) {
+        self.0.fetch_max(when.as_microsecond(), Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+    async fn sleep_until(&self, when: Timestamp) {
+        self.advance_to(when);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Seeded chance (splitmix64), so that a history replays.
+pub struct SeededChance(AtomicU64);
+
+impl SeededChance {
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(seed)))
+    }
+
+    fn next(&self) -> u64 {
+        let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+impl Chance for SeededChance {
+    fn below(&self, n: u64) -> u64 {
+        if n == 0 { 0 } else { self.next() % n }
+    }
+    fn token(&self) -> String {
+        format!("{:016x}", self.next())
+    }
+}
+
+/// Records and ledgers in memory.
+#[derive(Default)]
+pub struct MemoryRecords {
+    pub heads: Mutex<BTreeMap<OrderKey, Head>>,
+    payloads: Mutex<HashMap<(OrderKey, Version), Payload>>,
+    timelines: Mutex<HashMap<OrderKey, Vec<Entry>>>,
+    ids: Mutex<HashMap<String, String>>,
+    cursors: Mutex<HashMap<String, String>>,
+    ledgers: Mutex<HashMap<ErpId, Ledger>>,
+}
+
+#[async_trait]
+impl Records for MemoryRecords {
+    async fn head(&self, key: &OrderKey) -> Result<Option<Head>> {
+        Ok(self.heads.lock().unwrap().get(key).cloned())
+    }
+    async fn write(&self, key: &OrderKey, write: &Write, now: Timestamp) -> Result<Written> {
+        let mut heads = self.heads.lock().unwrap();
+        let old = heads.get(key);
+        match write.apply(key, old, now) {
+            Some(head) => {
+                assert!(!head.forgotten(), "{key}: {write:?} leaves an order without a due: {head:?}");
+                heads.insert(key.clone(), head.clone());
+                Ok(Written::Applied(head))
+            }
+            None => Ok(Written::Refused(old.cloned())),
+        }
+    }
+    async fn keep(&self, key: &OrderKey, version: &Version, payload: &Payload) -> Result<()> {
+        self.payloads.lock().unwrap().insert((key.clone(), version.clone()), payload.clone());
+        Ok(())
+    }
+    async fn payload(&self, key: &OrderKey, version: &Version) -> Result<Option<Payload>> {
+        Ok(self.payloads.lock().unwrap().get(&(key.clone(), version.clone())).cloned())
+    }
+    async fn due(&self, connection: &ConnectionId, now: Timestamp, limit: usize) -> Result<Vec<OrderKey>> {
+        let heads = self.heads.lock().unwrap();
+        let mut due: Vec<_> = heads
+            .values()
+            .filter(|h| &h.key.connection == connection)
+            .filter_map(|h| h.due.filter(|due| *due <= now).map(|due| (due, h.key.clone())))
+            .collect();
+        due.sort();
+        Ok(due.into_iter().take(limit).map(|(_, key)| key).collect())
+    }
+    async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>> {
+        let heads = self.heads.lock().unwrap();
+        Ok(heads.values().filter(|h| &h.key.connection == connection).filter_map(|h| h.due).min())
+    }
+    async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
+        for (key, entry) in entries {
+            self.timelines.lock().unwrap().entry(key.clone()).or_default().push(entry.clone());
+        }
+        Ok(())
+    }
+    async fn timeline(&self, key: &OrderKey) -> Result<Vec<Entry>> {
+        Ok(self.timelines.lock().unwrap().get(key).cloned().unwrap_or_default())
+    }
+    async fn list(&self, query: &Query) -> Result<Page> {
+        let heads = self.heads.lock().unwrap();
+        let heads = heads
+            .values()
+            .filter(|h| h.key.connection == query.connection && query.state.is_none_or(|s| h.state() == s))
+            .take(query.limit)
+            .cloned()
+            .collect();
+        Ok(Page { heads, cursor: None })
+    }
+    async fn counts(&self, connection: &ConnectionId) -> Result<HashMap<State, u64>> {
+        let mut counts = HashMap::new();
+        for head in self.heads.lock().unwrap().values().filter(|h| &h.key.connection == connection) {
+            *counts.entry(head.state()).or_default() += 1;
+        }
+        Ok(counts)
+    }
+    async fn ids(&self, _erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>> {
+        let ids = self.ids.lock().unwrap();
+        Ok(names.iter().filter_map(|n| ids.get(n).map(|id| (n.clone(), id.clone()))).collect())
+    }
+    async fn learn(&self, _erp: &ErpId, ids: &[(String, String)]) -> Result<()> {
+        self.ids.lock().unwrap().extend(ids.iter().cloned());
+        Ok(())
+    }
+    async fn forget(&self, _erp: &ErpId, names: &[String]) -> Result<()> {
+        self.ids.lock().unwrap().retain(|name, _| !names.contains(name));
+        Ok(())
+    }
+    async fn cursor(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.cursors.lock().unwrap().get(name).cloned())
+    }
+    async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
+        self.cursors.lock().unwrap().insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl MemoryRecords {
+    fn with<T>(&self, erp: &ErpId, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        change(self.ledgers.lock().unwrap().entry(erp.clone()).or_default())
+    }
+}
+
+#[async_trait]
+impl Accounts for MemoryRecords {
+    async fn ledger(&self, erp: &ErpId) -> Result<Ledger> {
+        Ok(self.with(erp, |l| l.clone()))
+    }
+    async fn take(
+        &self,
+        erp: &ErpId,
+        nonce: &str,
+        now: Timestamp,
+        until: Timestamp,
+        error: SignedDuration,
+    ) -> Result<Taken> {
+        Ok(self.with(erp, |l| l.take(nonce, now, until, error)))
+    }
+    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool> {
+        Ok(self.with(erp, |l| l.leave_mark(now)))
+    }
+    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released> {
+        Ok(self.with(erp, |l| l.release(epoch, seen)))
+    }
+    async fn reserve(
+        &self,
+        erp: &ErpId,
+        request: &Request,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<std::result::Result<Slots, Denied>> {
+        Ok(self.with(erp, |l| l.reserve(request, limits, now)))
+    }
+    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()> {
+        self.with(erp, |l| l.block(until, because));
+        Ok(())
+    }
+    async fn unblock(&self, erp: &ErpId) -> Result<()> {
+        self.with(erp, Ledger::unblock);
+        Ok(())
+    }
+    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()> {
+        self.with(erp, |l| {
+            if l.epoch == epoch {
+                l.departs_at = departs_at;
+                l.per_departure = per_departure;
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The queue in memory: every message once, in order of visibility.
+pub struct MemoryQueue {
+    clock: Arc<VirtualClock>,
+    messages: Mutex<VecDeque<(Timestamp, Message)>>,
+    pub dead: Mutex<Vec<Dead>>,
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    async fn send(&self, messages: &[Message], delay: Duration) -> Result<Vec<Result<()>>> {
+        let at = self.clock.now() + SignedDuration::try_from(delay).unwrap();
+        let mut queue = self.messages.lock().unwrap();
+        queue.extend(messages.iter().map(|m| (at, m.clone())));
+        Ok(messages.iter().map(|_| Ok(())).collect())
+    }
+    async fn receive(&self, max: usize, _wait: Duration) -> Result<Vec<Delivery>> {
+        let now = self.clock.now();
+        let mut queue = self.messages.lock().unwrap();
+        let mut deliveries = Vec::new();
+        while deliveries.len() < max {
+            let Some(i) = queue.iter().position(|(at, _)| *at <= now) else { break };
+            let (_, message) = queue.remove(i).unwrap();
+            deliveries.push(Delivery { receipt: String::new(), receives: 1, message: Ok(message) });
+        }
+        Ok(deliveries)
+    }
+    async fn delete(&self, _receipt: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn bury(&self, message: &Message, reason: &str) -> Result<()> {
+        let dead = Dead { message: Some(message.clone()), reason: reason.to_owned(), since: Some(self.clock.now()) };
+        self.dead.lock().unwrap().push(dead);
+        Ok(())
+    }
+    async fn dead(&self, limit: usize) -> Result<Vec<Dead>> {
+        Ok(self.dead.lock().unwrap().iter().take(limit).cloned().collect())
+    }
+    async fn redrive(&self, limit: usize) -> Result<usize> {
+        let mut dead = self.dead.lock().unwrap();
+        let count = limit.min(dead.len());
+        let now = self.clock.now();
+        let mut queue = self.messages.lock().unwrap();
+        queue.extend(dead.drain(..count).filter_map(|d| d.message).map(|m| (now, m)));
+        Ok(count)
+    }
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl MemoryQueue {
+    /// When the next message becomes visible.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.messages.lock().unwrap().iter().map(|(at, _)| *at).min()
+    }
+}
+
+/// What the model ERP does with the next calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The call commits, and the answer is lost.
+    CommitThenTimeout,
+    /// The call is lost before the ERP acts.
+    TimeoutBefore,
+    /// 500 without effect, which nobody can know.
+    ServerError,
+    /// 429 with Retry-After in seconds.
+    TooMany(u64),
+    /// Connection refused.
+    Down,
+}
+
+/// An ERP with a unique reference and atomic bulks (or as told), which counts its calls by true time.
+pub struct ModelErp {
+    clock: Arc<VirtualClock>,
+    pub manners: Mutex<Manners>,
+    pub sales: Mutex<Vec<(Reference, Version, String)>>,
+    pub calls: Mutex<Vec<Timestamp>>,
+    /// Faults of the next create calls, in order.
+    pub faults: Mutex<VecDeque<Option<Fault>>>,
+    /// From when until when it is down.
+    pub outage: Mutex<Option<(Timestamp, Timestamp)>>,
+    /// Whether a look-up's answer is lost.
+    pub blind: Mutex<bool>,
+    /// Calls that a create takes beyond the first: reading back, confirming.
+    pub more_calls: Mutex<u32>,
+}
+
+pub struct ErpHandle(pub Arc<ModelErp>);
+
+/// A SKU that the ERP refuses on the create call.
+pub const REFUSED_SKU: &str = "REFUSED";
+/// A SKU that makes the ERP fail with a 500.
+pub const POISON_SKU: &str = "POISON";
+/// A SKU that no product has.
+pub const UNKNOWN_SKU: &str = "UNKNOWN";
+/// A SKU that makes our connector panic.
+pub const PANIC_SKU: &str = "PANIC";
+
+fn down() -> Error {
+    Error::new(Kind::Unavailable, "the ERP refused the connection")
+}
+
+impl ModelErp {
+    async fn call(&self, calls: &Metered) -> std::result::Result<(), Failure> {
+        calls.permit(Duration::from_secs(5)).await.map_err(Failure::NotSent)?;
+        let now = self.clock.now();
+        self.calls.lock().unwrap().push(now);
+        // A call takes its time.
+        self.clock.advance_to(now + SignedDuration::from_millis(200));
+        if self.outage.lock().unwrap().is_some_and(|(from, to)| from <= now && now < to) {
+            return Err(Failure::NotSent(down()));
+        }
+        Ok(())
+    }
+}
+
+type Outcomes = Vec<std::result::Result<Document, Setback>>;
+
+fn sku(draft: &Draft) -> &str {
+    draft.body.split('|').nth(1).unwrap()
+}
+
+impl ErpHandle {
+    /// What the ERP does with a create that arrived.
+    fn book(&self, drafts: &[Draft], all: &dyn Fn(&dyn Fn() -> Setback) -> Outcomes) -> Outcomes {
+        let bulk = self.manners().bulk;
+        let mut sales = self.0.sales.lock().unwrap();
+        let refused = |d: &Draft| sku(d) == REFUSED_SKU;
+        let exists = |sales: &[(Reference, Version, String)], d: &Draft| sales.iter().any(|(r, ..)| r == &d.reference);
+        if bulk == Bulk::Atomic {
+            if drafts.iter().any(|d| exists(&sales, d)) {
+                return all(&|| Setback::Exists);
+            }
+            if drafts.iter().any(refused) {
+                return all(&|| Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
+            }
+        }
+        drafts
+            .iter()
+            .map(|d| {
+                if exists(&sales, d) {
+                    return Err(Setback::Exists);
+                }
+                if refused(d) {
+                    return Err(Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
+                }
+                let mut parts = d.body.split('|');
+                let version = parts.next().unwrap().parse().unwrap();
+                let total = parts.nth(1).unwrap().to_owned();
+                sales.push((d.reference.clone(), version, total));
+                Ok(Document { id: sales.len().to_string(), number: Some(format!("S{}", sales.len())) })
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Erp for ErpHandle {
+    fn manners(&self) -> Manners {
+        *self.0.manners.lock().unwrap()
+    }
+
+    async fn prepare(
+        &self,
+        _calls: &Metered,
+        _ids: &dyn Ids,
+        sales: &[Sale],
+        _afresh: bool,
+    ) -> Vec<std::result::Result<Draft, Setback>> {
+        sales
+            .iter()
+            .map(|sale| {
+                let sku = sale.order.lines[0].sku.clone().unwrap_or_default();
+                assert_ne!(sku, PANIC_SKU, "a panic on request");
+                if sku == UNKNOWN_SKU {
+                    return Err(Setback::Refused(Error::new(Kind::Refused, "article UNKNOWN is not in the ERP")));
+                }
+                Ok(Draft {
+                    reference: sale.reference.clone(),
+                    body: format!("{}|{sku}|{}", sale.version.to_string().replace('|', "/"), sale.order.total),
+                })
+            })
+            .collect()
+    }
+
+    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Outcomes {
+        let all = |make: &dyn Fn() -> Setback| -> Outcomes { drafts.iter().map(|_| Err(make())).collect() };
+        match self.0.call(calls).await {
+            Ok(()) => {}
+            Err(Failure::NotSent(error)) => {
+                let text = error.to_string();
+                return all(&|| Setback::Account(Error::new(Kind::Unavailable, text.clone())));
+            }
+            Err(Failure::Unknown(_)) => unreachable!(),
+        }
+        let fault = self.0.faults.lock().unwrap().pop_front().flatten();
+        match fault {
+            Some(Fault::TimeoutBefore) => {
+                return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+            }
+            Some(Fault::ServerError) => {
+                return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")));
+            }
+            Some(Fault::TooMany(secs)) => {
+                let retry = Retry::After(Duration::from_secs(secs));
+                return all(&|| Setback::Account(Error::new(Kind::Limited, "the ERP answered 429").retry(retry)));
+            }
+            Some(Fault::Down) => return all(&|| Setback::Account(down())),
+            Some(Fault::CommitThenTimeout) | None => {}
+        }
+        if drafts.iter().any(|d| sku(d) == POISON_SKU) {
+            return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")));
+        }
+        let outcomes = self.book(drafts, &all);
+        if outcomes.iter().all(Result::is_err) {
+            return outcomes;
+        }
+        let more = *self.0.more_calls.lock().unwrap();
+        for _ in 0..more {
+            if let Err(failure) = self.0.call(calls).await {
+                let text = failure.error().to_string();
+                return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, text.clone())));
+            }
+        }
+        if fault == Some(Fault::CommitThenTimeout) {
+            return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+        }
+        outcomes
+    }
+
+    async fn look_up(
+        &self,
+        calls: &Metered,
+        references: &[Reference],
+    ) -> std::result::Result<Vec<Option<Found>>, Failure> {
+        self.0.call(calls).await?;
+        if *self.0.blind.lock().unwrap() {
+            return Err(Failure::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+        }
+        let sales = self.0.sales.lock().unwrap();
+        Ok(references
+            .iter()
+            .map(|reference| {
+                sales.iter().position(|(r, ..)| r == reference).map(|i| Found {
+                    document: Document { id: (i + 1).to_string(), number: Some(format!("S{}", i + 1)) },
+                    version: Some(sales[i].1.clone()),
+                    finished: true,
+                })
+            })
+            .collect())
+    }
+
+    async fn finish(&self, _calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, Setback>> {
+        documents.iter().cloned().map(Ok).collect()
+    }
+
+    async fn probe(&self, calls: &Metered) -> Result<String> {
+        self.0.call(calls).await?;
+        Ok("model".into())
+    }
+}
+
+/// A store nobody can ask, whose webhooks do not matter here.
+pub struct SilentStore;
+
+#[async_trait]
+impl Store for SilentStore {
+    fn scheme(&self) -> Scheme {
+        Scheme::Standard
+    }
+    fn secrets(&self) -> &[Secret] {
+        &[]
+    }
+    fn is_ping(&self, _raw: &RawWebhook) -> bool {
+        false
+    }
+    fn read(&self, _webhook: &VerifiedWebhook) -> Reading {
+        Reading::Ignored("silent")
+    }
+    fn sign(&self, _body: &[u8], _now: Timestamp) -> http::HeaderMap {
+        http::HeaderMap::new()
+    }
+    fn can_fetch(&self) -> bool {
+        false
+    }
+    async fn fetch(&self, _client: &Client, _order: &OrderId) -> Result<Option<Order>> {
+        Ok(None)
+    }
+    async fn changed_since(&self, _client: &Client, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+}
+
+/// The whole world.
+pub struct World {
+    pub puente: Puente,
+    pub clock: Arc<VirtualClock>,
+    pub records: Arc<MemoryRecords>,
+    pub queue: Arc<MemoryQueue>,
+    pub erp: Arc<ModelErp>,
+    pub erp_id: ErpId,
+}
+
+pub const START: &str = "2026-03-01T08:00:00Z";
+
+impl World {
+    /// `shops` connections (`shop-0`, …) on one ERP account.
+    pub fn new(seed: u64, shops: usize, limits: Limits) -> Self {
+        Self::starting(START, seed, shops, limits)
+    }
+
+    pub fn starting(at: &str, seed: u64, shops: usize, limits: Limits) -> Self {
+        let clock = VirtualClock::at(at);
+        let timeout = Duration::from_secs(5);
+        let manners =
+            Manners { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 100, timeout, settle: timeout * 2 };
+        let erp = Arc::new(ModelErp {
+            clock: clock.clone(),
+            manners: Mutex::new(manners),
+            sales: Mutex::default(),
+            calls: Mutex::default(),
+            faults: Mutex::default(),
+            outage: Mutex::default(),
+            blind: Mutex::default(),
+            more_calls: Mutex::default(),
+        });
+        let erp_id: ErpId = "main".parse().unwrap();
+        let connections: Vec<Connection> = (0..shops)
+            .map(|i| Connection {
+                id: format!("shop-{i}").parse().unwrap(),
+                erp: erp_id.clone(),
+                key: None,
+                store: Box::new(SilentStore),
+                orders: Orders::default(),
+                front_door: FrontDoor { per_second: 10, per_day: 300 },
+            })
+            .collect();
+        let account = Account {
+            id: erp_id.clone(),
+            erp: Box::new(ErpHandle(erp.clone())),
+            limits,
+            connections: connections.iter().map(|c| c.id.clone()).collect(),
+            max_attempts: 12,
+            look_up_first: false,
+        };
+        let records = Arc::new(MemoryRecords::default());
+        let queue = Arc::new(MemoryQueue { clock: clock.clone(), messages: Mutex::default(), dead: Mutex::default() });
+        let puente = Puente {
+            settings: Arc::new(Settings::fixed(connections, vec![account])),
+            records: records.clone(),
+            accounts: records.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            chance: SeededChance::new(seed),
+            client: Client::new().unwrap(),
+        };
+        Self { puente, clock, records, queue, erp, erp_id }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn key(&self, shop: usize, order: &str) -> OrderKey {
+        OrderKey::new(format!("shop-{shop}").parse().unwrap(), order.parse().unwrap())
+    }
+
+    pub fn head(&self, key: &OrderKey) -> Head {
+        self.records.heads.lock().unwrap()[key].clone()
+    }
+
+    pub async fn events(&self, key: &OrderKey) -> Vec<String> {
+        self.records.timeline(key).await.unwrap().into_iter().map(|e| e.event).collect()
+    }
+
+    /// Puts an order's state into the queue, as the edge would.
+    pub async fn arrives(&self, shop: usize, order: Order) {
+        let arrival = Arrival {
+            connection: format!("shop-{shop}").parse().unwrap(),
+            order: order.id.clone(),
+            received: self.now(),
+            request: "r".into(),
+            tries: 0,
+            news: News::State { order: Arc::new(order) },
+        };
+        self.puente.queue.send(&[Message::Arrival(arrival)], Duration::ZERO).await.unwrap();
+    }
+
+    pub async fn news(&self, shop: usize, order: &str, news: News) {
+        let key = self.key(shop, order);
+        let arrival = Arrival {
+            connection: key.connection,
+            order: key.order,
+            received: self.now(),
+            request: "r".into(),
+            tries: 0,
+            news,
+        };
+        self.puente.queue.send(&[Message::Arrival(arrival)], Duration::ZERO).await.unwrap();
+    }
+
+    /// Lets the worker do everything that is visible now.
+    pub async fn work(&self) {
+        loop {
+            let batch = self.puente.queue.receive(10, Duration::ZERO).await.unwrap();
+            if batch.is_empty() {
+                return;
+            }
+            let deadline = self.now() + SignedDuration::from_mins(10);
+            let messages = batch.into_iter().enumerate().map(|(i, d)| (i.to_string(), d.message)).collect();
+            let failed = flow::work::work(&self.puente, messages, deadline).await;
+            assert!(failed.is_empty(), "{failed:?}");
+        }
+    }
+
+    /// Runs worker and sweeper until `end`, jumping from one event to the next.
+    pub async fn run_until(&self, end: Timestamp) {
+        let mut sweep_at = self.now();
+        loop {
+            self.work().await;
+            if self.now() >= sweep_at {
+                flow::sweep::sweep(&self.puente).await.unwrap();
+                sweep_at = self.now() + SignedDuration::from_mins(1);
+                continue;
+            }
+            let next = self.queue.next().map_or(sweep_at, |at| at.min(sweep_at));
+            if next >= end {
+                self.clock.advance_to(end);
+                return;
+            }
+            self.clock.advance_to(next);
+        }
+    }
+
+    pub async fn run_for(&self, time: SignedDuration) {
+        self.run_until(self.now() + time).await;
+    }
+
+    /// No step's reference twice in the ERP.
+    pub fn assert_single(&self) {
+        let sales = self.erp.sales.lock().unwrap();
+        let mut references: Vec<_> = sales.iter().map(|(r, ..)| r.clone()).collect();
+        references.sort();
+        let all = references.len();
+        references.dedup();
+        assert_eq!(references.len(), all, "doubled sales");
+    }
+
+    /// At most `n` calls in every window.
+    pub fn assert_rate(&self, n: usize, window: SignedDuration) {
+        let calls = self.erp.calls.lock().unwrap();
+        for (i, at) in calls.iter().enumerate() {
+            let within = calls[i..].iter().take_while(|c| c.duration_since(*at) < window).count();
+            assert!(within <= n, "{within} calls in {window:?} from {at}");
+        }
+    }
+}
+
+/// A flag on nothing in particular.
+pub fn flag(detail: &str) -> Flag {
+    Flag { code: "unmapped".into(), detail: detail.into() }
+}
+
+/// A paid order of one line whose books hold, modified `second` seconds after the start.
+pub fn order(id: &str, sku: &str, total: &str, second: i64) -> Order {
+    let at: Timestamp = START.parse().unwrap();
+    let at = at + SignedDuration::from_secs(second);
+    let text = format!(
+        r##"{{"schema":1,"id":"{id}","number":"#{id}","placed_at":"{START}","updated_at":"{at}","currency":"EUR","status":"open",
+        "payment":"paid","lines":[{{"id":"1","sku":"{sku}","title":"A thing","quantity":"1","unit_price":"{total}","amount":"{total}"}}],
+        "tax":"0","total":"{total}"}}"##
+    );
+    serde_json::from_str(&text).unwrap()
+}
