@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(1);
 const IDLE_CONNECTIONS: usize = 4;
 
 /// The longest wait that an answer may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// The process's one HTTP client. Cheap to clone.
 #[derive(Debug, Clone)]

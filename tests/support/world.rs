@@ -586,7 +586,7 @@ impl World {
         let records = Arc::new(MemoryRecords::default());
         let queue = Arc::new(MemoryQueue { clock: clock.clone(), messages: Mutex::default(), dead: Mutex::default() });
         let puente = Puente {
-            settings: Arc::new(Settings::fixed(connections, vec![account])),
+            settings: Arc::new(Settings::fixed(connections, vec![account]).unwrap()),
             records: records.clone(),
             accounts: records.clone(),
             queue: queue.clone(),

@@ -1,0 +1,92 @@
+//! A commented `puente.toml` to start from, made from every connector's own example.
+
+use std::fmt::Write as _;
+
+use crate::{erp::ERPS, store::STORES};
+
+const HEAD: &str = r#"# puente.toml: one [erp.NAME] for each account in an ERP, one [connection.NAME] for each shop.
+#
+# Secrets are never written here. Each is referred to:
+#   { env = "NAME" }      an environment variable
+#   { file = "path" }     a file, seen from the directory of this one
+#   { secret = "name" }   the secret store (AWS Secrets Manager)
+#
+# Keep the parts you need and delete the others. `puente check --config puente.toml` tries what is left.
+"#;
+
+/// A commented example file with one part for every kind of ERP and store.
+#[must_use]
+pub fn example() -> String {
+    let mut text = HEAD.to_owned();
+    for row in ERPS {
+        let name = format!("erp.{}", row.kind);
+        let _ = write!(
+            text,
+            r#"
+[{name}]
+limits = {{ rate = "10/s", per_day = 300, reset = "00:00", time_zone = "UTC", orders_share = 0.8 }}
+max_attempts = 12          # then the order goes to the dead-letter queue
+look_up_first = false      # true after a restore from a backup: no order is created without looking for it first
+{}"#,
+            section(row.kind, row.example, &name)
+        );
+    }
+    let erp = ERPS.first().map_or("", |row| row.kind);
+    for row in STORES {
+        let connection = format!("connection.{}", row.kind);
+        let name = format!("{connection}.store");
+        let _ = write!(
+            text,
+            r#"
+[{connection}]
+erp = "{erp}"
+key = {{ env = "{}_KEY" }}   # what callers carry as ?key= or x-api-key; `serve` on loopback may do without
+orders = {{ create_when = "paid", unknown_sku = "park", total_mismatch = "park", sku = {{ "OLD-1" = "NEW-1" }} }}
+limits = {{ rate = "10/s", per_day = 300 }}   # the front door
+
+[{name}]
+{}"#,
+            row.kind.to_uppercase(),
+            section(row.kind, row.example, &name)
+        );
+    }
+    text
+}
+
+/// A connector's example as the part `name` of a file: with its `kind`, its own tables moved below `name`.
+fn section(kind: &str, example: &str, name: &str) -> String {
+    let mut text = String::new();
+    if !example.lines().any(|line| line.split('=').next().is_some_and(|key| key.trim() == "kind")) {
+        let _ = writeln!(text, "kind = \"{kind}\"");
+    }
+    let mut inside_text = false;
+    for line in example.trim().lines() {
+        let header = if inside_text { None } else { line.strip_prefix('[') };
+        match header.map(|rest| rest.strip_prefix('[').map_or((rest, "["), |rest| (rest, "[["))) {
+            Some((rest, brackets)) => {
+                let _ = writeln!(text, "{brackets}{name}.{rest}");
+            }
+            None => {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+        let quotes = line.matches("'''").count() + line.matches("\"\"\"").count();
+        inside_text ^= quotes % 2 == 1;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_an_example_move_below_its_name() {
+        let example = "url = \"http://x\"\nbody = '''\n[not a header]\n'''\n[find]\na = 1\n[[steps]]\nb = 2\n";
+        let moved = section("rest", example, "erp.rest");
+        assert!(moved.starts_with("kind = \"rest\"\n"), "{moved}");
+        assert!(moved.contains("\n[not a header]\n"), "{moved}");
+        assert!(moved.contains("\n[erp.rest.find]\n") && moved.contains("\n[[erp.rest.steps]]\n"), "{moved}");
+        assert!(!section("rest", "kind = \"rest\"\n", "erp.rest").contains("kind = \"rest\"\nkind"));
+    }
+}

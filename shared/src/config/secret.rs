@@ -1,0 +1,155 @@
+//! Secrets of the configuration: referred to in the file, fetched from elsewhere, never shown.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+};
+
+use super::section::Vault;
+use crate::{Error, Kind, Result};
+
+/// How a secret is written, said to whom wrote it otherwise.
+pub(super) const HOW: &str = "a secret is not written into the file: write { env = \"NAME\" }, { file = \"path\" } or \
+                              { secret = \"name in the secret store\" }";
+
+/// The key of a secret that was fetched. No field of any connector has this name, so only a [`Secret`] can be read from it.
+pub(super) const MARK: &str = "\u{1}secret";
+
+/// A secret of the configuration, already fetched: `{ env = "NAME" }`, `{ file = "path" }` or `{ secret = "name" }`.
+/// Written out in the file itself it is refused.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+/// Where a secret is fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An environment variable.
+    Env(String),
+    /// A file, seen from the directory of the configuration; a newline at its end is not part of the secret.
+    File(String),
+    /// The secret store.
+    Named(String),
+    /// Written out: only in tests and examples.
+    Literal(String),
+}
+
+impl Secret {
+    /// A secret from text: for tests, and for adapters that fetched it.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
+    /// The secret itself. Keep it as short as you can.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether `text` is this secret, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        use sha2::{Digest as _, Sha256};
+        // Digests have one length, so that the secret's own length does not show either.
+        let (ours, theirs) = (Sha256::digest(self.expose()), Sha256::digest(text));
+        subtle::ConstantTimeEq::ct_eq(ours.as_slice(), theirs.as_slice()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Fetched)
+    }
+}
+
+/// Reads a secret that was fetched, and nothing else. The refused value is never quoted.
+struct Fetched;
+
+impl<'de> Visitor<'de> for Fetched {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret as { env = \"NAME\" }, { file = \"path\" } or { secret = \"name in the secret store\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Secret, E> {
+        Err(E::custom(HOW))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Secret, E> {
+        Err(E::custom(HOW))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Secret, E> {
+        Err(E::custom(HOW))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+        let mut secret = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == MARK {
+                secret = Some(Secret::new(map.next_value::<String>()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        secret.ok_or_else(|| A::Error::custom(HOW))
+    }
+}
+
+impl Source {
+    /// The source that `{ key = "text" }` refers to.
+    pub(super) fn of(key: &str, text: &str) -> Option<Self> {
+        let text = text.to_owned();
+        match key {
+            "env" => Some(Self::Env(text)),
+            "file" => Some(Self::File(text)),
+            "secret" => Some(Self::Named(text)),
+            "literal" => Some(Self::Literal(text)),
+            _ => None,
+        }
+    }
+
+    /// The name in the reference.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Env(name) | Self::File(name) | Self::Named(name) | Self::Literal(name) => name,
+        }
+    }
+
+    /// Fetches the secret. The error says what is missing, never what was found.
+    pub(super) async fn fetch(&self, vault: &Vault) -> Result<String> {
+        let missing = |words: String| Error::new(Kind::Config, words);
+        let text = match self {
+            Self::Env(name) => environment(name)
+                .ok_or_else(|| missing(format!("the environment variable {name} is not set (or is not text)")))?,
+            Self::File(path) => {
+                let path = vault.home.join(path);
+                let text = tokio::fs::read_to_string(&path).await.map_err(|error| {
+                    missing(format!("cannot read the secret's file {}", path.display())).caused_by(error)
+                })?;
+                text.trim_end_matches(['\r', '\n']).to_owned()
+            }
+            Self::Named(name) => vault.secrets.secret(name).await?.expose_secret().to_owned(),
+            Self::Literal(_) => return Err(missing(HOW.to_owned())),
+        };
+        if text.is_empty() {
+            return Err(missing(format!("the secret that {} holds is empty", self.name())));
+        }
+        Ok(text)
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one home of the environment: secrets that puente.toml refers to")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
