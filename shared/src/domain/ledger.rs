@@ -83,12 +83,15 @@ impl Limits {
     pub fn day(&self, now: Timestamp) -> Day {
         let local = now.to_zoned(self.time_zone.clone());
         let begins = |date: civil::Date| {
-            // In a gap or fold of daylight saving the earlier reading is taken, always the same way.
+            // Where daylight saving skips the reset the day begins as much later; where the reset comes twice, at the first.
             date.to_datetime(self.reset).to_zoned(self.time_zone.clone()).map_or(now, |zoned| zoned.timestamp())
         };
         let mut date = local.date();
         if now < begins(date) {
             date = date.saturating_sub(1.day());
+        } else if begins(date.saturating_add(1.day())) <= now {
+            // Clocks put back across midnight show yesterday's date again, but the reset has been.
+            date = date.saturating_add(1.day());
         }
         let epoch = civil::date(1970, 1, 1);
         let number = epoch.until((Unit::Day, date)).map_or(0, |span| i64::from(span.get_days()));
@@ -271,9 +274,13 @@ impl Ledger {
         }
         let day = limits.day(now);
         let error = limits.clock_error;
-        // Never backwards: a slow clock must not reopen yesterday.
-        if day.number < self.day || now < day.start + error {
-            return Err(Denied::Day((day.start + error).max(now + error * 2)));
+        let tomorrow = Denied::Day(day.end + error);
+        // Never backwards: a slow clock must not reopen yesterday; it waits until it shows today as well.
+        if day.number < self.day {
+            return Err(tomorrow);
+        }
+        if now < day.start + error {
+            return Err(Denied::Day(day.start + error));
         }
         let fresh = day.number > self.day;
         let (used, used_other) = if fresh { (0, 0) } else { (self.used, self.used_other) };
@@ -281,19 +288,20 @@ impl Ledger {
         if used.saturating_add(request.k) > limits.per_day
             || (other > 0 && used_other.saturating_add(other) > limits.other_per_day())
         {
-            return Err(Denied::Day(day.end + error));
+            return Err(tomorrow);
         }
         let spacing = limits.spacing();
-        let run = spacing * i32::try_from(request.k).unwrap_or(i32::MAX);
         let first = self.tat.map_or(now, |tat| tat.max(now));
         if first > now + limits.horizon {
             return Err(Denied::Horizon(first - limits.horizon));
         }
-        // Every slot, sent as late as allowed, must be over before the reset, whoever's clock is asked.
-        if first + run + limits.lateness > day.end - error {
-            return Err(Denied::Day(day.end + error));
-        }
-        self.tat = Some(first + run);
+        // Every slot, sent as late and travelling as long as allowed, must be over before the reset, whoever's clock is asked.
+        let last = day.end - error - limits.lateness - limits.jitter;
+        let run = i32::try_from(request.k).ok().and_then(|k| spacing.checked_mul(k));
+        let Some(next) = run.and_then(|run| first.checked_add(run).ok()).filter(|next| *next <= last) else {
+            return Err(tomorrow);
+        };
+        self.tat = Some(next);
         self.day = day.number;
         self.used = used + request.k;
         self.used_other = used_other + other;
@@ -319,6 +327,14 @@ impl Ledger {
         self.blocked_because = None;
     }
 
+    /// Says when the next departure may leave and what this one took, if the lease is still `epoch`'s.
+    pub fn departed(&mut self, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) {
+        if self.epoch == epoch && self.holder.is_some() {
+            self.departs_at = departs_at;
+            self.per_departure = per_departure;
+        }
+    }
+
     /// What was used of the day that `now` lies in.
     #[must_use]
     pub fn used_today(&self, limits: &Limits, now: Timestamp) -> u32 {
@@ -341,7 +357,8 @@ pub fn parse_rate(text: &str) -> Result<(u32, SignedDuration)> {
             "h" | "hour" => 3600,
             _ => return None,
         };
-        (1..=86_400).contains(&(count * unit)).then(|| (calls, SignedDuration::from_secs(count * unit)))
+        let seconds = count.checked_mul(unit).filter(|seconds| (1..=86_400).contains(seconds))?;
+        Some((calls, SignedDuration::from_secs(seconds)))
     };
     read().ok_or_else(|| {
         Error::new(Kind::Config, format!("`{text}` is not a rate such as \"10/s\", \"150/min\" or \"25/10s\""))
