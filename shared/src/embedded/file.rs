@@ -184,7 +184,7 @@ fn check(connection: &Connection, file: &Path, latest: usize) -> Result<(), Faul
 }
 
 /// Brings the schema up to date, in one transaction, after a backup of what was there.
-fn migrate(connection: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), Fault> {
+pub(super) fn migrate(connection: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), Fault> {
     let found = user_version(connection)?;
     if found == migrations.len() {
         return Ok(());

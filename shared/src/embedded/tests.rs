@@ -1,1 +1,487 @@
+//! What is the file's own: permissions, versions, full and damaged disks, several processes, one transaction for many.
+//! What every adapter must do is in the ports' contract suite.
 
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    domain::{
+        ids::{AttemptId, ConnectionId, ErpId, OrderKey},
+        message::{Arrival, Message, News},
+        record::{Entry, Intent, Operation, Step, Summary, Write},
+        version::{ContentHash, Version},
+    },
+    ports::{Accounts, Payload, Queue, Records},
+};
+
+/// A clock that is moved by hand, once: sleeping on it moves it.
+#[derive(Default)]
+struct HandClock(AtomicU64);
+
+impl HandClock {
+    fn pass(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        let start: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        start + SignedDuration::from_micros(i64::try_from(self.0.load(Ordering::SeqCst)).unwrap())
+    }
+    async fn sleep_until(&self, when: Timestamp) {
+        if let Ok(time) = Duration::try_from(when.duration_since(self.now())) {
+            self.pass(time);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn open(dir: &Path) -> (Embedded, Arc<HandClock>) {
+    let clock = Arc::new(HandClock::default());
+    let options = Options { clock: clock.clone(), patience: Duration::from_millis(50), ..Options::default() };
+    (Embedded::open_with(dir, options).unwrap(), clock)
+}
+
+fn at(second: i64) -> Timestamp {
+    "2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+}
+
+fn key(order: &str) -> OrderKey {
+    OrderKey::new("shop".parse().unwrap(), order.parse().unwrap())
+}
+
+fn version(n: i64) -> Version {
+    Version { modified: at(n), tie: 0, content: ContentHash::of(|sha| sha2::Digest::update(sha, n.to_be_bytes())) }
+}
+
+fn record(n: i64) -> Write {
+    let summary = Summary { number: n.to_string(), total: None, currency: None, life: 0, flags: vec![] };
+    Write::Record { version: version(n), summary }
+}
+
+fn arrival(connection: &str, order: &str) -> Message {
+    Message::Arrival(Arrival {
+        connection: connection.parse().unwrap(),
+        order: order.parse().unwrap(),
+        received: at(0),
+        request: "r".into(),
+        tries: 0,
+        news: News::Changed,
+    })
+}
+
+async fn receive(queue: &Embedded, max: usize) -> Vec<crate::ports::Delivery> {
+    queue.receive(max, Duration::ZERO).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_reopening() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    assert!(Records::write(&file, &key("1"), &record(1), at(0)).await.unwrap().applied());
+    file.send(&[arrival("shop", "1")], Duration::ZERO).await.unwrap();
+    drop(file);
+    let (file, _) = open(dir.path());
+    assert_eq!(file.head(&key("1")).await.unwrap().unwrap().desired, version(1));
+    assert_eq!(receive(&file, 10).await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_processes_share_one_directory() {
+    let dir = TempDir::new().unwrap();
+    let (serve, _) = open(dir.path());
+    let (cli, _) = open(dir.path());
+    Records::write(&serve, &key("1"), &record(1), at(0)).await.unwrap();
+    assert!(cli.head(&key("1")).await.unwrap().is_some());
+    // What another process sends is found by looking, without a wake-up.
+    let (found, sent) = tokio::join!(serve.receive(1, Duration::from_secs(30)), async {
+        cli.send(&[arrival("shop", "1")], Duration::ZERO).await
+    });
+    sent.unwrap();
+    assert_eq!(found.unwrap().len(), 1);
+    let erp: ErpId = "main".parse().unwrap();
+    let (a, b) = tokio::join!(
+        serve.take(&erp, "a", at(0), at(90), SignedDuration::ZERO),
+        cli.take(&erp, "b", at(0), at(90), SignedDuration::ZERO)
+    );
+    let held =
+        [a.unwrap(), b.unwrap()].iter().filter(|taken| matches!(taken, crate::domain::ledger::Taken::Held)).count();
+    assert_eq!(held, 1, "one conducts, the other does not");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("new/data");
+    let (file, _) = open(&data);
+    Records::write(&file, &key("1"), &record(1), at(0)).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for entry in fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_one_is_named() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = Embedded::open(dir.path().join("file/data")).err().unwrap();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("file/data"), "{error}");
+}
+
+#[test]
+fn a_later_release_another_program_and_no_database_are_refused_untouched() {
+    let refused = |prepare: &dyn Fn(&Path), words: &str| {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("puente.db");
+        prepare(&path);
+        let before = fs::read(&path).unwrap();
+        let error = Embedded::open(dir.path()).err().unwrap();
+        assert_eq!(error.kind(), Kind::Config, "{error}");
+        assert!(error.to_string().contains(words) && error.to_string().contains("puente.db"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "it is left as it was");
+    };
+    let later = |path: &Path| {
+        drop(Embedded::open(path.parent().unwrap()).unwrap());
+        Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    };
+    refused(&later, "later release of puente (schema 99");
+    let foreign =
+        |path: &Path| Connection::open(path).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
+    refused(&foreign, "another program's");
+    refused(
+        &|path| fs::write(path, "not a database at all, but long enough to be looked at".repeat(100)).unwrap(),
+        "not a puente",
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    Records::write(&file, &key("1"), &record(1), at(0)).await.unwrap();
+    // SQLite answers SQLITE_FULL at its own page limit as it does when the disk is full.
+    let full =
+        |pages: i64| async move { move |sql: &Connection| Ok(sql.pragma_update(None, "max_page_count", pages)?) };
+    file.write(full(1).await).await.unwrap();
+    let noise: Vec<u8> = (0..300_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let payload = Payload::Raw(noise.into());
+    // Concurrent writes that share the failed transaction are told as well, or are on the disk.
+    let (one, first) = (key("1"), version(1));
+    let big = file.keep(&one, &first, &payload);
+    let id = ("sku".to_owned(), "7".to_owned());
+    let erp: ErpId = "main".parse().unwrap();
+    let (big, small) = tokio::join!(big, file.learn(&erp, std::slice::from_ref(&id)));
+    let error = big.unwrap_err();
+    assert_eq!((error.kind(), error.retryable()), (Kind::Unavailable, crate::Retry::Backoff));
+    assert!(error.to_string().contains("is full"), "{error}");
+    let learnt = file.ids(&erp, std::slice::from_ref(&id.0)).await.unwrap();
+    assert_eq!(small.is_ok(), learnt.contains_key("sku"), "answered and kept, or neither");
+    assert!(file.head(&key("1")).await.unwrap().is_some(), "what was accepted is there");
+    // Space again: everything goes on without a restart.
+    file.write(full(1_000_000).await).await.unwrap();
+    file.keep(&key("1"), &version(1), &payload).await.unwrap();
+    assert_eq!(file.payload(&key("1"), &version(1)).await.unwrap(), Some(payload));
+}
+
+#[tokio::test]
+async fn a_failed_piece_of_work_costs_its_neighbours_nothing() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    // Hold the writer, so that the three that follow share one transaction.
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let holding = file.write(move |_| {
+        let _ = held.recv();
+        Ok(())
+    });
+    let insert = |name: &'static str| {
+        file.write(move |sql| {
+            sql.execute("INSERT INTO cursor VALUES (?1, 'x')", [name])?;
+            Ok(())
+        })
+    };
+    let fails = file.write(|sql| -> Result<(), Fault> {
+        sql.execute("INSERT INTO cursor VALUES ('undone', 'x')", [])?;
+        Err(Error::new(Kind::Refused, "no").into())
+    });
+    let panics = file.write(|sql| -> Result<(), Fault> {
+        sql.execute("INSERT INTO cursor VALUES ('panicked', 'x')", [])?;
+        panic!("on purpose")
+    });
+    let release = async {
+        tokio::task::yield_now().await;
+        hold.send(()).unwrap();
+    };
+    let (first, a, failed, panicked, b, ()) = tokio::join!(holding, insert("a"), fails, panics, insert("b"), release);
+    (first.unwrap(), a.unwrap(), b.unwrap());
+    assert_eq!(failed.unwrap_err().kind(), Kind::Refused);
+    assert_eq!(panicked.unwrap_err().kind(), Kind::Bug);
+    for (name, there) in [("a", true), ("b", true), ("undone", false), ("panicked", false)] {
+        assert_eq!(file.cursor(name).await.unwrap().is_some(), there, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_another_process_keeps_locked_is_told_and_recovers() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let other = Connection::open(file.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = file.set_cursor("a", "b").await.unwrap_err();
+    assert_eq!((error.kind(), error.retryable()), (Kind::Unavailable, crate::Retry::Backoff));
+    assert!(error.to_string().contains("locked by another process"), "{error}");
+    assert!(Records::ready(&file).await.is_err());
+    // Reading goes on meanwhile.
+    assert_eq!(file.cursor("a").await.unwrap(), None);
+    other.execute_batch("COMMIT").unwrap();
+    file.set_cursor("a", "b").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_told_not_read_as_nothing() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    for n in 0..50 {
+        Records::write(&file, &key(&n.to_string()), &record(n), at(n)).await.unwrap();
+    }
+    let path = file.file().to_owned();
+    drop(file);
+    let mut bytes = fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().skip(4096) {
+        *byte = 0xee;
+    }
+    fs::write(&path, bytes).unwrap();
+    let (file, _) = open(dir.path());
+    let error = file.head(&key("1")).await.unwrap_err();
+    assert!(error.to_string().contains("is damaged") && error.to_string().contains("puente.db"), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_file_is_backed_up_and_brought_up_to_date() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    file.set_cursor("kept", "yes").await.unwrap();
+    let path = file.file().to_owned();
+    drop(file);
+    // A release of tomorrow with one more migration, which fails at first: nothing is changed.
+    let now = include_str!("schema.sql");
+    let mut sql = Connection::open(&path).unwrap();
+    assert!(file::migrate(&mut sql, &path, &[now, "ALTER TABLE cursor ADD COLUMN note TEXT; nonsense"]).is_err());
+    let tables = |sql: &Connection| -> i64 {
+        sql.query_row("SELECT count(*) FROM pragma_table_info('cursor')", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(tables(&sql), 2);
+    file::migrate(&mut sql, &path, &[now, "ALTER TABLE cursor ADD COLUMN note TEXT"]).map_err(|_| ()).unwrap();
+    assert_eq!(tables(&sql), 3);
+    for backup in ["puente.schema-1.db", "puente.schema-1.2.db"] {
+        let old = Connection::open(dir.path().join(backup)).unwrap();
+        let value: String =
+            old.query_row("SELECT value FROM cursor WHERE name = 'kept'", [], |row| row.get(0)).unwrap();
+        assert_eq!((value.as_str(), tables(&old)), ("yes", 2), "{backup}");
+    }
+    assert!(Embedded::open(dir.path()).is_err(), "the release of today refuses it now");
+}
+
+#[tokio::test]
+async fn old_payloads_go_and_needed_ones_stay() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let key = key("1");
+    let keep = |n: i64| {
+        let (file, key) = (file.clone(), key.clone());
+        async move {
+            file.keep(&key, &version(n), &Payload::Order(n.to_string().into())).await.unwrap();
+            Records::write(&file, &key, &record(n), at(n)).await.unwrap();
+        }
+    };
+    keep(1).await;
+    let intent = Intent {
+        step: Step { operation: Operation::Create, reference: key.sale() },
+        planned: version(1),
+        attempt: AttemptId::from_text("a1"),
+        epoch: 1,
+        start_by: at(10),
+        settle_at: at(20),
+        unknown: false,
+        refused: false,
+    };
+    let begin = Write::Begin { desired: version(1), applied: None, intent, due: at(20) };
+    assert!(Records::write(&file, &key, &begin, at(2)).await.unwrap().applied());
+    for n in 2..=30 {
+        keep(n).await;
+    }
+    let mut kept = Vec::new();
+    for n in 1..=30 {
+        if let Some(payload) = file.payload(&key, &version(n)).await.unwrap() {
+            assert_eq!(payload, Payload::Order(n.to_string().into()));
+            kept.push(n);
+        }
+    }
+    assert!(kept.contains(&1), "the intent's");
+    assert_eq!(kept.last(), Some(&30), "the desired one");
+    assert!(kept.len() <= 12, "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_looping_order_does_not_fill_the_disk_with_its_timeline() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let entry = |n: i64| Entry { at: at(n), event: n.to_string(), detail: None, version: None, attempt: None };
+    let lines: Vec<_> = (0..600).map(|n| (key("1"), entry(n))).collect();
+    file.note(&lines).await.unwrap();
+    file.note(&[(key("2"), entry(0))]).await.unwrap();
+    let kept = file.timeline(&key("1")).await.unwrap();
+    assert_eq!((kept.len(), kept.last().map(|e| e.event.as_str())), (500, Some("599")));
+    assert_eq!(file.timeline(&key("2")).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_receipt_is_good_for_its_own_delivery_only() {
+    let dir = TempDir::new().unwrap();
+    let (file, clock) = open(dir.path());
+    file.send(&[arrival("shop", "1")], Duration::ZERO).await.unwrap();
+    let first = receive(&file, 1).await.remove(0);
+    assert!(receive(&file, 1).await.is_empty(), "invisible while somebody works on it");
+    clock.pass(Duration::from_mins(1));
+    let second = receive(&file, 1).await.remove(0);
+    assert_eq!((first.receives, second.receives), (1, 2));
+    // The first worker wakes late: it must not delete what the second works on.
+    file.delete(&first.receipt).await.unwrap();
+    clock.pass(Duration::from_mins(1));
+    let third = receive(&file, 1).await.remove(0);
+    file.delete(&third.receipt).await.unwrap();
+    clock.pass(Duration::from_mins(1));
+    assert!(receive(&file, 1).await.is_empty());
+}
+
+#[tokio::test]
+async fn received_too_often_it_is_dead_with_its_reason_and_comes_back_by_redrive() {
+    let dir = TempDir::new().unwrap();
+    let (file, clock) = open(dir.path());
+    file.send(&[arrival("shop", "1")], Duration::ZERO).await.unwrap();
+    for n in 1..=10 {
+        assert_eq!(receive(&file, 1).await.remove(0).receives, n);
+        clock.pass(Duration::from_mins(1));
+    }
+    assert!(receive(&file, 1).await.is_empty());
+    let dead = file.dead(10).await.unwrap().remove(0);
+    assert_eq!(dead.message, Some(arrival("shop", "1")));
+    assert!(dead.reason.contains("received 10 times"), "{}", dead.reason);
+    assert_eq!(dead.since, Some(clock.now()));
+    assert_eq!(file.redrive(10).await.unwrap(), 1);
+    assert!(file.dead(10).await.unwrap().is_empty());
+    let again = receive(&file, 1).await.remove(0);
+    assert_eq!((again.receives, again.message.unwrap()), (1, arrival("shop", "1")));
+}
+
+#[tokio::test]
+async fn a_flooding_shop_does_not_starve_the_others() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let flood: Vec<_> = (0..100).map(|n| arrival("flood", &n.to_string())).collect();
+    file.send(&flood, Duration::ZERO).await.unwrap();
+    file.send(&[arrival("quiet", "1"), arrival("quiet", "2")], Duration::ZERO).await.unwrap();
+    let shop = |delivery: &crate::ports::Delivery| match delivery.message.as_ref().unwrap() {
+        Message::Arrival(arrival) => arrival.connection.to_string(),
+        Message::Wake { .. } => unreachable!(),
+    };
+    // One at a time: in turn.
+    let mut first = Vec::new();
+    for _ in 0..2 {
+        first.extend(receive(&file, 1).await.iter().map(shop));
+    }
+    assert!(first.contains(&"quiet".to_owned()), "{first:?}");
+    // In batches: one of each, then the rest.
+    let batch: Vec<_> = receive(&file, 10).await.iter().map(shop).collect();
+    assert_eq!(batch.iter().filter(|shop| *shop == "quiet").count(), 1);
+    assert_eq!(batch.len(), 10);
+    // A lane that empties and fills again does not starve the flood either.
+    let mut flooded = 0;
+    for n in 0..10 {
+        file.send(&[arrival("a-quiet", &n.to_string())], Duration::ZERO).await.unwrap();
+        let delivery = receive(&file, 1).await.remove(0);
+        flooded += usize::from(shop(&delivery) == "flood");
+        file.delete(&delivery.receipt).await.unwrap();
+    }
+    assert!((4..=6).contains(&flooded), "{flooded}");
+}
+
+#[tokio::test]
+async fn a_message_nobody_can_decode_is_delivered_as_such_without_its_content() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    file.send(&[arrival("shop", "1")], Duration::ZERO).await.unwrap();
+    file.write(|sql| {
+        let body = crate::payload::pack(br#"{"arrival":{"connection":"Jane Doe"}}"#);
+        sql.execute("UPDATE message SET body = ?1", [body])?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let error = receive(&file, 1).await.remove(0).message.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreadable);
+    assert!(!error.to_string().contains("Jane"), "{error}");
+}
+
+#[tokio::test]
+async fn a_waiting_receiver_wakes_when_something_is_sent() {
+    let dir = TempDir::new().unwrap();
+    // The system's clock: only a wake-up can end the wait in time.
+    let file = Embedded::open(dir.path()).unwrap();
+    let wait = file.receive(1, Duration::from_secs(20));
+    let send = async {
+        tokio::task::yield_now().await;
+        file.send(&[arrival("shop", "1")], Duration::ZERO).await
+    };
+    let both = async { tokio::join!(wait, send) };
+    let (delivered, _) = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
+    assert_eq!(delivered.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_too_large_is_refused_and_the_others_are_sent() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let noise: String =
+        (0..400_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761).rotate_left(n % 31))).collect();
+    let mut large = arrival("shop", "large");
+    if let Message::Arrival(arrival) = &mut large {
+        arrival.request = noise;
+    }
+    let answers = file.send(&[arrival("shop", "1"), large, arrival("shop", "2")], Duration::ZERO).await.unwrap();
+    let kinds: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.kind())).collect();
+    assert_eq!(kinds, [Ok(()), Err(Kind::TooLarge), Ok(())]);
+    assert_eq!(receive(&file, 10).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_secret_of_aws_is_refused_with_what_to_write_instead() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let error = file.secret("shopify").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("shopify") && error.to_string().contains("env"), "{error}");
+}
+
+#[tokio::test]
+async fn a_foreign_cursor_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let connection: ConnectionId = "shop".parse().unwrap();
+    let query = crate::ports::Query { connection, state: None, limit: 10, cursor: Some("%%%".into()) };
+    assert_eq!(file.list(&query).await.unwrap_err().kind(), Kind::Unreadable);
+}

@@ -89,12 +89,11 @@ where
     }
 
     fn answer(self: Box<Self>, group: Option<Error>) {
-        let never = || Err(Error::new(Kind::Bug, "a write was never run"));
-        let own = self.outcome.unwrap_or_else(never);
-        // Its own failure says more than the group's.
-        let answer = match (own, group) {
-            (Ok(_), Some(error)) => Err(error),
-            (own, _) => own,
+        let answer = match (self.outcome, group) {
+            // Its own failure says more than the group's.
+            (Some(Err(error)), _) | (_, Some(error)) => Err(error),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(Error::new(Kind::Bug, "a write was never run")),
         };
         // Whoever asked may have gone: the work is done all the same.
         let _ = self.reply.send(answer);
