@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Kind, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// What an ERP account allows, and how exactly our clocks and the network are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -20,6 +20,9 @@ use super::{
     version::{Standing, Version, compare},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The schema of the stored head.
 pub const SCHEMA: u16 = 1;
 
@@ -49,7 +52,7 @@ pub struct Head {
     /// A step that was begun and whose outcome is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// How often a step was begun since the last success.
+    /// How often a step was begun since the order last came to rest: in the ERP, or stopped.
     #[serde(default)]
     pub attempts: u32,
     /// The fencing epoch of the last conductor that began a step.
@@ -409,6 +412,12 @@ impl Head {
         &self.desired == desired && self.applied.as_ref() == applied && self.intent.is_none()
     }
 
+    /// Stops at `desired`. The attempts were this version's: a newer one that arrives is planned anew, not given up at once.
+    fn stop(&mut self, end: End, reason: &str) {
+        self.parked = Some(Parked { version: self.desired.clone(), end, reason: reason.to_owned() });
+        self.attempts = 0;
+    }
+
     /// Ends the intent, unless its outcome is in doubt: then it stays and is looked up before anything else is sent.
     fn drop_intent_unless_unknown(&mut self, refused: bool) {
         match &mut self.intent {
@@ -510,7 +519,7 @@ impl Write {
             Self::Park { end, reason, floor, .. } => {
                 // Parked while v2 was recorded would leave v2 without a `due`: parking is for the planned version.
                 if next.planned_is_desired() {
-                    next.parked = Some(Parked { version: next.desired.clone(), end: *end, reason: reason.clone() });
+                    next.stop(*end, reason);
                     next.due = None;
                 } else {
                     next.due = Some(*floor);
@@ -530,7 +539,7 @@ impl Write {
                         next.parked = None;
                     }
                     Rest::Stop { end, reason } => {
-                        next.parked = Some(Parked { version: next.desired.clone(), end: *end, reason: reason.clone() });
+                        next.stop(*end, reason);
                         next.reason = Some(reason.clone());
                     }
                 }

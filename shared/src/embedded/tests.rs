@@ -314,7 +314,7 @@ async fn old_payloads_go_and_needed_ones_stay() {
     let intent = Intent {
         step: Step { operation: Operation::Create, reference: key.sale() },
         planned: version(1),
-        attempt: AttemptId::from_text("a1"),
+        attempt: AttemptId::new("a1"),
         epoch: 1,
         start_by: at(10),
         settle_at: at(20),

@@ -1,0 +1,269 @@
+//! Any sequence of writes, sensible or not: no order is forgotten, no doubt is lifted, no old word overrides a newer one.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::version::ContentHash;
+
+const CASES: u32 = 10_000;
+
+fn at(second: i64) -> Timestamp {
+    "2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+}
+
+fn version(second: i64, tie: u16, content: u8) -> Version {
+    Version { modified: at(second), tie, content: ContentHash::of(|sha| sha2::Digest::update(sha, [content])) }
+}
+
+fn key() -> OrderKey {
+    OrderKey::new("shop".parse().unwrap(), "1042".parse().unwrap())
+}
+
+fn summary() -> Summary {
+    Summary { number: "1042".into(), total: None, currency: None, life: 0, flags: vec![] }
+}
+
+fn document() -> Document {
+    Document { id: "7".into(), number: None }
+}
+
+fn intent(planned: &Version, attempt: u32, epoch: u64, now: Timestamp, unknown: bool) -> Intent {
+    Intent {
+        step: Step { operation: Operation::Create, reference: key().sale() },
+        planned: planned.clone(),
+        attempt: AttemptId::new(attempt.to_string()),
+        epoch,
+        start_by: now + SignedDuration::from_secs(5),
+        settle_at: now + SignedDuration::from_secs(20),
+        unknown,
+        refused: false,
+    }
+}
+
+/// One write in the making: what it names is taken from the head (`own`) or made up.
+#[derive(Debug, Clone)]
+struct Move {
+    which: u8,
+    own: bool,
+    version: Version,
+    attempt: u32,
+    epoch: u64,
+    flag: bool,
+    after: i64,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let version = (0_i64..6, 0_u16..3, 0_u8..4).prop_map(|(s, t, c)| version(s, t, c));
+    let one = (0_u8..11, prop::bool::weighted(0.8), version, 0_u32..4, 0_u64..4, any::<bool>(), 0_i64..30).prop_map(
+        |(which, own, version, attempt, epoch, flag, after)| Move { which, own, version, attempt, epoch, flag, after },
+    );
+    prop::collection::vec(one, 1..40)
+}
+
+fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write {
+    let own = head.filter(|_| step.own);
+    let desired = own.map_or_else(|| step.version.clone(), |head| head.desired.clone());
+    let applied = own.map_or_else(|| step.flag.then(|| step.version.clone()), |head| head.applied.clone());
+    let on_record = own.and_then(|head| head.intent.as_ref());
+    let attempt = on_record.map_or_else(|| AttemptId::new(step.attempt.to_string()), |i| i.attempt.clone());
+    let epoch = own.map_or(step.epoch, |head| head.epoch + step.epoch / 2);
+    let (floor, due) = (now + SignedDuration::from_secs(1), now + SignedDuration::from_secs(30));
+    let reason = "why".to_owned();
+    let end = if step.flag { End::Parked } else { End::Dead };
+    match step.which {
+        0 | 1 => Write::Record { version: step.version.clone(), summary: summary() },
+        2 => Write::Touch { desired, newest: step.version.modified },
+        3 => Write::Begin { intent: intent(&desired, 100 + serial, epoch, now, false), desired, applied, due },
+        4 => {
+            let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
+            Write::Resend { looked_up: attempt, intent: intent(&planned, 100 + serial, epoch, now, true), due }
+        }
+        5 => {
+            let planned = on_record.map(|i| i.planned.clone()).filter(|_| step.flag);
+            Write::Complete { attempt, applied: planned.unwrap_or_else(|| step.version.clone()), document: document() }
+        }
+        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, reason },
+        7 => Write::Park { attempt, end, reason, floor },
+        8 => {
+            let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
+            Write::Rest { desired, applied, rest }
+        }
+        9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
+        _ => Write::Replay,
+    }
+}
+
+/// Runs the moves and shows each write with the head before and after it.
+fn history(moves: &[Move], mut look: impl FnMut(&Write, Option<&Head>, Option<&Head>, Timestamp)) -> Option<Head> {
+    let (mut head, mut now) = (None::<Head>, at(100));
+    for (serial, step) in (0..).zip(moves) {
+        now += SignedDuration::from_secs(step.after);
+        let write = write(step, head.as_ref(), serial, now);
+        let next = write.apply(&key(), head.as_ref(), now);
+        look(&write, head.as_ref(), next.as_ref(), now);
+        head = next.or(head);
+    }
+    head
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn no_order_is_ever_forgotten(moves in moves()) {
+        history(&moves, |write, _, after, _| {
+            if let Some(head) = after {
+                assert!(!head.forgotten(), "after {write:?}: {head:?}");
+                assert!(head.due.is_none() || head.soon.is_some(), "an arrival knows when it may bring it back: {head:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_foreign_attempt_changes_nothing(moves in moves()) {
+        history(&moves, |write, before, after, _| {
+            let named = match write {
+                Write::Complete { attempt, .. } | Write::Reschedule { attempt, .. } | Write::Park { attempt, .. } => attempt,
+                Write::Resend { looked_up, .. } => looked_up,
+                _ => return,
+            };
+            let on_record = before.and_then(|head| head.intent.as_ref()).map(|intent| &intent.attempt);
+            assert!(after.is_none() || on_record == Some(named), "{write:?} on {before:?}");
+        });
+    }
+
+    #[test]
+    fn a_doubt_is_lifted_only_by_finding_out(moves in moves()) {
+        history(&moves, |write, before, after, _| {
+            let (Some(before), Some(after)) = (before, after) else { return };
+            let Some(doubt) = before.intent.as_ref().filter(|intent| intent.unknown) else { return };
+            match write {
+                Write::Complete { .. } => assert!(after.intent.is_none()),
+                Write::Resend { intent, .. } => assert_eq!(after.intent.as_ref(), Some(intent)),
+                // Whatever else: it is still to be looked up, bound to the same content.
+                _ => {
+                    let now = after.intent.as_ref().unwrap();
+                    assert_eq!((&now.attempt, &now.planned, now.unknown), (&doubt.attempt, &doubt.planned, true));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn the_end_of_an_old_version_is_not_the_end_of_a_newer(moves in moves()) {
+        history(&moves, |write, before, after, now| {
+            let (Some(before), Some(after)) = (before, after) else { return };
+            let older = before.intent.as_ref().is_some_and(|intent| intent.planned != before.desired);
+            match write {
+                Write::Park { floor, .. } | Write::Reschedule { floor, .. } if older => {
+                    assert_eq!(after.due, Some(*floor), "the newer one goes after the least interval, not the old backoff");
+                    assert_eq!(after.parked, before.parked);
+                }
+                Write::Complete { applied, .. } if *applied != before.desired => assert_eq!(after.due, Some(now)),
+                _ => {}
+            }
+        });
+    }
+
+    #[test]
+    fn two_conductors_never_begin_one_step(moves in moves()) {
+        history(&moves, |write, before, after, _| {
+            let (Some(before), Some(after)) = (before, after) else { return };
+            if let Write::Begin { intent, .. } = write {
+                assert!(before.intent.is_none() && before.epoch <= intent.epoch);
+                assert_eq!(after.attempts, before.attempts + 1, "counted at the intent");
+            }
+            assert!(after.epoch >= before.epoch, "a frozen conductor's epoch never comes back");
+        });
+    }
+
+    #[test]
+    fn an_arrival_leaves_attempts_and_intent_alone_and_waits_out_the_least_interval(moves in moves()) {
+        history(&moves, |write, before, after, now| {
+            let (Write::Record { version, .. }, Some(before), Some(after)) = (write, before, after) else { return };
+            assert_eq!((after.attempts, &after.intent, &after.applied), (before.attempts, &before.intent, &before.applied));
+            assert_eq!((&after.desired, after.due), (version, Some(before.soon.unwrap_or(now))));
+            assert_eq!(compare(&before.desired, before.newest, version), Standing::Newer);
+        });
+    }
+
+    #[test]
+    fn replaying_twice_is_replaying_once_and_never_loses_a_step(moves in moves()) {
+        let Some(head) = history(&moves, |_, _, _, _| {}) else { return Ok(()) };
+        let now = at(5000);
+        let once = Write::Replay.apply(&key(), Some(&head), now).unwrap();
+        let twice = Write::Replay.apply(&key(), Some(&once), now).unwrap();
+        prop_assert_eq!(&once, &twice);
+        prop_assert_eq!((&once.intent, &once.applied, &once.desired), (&head.intent, &head.applied, &head.desired));
+        prop_assert!(!matches!(once.state(), State::Parked | State::Dead | State::Ignored) && once.due.is_some());
+        // In mid-flight: not before its look-up can be trusted.
+        if let Some(intent) = &head.intent {
+            let early = Write::Replay.apply(&key(), Some(&head), intent.settle_at - SignedDuration::from_secs(1)).unwrap();
+            prop_assert_eq!(early.due, Some(intent.settle_at));
+        }
+    }
+
+    #[test]
+    fn whatever_the_order_of_arrival_the_newest_is_desired(
+        mut seconds in prop::collection::hash_set(0_i64..50, 1..8),
+        seed in any::<u64>(),
+    ) {
+        let newest = *seconds.iter().max().unwrap();
+        let mut order: Vec<i64> = seconds.drain().collect();
+        order.sort_by_key(|s| (*s as u64).wrapping_mul(seed | 1));
+        let mut head = None;
+        for second in order {
+            let arriving = Write::Record { version: version(second, 0, u8::try_from(second).unwrap()), summary: summary() };
+            head = arriving.apply(&key(), head.as_ref(), at(100)).or(head);
+        }
+        prop_assert_eq!(head.unwrap().desired.modified, at(newest));
+    }
+
+    #[test]
+    fn a_stored_head_is_read_as_it_was(moves in moves()) {
+        let Some(head) = history(&moves, |_, _, _, _| {}) else { return Ok(()) };
+        let text = serde_json::to_string(&head).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
+    }
+}
+
+#[test]
+fn a_newer_version_of_a_dead_order_has_all_its_attempts() {
+    let now = at(100);
+    let apply = |write: Write, head: &Head| write.apply(&key(), Some(head), now).unwrap();
+    let first = Write::Record { version: version(1, 0, 1), summary: summary() };
+    let mut head = first.apply(&key(), None, now).unwrap();
+    for n in 0..10 {
+        let defer = Write::Defer {
+            desired: head.desired.clone(),
+            applied: None,
+            epoch: 1,
+            due: now,
+            floor: now,
+            forgiven: false,
+            reason: n.to_string(),
+        };
+        head = apply(defer, &head);
+    }
+    assert_eq!(head.attempts, 10);
+    let rest = Rest::Stop { end: End::Dead, reason: "gave up after 10 attempts".into() };
+    head = apply(Write::Rest { desired: head.desired.clone(), applied: None, rest }, &head);
+    assert_eq!(head.state(), State::Dead);
+    head = apply(Write::Record { version: version(2, 0, 2), summary: summary() }, &head);
+    assert_eq!((head.state(), head.attempts), (State::Waiting, 0), "else it would be given up without a try");
+}
+
+#[test]
+fn a_touch_moves_the_time_that_the_next_arrival_is_compared_with() {
+    let now = at(100);
+    let head = Write::Record { version: version(1, 0, 1), summary: summary() }.apply(&key(), None, now).unwrap();
+    let touched =
+        Write::Touch { desired: head.desired.clone(), newest: at(9) }.apply(&key(), Some(&head), now).unwrap();
+    assert_eq!((&touched.desired, touched.newest, touched.due), (&head.desired, at(9), head.due));
+    let between = Write::Record { version: version(5, 0, 2), summary: summary() };
+    assert!(between.apply(&key(), Some(&head), now).is_some());
+    assert!(between.apply(&key(), Some(&touched), now).is_none(), "a state from between two sightings is older");
+    let back = Write::Touch { desired: head.desired.clone(), newest: at(3) };
+    assert!(back.apply(&key(), Some(&touched), now).is_none(), "never back");
+}
