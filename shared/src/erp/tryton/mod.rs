@@ -1,4 +1,5 @@
 //! tryton
+pub mod books;
 
 use super::Row;
 use crate::{Error, Kind};

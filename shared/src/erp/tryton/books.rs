@@ -1,0 +1,357 @@
+//! Tryton's arithmetic, foreseen: what its sale will come to, and the unit prices that make it come to the store's total.
+//!
+//! Invariant: [`total`] is what `sale.sale` of Tryton 8.0 answers as `total_amount`, to the cent (a property test compares the
+//! two on the real server). As seen there and in `account/tax.py` (`TaxableMixin`), `sale/sale.py` and `currency/currency.py`:
+//! - a line's amount is quantity × unit price, rounded half to even to the currency's step;
+//! - taxes are computed from *unrounded* amounts, one group of lines per set of taxes and sign;
+//! - they are rounded per line or per document (the company's "Tax Rounding"), half to even, and what rounding several taxes
+//!   of one group adds up to is given back to them one step at a time;
+//! - a unit price has at most four decimals.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+/// The decimals of a unit price (`price_decimal`, Tryton's default).
+pub const PRICE_DECIMALS: u32 = 4;
+
+/// A percentage tax of Tryton, in the order Tryton applies taxes (sequence, then id).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tax {
+    /// Its place: taxes without a sequence come first.
+    pub sequence: Option<i64>,
+    /// Its id.
+    pub id: i64,
+    /// As a fraction.
+    pub rate: Decimal,
+}
+
+/// A sale's line as far as money is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How many.
+    pub quantity: Decimal,
+    /// The price of one, without tax.
+    pub price: Decimal,
+    /// Its taxes, sorted.
+    pub taxes: Vec<Tax>,
+}
+
+/// How a company rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rounding {
+    /// The currency's step: 0.01 for EUR, 1 for JPY.
+    pub step: Decimal,
+    /// Taxes are rounded line by line; otherwise once per document.
+    pub per_line: bool,
+}
+
+/// What a sale comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// Σ lines without tax.
+    pub untaxed: Decimal,
+    /// Σ taxes.
+    pub tax: Decimal,
+}
+
+impl Total {
+    /// What the buyer pays.
+    #[must_use]
+    pub fn total(self) -> Decimal {
+        self.untaxed + self.tax
+    }
+}
+
+/// Tryton 8.0 would never answer: two taxes that are both rounded to nothing leave a remainder that it goes round for ever to
+/// give back (`_round_taxes`). Such a sale must not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeverAnswers;
+
+/// One tax of one group, summed.
+struct Sum {
+    tax: i64,
+    not_negative: bool,
+    amount: Decimal,
+}
+
+impl Rounding {
+    /// Rounded half to even to the currency's step.
+    #[must_use]
+    pub fn round(self, amount: Decimal) -> Decimal {
+        if self.step.is_zero() {
+            return amount;
+        }
+        (amount / self.step).round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven) * self.step
+    }
+
+    /// Rounds the taxes of one group and gives the remainder back, a step at a time.
+    fn settle(self, sums: &mut [Sum]) -> Result<(), NeverAnswers> {
+        let mut remainder = Decimal::ZERO;
+        for sum in sums.iter_mut() {
+            let rounded = self.round(sum.amount);
+            remainder += rounded - sum.amount;
+            sum.amount = rounded;
+        }
+        remainder = self.round(remainder);
+        let offset = if remainder.is_sign_negative() { -self.step } else { self.step };
+        while remainder.abs() >= self.step {
+            let mut given = false;
+            for sum in sums.iter_mut().filter(|sum| !sum.amount.is_zero()) {
+                sum.amount -= offset;
+                remainder -= offset;
+                given = true;
+                if remainder.abs() < self.step {
+                    break;
+                }
+            }
+            if !given {
+                return Err(NeverAnswers);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What Tryton's sale of these lines comes to.
+pub fn total(lines: &[Line], rounding: Rounding) -> Result<Total, NeverAnswers> {
+    let mut groups: Vec<(&[Tax], bool, Vec<Sum>)> = Vec::new();
+    let mut untaxed = Decimal::ZERO;
+    for line in lines {
+        let base = line.quantity * line.price;
+        let rounded = rounding.round(base);
+        untaxed += rounded;
+        // Python's Decimal("-0.00") >= 0 holds, and so it does here.
+        let (sign, not_negative) = (base >= Decimal::ZERO, rounded >= Decimal::ZERO);
+        let mut own: Vec<Sum> = line
+            .taxes
+            .iter()
+            .map(|tax| Sum { tax: tax.id, not_negative, amount: line.price * tax.rate * line.quantity })
+            .collect();
+        if rounding.per_line {
+            rounding.settle(&mut own)?;
+        }
+        let found = groups.iter().position(|(taxes, s, _)| *taxes == line.taxes.as_slice() && *s == sign);
+        let Some((_, _, sums)) = found.and_then(|at| groups.get_mut(at)) else {
+            groups.push((&line.taxes, sign, own));
+            continue;
+        };
+        for sum in own {
+            match sums.iter_mut().find(|s| s.tax == sum.tax && s.not_negative == sum.not_negative) {
+                Some(known) => known.amount += sum.amount,
+                None => sums.push(sum),
+            }
+        }
+    }
+    let mut tax = Decimal::ZERO;
+    for (_, _, mut sums) in groups {
+        if !rounding.per_line {
+            rounding.settle(&mut sums)?;
+        }
+        tax += sums.iter().map(|sum| sum.amount).sum::<Decimal>();
+    }
+    Ok(Total { untaxed, tax })
+}
+
+/// What was charged for something, before it has a unit price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// How many.
+    pub quantity: Decimal,
+    /// What was charged for all of them, after discounts; with its tax where the store's prices contain it.
+    pub amount: Decimal,
+    /// Its taxes, sorted.
+    pub taxes: Vec<Tax>,
+}
+
+/// The lines for `items`: each item's own, usually one, in order. What cannot be hit exactly is left to [`total`] to tell.
+#[must_use]
+pub fn lines(items: &[Item], tax_included: bool, rounding: Rounding) -> Vec<Vec<Line>> {
+    if tax_included { with_tax_inside(items, rounding) } else { items.iter().map(|item| net(item, rounding)).collect() }
+}
+
+/// The price of one of `quantity` that cost `amount`, as exactly as Tryton can hold it.
+fn unit_price(amount: Decimal, quantity: Decimal) -> Decimal {
+    amount.checked_div(quantity).unwrap_or_default().round_dp(PRICE_DECIMALS).normalize()
+}
+
+/// Prices without tax: the line has to come to exactly `amount`. Beyond a hundred pieces four decimals may not reach it; then
+/// the last piece stands alone and carries the rest.
+fn net(item: &Item, rounding: Rounding) -> Vec<Line> {
+    let Item { quantity, amount, taxes } = item.clone();
+    let price = unit_price(amount, quantity);
+    if rounding.round(quantity * price) != amount && quantity.is_integer() && quantity > Decimal::ONE {
+        let others = quantity - Decimal::ONE;
+        let last = amount - rounding.round(others * price);
+        if last.scale() <= PRICE_DECIMALS {
+            return vec![
+                Line { quantity: others, price, taxes: taxes.clone() },
+                Line { quantity: Decimal::ONE, price: last, taxes },
+            ];
+        }
+    }
+    vec![Line { quantity, price, taxes }]
+}
+
+/// Prices that contain their tax: only their sum is given, and Tryton divides it between price and tax by its own rounding.
+/// The exact net prices come within a few steps of the sum; the lines nearest to a rounding boundary are moved across it.
+fn with_tax_inside(items: &[Item], rounding: Rounding) -> Vec<Vec<Line>> {
+    let mut lines: Vec<Line> = items
+        .iter()
+        .map(|item| {
+            let rate: Decimal = item.taxes.iter().map(|tax| tax.rate).sum();
+            let price = unit_price(item.amount / (Decimal::ONE + rate), item.quantity);
+            Line { quantity: item.quantity, price, taxes: item.taxes.clone() }
+        })
+        .collect();
+    let wanted: Decimal = items.iter().map(|item| item.amount).sum();
+    for _ in 0..(2 * items.len() + 8) {
+        let Ok(now) = total(&lines, rounding) else { break };
+        let difference = wanted - now.total();
+        if difference.is_zero() {
+            break;
+        }
+        let Some((at, price)) = best_move(&lines, difference, wanted, rounding) else { break };
+        if let Some(line) = lines.get_mut(at) {
+            line.price = price;
+        }
+    }
+    lines.into_iter().map(|line| vec![line]).collect()
+}
+
+/// The smallest change of one unit price that brings the total nearer to `wanted`: which line, and its new price.
+fn best_move(lines: &[Line], difference: Decimal, wanted: Decimal, rounding: Rounding) -> Option<(usize, Decimal)> {
+    let tick = Decimal::new(if difference.is_sign_negative() { -1 } else { 1 }, PRICE_DECIMALS);
+    let mut tried = lines.to_vec();
+    let mut best: Option<(Decimal, Decimal, usize, Decimal)> = None;
+    for (at, line) in lines.iter().enumerate() {
+        for ticks in moves(lines, line, tick, rounding) {
+            let price = line.price + tick * ticks;
+            if let Some(line) = tried.get_mut(at) {
+                line.price = price;
+            }
+            if let Ok(total) = total(&tried, rounding) {
+                let left = (wanted - total.total()).abs();
+                let moved = (tick * ticks * line.quantity).abs();
+                let better = best.as_ref().is_none_or(|(l, m, _, _)| (left, moved) < (*l, *m));
+                if left < difference.abs() && moved <= rounding.step && better {
+                    best = Some((left, moved, at, price.normalize()));
+                }
+            }
+        }
+        if let (Some(line), Some(original)) = (tried.get_mut(at), lines.get(at)) {
+            line.price = original.price;
+        }
+    }
+    best.map(|(_, _, at, price)| (at, price))
+}
+
+/// The fewest ticks by which `line`'s amount, its tax or its group's tax crosses a rounding boundary.
+fn moves(lines: &[Line], line: &Line, tick: Decimal, rounding: Rounding) -> Vec<Decimal> {
+    let up = !(tick * line.quantity).is_sign_negative();
+    let half = rounding.step / Decimal::TWO;
+    let ticks_to = |value: Decimal, per_tick: Decimal| {
+        let rounded = rounding.round(value);
+        let boundary = if up { rounded + half } else { rounded - half };
+        (boundary - value).checked_div(per_tick).map(|ticks| ticks.ceil().max(Decimal::ONE))
+    };
+    let mut crossings = vec![ticks_to(line.quantity * line.price, tick * line.quantity)];
+    for tax in &line.taxes {
+        let per_tick = tick * line.quantity * tax.rate;
+        let of = |line: &Line| line.price * tax.rate * line.quantity;
+        crossings.push(ticks_to(of(line), per_tick));
+        let group: Decimal = lines.iter().filter(|other| other.taxes == line.taxes).map(of).sum();
+        crossings.push(ticks_to(group, per_tick));
+    }
+    // One more than the crossing: exactly on the boundary, half to even may fall back.
+    crossings.into_iter().flatten().flat_map(|ticks| [ticks, ticks + Decimal::ONE]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rust_decimal_macros::dec;
+
+    use super::*;
+
+    const DOCUMENT: Rounding = Rounding { step: dec!(0.01), per_line: false };
+    const LINE: Rounding = Rounding { step: dec!(0.01), per_line: true };
+
+    fn tax(id: i64, rate: Decimal) -> Tax {
+        Tax { sequence: None, id, rate }
+    }
+
+    fn line(quantity: Decimal, price: Decimal, taxes: &[Tax]) -> Line {
+        Line { quantity, price, taxes: taxes.to_vec() }
+    }
+
+    #[test]
+    fn taxes_are_rounded_once_per_document_or_per_line() {
+        let vat = [tax(1, dec!(0.21))];
+        let lines = [line(dec!(1), dec!(0.07), &vat), line(dec!(1), dec!(0.07), &vat)];
+        // 0.0147 twice: 0.0294 together, 0.01 each.
+        assert_eq!(total(&lines, DOCUMENT).unwrap(), Total { untaxed: dec!(0.14), tax: dec!(0.03) });
+        assert_eq!(total(&lines, LINE).unwrap(), Total { untaxed: dec!(0.14), tax: dec!(0.02) });
+    }
+
+    #[test]
+    fn the_remainder_of_several_taxes_is_given_back() {
+        // 1.05 × 5 % and × 7 %: 0.0525 and 0.0735, 0.126 together; rounded 0.05 + 0.07 = 0.12, the remainder -0.006 is a cent.
+        let both = [tax(4, dec!(0.05)), tax(5, dec!(0.07))];
+        assert_eq!(total(&[line(dec!(1), dec!(1.05), &both)], DOCUMENT).unwrap().tax, dec!(0.13));
+    }
+
+    #[test]
+    fn a_sale_that_tryton_would_never_answer_is_recognised() {
+        let both = [tax(4, dec!(0.05)), tax(5, dec!(0.05))];
+        assert_eq!(total(&[line(dec!(1), dec!(0.10), &both)], DOCUMENT), Err(NeverAnswers));
+    }
+
+    #[test]
+    fn a_credit_is_a_group_of_its_own() {
+        let vat = [tax(1, dec!(0.21))];
+        let lines = [line(dec!(1), dec!(0.12), &vat), line(dec!(1), dec!(-0.02), &vat)];
+        // 0.0252 and -0.0042: each group is rounded by itself.
+        assert_eq!(total(&lines, DOCUMENT).unwrap().tax, dec!(0.03));
+    }
+
+    #[test]
+    fn more_pieces_than_four_decimals_can_price() {
+        let item = Item { quantity: dec!(700), amount: dec!(100.01), taxes: vec![] };
+        let lines = lines(&[item], false, DOCUMENT).concat();
+        assert_eq!(total(&lines, DOCUMENT).unwrap().total(), dec!(100.01));
+        assert_eq!(lines.iter().map(|l| l.quantity).sum::<Decimal>(), dec!(700));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn prices_that_contain_their_tax_come_to_the_cent(
+            cents in proptest::collection::vec((1i64..200_000, 1i64..30, 0usize..4), 1..12),
+            per_line: bool,
+            step in 0u32..3,
+        ) {
+            let rounding = Rounding { step: Decimal::new(1, step), per_line };
+            let rates = [vec![tax(1, dec!(0.21))], vec![tax(2, dec!(0.10))], vec![tax(4, dec!(0.05)), tax(5, dec!(0.07))], vec![]];
+            let items: Vec<Item> = cents.iter().map(|(cents, quantity, rate)| Item {
+                quantity: Decimal::from(*quantity),
+                amount: Decimal::new(*cents, step),
+                taxes: rates[*rate].clone(),
+            }).collect();
+            let wanted: Decimal = items.iter().map(|item| item.amount).sum();
+            let lines = lines(&items, true, rounding).concat();
+            if let Ok(total) = total(&lines, rounding) {
+                proptest::prop_assert_eq!(total.total(), wanted);
+                // No line was moved by more than a few steps from its own amount.
+                for (item, line) in items.iter().zip(&lines) {
+                    let rate: Decimal = item.taxes.iter().map(|tax| tax.rate).sum();
+                    let gross = line.quantity * line.price * (Decimal::ONE + rate);
+                    proptest::prop_assert!((gross - item.amount).abs() <= rounding.step * dec!(4), "{} {}", gross, item.amount);
+                }
+            }
+        }
+
+        #[test]
+        fn prices_without_tax_keep_every_amount(amount in -500_000i64..500_000, quantity in 1i64..5_000) {
+            let item = Item { quantity: Decimal::from(quantity), amount: Decimal::new(amount, 2), taxes: vec![] };
+            let lines = lines(&[item], false, DOCUMENT).concat();
+            proptest::prop_assert_eq!(total(&lines, DOCUMENT).unwrap().total(), Decimal::new(amount, 2));
+        }
+    }
+}
