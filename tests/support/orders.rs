@@ -132,7 +132,7 @@ impl Made {
             .map(|(n, item)| {
                 let discount = item.discount > Decimal::ZERO;
                 json!({
-                    "id": self.id * 100 + n, "sku": text(&item.sku), "title": format!("Article {}", item.sku),
+                    "id": self.id.wrapping_mul(100) + n, "sku": text(&item.sku), "title": format!("Article {}", item.sku),
                     "name": format!("Article {}", item.sku), "quantity": item.quantity, "current_quantity": item.quantity,
                     "price": money(item.price), "total_discount": "0.00", "gift_card": false, "taxable": true,
                     "product_id": 7_000_000_000_000_u64 + n, "variant_id": 8_000_000_000_000_u64 + n, "duties": [],
@@ -148,7 +148,7 @@ impl Made {
         let address = json!({"first_name": "Ada", "last_name": "Ejemplo", "address1": "Calle Falsa 1", "address2": null,
             "city": "Rosario", "province": "Santa Fe", "zip": "2000", "country": "Argentina", "country_code": "AR",
             "company": null, "phone": null, "name": "Ada Ejemplo"});
-        json!({
+        let head = json!({
             "id": self.id, "admin_graphql_api_id": format!("gid://shopify/Order/{}", self.id),
             "name": format!("#{}", self.id), "order_number": self.id % 1_000_000, "test": self.test,
             "created_at": self.placed.to_string(), "processed_at": self.placed.to_string(),
@@ -156,16 +156,20 @@ impl Made {
             "cancelled_at": self.cancelled.then(|| self.updated.to_string()),
             "currency": self.currency, "presentment_currency": self.currency, "financial_status": state,
             "order_status_url": format!("https://{SHOP}/548380009/orders/0123456789abcdef/authenticate?key=invented"),
+        });
+        let books = json!({
             "source_name": "web", "taxes_included": false, "total_price": money(self.total()), "total_tax": money(self.tax()),
             "total_discounts": money(self.items.iter().map(|i| i.discount).sum()), "total_tip_received": "0.00",
             "discount_applications": [{"type": "discount_code", "code": "WELCOME", "value": "10.0",
                 "value_type": "percentage", "allocation_method": "across", "target_selection": "all", "target_type": "line_item"}],
+        });
+        let rest = json!({
             "email": self.email, "phone": null, "note_attributes": [],
-            "customer": self.email.as_ref().map(|email| json!({"id": 9_000_000_000_000_u64 + self.id, "email": email,
+            "customer": self.email.as_ref().map(|email| json!({"id": self.id.wrapping_add(9_000_000_000_000), "email": email,
                 "first_name": "Ada", "last_name": "Ejemplo", "phone": null})),
             "billing_address": address, "shipping_address": address,
             "line_items": lines,
-            "shipping_lines": [{"id": self.id * 100 + 99, "title": "Correo", "code": "STD", "price": money(self.shipping),
+            "shipping_lines": [{"id": self.id.wrapping_mul(100) + 99, "title": "Correo", "code": "STD", "price": money(self.shipping),
                 "discounted_price": money(self.shipping), "discount_allocations": [], "tax_lines": []}],
             "refunds": self.refunds.iter().map(|(id, amount)| json!({
                 "id": id, "order_id": self.id, "note": "returned", "created_at": self.updated.to_string(),
@@ -173,8 +177,8 @@ impl Made {
                 "transactions": [{"id": id + 1, "kind": "refund", "status": "success", "amount": money(*amount),
                     "currency": self.currency}],
             })).collect::<Vec<_>>(),
-        })
-        .to_string()
+        });
+        joined([head, books, rest])
     }
 
     /// `WooCommerce`'s REST v3 order.
@@ -196,7 +200,7 @@ impl Made {
                     json!([{"id": 3, "total": money(item.tax), "subtotal": money(item.tax)}])
                 };
                 json!({
-                    "id": self.id * 100 + n, "name": format!("Article {}", item.sku), "product_id": n, "variation_id": 0,
+                    "id": self.id.wrapping_mul(100) + n, "name": format!("Article {}", item.sku), "product_id": n, "variation_id": 0,
                     "quantity": item.quantity, "tax_class": "", "subtotal": money(item.amount()),
                     "subtotal_tax": money(item.tax), "total": money(item.amount() - item.discount),
                     "total_tax": money(item.tax), "taxes": taxes, "meta_data": [], "sku": item.sku, "price": 1.0,
@@ -206,23 +210,25 @@ impl Made {
         let address = json!({"first_name": "Ada", "last_name": "Ejemplo", "company": "", "address_1": "Calle Falsa 1",
             "address_2": "", "city": "Rosario", "state": "S", "postcode": "2000", "country": "AR",
             "email": self.email.clone().unwrap_or_default(), "phone": ""});
-        json!({
+        let head = json!({
             "id": self.id, "parent_id": 0, "number": self.id.to_string(), "status": status, "currency": self.currency,
             "created_via": "checkout", "prices_include_tax": false,
             "date_created": gmt(self.placed), "date_created_gmt": gmt(self.placed),
             "date_modified": gmt(self.updated), "date_modified_gmt": gmt(self.updated),
             "date_paid_gmt": self.paid.then(|| gmt(self.placed)),
             "total": money(self.total()), "total_tax": money(self.tax()), "shipping_total": money(self.shipping),
+        });
+        let rest = json!({
             "customer_id": 0, "billing": address, "shipping": address, "meta_data": [], "line_items": lines,
             "tax_lines": [{"id": 1, "rate_code": "AR-VAT-1", "rate_id": 3, "label": "VAT", "compound": false,
                 "tax_total": money(self.tax()), "shipping_tax_total": "0.00", "rate_percent": 21}],
-            "shipping_lines": [{"id": self.id * 100 + 99, "method_title": "Correo", "method_id": "flat_rate",
+            "shipping_lines": [{"id": self.id.wrapping_mul(100) + 99, "method_title": "Correo", "method_id": "flat_rate",
                 "total": money(self.shipping), "total_tax": "0.00", "taxes": [], "meta_data": []}],
             "fee_lines": [], "coupon_lines": [{"id": 5, "code": "welcome", "discount": "2.50", "discount_tax": "0.00"}],
             "refunds": self.refunds.iter().map(|(id, amount)| json!({"id": id, "reason": "returned",
                 "total": format!("-{}", money(*amount))})).collect::<Vec<_>>(),
-        })
-        .to_string()
+        });
+        joined([head, rest])
     }
 
     /// The canonical order as JSON.
@@ -262,7 +268,8 @@ impl Made {
                 "reason": "returned"})).collect::<Vec<_>>(),
         });
         if let Some(email) = &self.email {
-            order["customer"] = json!({"id": (9_000_000 + self.id).to_string(), "name": "Ada Ejemplo", "email": email});
+            order["customer"] =
+                json!({"id": self.id.wrapping_add(9_000_000).to_string(), "name": "Ada Ejemplo", "email": email});
         }
         order.to_string()
     }
@@ -281,6 +288,16 @@ pub fn delivery(store: &dyn Store, body: &str, now: Timestamp) -> RawWebhook {
 /// The same, verified.
 pub fn verified(store: &dyn Store, body: &str, now: Timestamp) -> VerifiedWebhook {
     verify(delivery(store, body, now), store.scheme(), store.secrets()).map_err(|e| e.to_string()).ok().unwrap()
+}
+
+/// One object of several: `json!` has a limit of its own.
+fn joined<const N: usize>(parts: [Value; N]) -> String {
+    let mut whole = serde_json::Map::new();
+    for part in parts {
+        let Value::Object(part) = part else { unreachable!("parts are objects") };
+        whole.extend(part);
+    }
+    Value::Object(whole).to_string()
 }
 
 fn money(amount: Decimal) -> String {
