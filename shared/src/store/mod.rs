@@ -3,15 +3,18 @@
 //! A store reads verified bodies into canonical orders and answers two questions over HTTP. It never retries, sleeps, reads
 //! the environment or builds an HTTP client; `wire` has the vendor's own names, `map` is pure.
 
+mod answer;
 pub mod canonical;
+mod parse;
 pub mod shopify;
+mod tax_id;
 pub mod woocommerce;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    Result,
+    Error, Kind, Result,
     config::{Secret, Section},
     domain::{
         ids::OrderId,
@@ -93,6 +96,45 @@ pub struct Changes {
     pub unmapped: Vec<(Option<OrderId>, Flag)>,
     /// The next page, if there is one.
     pub next: Option<String>,
+}
+
+/// `order` with its books examined: what does not add up is flagged with the exact difference, and kept.
+///
+/// Every connector's mapping ends here. Whatever `books` and `tax` flags it came with are replaced.
+#[must_use]
+pub fn audited(mut order: Order) -> Order {
+    order.flags.retain(|flag| !matches!(flag.code.as_str(), "books" | "tax"));
+    let (proof, currency) = (order.proof(), order.currency.code());
+    if !proof.holds() {
+        let detail = format!(
+            "the store's total is {} {currency}, lines, charges, discounts and tax make {}: {} of difference",
+            proof.total,
+            proof.total - proof.difference,
+            proof.difference,
+        );
+        order.flags.push(parse::flag("books", detail));
+    }
+    if !proof.untraced_tax.is_zero() {
+        let detail = format!(
+            "the store's tax is {} {currency}, that of the lines and charges {}: {} of difference",
+            order.tax,
+            order.tax - proof.untraced_tax,
+            proof.untraced_tax,
+        );
+        order.flags.push(parse::flag("tax", detail));
+    }
+    order
+}
+
+/// One secret, or two while rotating; none of them empty.
+fn check_secrets(secrets: &[Secret]) -> Result<()> {
+    let refuse = |text: &'static str| Err(Error::new(Kind::Config, text));
+    match secrets.len() {
+        _ if secrets.iter().any(|secret| secret.expose().is_empty()) => refuse("webhook_secrets has an empty secret"),
+        1 | 2 => Ok(()),
+        0 => refuse("webhook_secrets is empty: without a secret no webhook can be told from a forgery"),
+        _ => refuse("webhook_secrets has more than two: the one in use and, while rotating, the next"),
+    }
 }
 
 /// A call that asks whether the store's credentials work, for `puente check`: connectors without one answer `None`.

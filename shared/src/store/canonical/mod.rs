@@ -1,8 +1,130 @@
 //! Anyone's own system: canonical orders, signed by the Standard Webhooks scheme.
+//!
+//! The body is one [`Order`] as JSON, exactly: an unknown field is refused, because it would be a fact that nobody carries on.
+//! There is no address to ask back at: the sender repeats what matters.
+//!
+//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
-use super::Row;
-use crate::{Error, Kind};
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{
+    Changes, Reading, Row, Store, audited,
+    parse::{Code, flag, parse},
+};
+use crate::{
+    Error, Kind, Result,
+    config::Secret,
+    domain::{
+        ids::OrderId,
+        order::{Flag, Order, SCHEMA},
+    },
+    outbound::Client,
+    webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
+};
 
 /// The table's row.
-pub const ROW: Row =
-    Row { kind: "canonical", build: |_| Err(Error::new(Kind::Config, "not built")), example: "", sample: "" };
+pub const ROW: Row = Row {
+    kind: "canonical",
+    build: |section| Ok(Box::new(Canonical::new(section.read()?)?)),
+    example: r#"kind = "canonical"
+webhook_secrets = [{ env = "ORDERS_SECRET" }]    # "whsec_" and base64; two while rotating
+"#,
+    sample: include_str!("sample.json"),
+};
+
+/// The section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    #[serde(default, rename = "kind")]
+    _kind: String,
+    webhook_secrets: Vec<Secret>,
+}
+
+struct Canonical {
+    secrets: Vec<Secret>,
+}
+
+impl Canonical {
+    fn new(config: Config) -> Result<Self> {
+        super::check_secrets(&config.webhook_secrets)?;
+        config.webhook_secrets.iter().try_for_each(webhook::check_standard)?;
+        Ok(Self { secrets: config.webhook_secrets })
+    }
+}
+
+/// One canonical order from its JSON, its books examined.
+pub fn read_order(body: &[u8]) -> Result<Order, (Option<OrderId>, Flag)> {
+    #[derive(Deserialize)]
+    struct Id<'a> {
+        #[serde(borrow)]
+        id: Code<'a>,
+    }
+    let order: Order = parse(body).map_err(|flag| {
+        let id = parse::<Id<'_>>(body).ok().and_then(|named| named.id.as_str().parse().ok());
+        (id, flag)
+    })?;
+    if order.schema != SCHEMA {
+        let detail = format!("schema: is {}, and this version reads {SCHEMA}", order.schema);
+        return Err((Some(order.id), flag("unreadable", detail)));
+    }
+    Ok(audited(order))
+}
+
+#[async_trait]
+impl Store for Canonical {
+    fn scheme(&self) -> Scheme {
+        Scheme::Standard
+    }
+
+    fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    fn is_ping(&self, _raw: &RawWebhook) -> bool {
+        false
+    }
+
+    fn read(&self, webhook: &VerifiedWebhook) -> Reading {
+        match read_order(webhook.body()) {
+            Ok(order) => Reading::Order(Box::new(order)),
+            Err((id, flag)) => Reading::Unmapped(id, flag),
+        }
+    }
+
+    fn sign(&self, body: &[u8], now: Timestamp) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let id = format!("msg_{}", uuid::Uuid::new_v4().simple());
+        let timestamp = now.as_second().to_string();
+        let signature =
+            self.secrets.first().map(|s| webhook::sign_standard(s, &id, &timestamp, body)).unwrap_or_default();
+        for (name, value) in [("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signature)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers
+    }
+
+    fn can_fetch(&self) -> bool {
+        false
+    }
+
+    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+        Err(Error::new(
+            Kind::Config,
+            format!("order {order}: a canonical store cannot be asked; it has to send the order again"),
+        ))
+    }
+
+    async fn changed_since(&self, _client: &Client, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
+        Err(Error::new(Kind::Config, "a canonical store cannot be asked for its orders; it has to send them again"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

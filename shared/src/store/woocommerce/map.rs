@@ -1,0 +1,252 @@
+//! From `WooCommerce`'s order to the canonical one. Pure.
+//!
+//! Lines, shipping and fees are net of tax even in shops whose prices contain it; `prices_include_tax` only tells what the
+//! buyer saw. What coupons take off is the difference of a line's `subtotal` and `total`. Gift cards stand outside the lines
+//! and lower the total: they become negative store credit.
+//!
+//! | `status` | canonical status | canonical payment |
+//! |---|---|---|
+//! | `pending`, `on-hold`, `failed` | open | paid if `date_paid` is set, else pending |
+//! | `processing`, `completed` | open | paid: the vendor's own `wc_get_is_paid_statuses`, so that cash on delivery ships |
+//! | `refunded` | open | refunded |
+//! | `cancelled`, `trash` | cancelled | paid if `date_paid` is set, else pending |
+//! | any other: shops define their own | open | paid if `date_paid` is set, else pending and flagged |
+//! | `auto-draft`, `draft`, `checkout-draft` | not an order yet | |
+//!
+//! Refunds turn paid into partially refunded, and into refunded once they reach the total.
+//! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
+
+use iso_currency::Currency;
+use jiff::tz::Offset;
+
+use super::wire;
+use crate::{
+    domain::{
+        money::{Amount, minor_unit},
+        order::{
+            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, Tax,
+            TaxId, TaxIdKind,
+        },
+        time::Stamp,
+    },
+    store::{
+        audited,
+        parse::{Money, country, currency, flag, joined, order_id, plain, stamp},
+        tax_id,
+    },
+};
+
+/// The canonical order, its books examined.
+pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
+    let (status, payment, unknown) = state(wire);
+    let currency = currency(wire.currency.as_str())?;
+    let modified =
+        if wire.date_modified_gmt.as_str().is_empty() { &wire.date_created_gmt } else { &wire.date_modified_gmt };
+    let mut order = Order {
+        schema: SCHEMA,
+        id: order_id(wire.id.as_str())?,
+        number: wire.number.owned().unwrap_or_else(|| wire.id.as_str().to_owned()),
+        placed_at: placed(wire)?,
+        updated_at: stamp("date_modified_gmt", modified.as_str())?,
+        currency,
+        channel: wire.created_via.owned(),
+        test: false,
+        status,
+        payment,
+        customer: customer(wire),
+        billing: wire.billing.as_ref().and_then(address),
+        shipping: wire.shipping.as_ref().and_then(address),
+        lines: lines(wire, currency),
+        charges: charges(wire, currency),
+        discounts: Vec::new(),
+        tax_included: false,
+        tax: wire.total_tax.0.unwrap_or_default(),
+        total: wire.total,
+        refunds: refunds(wire)?,
+        flags: unknown.into_iter().collect(),
+    };
+    spread_tax_rounding(wire, &mut order);
+    Ok(audited(order))
+}
+
+/// Whether this is somebody's cart or an editor's sheet: nothing was ordered yet.
+pub(super) fn is_draft(status: &str) -> bool {
+    matches!(status, "auto-draft" | "draft" | "checkout-draft")
+}
+
+fn state(wire: &wire::Order<'_>) -> (Status, Payment, Option<Flag>) {
+    let dated = !wire.date_paid_gmt.as_str().is_empty() || !wire.date_paid.as_str().is_empty();
+    let by_date = if dated { Payment::Paid } else { Payment::Pending };
+    let (status, payment, known) = match wire.status.as_str() {
+        "processing" | "completed" => (Status::Open, Payment::Paid, true),
+        "refunded" => (Status::Open, Payment::Refunded, true),
+        "pending" | "on-hold" | "failed" => (Status::Open, by_date, true),
+        "cancelled" | "trash" => (Status::Cancelled, by_date, true),
+        _ => (Status::Open, by_date, dated),
+    };
+    let refunded: Amount = wire.refunds.iter().map(|refund| refund.total.abs()).sum();
+    let payment = match payment {
+        Payment::Paid if refunded.is_zero() => Payment::Paid,
+        Payment::Paid if refunded < wire.total => Payment::PartiallyRefunded,
+        Payment::Paid => Payment::Refunded,
+        other => other,
+    };
+    let unknown =
+        || flag("status", "status: is one of the shop's own and the order has no date_paid: taken as not yet paid");
+    (status, payment, (!known).then(unknown))
+}
+
+/// When it was placed, on the shop's own calendar: the site's time and UTC are both given, their difference is the offset.
+fn placed(wire: &wire::Order<'_>) -> Result<Stamp, Flag> {
+    let gmt = stamp("date_created_gmt", wire.date_created_gmt.as_str())?;
+    let offset = || {
+        let local = Stamp::parse(wire.date_created.as_str()).ok()?;
+        let seconds = local.at().as_second() - gmt.at().as_second();
+        // Offsets are quarters of an hour, from -12 to +14 hours; anything else is not one.
+        let is_offset = seconds % 900 == 0 && (-43_200..=50_400).contains(&seconds);
+        if is_offset { Offset::from_seconds(i32::try_from(seconds).ok()?).ok() } else { None }
+    };
+    Ok(Stamp::new(gmt.at(), offset().unwrap_or(Offset::UTC)))
+}
+
+fn lines(wire: &wire::Order<'_>, currency: Currency) -> Vec<Line> {
+    let coupons: Vec<_> = wire.coupon_lines.iter().map(|coupon| coupon.code.as_str()).collect();
+    let coupons = joined(&coupons, ", ").unwrap_or_else(|| "discount".to_owned());
+    let line = |line: &wire::LineItem<'_>| {
+        // A plugin may have raised `total` above `subtotal`: then `total` is what is charged, and nothing was taken off.
+        let amount = line.subtotal.0.map_or(line.total, |subtotal| subtotal.max(line.total));
+        let off = amount - line.total;
+        let discount = || Discount { label: coupons.clone(), amount: off };
+        let unit = amount.decimal().checked_div(line.quantity.decimal()).and_then(|unit| Amount::try_from(unit).ok());
+        Line {
+            id: line.id.as_str().to_owned(),
+            sku: line.sku.owned(),
+            title: plain(line.name.as_str()),
+            quantity: line.quantity,
+            unit_price: unit.unwrap_or(amount),
+            amount,
+            discounts: (!off.is_zero()).then(discount).into_iter().collect(),
+            taxes: taxes(wire, &line.taxes, line.total_tax, currency),
+            gift_card: false,
+        }
+    };
+    wire.line_items.iter().map(line).collect()
+}
+
+/// The taxes of a line. Their parts have more decimals than the line's own tax, which is the one that is charged: the last
+/// part takes what rounding leaves.
+fn taxes(wire: &wire::Order<'_>, parts: &[wire::LineTax<'_>], stated: Money, currency: Currency) -> Vec<Tax> {
+    let parts: Vec<_> =
+        parts.iter().filter_map(|p| p.total.0.filter(|total| !total.is_zero()).map(|total| (p, total))).collect();
+    let mut left = stated.0.unwrap_or_else(|| parts.iter().map(|(_, total)| *total).sum());
+    let mut taxes = Vec::with_capacity(parts.len());
+    for (n, (part, total)) in parts.iter().enumerate() {
+        let last = n + 1 == parts.len();
+        let amount = if last { left } else { total.rounded(currency) };
+        left = left - amount;
+        let rate = wire.tax_lines.iter().find(|rate| rate.rate_id == part.id);
+        taxes.push(Tax {
+            name: rate.and_then(|rate| rate.label.owned()).unwrap_or_else(|| "tax".to_owned()),
+            rate: rate.and_then(|rate| rate.rate_percent.0).and_then(fraction),
+            amount,
+        });
+    }
+    if taxes.is_empty() && !left.is_zero() {
+        taxes.push(Tax { name: "tax".to_owned(), rate: None, amount: left });
+    }
+    taxes.retain(|tax| !tax.amount.is_zero());
+    taxes
+}
+
+/// 21 % is 0.21.
+fn fraction(percent: Amount) -> Option<Amount> {
+    percent.decimal().checked_div(100.into()).and_then(|rate| Amount::try_from(rate).ok())
+}
+
+/// Shops may round tax once per order instead of per line. Then the lines' rounded taxes miss the order's by some cents,
+/// though their unrounded parts make it exactly: the largest takes those cents. Any other difference stays, and is flagged.
+fn spread_tax_rounding(wire: &wire::Order<'_>, order: &mut Order) {
+    let missing = order.proof().untraced_tax;
+    if missing.is_zero() {
+        return;
+    }
+    let lines = wire.line_items.iter().flat_map(|line| &line.taxes);
+    let shipping = wire.shipping_lines.iter().flat_map(|line| &line.taxes);
+    let fees = wire.fee_lines.iter().flat_map(|line| &line.taxes);
+    let parts: Vec<_> = lines.chain(shipping).chain(fees).filter_map(|part| part.total.0).collect();
+    let exact: Amount = parts.iter().copied().sum();
+    let half_units = i64::try_from(parts.len()).unwrap_or(i64::MAX);
+    let only_rounding = (missing + missing).abs() <= minor_unit(order.currency) * Amount::from(half_units);
+    if only_rounding && exact.rounded(order.currency) == order.tax {
+        let taxes = order.lines.iter_mut().flat_map(|line| &mut line.taxes);
+        let taxes = taxes.chain(order.charges.iter_mut().flat_map(|charge| &mut charge.taxes));
+        if let Some(largest) = taxes.max_by_key(|tax| tax.amount.abs()) {
+            largest.amount += missing;
+        }
+    }
+}
+
+fn charges(wire: &wire::Order<'_>, currency: Currency) -> Vec<Charge> {
+    let charge = |kind, label: String, amount, taxes| Charge { kind, label, amount, discounts: Vec::new(), taxes };
+    let named = |name: &str, otherwise: &str| if name.is_empty() { otherwise.to_owned() } else { plain(name) };
+    let shipping = wire.shipping_lines.iter().map(|line| {
+        let label = named(line.method_title.as_str(), "shipping");
+        charge(ChargeKind::Shipping, label, line.total, taxes(wire, &line.taxes, line.total_tax, currency))
+    });
+    let fees = wire.fee_lines.iter().map(|line| {
+        let label = named(line.name.as_str(), "fee");
+        charge(ChargeKind::Fee, label, line.total, taxes(wire, &line.taxes, line.total_tax, currency))
+    });
+    let gift_cards = wire.gift_cards.iter().filter(|card| !card.amount.is_zero()).map(|card| {
+        charge(ChargeKind::StoreCredit, format!("gift card {}", card.id.as_str()), -card.amount.abs(), Vec::new())
+    });
+    shipping.chain(fees).chain(gift_cards).collect()
+}
+
+fn customer(wire: &wire::Order<'_>) -> Option<Customer> {
+    let billing = wire.billing.as_ref();
+    let customer = Customer {
+        id: wire.customer_id.owned().filter(|id| id != "0"),
+        name: billing.and_then(|b| name(b).or_else(|| b.company.owned())),
+        email: billing.and_then(|b| b.email.owned()),
+        phone: billing.and_then(|b| b.phone.owned()),
+        tax_id: tax_id::find(wire.meta_data.iter().map(|meta| (meta.key.as_str(), meta.value.as_str())))
+            .or_else(|| billing.and_then(brazilian)),
+    };
+    (customer != Customer::default()).then_some(customer)
+}
+
+fn brazilian(address: &wire::Address<'_>) -> Option<TaxId> {
+    tax_id::of_kind(TaxIdKind::Cnpj, address.cnpj.as_str())
+        .or_else(|| tax_id::of_kind(TaxIdKind::Cpf, address.cpf.as_str()))
+}
+
+fn name(address: &wire::Address<'_>) -> Option<String> {
+    joined(&[address.first_name.as_str(), address.last_name.as_str()], " ")
+}
+
+fn address(wire: &wire::Address<'_>) -> Option<Address> {
+    let first = joined(&[wire.address_1.as_str(), wire.number.as_str()], " ");
+    let second = joined(&[wire.address_2.as_str(), wire.neighborhood.as_str()], ", ");
+    let address = Address {
+        name: name(wire),
+        company: wire.company.owned(),
+        street: joined(&[first.as_deref().unwrap_or_default(), second.as_deref().unwrap_or_default()], "\n"),
+        city: wire.city.owned(),
+        region: wire.state.owned(),
+        postal_code: wire.postcode.owned(),
+        country: country(wire.country.as_str()),
+        phone: wire.phone.owned(),
+    };
+    // The country alone is filled in for digital orders too.
+    let rest = Address { country: None, ..address.clone() };
+    (rest != Address::default()).then_some(address)
+}
+
+fn refunds(wire: &wire::Order<'_>) -> Result<Vec<Refund>, Flag> {
+    let refund = |refund: &wire::Refund<'_>| {
+        let id = refund.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
+        Ok(Refund { id, amount: refund.total.abs(), reason: refund.reason.owned() })
+    };
+    wire.refunds.iter().filter(|refund| !refund.total.is_zero()).map(refund).collect()
+}
