@@ -1,0 +1,309 @@
+//! What an answer says. The one question that matters is always the same: *for certain nothing happened*, or not?
+//!
+//! Whatever leaves that open after a write (a time-out, 5xx, a broken body, a 2xx that does not tell the id) is
+//! [`Setback::Unknown`] and will be looked up. Of the ERP's words only those at the configured pointer are repeated, cut short.
+
+use http::HeaderMap;
+use jiff::{Timestamp, fmt::rfc2822};
+use serde_json::Value;
+
+use super::wire::{Pointer, Request};
+use crate::{
+    Error, Kind, Retry,
+    erp::Setback,
+    outbound::{Answer, Failure, retry_after},
+};
+
+/// The most characters of an ERP's own words that are repeated.
+const WORDS: usize = 300;
+
+/// A setback that can be said of several orders.
+#[derive(Debug, Clone)]
+pub(super) struct Verdict {
+    pub(super) what: What,
+    kind: Kind,
+    retry: Option<Retry>,
+    words: String,
+}
+
+/// Which setback it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Refused,
+    NotNow,
+    Account,
+    Unknown,
+    Exists,
+}
+
+impl Verdict {
+    pub(super) fn new(what: What, kind: Kind, words: impl Into<String>) -> Self {
+        Self { what, kind, retry: None, words: words.into() }
+    }
+
+    pub(super) fn refused(words: impl Into<String>) -> Self {
+        Self::new(What::Refused, Kind::Refused, words)
+    }
+
+    pub(super) fn unknown(words: impl Into<String>) -> Self {
+        Self::new(What::Unknown, Kind::Unavailable, words)
+    }
+
+    pub(super) fn exists() -> Self {
+        Self::new(What::Exists, Kind::Refused, "the reference exists")
+    }
+
+    /// The same words, but of something that left the outcome open.
+    pub(super) fn in_doubt(self, words: &str) -> Self {
+        Self { what: What::Unknown, words: format!("{words}: {}", self.words), ..self }
+    }
+
+    /// The same words, with the whole account as the reason.
+    pub(super) fn of_the_account(self) -> Self {
+        Self { what: What::Account, ..self }
+    }
+
+    /// The same of a customer, seen from the order that needs it: whatever is open about the customer, nothing happened to
+    /// the order. The customer is looked up, or upserted under the same reference, the next time.
+    pub(super) fn later(self) -> Self {
+        match self.what {
+            What::Unknown | What::Exists => Self { what: What::NotNow, retry: Some(Retry::Backoff), ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether it only says that something is not there.
+    pub(super) fn is_absence(&self) -> bool {
+        self.kind == Kind::NotFound
+    }
+
+    pub(super) fn error(&self) -> Error {
+        let error = Error::new(self.kind, self.words.clone());
+        match self.retry {
+            Some(retry) => error.retry(retry),
+            None => error,
+        }
+    }
+
+    pub(super) fn setback(&self) -> Setback {
+        match self.what {
+            What::Refused => Setback::Refused(self.error()),
+            What::NotNow => Setback::NotNow(self.error()),
+            What::Account => Setback::Account(self.error()),
+            What::Unknown => Setback::Unknown(self.error()),
+            What::Exists => Setback::Exists,
+        }
+    }
+}
+
+/// Why a call has no answer. `write`: it may have had an effect.
+pub(super) fn failed(failure: &Failure, write: bool) -> Verdict {
+    let error = failure.error();
+    let what = match failure {
+        Failure::Unknown(_) if write => What::Unknown,
+        // Not reached, not permitted, or silent when asked: that is nobody's order.
+        Failure::Unknown(_) => What::Account,
+        Failure::NotSent(error) => match error.kind() {
+            Kind::Limited | Kind::Unavailable | Kind::Config => What::Account,
+            _ => What::NotNow,
+        },
+    };
+    Verdict { what, kind: error.kind(), retry: Some(error.retryable()), words: error.to_string() }
+}
+
+/// The body of an answer that is a success, or what it is instead. `name` is the request's key in the section.
+pub(super) fn read(name: &str, request: &Request, answer: &Answer, write: bool) -> Result<Value, Verdict> {
+    let status = answer.status.as_u16();
+    let body = serde_json::from_slice::<Value>(&answer.body);
+    if !request.is_ok(status) {
+        return Err(declined(name, request, answer, body.ok().as_ref(), write));
+    }
+    match body {
+        // Some ERPs put their errors into an answer of 200.
+        Ok(body) => match words_at(request.error.as_ref(), &body) {
+            None => Ok(body),
+            Some(words) if request.says_exists(status, Some(&words)) => Err(Verdict::exists()),
+            Some(words) => Err(Verdict::refused(format!("the ERP refused it: {words}"))),
+        },
+        Err(_) if answer.body.is_empty() && !write => Ok(Value::Null),
+        Err(_) => {
+            let words = format!("the answer to {name} ({status}) is not JSON");
+            let what = if write { What::Unknown } else { What::Account };
+            Err(Verdict::new(what, Kind::Unavailable, words))
+        }
+    }
+}
+
+fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>, write: bool) -> Verdict {
+    let status = answer.status.as_u16();
+    let words = body.and_then(|body| words_at(request.error.as_ref(), body));
+    let tail = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+    match status {
+        429 => Verdict {
+            what: What::Account,
+            kind: Kind::Limited,
+            retry: Some(wait(&answer.headers).map_or(Retry::Backoff, Retry::After)),
+            words: format!("the ERP's own limit is reached (429){tail}"),
+        },
+        401 | 403 => {
+            let todo = "check the credentials in secret_headers and their rights";
+            Verdict::new(What::Account, Kind::Config, format!("the ERP does not let us in ({status}); {todo}{tail}"))
+        }
+        301 | 307 | 308 => {
+            let todo = "set url to where the ERP is now, redirects are not followed";
+            Verdict::new(What::Account, Kind::Config, format!("{name} is redirected ({status}); {todo}"))
+        }
+        _ if (400..500).contains(&status) && status != 408 => {
+            if request.says_exists(status, words.as_deref()) {
+                Verdict::exists()
+            } else {
+                Verdict::refused(format!("the ERP refused {name} ({status}){tail}"))
+            }
+        }
+        _ => Verdict {
+            what: if write {
+                What::Unknown
+            } else if status == 500 {
+                // One poisonous order can do that to a look-up; an outage says 502 to 504.
+                What::NotNow
+            } else {
+                What::Account
+            },
+            kind: Kind::Unavailable,
+            retry: wait(&answer.headers).map(Retry::After),
+            words: format!("the ERP answered {name} with {status}{tail}"),
+        },
+    }
+}
+
+/// `Retry-After`, seen from the answer's own `Date`: the ERP's clock, not ours, is what its date is about.
+fn wait(headers: &HeaderMap) -> Option<std::time::Duration> {
+    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+    let now = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+    // Without a `Date` only seconds can be understood.
+    let seconds = headers.get(http::header::RETRY_AFTER)?.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    if seconds || now.is_some() { retry_after(headers, now.unwrap_or(Timestamp::MIN)) } else { None }
+}
+
+/// The items of an answer: the array at `items`, or the one value there.
+pub(super) fn items<'v>(request: &Request, body: &'v Value) -> Option<Vec<&'v Value>> {
+    match request.items.of(body)? {
+        Value::Array(items) => Some(items.iter().collect()),
+        Value::Null => None,
+        one => Some(vec![one]),
+    }
+}
+
+/// A text or a number as text.
+pub(super) fn text_at(pointer: Option<&Pointer>, value: &Value) -> Option<String> {
+    match pointer?.of(value)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The ERP's words at `pointer`: cut short, on one line, and without anything that looks like an e-mail address.
+pub(super) fn words_at(pointer: Option<&Pointer>, value: &Value) -> Option<String> {
+    let found = pointer?.of(value)?;
+    let text = match found {
+        Value::Null | Value::Bool(false) => return None,
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => return None,
+        other => other.to_string(),
+    };
+    let words: Vec<&str> =
+        text.split_whitespace().map(|word| if word.contains('@') { "(hidden)" } else { word }).collect();
+    let line = words.join(" ");
+    if line.is_empty() {
+        return None;
+    }
+    Some(line.chars().filter(|c| !c.is_control()).take(WORDS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
+    fn request(toml: &str) -> Request {
+        toml::from_str(toml).unwrap()
+    }
+
+    fn verdict(toml: &str, status: u16, body: &str, write: bool) -> Verdict {
+        read("create", &request(toml), &answer(status, body), write).unwrap_err()
+    }
+
+    #[test]
+    fn a_write_leaves_a_doubt_wherever_it_may_have_happened() {
+        let create = "error = '/message'";
+        for status in [408, 500, 502, 503, 504, 302, 303] {
+            assert_eq!(verdict(create, status, "{}", true).what, What::Unknown, "{status}");
+        }
+        assert_eq!(verdict(create, 200, "{\"id\": 1", true).what, What::Unknown, "a body that breaks off");
+        assert_eq!(verdict(create, 201, "", true).what, What::Unknown, "no body");
+        for status in [400, 404, 413, 422] {
+            assert_eq!(verdict(create, status, "{}", true).what, What::Refused, "{status}");
+        }
+        for status in [401, 403, 429, 308] {
+            assert_eq!(verdict(create, status, "{}", true).what, What::Account, "{status}");
+        }
+        assert_eq!(verdict(create, 409, "{}", true).what, What::Exists);
+        // A 2xx that is not one of those configured: accepted for later, perhaps.
+        assert_eq!(verdict("ok = [201]", 202, "{}", true).what, What::Unknown);
+    }
+
+    #[test]
+    fn a_read_that_fails_had_no_effect() {
+        assert_eq!(verdict("", 500, "", false).what, What::NotNow);
+        assert_eq!(verdict("", 503, "", false).what, What::Account);
+        assert_eq!(verdict("", 200, "<html>", false).what, What::Account);
+        let lost = Failure::Unknown(Error::new(Kind::Unavailable, "no answer"));
+        assert_eq!(failed(&lost, false).what, What::Account);
+        assert_eq!(failed(&lost, true).what, What::Unknown);
+        let denied = Failure::NotSent(Error::new(Kind::Limited, "the day is used up"));
+        assert_eq!(failed(&denied, true).what, What::Account);
+    }
+
+    #[test]
+    fn existing_is_told_by_status_or_by_words() {
+        let by_words = "exists = [499]\nexists_text = 'already used'\nerror = '/e'";
+        assert_eq!(verdict(by_words, 422, r#"{"e": "reference already used"}"#, true).what, What::Exists);
+        assert_eq!(verdict(by_words, 422, r#"{"e": "unknown SKU"}"#, true).what, What::Refused);
+        assert_eq!(verdict(by_words, 409, "{}", true).what, What::Refused);
+        // Inside an answer of 200.
+        assert_eq!(verdict(by_words, 200, r#"{"e": "reference already used"}"#, true).what, What::Exists);
+        assert_eq!(verdict(by_words, 200, r#"{"e": "no such customer"}"#, true).what, What::Refused);
+    }
+
+    #[test]
+    fn an_erps_words_are_cut_and_hold_no_address() {
+        let long = format!(r#"{{"e": "no credit for ana@example.com\n{}"}}"#, "x".repeat(1000));
+        let words = verdict("error = '/e'", 422, &long, true).error().to_string();
+        assert!(!words.contains('@') && !words.contains('\n') && words.len() < 400, "{words}");
+        // Without a pointer nothing of the body is repeated.
+        assert!(!verdict("", 422, r#"{"e": "canary"}"#, true).error().to_string().contains("canary"));
+    }
+
+    #[test]
+    fn retry_after_is_seen_from_the_erps_own_clock() {
+        let mut limited = answer(429, "");
+        limited.headers.insert("date", "Sat, 31 Jan 2026 10:00:00 GMT".parse().unwrap());
+        limited.headers.insert("retry-after", "Sat, 31 Jan 2026 10:00:30 GMT".parse().unwrap());
+        let retry = |answer: &Answer| read("create", &request(""), answer, true).unwrap_err().error().retryable();
+        assert_eq!(retry(&limited), Retry::After(std::time::Duration::from_secs(30)));
+        limited.headers.remove("date");
+        assert_eq!(retry(&limited), Retry::Backoff, "a date without a date to see it from");
+        limited.headers.insert("retry-after", "7".parse().unwrap());
+        assert_eq!(retry(&limited), Retry::After(std::time::Duration::from_secs(7)));
+        limited.headers.remove("retry-after");
+        assert_eq!(retry(&limited), Retry::Backoff);
+    }
+}

@@ -1,0 +1,204 @@
+//! The words a template can use, and where they come from. Pure.
+//!
+//! What an order may lack is `none` here, never undefined: `{{ order.customer }}` renders `null`, and only a misspelt name, or
+//! a field of something that is `none`, is an error.
+
+use std::collections::HashMap;
+
+use minijinja::{Value, context};
+use serde::Serialize;
+
+use crate::{
+    Error, Kind, Result,
+    config::Mismatch,
+    domain::{
+        ids::Reference,
+        money::Amount,
+        order::{Address, Charge, Customer, Discount, Line, Order, Refund, Tax},
+    },
+    erp::Sale,
+};
+
+/// What was resolved for a sale.
+#[derive(Default)]
+pub(super) struct Resolved<'a> {
+    /// Product ids by SKU; empty if the section has no `products`.
+    pub(super) products: HashMap<&'a str, &'a str>,
+    /// The customer's id.
+    pub(super) customer: Option<&'a str>,
+}
+
+/// What the books lack: a labelled line of the document has to carry it. An error if the policy does not allow that.
+pub(super) fn adjustment(sale: &Sale) -> Result<Option<Amount>> {
+    let proof = sale.order.proof();
+    if proof.holds() {
+        return Ok(None);
+    }
+    let (off, currency) = (proof.difference, sale.order.currency.code());
+    let words = format!("the books do not add up: the parts make {off} {currency} less than the total {}", proof.total);
+    let refused = |todo: &str| Err(Error::new(Kind::Refused, format!("{words}; {todo}")));
+    match sale.rules.total_mismatch {
+        Mismatch::Park => refused("correct the order in the store, or set orders.total_mismatch = \"adjust\""),
+        Mismatch::Adjust if off.abs() > sale.rules.adjust_limit => {
+            refused(&format!("that is above orders.adjust_limit, {}", sale.rules.adjust_limit))
+        }
+        Mismatch::Adjust => Ok(Some(off)),
+    }
+}
+
+/// The article code the ERP knows a line by: the store's own, unless `orders.sku` names another. A line without one can be
+/// given one under the empty name.
+pub(super) fn sku<'a>(sale: &'a Sale, line: &'a Line) -> Option<&'a str> {
+    let own = line.sku.as_deref().filter(|sku| !sku.is_empty());
+    sale.rules.sku.get(own.unwrap_or_default()).map(String::as_str).or(own)
+}
+
+/// The reference of the sale's customer; guests have none.
+pub(super) fn customer_reference(sale: &Sale) -> Option<Reference> {
+    let id = sale.order.customer.as_ref()?.id.as_deref()?;
+    Some(Reference::customer(&sale.key.connection, id))
+}
+
+/// Everything a document's template can use.
+pub(super) fn document(sale: &Sale, resolved: &Resolved<'_>, adjustment: Option<Amount>) -> Value {
+    context! {
+        reference => sale.reference.as_str(),
+        version => sale.version.to_string(),
+        connection => sale.key.connection.as_str(),
+        customer_id => resolved.customer,
+        adjustment => adjustment.map(|amount| amount.to_string()),
+        order => order(sale, resolved),
+    }
+}
+
+/// Everything the template of a customer can use.
+pub(super) fn buyer(sale: &Sale, reference: &Reference) -> Value {
+    let order = &sale.order;
+    context! {
+        reference => reference.as_str(),
+        billing => order.billing.as_ref().map(address),
+        shipping => order.shipping.as_ref().map(address),
+        customer => order.customer.as_ref().map(customer),
+    }
+}
+
+fn order(sale: &Sale, resolved: &Resolved<'_>) -> Value {
+    let order: &Order = &sale.order;
+    context! {
+        id => order.id.as_str(),
+        number => &order.number,
+        placed_at => order.placed_at.to_string(),
+        date => order.placed_at.date().to_string(),
+        updated_at => order.updated_at.to_string(),
+        currency => order.currency.code(),
+        channel => &order.channel,
+        test => order.test,
+        status => word(&order.status),
+        payment => word(&order.payment),
+        customer => order.customer.as_ref().map(customer),
+        billing => order.billing.as_ref().map(address),
+        shipping => order.shipping.as_ref().map(address),
+        lines => order.lines.iter().map(|of| line(sale, of, resolved)).collect::<Value>(),
+        charges => order.charges.iter().map(charge).collect::<Value>(),
+        discounts => order.discounts.iter().map(discount).collect::<Value>(),
+        discount => text(order.discounts.iter().map(|of| of.amount).sum()),
+        tax_included => order.tax_included,
+        tax => text(order.tax),
+        total => text(order.total),
+        refunds => order.refunds.iter().map(refund).collect::<Value>(),
+    }
+}
+
+fn line(sale: &Sale, line: &Line, resolved: &Resolved<'_>) -> Value {
+    let sku = sku(sale, line);
+    context! {
+        id => &line.id,
+        sku => sku,
+        product_id => sku.and_then(|sku| resolved.products.get(sku).copied()),
+        title => &line.title,
+        quantity => text(line.quantity),
+        unit_price => text(line.unit_price),
+        amount => text(line.amount),
+        discounts => line.discounts.iter().map(discount).collect::<Value>(),
+        discount => text(line.amount - line.net()),
+        net => text(line.net()),
+        taxes => line.taxes.iter().map(tax).collect::<Value>(),
+        tax => text(line.taxes.iter().map(|of| of.amount).sum()),
+        gift_card => line.gift_card,
+    }
+}
+
+fn charge(charge: &Charge) -> Value {
+    context! {
+        kind => word(&charge.kind),
+        label => &charge.label,
+        amount => text(charge.amount),
+        discount => text(charge.amount - charge.net()),
+        net => text(charge.net()),
+        taxes => charge.taxes.iter().map(tax).collect::<Value>(),
+        tax => text(charge.taxes.iter().map(|of| of.amount).sum()),
+    }
+}
+
+fn discount(discount: &Discount) -> Value {
+    context! { label => &discount.label, amount => text(discount.amount) }
+}
+
+fn tax(tax: &Tax) -> Value {
+    context! { name => &tax.name, rate => tax.rate.map(text), amount => text(tax.amount) }
+}
+
+fn refund(refund: &Refund) -> Value {
+    context! { id => &refund.id, amount => text(refund.amount), reason => &refund.reason }
+}
+
+fn customer(customer: &Customer) -> Value {
+    context! {
+        id => &customer.id,
+        name => &customer.name,
+        email => &customer.email,
+        phone => &customer.phone,
+        tax_id => customer.tax_id.as_ref().map(|id| context! { kind => word(&id.kind), value => &id.value }),
+    }
+}
+
+fn address(address: &Address) -> Value {
+    context! {
+        name => &address.name,
+        company => &address.company,
+        street => &address.street,
+        city => &address.city,
+        region => &address.region,
+        postal_code => &address.postal_code,
+        country => &address.country,
+        phone => &address.phone,
+    }
+}
+
+/// An amount is text everywhere: no float between the store's total and the ERP's.
+fn text(amount: Amount) -> String {
+    amount.to_string()
+}
+
+/// The name an enumeration has in JSON.
+fn word<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default().trim_matches('"').to_owned()
+}
+
+/// An invented order that has everything: every template is tried with it before anything starts.
+pub(super) const SAMPLE: &str = r##"{
+    "schema": 1, "id": "1001", "number": "#1001", "placed_at": "2026-01-31T22:30:00-03:00",
+    "updated_at": "2026-02-01T01:31:00Z", "currency": "EUR", "channel": "web", "status": "open", "payment": "paid",
+    "customer": {"id": "7", "name": "Ana Ejemplo", "email": "ana@example.com", "phone": "+34 600 000 000",
+        "tax_id": {"kind": "nif", "value": "00000000T"}},
+    "billing": {"name": "Ana Ejemplo", "company": "Ejemplo SL", "street": "Calle Mayor 1", "city": "Madrid",
+        "region": "Madrid", "postal_code": "28001", "country": "ES", "phone": "+34 600 000 000"},
+    "shipping": {"name": "Ana \"Anita\" Ejemplo", "company": "Ejemplo SL", "street": "Calle Mayor 1", "city": "Madrid",
+        "region": "Madrid", "postal_code": "28001", "country": "ES", "phone": "+34 600 000 000"},
+    "lines": [{"id": "1", "sku": "MATE-01", "title": "Mate", "quantity": "2", "unit_price": "10", "amount": "20",
+        "discounts": [{"label": "TEN", "amount": "2"}], "taxes": [{"name": "IVA", "rate": "0.21", "amount": "3.78"}]}],
+    "charges": [{"kind": "shipping", "label": "Post", "amount": "5"}],
+    "discounts": [{"label": "WELCOME", "amount": "1"}],
+    "tax": "3.78", "total": "25.78",
+    "refunds": [{"id": "1", "amount": "1", "reason": "late"}]
+}"##;

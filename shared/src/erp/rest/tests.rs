@@ -1,0 +1,255 @@
+//! What is sent, rendered; and what a section can get wrong.
+
+use super::*;
+use crate::{
+    config::{Mismatch, Section},
+    erp::{Bulk, Class},
+};
+
+fn build(toml: &str) -> Result<Rest> {
+    Rest::build(Section::from_toml(toml).unwrap().read()?)
+}
+
+fn example() -> Rest {
+    // The example's secret is a reference; here it is written out.
+    build(&ROW.example.replace("{ env = \"ERP_AUTHORIZATION\" }", "{ literal = \"Bearer canary\" }")).unwrap()
+}
+
+/// The smallest section that works, with `more` in it.
+fn smallest(more: &str) -> String {
+    format!(
+        "url = 'https://erp.example'\nclass = 'unique'\ndocument = '{{ \"ref\": {{{{ reference }}}} }}'\n\
+         create = {{ method = 'POST', path = '/orders', id = '/id' }}\n\
+         look_up = {{ method = 'GET', path = '/orders?ref={{{{ reference }}}}', reference = '/ref', id = '/id' }}\n{more}"
+    )
+}
+
+fn why(toml: &str) -> String {
+    build(toml).err().expect("it should be refused").to_string()
+}
+
+fn sale(change: impl FnOnce(&mut Order), rules: Orders) -> Sale {
+    let mut sale = sample().unwrap();
+    let order = Arc::make_mut(&mut sale.order);
+    change(order);
+    sale.version = order.version();
+    sale.rules = Arc::new(rules);
+    sale
+}
+
+fn rendered(rest: &Rest, sale: &Sale) -> String {
+    let adjustment = map::adjustment(sale).unwrap();
+    let draft = rest.draft(sale, &map::Resolved::trial(), adjustment).unwrap();
+    let call = rest.call("create", &rest.section.create, &create::data(&[draft]).unwrap(), None).unwrap();
+    let body = serde_json::from_slice::<Value>(&call.body).unwrap();
+    format!("{} {}\n{}", call.method, call.url, serde_json::to_string_pretty(&body).unwrap())
+}
+
+#[test]
+fn the_example_renders_a_whole_order() {
+    insta::assert_snapshot!(rendered(&example(), &sample().unwrap()));
+}
+
+#[test]
+fn a_difference_is_booked_on_a_line_of_its_own_only_within_the_limit() {
+    let rules = |mismatch, limit: &str| Orders {
+        total_mismatch: mismatch,
+        adjust_limit: limit.parse().unwrap(),
+        ..Orders::default()
+    };
+    let off = |rules| sale(|order| order.total = "25.77".parse().unwrap(), rules);
+    let booked = rendered(&example(), &off(rules(Mismatch::Adjust, "0.05")));
+    assert!(booked.contains("\"net\": \"-0.01\""), "{booked}");
+    for refused in [rules(Mismatch::Park, "1"), rules(Mismatch::Adjust, "0.001")] {
+        let error = map::adjustment(&off(refused)).unwrap_err();
+        assert!(error.kind() == Kind::Refused && error.to_string().contains("-0.01 EUR"), "{error}");
+    }
+}
+
+#[test]
+fn what_an_order_lacks_is_null() {
+    let bare = sale(
+        |order| {
+            (order.customer, order.billing, order.shipping) = (None, None, None);
+            order.charges.clear();
+            order.discounts.clear();
+            order.lines[0].sku = None;
+            order.total = "21.78".parse().unwrap();
+        },
+        Orders::default(),
+    );
+    insta::assert_snapshot!(rendered(&example(), &bare));
+}
+
+#[test]
+fn no_text_of_a_buyer_changes_the_shape_of_a_request() {
+    let title = "\"}], \"total\": \"0.01\", \"x\": [{\"a\": \"\\ </script> {{ 7*7 }} \u{2028}\n";
+    let hostile = sale(|order| order.lines[0].title = title.to_owned(), Orders::default());
+    let body = rendered(&example(), &hostile);
+    let document: Value = serde_json::from_str(body.split_once('\n').unwrap().1).unwrap();
+    assert_eq!(document[0]["lines"][0]["title"], title);
+    assert_eq!(document[0]["total"], "25.78");
+}
+
+#[test]
+fn a_path_carries_any_reference() {
+    let rest = example();
+    let name = "acme/or der&reference=b/ü/%2e";
+    let data = prepare::wanted("references", "reference", &[name]);
+    let call = rest.call("look_up", rest.section.look_up.as_ref().unwrap(), &data, None).unwrap();
+    let pairs: Vec<(String, String)> = call.url.query_pairs().into_owned().filter(|(key, _)| !key.is_empty()).collect();
+    assert_eq!(pairs, [("reference".to_owned(), name.to_owned())]);
+    // An id must not lead to another resource.
+    let by_path =
+        smallest("finish = { method = 'POST', path = '/orders/{{ document.id }}/confirm' }\nfinished = ['x']")
+            .replace("reference = '/ref'", "reference = '/ref', state = '/state'");
+    let rest = build(&by_path).unwrap();
+    let path = |id: &str| {
+        let document = Document { id: id.to_owned(), number: None };
+        rest.call("finish", rest.section.finish.as_ref().unwrap(), &finishing(&[document]), None)
+    };
+    assert_eq!(path("../../users").unwrap().url.as_str(), "https://erp.example/orders/..%2F..%2Fusers/confirm");
+    assert!(path("..").is_err());
+}
+
+#[test]
+fn amounts_are_exact() {
+    let amounts = "{ \"a\": {{ order.total | fixed(2) }}, \"b\": {{ order.total | number }}, \"c\": {{ order.total }}, \
+                   \"d\": {{ order.total | fixed(3) | number }}, \"e\": {{ order.lines[0].unit_price | rounded(2) }} }";
+    let toml = smallest("").replace("{ \"ref\": {{ reference }} }", amounts);
+    let exact = sale(
+        |order| {
+            order.lines[0].unit_price = "17.647059".parse().unwrap();
+            order.total = "900719925474099.35".parse().unwrap();
+        },
+        Orders::default(),
+    );
+    let draft = build(&toml).unwrap().draft(&exact, &map::Resolved::trial(), None).unwrap();
+    // More digits than a float has.
+    let exactly = r#""a": "900719925474099.35", "b": 900719925474099.35, "c": "900719925474099.35", "d": 900719925474099.350, "e": "17.65""#;
+    assert!(draft.body.contains(exactly), "{}", draft.body);
+    // A cent is not lost silently, and nothing makes floats.
+    let lossy = smallest("").replacen("{{ reference }}", "{{ order.total | fixed(1) }}", 1);
+    assert!(why(&lossy).contains("more than 1 decimals"), "{}", why(&lossy));
+    for float in ["{{ order.total | float }}", "{{ order.total - order.tax }}", "{{ order.total | round }}"] {
+        assert!(build(&smallest("").replacen("{{ reference }}", float, 1)).is_err(), "{float}");
+    }
+}
+
+#[test]
+fn the_stores_code_is_the_erps_where_the_configuration_says_so() {
+    let rules = Orders {
+        sku: [("MATE-01".to_owned(), "M1".to_owned()), (String::new(), "CUSTOM".to_owned())].into(),
+        ..Orders::default()
+    };
+    let mapped = sale(|_| {}, rules);
+    assert_eq!(map::sku(&mapped, &mapped.order.lines[0]), Some("M1"));
+    let without = sale(|order| order.lines[0].sku = None, (*mapped.rules).clone());
+    assert_eq!(map::sku(&without, &without.order.lines[0]), Some("CUSTOM"));
+}
+
+#[test]
+fn a_wrong_template_is_told_before_the_first_order() {
+    for (template, told) in [
+        ("{{ order.totl }}", "document, line 1, at `order.totl`"),
+        ("{{ reference", "document, line 1"),
+        ("{{ reference | nonsense }}", "nonsense"),
+        ("{{ reference }} nonsense", "document renders to text that is not JSON"),
+    ] {
+        let words = why(&smallest("").replacen("{{ reference }}", template, 1));
+        assert!(words.contains(told), "{template}: {words}");
+    }
+    let told = why(&smallest("probe = { method = 'GET', path = '/{{ nobody }}' }"));
+    assert!(told.contains("probe.path") && told.contains("nobody"), "{told}");
+}
+
+#[test]
+fn an_order_without_a_field_the_template_needs_names_the_field_and_no_value() {
+    let rest = build(&smallest("").replacen("{{ reference }}", "{{ order.customer.email }}", 1)).unwrap();
+    let guest = sale(|order| order.customer = None, Orders::default());
+    let error = rest.draft(&guest, &map::Resolved::default(), None).unwrap_err();
+    assert!(error.kind() == Kind::Refused && error.to_string().contains("`order.customer.email`"), "{error}");
+    assert!(!error.to_string().contains("Ana"), "{error}");
+}
+
+#[test]
+fn a_section_that_does_not_fit_together_names_its_key() {
+    let class = |class: &str| smallest("").replace("'unique'", &format!("'{class}'"));
+    let without_look_up =
+        |class_: &str| class(class_).lines().filter(|line| !line.starts_with("look_up")).collect::<Vec<_>>().join("\n");
+    for (toml, key) in [
+        (smallest("surprise = 1"), "surprise"),
+        (smallest("bulk_limit = 0"), "bulk_limit"),
+        (smallest("timeout = '10s'\nsettle = '19s'"), "settle"),
+        (smallest("timeout = 'soon'"), "soon"),
+        (smallest("").replace("'/id' }\nlook", "'id' }\nlook"), "JSON Pointer"),
+        (smallest("").replace("'/id' }\nlook", "'/id', version = '/v' }\nlook"), "create.version"),
+        (smallest("").replace("'POST'", "'post'"), "create.method"),
+        (smallest("").replace("'/orders'", "'orders'"), "create.path"),
+        (smallest("").replace("https://erp", "https://me:pw@erp"), "secret_headers"),
+        (smallest("").replace("https:", "ftp:"), "url"),
+        (without_look_up("searchable"), "look_up"),
+        (class("nothing"), "class"),
+        (
+            smallest("bulk_limit = 2").replace("'/id' }\nlook", "'/id', idempotency_header = 'K' }\nlook"),
+            "idempotency_header",
+        ),
+        (smallest("bulk_limit = 2\nbulk = 'per_item'"), "per_item"),
+        (smallest("").replace("'/id' }\nlook", "'/id', total = '/t' }\nlook"), "look_up.total"),
+        (smallest("finish = { method = 'POST', path = '/f' }"), "finish"),
+        (smallest("headers = { 'a b' = 'c' }"), "headers"),
+    ] {
+        assert!(why(&toml).contains(key), "{key}: {}", why(&toml));
+    }
+    assert!(build(&without_look_up("nothing")).is_ok());
+}
+
+#[test]
+fn manners_are_what_the_section_says() {
+    let manners = example().manners();
+    assert_eq!((manners.create, manners.bulk, manners.bulk_limit), (Class::Unique, Bulk::Atomic, 50));
+    assert_eq!(build(&smallest("timeout = 7")).unwrap().manners().settle, std::time::Duration::from_secs(14));
+}
+
+#[test]
+fn secrets_are_marked_and_stay_out_of_errors() {
+    let rest = example();
+    assert!(rest.headers[header::AUTHORIZATION].is_sensitive());
+    let told = why(&smallest("secret_headers = { X = { literal = \"canary\\n\" } }"));
+    assert!(told.contains("\"X\"") && !told.contains("canary"), "{told}");
+}
+
+#[test]
+fn a_version_is_found_among_other_words() {
+    let version = sample().unwrap().version;
+    assert_eq!(version_in(&format!("made by puente {version} ")), Some(version.clone()));
+    assert_eq!(version_in("typed in by hand"), None);
+}
+
+#[test]
+fn documents_that_a_person_has_to_compare_carry_no_version() {
+    let rest = build(
+        &smallest("")
+            .replace("reference = '/ref'", "reference = '/ref', version = '/v', total = '/t', stated_total = '/s'"),
+    )
+    .unwrap();
+    let version = sample().unwrap().version;
+    let look = |body: &str| {
+        let answer = Answer {
+            status: http::StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from(body.replace("VERSION", &version.to_string())),
+        };
+        rest.seen(rest.section.look_up.as_ref().unwrap(), &answer)
+    };
+    let good = r#"{"id": 1, "ref": "a/1", "v": "VERSION", "t": 10, "s": "10.00"}"#;
+    let found = |body: &str| one_of(&look(body).unwrap(), "a/1").unwrap();
+    assert_eq!(found(&format!("[{good}]")).version, Some(version.clone()));
+    // Another total, a total that is not told, a second document with the same reference.
+    assert_eq!(found(&format!("[{}]", good.replace("10.00", "10.01"))).version, None);
+    assert_eq!(found(&format!("[{}]", good.replace("\"t\"", "\"x\""))).version, None);
+    assert_eq!(found(&format!("[{good}, {}]", good.replace("\"id\": 1", "\"id\": 2"))).version, None);
+    // An item that cannot be read might be the one: no "not there" is concluded.
+    assert!(look("[{\"id\": 1}]").is_err() && look("[{\"ref\": \"a/1\"}]").is_err());
+    assert!(look("null").is_err() && look("[]").unwrap().is_empty());
+}
