@@ -122,6 +122,12 @@ impl Settings {
         self.accounts.keys().cloned().collect()
     }
 
+    /// Whether there is a connection of that name.
+    #[must_use]
+    pub fn has(&self, connection: &ConnectionId) -> bool {
+        self.connections.contains_key(connection)
+    }
+
     /// The connections without a `key`: anybody who reaches their address may post. Only good on loopback.
     #[must_use]
     pub fn keyless(&self) -> Vec<ConnectionId> {

@@ -1,1 +1,46 @@
-//! The two routers.
+//! The two routers: [`ingest`] is what stores call, [`operate`] what people call. Together they are the whole HTTP surface;
+//! on Lambda each is its own function with its own role, in `puente serve` both are served on one address
+//! (`ingest::limited(..).merge(operate::router(..))`).
+//!
+//! Invariant: every refusal is a problem document (RFC 9457) with the request's id, and says nothing about our insides.
+
+pub mod front_door;
+pub mod ingest;
+pub mod operate;
+mod problem;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+
+use self::problem::Problem;
+use crate::flow::Puente;
+
+/// The id of a request: in the answer's `x-request-id`, in problems, in logs and in the order's timeline.
+#[derive(Debug, Clone)]
+struct RequestId(String);
+
+/// Gives every request its id and every refusal its form. The one place that logs refusals.
+async fn label(State(puente): State<Puente>, mut request: Request, next: Next) -> Response {
+    let id = puente.chance.token();
+    let method = request.method().clone();
+    let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
+    request.extensions_mut().insert(RequestId(id.clone()));
+
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(status));
+        // The route's pattern, never the address as it came: that has a key in it.
+        problem.log(&id, method.as_str(), route.as_deref().unwrap_or("(none)"));
+        response = problem.render(&id);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

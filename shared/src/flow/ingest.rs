@@ -1,1 +1,299 @@
-//! ingest
+//! From a store's request to the queue: admit, verify, read, enqueue, answer.
+//!
+//! Invariant: an order that was answered `accepted` or `flagged` lies in the queue durably. Here is one network call, to the
+//! queue; no database is written and neither store nor ERP is called, so that the answer comes in time even cold. A signed
+//! body that cannot be mapped is accepted all the same, *flagged* and kept raw: refusing it would make the store drop the
+//! subscription and hide the problem.
+
+use std::{
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::Digest as _;
+
+use super::Puente;
+use crate::{
+    Error, Kind, Result,
+    config::Connection,
+    domain::{
+        ids::{ConnectionId, OrderId},
+        message::{Arrival, Message, News},
+        order::{Flag, Order, SCHEMA},
+        version::ContentHash,
+    },
+    store::Reading,
+    webhook::{RawWebhook, Scheme, VerifiedWebhook, verify},
+};
+
+/// The largest body that is taken, in bytes.
+pub const LARGEST_BODY: usize = 1024 * 1024;
+
+/// The most canonical orders in one request.
+pub const MOST_ORDERS: usize = 100;
+
+/// The most bytes that the deflated base64 of a raw body may have: with the rest of the message, and base64 once more around
+/// it, it stays below the megabyte that a message may have.
+const LARGEST_RAW: usize = 700 * 1024;
+
+/// What is kept of a raw body that is larger.
+const BEGINNING: usize = 256 * 1024;
+
+/// What became of one order of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Its place in the request, where a request has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// Its id, if it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// What became of it.
+    pub result: Outcome,
+    /// The field that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The queue has it.
+    Accepted,
+    /// Nothing about an order.
+    Ignored,
+    /// The queue has it, raw: a person has to look.
+    Flagged,
+    /// It is not a canonical order: not taken.
+    Invalid,
+    /// The queue could not take it: send it again.
+    Unavailable,
+}
+
+/// Finds the connection and checks the key its caller carries.
+///
+/// [`Kind::NotFound`]: there is none of that name. [`Kind::Forged`]: the key is missing or wrong.
+pub async fn admit(puente: &Puente, name: &str, key: Option<&str>) -> Result<Arc<Connection>> {
+    let unknown = || Error::new(Kind::NotFound, "there is no connection of that name");
+    let id: ConnectionId = name.parse().map_err(|_| unknown())?;
+    let connection = puente.settings.connection(&id).await?.ok_or_else(unknown)?;
+    match (&connection.key, key) {
+        // Only `serve` on loopback starts with such a connection.
+        (None, _) => Ok(connection),
+        (Some(ours), Some(theirs)) if ours.is(theirs) => Ok(connection),
+        _ => Err(Error::new(Kind::Forged, "the connection's key is missing or wrong")),
+    }
+}
+
+/// Takes a webhook of an admitted caller: 200 for a store means that the queue has its order.
+///
+/// [`Kind::Forged`]: the signature is missing or wrong, or vouches for another shop. [`Kind::Unavailable`]: nothing accepted.
+pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, raw: RawWebhook) -> Result<Vec<Verdict>> {
+    let (received, bytes) = (raw.received, raw.body.len());
+    if connection.store.is_ping(&raw) {
+        log(connection, request, bytes, &Verdict::ignored("ping"));
+        return Ok(Vec::new());
+    }
+    let verified = verify(raw, connection.store.scheme(), connection.store.secrets())?;
+    let (verdict, order, news) = match isolated(connection, &verified) {
+        Reading::Order(order) => (Verdict::accepted(&order.id), order.id.clone(), News::State { order: order.into() }),
+        Reading::Changed(id) => (Verdict::accepted(&id), id, News::Changed),
+        Reading::Deleted(id) => (Verdict::accepted(&id), id, News::Deleted),
+        Reading::Ignored(why) => {
+            let verdict = Verdict::ignored(why);
+            log(connection, request, bytes, &verdict);
+            return Ok(vec![verdict]);
+        }
+        // One secret signs for all shops of an app: the signature vouches for the sender, not for the shop.
+        Reading::AnotherShop => {
+            return Err(Error::new(Kind::Forged, "the signed body belongs to another shop than this connection's"));
+        }
+        Reading::Unmapped(id, flag) => flagged(verified.body(), id, flag)?,
+    };
+    let message = Message::Arrival(Arrival {
+        connection: connection.id.clone(),
+        order,
+        received,
+        request: request.to_owned(),
+        tries: 0,
+        news,
+    });
+    enqueue(puente, &[message]).await?.pop().unwrap_or_else(|| Err(unanswered()))?;
+    log(connection, request, bytes, &verdict);
+    Ok(vec![verdict])
+}
+
+/// Takes canonical orders, one or an array, of an admitted caller. One verdict per order: an invalid one does not sink the
+/// others.
+///
+/// [`Kind::Unreadable`]: the body is no JSON, or has no or too many orders. [`Kind::NotFound`]: this connection's orders come
+/// from its store, signed.
+pub async fn orders(puente: &Puente, connection: &Connection, request: &str, body: &Bytes) -> Result<Vec<Verdict>> {
+    // A key alone, which a store's webhook addresses carry, must not open a way around that store's signature.
+    if connection.store.scheme() != Scheme::Standard {
+        let words = "this connection takes the signed webhooks of its store, not canonical orders";
+        return Err(Error::new(Kind::NotFound, words));
+    }
+    let received = puente.clock.now();
+    let mut verdicts = Vec::new();
+    let mut messages = Vec::new();
+    for (index, text) in split(body)?.into_iter().enumerate() {
+        let verdict = match canonical(text) {
+            Ok(order) => {
+                let verdict = Verdict::accepted(&order.id);
+                messages.push(Message::Arrival(Arrival {
+                    connection: connection.id.clone(),
+                    order: order.id.clone(),
+                    received,
+                    request: request.to_owned(),
+                    tries: 0,
+                    news: News::State { order: Arc::new(order) },
+                }));
+                verdict
+            }
+            Err((field, detail)) => {
+                Verdict { field: Some(field), detail: Some(detail), ..Verdict::of(None, Outcome::Invalid) }
+            }
+        };
+        verdicts.push(Verdict { index: Some(index), ..verdict });
+    }
+    if !messages.is_empty() {
+        let answers = enqueue(puente, &messages).await?;
+        let sent = verdicts.iter_mut().filter(|verdict| verdict.result == Outcome::Accepted);
+        for (verdict, answer) in sent.zip(answers) {
+            if let Err(error) = answer {
+                tracing::warn!(event = "order.unavailable", connection = %connection.id, request, %error);
+                verdict.result = Outcome::Unavailable;
+            }
+        }
+    }
+    for verdict in &verdicts {
+        log(connection, request, body.len(), verdict);
+    }
+    Ok(verdicts)
+}
+
+impl Verdict {
+    fn of(order: Option<&OrderId>, result: Outcome) -> Self {
+        Self { index: None, order: order.map(ToString::to_string), result, field: None, detail: None }
+    }
+    fn accepted(order: &OrderId) -> Self {
+        Self::of(Some(order), Outcome::Accepted)
+    }
+    fn ignored(why: &str) -> Self {
+        Self { detail: Some(why.to_owned()), ..Self::of(None, Outcome::Ignored) }
+    }
+}
+
+/// What the store reads in the body. A panic on one body is this body's flag, not the end of the process.
+fn isolated(connection: &Connection, webhook: &VerifiedWebhook) -> Reading {
+    catch_unwind(AssertUnwindSafe(|| connection.store.read(webhook))).unwrap_or_else(|_| {
+        let detail = "our own code failed on this body; it is kept raw".to_owned();
+        Reading::Unmapped(None, Flag { code: "panic".to_owned(), detail })
+    })
+}
+
+/// The message of a body that could not be mapped. Without an id it gets one from its content, so that its repetitions are
+/// the same entry.
+fn flagged(body: &Bytes, id: Option<OrderId>, flag: Flag) -> Result<(Verdict, OrderId, News)> {
+    let order = match id {
+        Some(id) => id,
+        None => format!("unreadable-{}", ContentHash::of(|sha| sha.update(body))).parse()?,
+    };
+    let detail = Some(flag.detail.clone());
+    let verdict = Verdict { detail, ..Verdict::of(Some(&order), Outcome::Flagged) };
+    let (flag, raw) = bounded(body, flag)?;
+    Ok((verdict, order, News::Unmapped { flag, raw }))
+}
+
+/// The raw body as base64, cut where a message could not hold it.
+fn bounded(body: &Bytes, mut flag: Flag) -> Result<(Flag, String)> {
+    let raw = STANDARD.encode(body);
+    if raw.len() <= LARGEST_RAW || deflated(raw.as_bytes())? <= LARGEST_RAW {
+        return Ok((flag, raw));
+    }
+    flag.detail = format!("{} (only the first {} KiB of the body are kept)", flag.detail, BEGINNING / 1024);
+    Ok((flag, STANDARD.encode(body.get(..BEGINNING).unwrap_or(body))))
+}
+
+/// How many bytes `content` has once a queue has deflated it.
+fn deflated(content: &[u8]) -> Result<usize> {
+    let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    let packed = deflate.write_all(content).and_then(|()| deflate.finish());
+    packed.map(|packed| packed.len()).map_err(|e| Error::new(Kind::Bug, "cannot deflate a body").caused_by(e))
+}
+
+/// The orders of a body: one, or those of an array, each as its own text.
+fn split(body: &[u8]) -> Result<Vec<&RawValue>> {
+    let not_json = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        Error::new(Kind::Unreadable, format!("the body is not JSON: see line {line}, column {column}"))
+    };
+    let array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let orders: Vec<&RawValue> = if array {
+        serde_json::from_slice(body).map_err(not_json)?
+    } else {
+        vec![serde_json::from_slice(body).map_err(not_json)?]
+    };
+    match orders.len() {
+        0 => Err(Error::new(Kind::Unreadable, "the array has no order")),
+        1..=MOST_ORDERS => Ok(orders),
+        n => Err(Error::new(Kind::Unreadable, format!("the array has {n} orders; {MOST_ORDERS} are taken at once"))),
+    }
+}
+
+/// One canonical order; otherwise the field that is wrong, and why.
+fn canonical(text: &RawValue) -> Result<Order, (String, String)> {
+    let mut json = serde_json::Deserializer::from_str(text.get());
+    let mut order: Order = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| (error.path().to_string(), error.into_inner().to_string()))?;
+    if order.schema != SCHEMA {
+        return Err(("schema".to_owned(), format!("is {}; this version reads schema {SCHEMA}", order.schema)));
+    }
+    let proof = order.proof();
+    if !proof.holds() && order.flags.iter().all(|flag| flag.code != "books") {
+        let detail = format!("the total is {}; its parts differ from it by {}", proof.total, proof.difference);
+        order.flags.push(Flag { code: "books".to_owned(), detail });
+    }
+    Ok(order)
+}
+
+/// One call to the queue; one answer per message.
+async fn enqueue(puente: &Puente, messages: &[Message]) -> Result<Vec<Result<()>>> {
+    // Whatever is wrong with the queue is no mistake of the sender's: to be sent again.
+    let unavailable = |error: Error| match error.kind() {
+        Kind::TooLarge | Kind::Unavailable => error,
+        _ => Error::new(Kind::Unavailable, "the queue could not take the order").caused_by(error),
+    };
+    let answers = puente.queue.send(messages, Duration::ZERO).await.map_err(unavailable)?;
+    let mut answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(unavailable)).collect();
+    answers.resize_with(messages.len(), || Err(unanswered()));
+    Ok(answers)
+}
+
+fn unanswered() -> Error {
+    Error::new(Kind::Unavailable, "the queue did not say whether it took the order")
+}
+
+/// One event per outcome. Ids and sizes only: a body, a query or a header would be personal data or a secret.
+fn log(connection: &Connection, request: &str, bytes: usize, verdict: &Verdict) {
+    let outcome = verdict.result;
+    tracing::info!(
+        event = "order.received",
+        connection = %connection.id,
+        order = verdict.order.as_deref().unwrap_or_default(),
+        ?outcome,
+        request,
+        bytes,
+    );
+}

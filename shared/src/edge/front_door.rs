@@ -1,0 +1,142 @@
+//! The front door of `puente serve`: so many requests a second and a day for each connection. (On AWS the API Gateway's usage
+//! plans do this.)
+//!
+//! A request is counted after its key was checked, so that forged posts to a guessed path cost the shop nothing. The day is
+//! UTC's. Its count is written down every few requests, so a restart forgets at most [`KEPT_EVERY`] − 1 of them: the front
+//! door is kept open rather than shut, since only the ERP's side promises exactness.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock as _,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+
+use crate::{
+    Error, Kind, Result, Retry,
+    config::{Connection, FrontDoor},
+    domain::ids::ConnectionId,
+    ports::{Clock, Records},
+};
+
+/// After how many requests a day's count is written down.
+pub const KEPT_EVERY: u32 = 10;
+
+/// The front doors of all connections.
+pub struct FrontDoors {
+    clock: Arc<dyn Clock>,
+    records: Arc<dyn Records>,
+    doors: Mutex<HashMap<ConnectionId, Arc<Door>>>,
+}
+
+struct Door {
+    limits: FrontDoor,
+    rate: RateLimiter<NotKeyed, InMemoryState, Monotonic, NoOpMiddleware<Instant>>,
+    today: tokio::sync::Mutex<Option<Count>>,
+}
+
+/// What was let in on a day, and how much of that is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    day: Date,
+    used: u32,
+    kept: u32,
+}
+
+/// Time that never jumps, for the rate: the system's clock may be set. tokio's, so that tests can pause it.
+#[derive(Debug, Clone)]
+struct Monotonic;
+
+impl governor::clock::Clock for Monotonic {
+    type Instant = Instant;
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
+
+impl FrontDoors {
+    /// Front doors that keep their day's counts in `records`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, records: Arc<dyn Records>) -> Self {
+        Self { clock, records, doors: Mutex::new(HashMap::new()) }
+    }
+
+    /// Lets one request in, or says when to come back: [`Kind::Limited`].
+    pub async fn admit(&self, connection: &Connection) -> Result<()> {
+        let door = self.door(connection);
+        if let Err(not_until) = door.rate.check() {
+            let wait = not_until.wait_time_from(Monotonic.now());
+            return Err(limited("the connection's requests of this second are used up", wait));
+        }
+        let now = self.clock.now();
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let name = format!("front-door/{}", connection.id);
+        let mut count = door.today.lock().await;
+        let mut next = match *count {
+            Some(count) => count,
+            None => self.kept(&name).await.unwrap_or(Count { day: today, used: 0, kept: 0 }),
+        };
+        // Only forwards: a clock that is put back does not open a day again.
+        if next.day < today {
+            next = Count { day: today, used: 0, kept: 0 };
+        }
+        if next.used >= door.limits.per_day {
+            *count = Some(next);
+            return Err(limited("the connection's requests of this day (UTC) are used up", until_midnight(now, today)));
+        }
+        next.used += 1;
+        if next.used - next.kept >= KEPT_EVERY || next.used >= door.limits.per_day {
+            match self.records.set_cursor(&name, &format!("{} {}", next.day, next.used)).await {
+                Ok(()) => next.kept = next.used,
+                Err(error) => tracing::warn!(event = "front_door.not_kept", connection = %connection.id, %error),
+            }
+        }
+        *count = Some(next);
+        Ok(())
+    }
+
+    fn door(&self, connection: &Connection) -> Arc<Door> {
+        let limits = connection.front_door;
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        // A door whose limits were changed is hung anew.
+        if let Some(door) = doors.get(&connection.id).filter(|door| door.limits == limits) {
+            return door.clone();
+        }
+        let per_second = NonZeroU32::new(limits.per_second).unwrap_or(NonZeroU32::MIN);
+        let rate = RateLimiter::direct_with_clock(Quota::per_second(per_second), Monotonic);
+        let door = Arc::new(Door { limits, rate, today: tokio::sync::Mutex::new(None) });
+        doors.insert(connection.id.clone(), door.clone());
+        door
+    }
+
+    /// The count that was written down last.
+    async fn kept(&self, name: &str) -> Option<Count> {
+        let text = match self.records.cursor(name).await {
+            Ok(text) => text?,
+            Err(error) => {
+                tracing::warn!(event = "front_door.not_read", door = name, %error);
+                return None;
+            }
+        };
+        let (day, used) = text.split_once(' ')?;
+        let used = used.parse().ok()?;
+        Some(Count { day: day.parse().ok()?, used, kept: used })
+    }
+}
+
+fn limited(words: &'static str, wait: Duration) -> Error {
+    Error::new(Kind::Limited, words).retry(Retry::After(wait))
+}
+
+fn until_midnight(now: Timestamp, today: Date) -> Duration {
+    let midnight = today.saturating_add(1.day()).to_zoned(TimeZone::UTC).map_or(now, |zoned| zoned.timestamp());
+    Duration::try_from(midnight.duration_since(now)).unwrap_or_default()
+}

@@ -1,0 +1,158 @@
+//! What stores call: webhooks and canonical orders. Thin: [`crate::flow::ingest`] decides, this file speaks HTTP.
+//!
+//! The order of checks is the order of their cost to the shop: connection and key, then the front door (a forged post to a
+//! guessed path is not counted), then the body (at most a megabyte, in at most ten seconds), then the signature.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Json, Router,
+    body::Body,
+    extract::{Path, Request, State},
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use http::request::Parts;
+use serde::Serialize;
+
+use super::{RequestId, front_door::FrontDoors, label, problem::Problem};
+use crate::{
+    Error, Kind, Result,
+    config::Connection,
+    flow::{
+        Puente,
+        ingest::{self, LARGEST_BODY, Outcome, Verdict},
+    },
+    webhook::RawWebhook,
+};
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+struct Edge {
+    puente: Puente,
+    doors: Option<Arc<FrontDoors>>,
+}
+
+/// The router, without a front door of its own: behind an API gateway that counts.
+pub fn router(puente: Puente) -> Router {
+    build(Edge { puente, doors: None })
+}
+
+/// The router, counting requests itself: for `puente serve`.
+pub fn limited(puente: Puente, doors: FrontDoors) -> Router {
+    build(Edge { puente, doors: Some(Arc::new(doors)) })
+}
+
+fn build(edge: Edge) -> Router {
+    let puente = edge.puente.clone();
+    Router::new()
+        .route("/v1/connections/{connection}/webhook", post(webhook))
+        .route("/v1/connections/{connection}/orders", post(orders))
+        .route("/v1/health", get(health))
+        .layer(middleware::from_fn_with_state(puente, label))
+        .with_state(edge)
+}
+
+#[derive(Serialize)]
+struct Accepted {
+    accepted: Vec<Verdict>,
+}
+
+#[derive(Serialize)]
+struct Orders {
+    orders: Vec<Verdict>,
+}
+
+async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn webhook(
+    State(edge): State<Edge>,
+    Path(name): Path<String>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    http: Request,
+) -> Result<Json<Accepted>, Problem> {
+    let (connection, parts, body) = edge.admit(&name, http).await?;
+    let take = async {
+        let raw = RawWebhook { headers: parts.headers, body: read(body).await?, received: edge.puente.clock.now() };
+        ingest::webhook(&edge.puente, &connection, &request, raw).await
+    };
+    let accepted = take.await.map_err(|error| Problem::from(error).of(&connection.id))?;
+    Ok(Json(Accepted { accepted }))
+}
+
+async fn orders(
+    State(edge): State<Edge>,
+    Path(name): Path<String>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    http: Request,
+) -> Result<Response, Problem> {
+    let (connection, _, body) = edge.admit(&name, http).await?;
+    let take = async { ingest::orders(&edge.puente, &connection, &request, &read(body).await?).await };
+    let orders = take.await.map_err(|error| Problem::from(error).of(&connection.id))?;
+    let any = |outcome| orders.iter().any(|verdict| verdict.result == outcome);
+    if any(Outcome::Accepted) {
+        return Ok((StatusCode::ACCEPTED, Json(Orders { orders })).into_response());
+    }
+    let error = if any(Outcome::Unavailable) {
+        Error::new(Kind::Unavailable, "the queue could not take any order")
+    } else {
+        Error::new(Kind::Unreadable, "no order is valid; each names its field")
+    };
+    Err(Problem::from(error).of(&connection.id).with(orders))
+}
+
+impl Edge {
+    /// The connection of an admitted and counted request, whose body is not read yet.
+    async fn admit(&self, name: &str, http: Request) -> Result<(Arc<Connection>, Parts, Body), Problem> {
+        let (parts, body) = http.into_parts();
+        let key = key(&parts);
+        let connection = ingest::admit(&self.puente, name, key.as_deref()).await?;
+        if let Some(doors) = &self.doors {
+            doors.admit(&connection).await.map_err(|error| Problem::from(error).of(&connection.id))?;
+        }
+        let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length > LARGEST_BODY) {
+            return Err(Problem::from(too_large()).of(&connection.id));
+        }
+        Ok((connection, parts, body))
+    }
+}
+
+/// The key a caller carries: `x-api-key`, or `?key=` where a store cannot send headers of ours.
+fn key(parts: &Parts) -> Option<String> {
+    if let Some(key) = parts.headers.get("x-api-key") {
+        return key.to_str().ok().map(str::to_owned);
+    }
+    let query = parts.uri.query()?.as_bytes();
+    url::form_urlencoded::parse(query).find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
+}
+
+/// The whole body.
+async fn read(body: Body) -> Result<Bytes> {
+    let whole = async {
+        let mut whole = BytesMut::new();
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Error::new(Kind::Unreadable, "the body broke off"))?;
+            if whole.len() + chunk.len() > LARGEST_BODY {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    };
+    let late = |_| Error::new(Kind::Unreadable, "the body did not arrive in time");
+    tokio::time::timeout(BODY_TIMEOUT, whole).await.map_err(late)?
+}
+
+fn too_large() -> Error {
+    Error::new(Kind::TooLarge, format!("the body is larger than {} KiB", LARGEST_BODY / 1024))
+}

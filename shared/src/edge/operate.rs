@@ -1,0 +1,281 @@
+//! What people call: where is an order, why did it stop, try it again, how much of the quota is left.
+//!
+//! Reading and replaying need the operator's credential, checked once for all of these routes; only readiness does not.
+
+use axum::{
+    Extension, Json, Router,
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::{StatusCode, header::AUTHORIZATION},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use iso_currency::Currency;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{RequestId, label, problem::Problem};
+use crate::{
+    Error, Kind, Result,
+    config::Secret,
+    domain::{
+        ids::{ConnectionId, ErpId, OrderId, OrderKey},
+        ledger::{Ledger, Limits},
+        message::{Arrival, Message, News},
+        money::Amount,
+        record::{Document, Entry, Head, State as Standing},
+        version::Version,
+    },
+    flow::Puente,
+    ports::{Page, Query as Wanted},
+};
+
+/// How many orders a page has when nobody says.
+const PAGE: usize = 50;
+
+/// The most orders a page has.
+const LARGEST_PAGE: usize = 200;
+
+/// An order as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderView {
+    /// Whose.
+    pub connection: ConnectionId,
+    /// The store's id.
+    pub order: OrderId,
+    /// The number people use.
+    pub number: String,
+    /// Where it stands.
+    pub status: Standing,
+    /// Why it waits or stopped.
+    pub reason: Option<String>,
+    /// The total, where it could be read.
+    pub total: Option<Amount>,
+    /// Its currency.
+    pub currency: Option<Currency>,
+    /// The document in the ERP.
+    pub document: Option<Document>,
+    /// The state the ERP should hold.
+    pub desired: Version,
+    /// The state it holds, as far as is known.
+    pub applied: Option<Version>,
+    /// Attempts since the last success.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub due: Option<Timestamp>,
+    /// What a person should know about how it was read, `code: detail`.
+    pub flags: Vec<String>,
+    /// When the record was last written.
+    pub updated: Timestamp,
+}
+
+/// A page of orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrdersView {
+    /// Those written last first.
+    pub orders: Vec<OrderView>,
+    /// Where the next page begins, if there is one.
+    pub cursor: Option<String>,
+}
+
+/// An order with everything that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryView {
+    /// The order.
+    pub order: OrderView,
+    /// Every attempt, its time, outcome and reason; oldest first.
+    pub timeline: Vec<Entry>,
+}
+
+/// An ERP account's quota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaView {
+    /// Which account.
+    pub erp: ErpId,
+    /// Calls per window, such as `10/s`.
+    pub rate: String,
+    /// Calls a day.
+    pub per_day: u32,
+    /// Of these, used.
+    pub used: u32,
+    /// Left.
+    pub left: u32,
+    /// When the ERP's next day begins.
+    pub resets_at: Timestamp,
+    /// No departure before this time: the day is short.
+    pub next_departure: Option<Timestamp>,
+    /// No call before this time.
+    pub blocked_until: Option<Timestamp>,
+    /// Why.
+    pub blocked_because: Option<String>,
+    /// Who conducts now.
+    pub conductor: Option<String>,
+    /// Until when, unless it goes on.
+    pub conducts_until: Option<Timestamp>,
+}
+
+#[derive(Clone)]
+struct Desk {
+    puente: Puente,
+    operator: Option<Secret>,
+}
+
+/// The router. Without an `operator` credential anybody who reaches it may read and replay: only good on loopback.
+pub fn router(puente: Puente, operator: Option<Secret>) -> Router {
+    let desk = Desk { puente: puente.clone(), operator };
+    Router::new()
+        .route("/v1/connections/{connection}/orders", get(list))
+        .route("/v1/connections/{connection}/orders/{order}", get(show))
+        .route("/v1/connections/{connection}/orders/{order}/replay", post(replay))
+        .route("/v1/erps/{erp}/quota", get(quota))
+        .route_layer(middleware::from_fn_with_state(desk.clone(), credential))
+        .route("/v1/ready", get(ready))
+        .layer(middleware::from_fn_with_state(puente, label))
+        .with_state(desk)
+}
+
+impl From<Head> for OrderView {
+    fn from(head: Head) -> Self {
+        let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
+        Self {
+            status: head.state(),
+            reason: parked.map(|parked| parked.reason.clone()).or(head.reason),
+            connection: head.key.connection,
+            order: head.key.order,
+            number: head.summary.number,
+            total: head.summary.total,
+            currency: head.summary.currency,
+            document: head.document,
+            desired: head.desired,
+            applied: head.applied,
+            attempts: head.attempts,
+            due: head.due,
+            flags: head.summary.flags,
+            updated: head.updated,
+        }
+    }
+}
+
+impl QuotaView {
+    /// The quota of `erp` as its ledger says at `now`.
+    #[must_use]
+    pub fn of(erp: ErpId, limits: &Limits, ledger: &Ledger, now: Timestamp) -> Self {
+        let used = ledger.used_today(limits, now);
+        let ahead = |time: Option<Timestamp>| time.filter(|time| *time > now);
+        let conducts_until = ahead(ledger.lease_until);
+        let blocked_until = ahead(ledger.blocked_until);
+        Self {
+            erp,
+            rate: rate(limits),
+            per_day: limits.per_day,
+            used,
+            left: limits.per_day.saturating_sub(used),
+            resets_at: limits.day(now).end,
+            next_departure: ahead(ledger.departs_at),
+            blocked_because: ledger.blocked_because.clone().filter(|_| blocked_until.is_some()),
+            blocked_until,
+            conductor: ledger.holder.clone().filter(|_| conducts_until.is_some()),
+            conducts_until,
+        }
+    }
+}
+
+/// As it is written in `puente.toml`.
+fn rate(limits: &Limits) -> String {
+    let window = match limits.window.as_secs() {
+        1 => "s".to_owned(),
+        60 => "min".to_owned(),
+        3600 => "h".to_owned(),
+        seconds => format!("{seconds}s"),
+    };
+    format!("{}/{window}", limits.calls)
+}
+
+/// Lets only the operator pass.
+async fn credential(State(desk): State<Desk>, request: Request, next: Next) -> Result<Response, Problem> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match (&desk.operator, token) {
+        (None, _) => {}
+        (Some(ours), Some((_, theirs))) if ours.is(theirs.trim()) => {}
+        _ => return Err(Error::new(Kind::Forged, "the operator's credential is missing or wrong").into()),
+    }
+    Ok(next.run(request).await)
+}
+
+/// What a list is asked for.
+#[derive(Deserialize)]
+struct Filter {
+    status: Option<Standing>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+async fn list(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<OrdersView>, Problem> {
+    let connection = desk.connection(&name)?;
+    let Query(filter) = filter.map_err(|_| {
+        let states = Standing::ALL.map(Standing::as_str).join(", ");
+        Error::new(Kind::Unreadable, format!("status is one of {states}; limit is a number"))
+    })?;
+    let limit = filter.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    let wanted = Wanted { connection, state: filter.status, limit, cursor: filter.cursor };
+    let Page { heads, cursor } = desk.puente.records.list(&wanted).await?;
+    Ok(Json(OrdersView { orders: heads.into_iter().map(OrderView::from).collect(), cursor }))
+}
+
+async fn show(
+    State(desk): State<Desk>,
+    Path((name, order)): Path<(String, String)>,
+) -> Result<Json<StoryView>, Problem> {
+    let head = desk.head(&name, order).await?;
+    let timeline = desk.puente.records.timeline(&head.key).await?;
+    Ok(Json(StoryView { order: head.into(), timeline }))
+}
+
+async fn replay(
+    State(desk): State<Desk>,
+    Path((name, order)): Path<(String, String)>,
+    Extension(RequestId(request)): Extension<RequestId>,
+) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
+    let OrderKey { connection, order } = desk.head(&name, order).await?.key;
+    tracing::info!(event = "order.replay_asked", %connection, %order, request);
+    let answer = serde_json::json!({ "connection": connection, "order": order, "result": "queued" });
+    let received = desk.puente.clock.now();
+    let replay = Message::Arrival(Arrival { connection, order, received, request, tries: 0, news: News::Replay });
+    let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the replay"));
+    desk.puente.queue.send(&[replay], std::time::Duration::ZERO).await?.pop().unwrap_or_else(unanswered)?;
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+async fn quota(State(desk): State<Desk>, Path(name): Path<String>) -> Result<Json<QuotaView>, Problem> {
+    let unknown = || Error::new(Kind::NotFound, "there is no ERP of that name");
+    let erp: ErpId = name.parse().map_err(|_| unknown())?;
+    let account = desk.puente.settings.account(&erp).await?.ok_or_else(unknown)?;
+    let ledger = desk.puente.accounts.ledger(&erp).await?;
+    Ok(Json(QuotaView::of(erp, &account.limits, &ledger, desk.puente.clock.now())))
+}
+
+async fn ready(State(desk): State<Desk>) -> Result<Json<serde_json::Value>, Problem> {
+    desk.puente.queue.ready().await?;
+    desk.puente.records.ready().await?;
+    Ok(Json(serde_json::json!({ "status": "ready" })))
+}
+
+impl Desk {
+    /// The connection of that name. Its secrets are not needed here, so they are not fetched.
+    fn connection(&self, name: &str) -> Result<ConnectionId> {
+        let found = name.parse().ok().filter(|id| self.puente.settings.has(id));
+        found.ok_or_else(|| Error::new(Kind::NotFound, "there is no connection of that name"))
+    }
+
+    async fn head(&self, name: &str, order: String) -> Result<Head> {
+        let connection = self.connection(name)?;
+        let unseen = || Error::new(Kind::NotFound, "not seen yet: no webhook, no backfill brought this order so far");
+        let order = OrderId::try_from(order).map_err(|_| unseen())?;
+        self.puente.records.head(&OrderKey::new(connection, order)).await?.ok_or_else(unseen)
+    }
+}
