@@ -1,2 +1,76 @@
-//! The `puente` command.
-fn main() {}
+//! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, config.
+//!
+//! Exit codes: 0 if what was asked for holds, 1 if it does not, 2 if the command line is wrong.
+
+mod backfill;
+mod check;
+mod config;
+mod dlq;
+mod orders;
+mod output;
+mod place;
+mod progress;
+mod quota;
+mod send;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use puente::{Error, Kind, Result};
+
+use crate::output::Output;
+
+/// Carries orders from ecommerce stores into an ERP, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "puente", version, about, max_term_width = 110)]
+struct Cli {
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    #[command(subcommand)]
+    Orders(orders::Orders),
+    #[command(subcommand)]
+    Dlq(dlq::Dlq),
+    Quota(quota::Quota),
+    Backfill(backfill::Backfill),
+    Send(send::Send),
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Unavailable, "cannot start threads").caused_by(error))?;
+    let output = Output::new(cli.json);
+    runtime.block_on(async {
+        match cli.command {
+            Command::Check(check) => check::run(check, output).await,
+            Command::Orders(orders) => orders::run(orders, output).await,
+            Command::Dlq(dlq) => dlq::run(dlq, output).await,
+            Command::Quota(quota) => quota::run(quota, output).await,
+            Command::Backfill(backfill) => backfill::run(backfill, output).await,
+            Command::Send(send) => send::run(send, output).await,
+            Command::Config(config) => config::run(&config),
+        }
+    })
+}

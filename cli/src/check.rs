@@ -1,0 +1,232 @@
+//! `puente check`: is everything in the configuration right, and does everybody in it answer?
+//!
+//! ERP probes spend permits of the account like every other call: a check must not be what breaks the quota.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use clap::Args;
+use jiff::SignedDuration;
+use puente::{
+    Error, Kind, Result, Retry,
+    config::{Account, Connection},
+    domain::ledger::{Denied, Purpose, Request},
+    embedded::Options,
+    erp::{Bulk, Class},
+    flow::Puente,
+    outbound::{Meter, Metered},
+};
+use serde::Serialize;
+
+use crate::{
+    output::{self, Output, Tone, cell, plain, table},
+    place::{self, Place},
+    progress,
+    quota::rate,
+};
+
+/// Parse the configuration, then ask every store and ERP.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What a check found.
+#[derive(Serialize)]
+struct Report {
+    erps: Vec<ErpReport>,
+    connections: Vec<ConnectionReport>,
+    ok: bool,
+}
+
+/// What a check found of an ERP account.
+#[derive(Serialize)]
+struct ErpReport {
+    erp: String,
+    ok: bool,
+    answer: String,
+    class: Class,
+    promise: &'static str,
+    bulk: Bulk,
+    bulk_limit: usize,
+    timeout_ms: u64,
+    settle_ms: u64,
+    rate: String,
+    per_day: u32,
+}
+
+/// What a check found of a connection.
+#[derive(Serialize)]
+struct ConnectionReport {
+    connection: String,
+    erp: String,
+    ok: bool,
+    answer: String,
+    class: Option<Class>,
+    promise: Option<&'static str>,
+    per_second: u32,
+    per_day: u32,
+    key: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(check: Check, output: Output) -> Result<()> {
+    let nowhere = tempfile::tempdir()
+        .map_err(|error| Error::new(Kind::Unavailable, "cannot make a temporary directory").caused_by(error))?;
+    // Without data nothing was spent yet, and checking leaves none behind.
+    let puente = if place::has_data(&check.place.data) {
+        check.place.open()?
+    } else {
+        let place = Place { data: nowhere.path().to_owned(), ..check.place.clone() };
+        place.open_or_create(Options::default())?
+    };
+    puente.settings.check().await?;
+    let report = probed(&puente).await?;
+    output.answer(&report, || report.described())?;
+    if report.ok {
+        return Ok(());
+    }
+    let failed = report.erps.iter().filter(|erp| !erp.ok).count();
+    let failed = failed + report.connections.iter().filter(|connection| !connection.ok).count();
+    Err(Error::new(Kind::Unavailable, format!("{failed} of those above did not answer as they should")))
+}
+
+async fn probed(puente: &Puente) -> Result<Report> {
+    let mut report = Report { erps: Vec::new(), connections: Vec::new(), ok: true };
+    for id in puente.settings.accounts() {
+        let Some(account) = puente.settings.account(&id).await? else { continue };
+        let spinner = progress::spinner(format!("asking ERP {id}"));
+        report.erps.push(erp(puente, &account).await);
+        spinner.finish_and_clear();
+    }
+    for id in puente.settings.connections() {
+        let Some(connection) = puente.settings.connection(&id).await? else { continue };
+        let class = match puente.settings.account(&connection.erp).await? {
+            Some(account) => Some(account.erp.manners().create),
+            None => None,
+        };
+        let spinner = progress::spinner(format!("asking the store of {id}"));
+        report.connections.push(store(puente, &connection, class).await);
+        spinner.finish_and_clear();
+    }
+    report.ok = report.erps.iter().all(|erp| erp.ok) && report.connections.iter().all(|connection| connection.ok);
+    Ok(report)
+}
+
+async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
+    let permits = Permits { puente: puente.clone(), account: account.clone() };
+    let calls = Metered::new(puente.client.clone(), Arc::new(permits));
+    let outcome = account.erp.probe(&calls).await;
+    let manners = account.erp.manners();
+    ErpReport {
+        erp: account.id.to_string(),
+        ok: outcome.is_ok(),
+        answer: outcome.unwrap_or_else(|error| error.to_string()),
+        class: manners.create,
+        promise: promise(manners.create),
+        bulk: manners.bulk,
+        bulk_limit: manners.bulk_limit,
+        timeout_ms: millis(manners.timeout),
+        settle_ms: millis(manners.settle),
+        rate: rate(&account.limits),
+        per_day: account.limits.per_day,
+    }
+}
+
+async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -> ConnectionReport {
+    let outcome = if connection.store.can_fetch() {
+        // What changed since now: a page that is empty, or nearly.
+        let changes = connection.store.changed_since(&puente.client, puente.clock.now(), None).await;
+        changes.map(|_| "answers".to_owned())
+    } else {
+        Ok("no credentials to ask with: webhooks only, no backfill".to_owned())
+    };
+    ConnectionReport {
+        connection: connection.id.to_string(),
+        erp: connection.erp.to_string(),
+        ok: outcome.is_ok(),
+        answer: outcome.unwrap_or_else(|error| error.to_string()),
+        class,
+        promise: class.map(promise),
+        per_second: connection.front_door.per_second,
+        per_day: connection.front_door.per_day,
+        key: connection.key.is_some(),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What Puente promises with an ERP of a class.
+fn promise(class: Class) -> &'static str {
+    match class {
+        Class::Key => "exactly one document: the ERP takes an idempotency key",
+        Class::Unique => "exactly one document: the ERP refuses a second with the same reference",
+        Class::Searchable => "one document, unless a create lands after the settle time; that is reported",
+        Class::Nothing => "at most one document; in doubt a person decides",
+    }
+}
+
+impl Report {
+    fn described(&self) -> String {
+        let mark = |ok| if ok { cell("ok", Tone::Good) } else { cell("failed", Tone::Bad) };
+        let erps = self.erps.iter().map(|erp| {
+            let limits = format!("{}, {} a day", erp.rate, erp.per_day);
+            vec![plain(&erp.erp), mark(erp.ok), plain(&erp.answer), plain(erp.promise), plain(limits)]
+        });
+        let connections = self.connections.iter().map(|connection| {
+            let key = if connection.key { "" } else { "; no key" };
+            let limits = format!("{}/s, {} a day{key}", connection.per_second, connection.per_day);
+            vec![
+                plain(&connection.connection),
+                mark(connection.ok),
+                plain(&connection.answer),
+                plain(format!("{}: {}", connection.erp, connection.promise.unwrap_or("-"))),
+                plain(limits),
+            ]
+        });
+        format!(
+            "{}\n{}",
+            table(&["ERP", "", "says", "what is promised", "limits"], erps),
+            table(&["connection", "", "its store", "its orders", "front door"], connections)
+        )
+    }
+}
+
+/// Permits of an account for other work than orders, outside of a departure.
+struct Permits {
+    puente: Puente,
+    account: Arc<Account>,
+}
+
+#[async_trait]
+impl Meter for Permits {
+    async fn permit(&self, _timeout: Duration) -> Result<()> {
+        let Puente { accounts, clock, .. } = &self.puente;
+        let limits = &self.account.limits;
+        let request = Request { k: 1, purpose: Purpose::Other, lease: None };
+        loop {
+            let reserved = accounts.reserve(&self.account.id, &request, limits, clock.now()).await?;
+            let slots = reserved.map_err(|denied| refused(denied, clock.now()))?;
+            clock.sleep_until(slots.first).await;
+            // A wasted slot is safe, a late call is not.
+            if clock.now() <= slots.first + limits.lateness {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn refused(denied: Denied, now: jiff::Timestamp) -> Error {
+    let (words, until) = match denied {
+        Denied::Day(until) => ("the part of the day's calls that is not kept for orders is used up", until),
+        Denied::Horizon(until) => ("the ERP's rate has no slot soon", until),
+        Denied::Blocked(until) => ("the ERP account is blocked", until),
+        Denied::Lost => return Error::new(Kind::Limited, "the ERP account is busy"),
+    };
+    let wait = until.duration_since(now).max(SignedDuration::ZERO);
+    let words = format!("not asked: {words} (until {})", output::time(until));
+    Error::new(Kind::Limited, words).retry(Retry::After(wait.unsigned_abs()))
+}

@@ -1,0 +1,113 @@
+//! `puente dlq`: what lies in the dead-letter queue, why, and moving it back.
+
+use clap::{Args, Subcommand};
+use puente::{
+    Error, Kind, Result,
+    domain::message::{Message, News},
+    ports::Dead,
+};
+use serde::Serialize;
+
+use crate::{
+    output::{Output, or_dash, plain, table, time},
+    place::Place,
+};
+
+/// The dead-letter queue: list it, move it back.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dlq {
+    /// Lists what gave up, and why.
+    List(List),
+    /// Moves messages back into the work queue.
+    Redrive(Redrive),
+}
+
+/// `dlq list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    place: Place,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// `dlq redrive`.
+#[derive(Debug, Args)]
+pub(crate) struct Redrive {
+    #[command(flatten)]
+    place: Place,
+    /// At most so many, oldest first.
+    #[arg(long, required_unless_present = "all")]
+    limit: Option<usize>,
+    /// All of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+/// What `dlq redrive` did.
+#[derive(Serialize)]
+struct Redriven {
+    moved: usize,
+}
+
+/// Runs the command.
+pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
+    match dlq {
+        Dlq::List(list) => {
+            let dead = list.place.open()?.queue.dead(list.limit).await?;
+            let shown: Vec<Shown> = dead.iter().map(Shown::of).collect();
+            output.answer(&shown, || {
+                if shown.is_empty() {
+                    return "the dead-letter queue is empty".to_owned();
+                }
+                let row = |dead: &Shown| {
+                    let since = dead.since.map(time);
+                    vec![plain(or_dash(since)), plain(&dead.what), plain(dead.about), plain(dead.reason)]
+                };
+                table(&["since", "what", "message", "why"], shown.iter().map(row))
+            })
+        }
+        Dlq::Redrive(redrive) => {
+            let limit = match (redrive.limit, redrive.all) {
+                (Some(limit), _) => limit,
+                (None, true) => usize::MAX,
+                (None, false) => return Err(Error::new(Kind::Unreadable, "say --limit N or --all")),
+            };
+            let moved = redrive.place.open()?.queue.redrive(limit).await?;
+            output.answer(&Redriven { moved }, || match moved {
+                0 => "the dead-letter queue is empty: nothing moved".to_owned(),
+                n => format!("moved {n}; `puente serve` takes them from here"),
+            })
+        }
+    }
+}
+
+/// A dead message as it is shown: never its content, which is personal data.
+#[derive(Serialize)]
+struct Shown<'a> {
+    since: Option<jiff::Timestamp>,
+    what: String,
+    about: &'static str,
+    reason: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    fn of(dead: &'a Dead) -> Self {
+        let (what, about) = match &dead.message {
+            None => ("-".to_owned(), "cannot be decoded"),
+            Some(Message::Wake { erp }) => (erp.to_string(), "wake-up"),
+            Some(Message::Arrival(arrival)) => {
+                let about = match arrival.news {
+                    News::State { .. } => "order",
+                    News::Changed => "changed",
+                    News::Deleted => "deleted",
+                    News::Unmapped { .. } => "unreadable order",
+                    News::Replay => "replay",
+                };
+                (arrival.key().to_string(), about)
+            }
+        };
+        Self { since: dead.since, what, about, reason: &dead.reason }
+    }
+}

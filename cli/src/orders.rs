@@ -1,0 +1,360 @@
+//! `puente orders`: where an order is, why it stopped, and trying it again.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use puente::{
+    Error, Kind, Result,
+    domain::{
+        ids::{ConnectionId, OrderId, OrderKey},
+        message::{Arrival, Message, News},
+        record::{Entry, Head, Intent, State},
+    },
+    flow::Puente,
+    ports::Query,
+};
+use serde::Serialize;
+
+use crate::{
+    output::{Output, Tone, cell, distance, or_dash, plain, table, time, tone},
+    place::{self, Place},
+};
+
+/// The most heads looked through for an order's number.
+const SEARCHED: usize = 20_000;
+
+/// The most heads on one page of the records.
+const PAGE: usize = 200;
+
+/// Orders: list them, show one, try some again.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Orders {
+    /// Lists orders, those that changed last first.
+    List(List),
+    /// Shows one order: its state, why, and everything that happened to it.
+    Show(Show),
+    /// Tries an order, or all that match, again.
+    Replay(Replay),
+}
+
+/// `orders list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    place: Place,
+    /// Only this connection's.
+    #[arg(long)]
+    connection: Option<ConnectionId>,
+    /// Only those in this state.
+    #[arg(long)]
+    state: Option<StateName>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// `orders show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    place: Place,
+    /// The store's id of the order, `connection/id`, or the number people use.
+    order: String,
+    /// Whose order, where several connections have one of that name.
+    #[arg(long)]
+    connection: Option<ConnectionId>,
+}
+
+/// `orders replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    place: Place,
+    /// The store's id of the order, `connection/id`, or the number people use.
+    #[arg(required_unless_present = "state", conflicts_with = "state")]
+    order: Option<String>,
+    /// All orders in this state.
+    #[arg(long)]
+    state: Option<StateName>,
+    /// Only this connection's.
+    #[arg(long)]
+    connection: Option<ConnectionId>,
+    /// Only say which.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A state, as typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StateName {
+    /// It will be taken to the ERP.
+    Waiting,
+    /// On its way, or to be looked up.
+    Sending,
+    /// In the ERP.
+    Synced,
+    /// Stopped; a person has to act.
+    Parked,
+    /// The attempts ran out.
+    Dead,
+    /// A rule keeps it out of the ERP.
+    Ignored,
+}
+
+impl From<StateName> for State {
+    fn from(name: StateName) -> Self {
+        match name {
+            StateName::Waiting => Self::Waiting,
+            StateName::Sending => Self::Sending,
+            StateName::Synced => Self::Synced,
+            StateName::Parked => Self::Parked,
+            StateName::Dead => Self::Dead,
+            StateName::Ignored => Self::Ignored,
+        }
+    }
+}
+
+/// An order, as it is shown.
+#[derive(Serialize)]
+struct Shown<'a> {
+    connection: &'a ConnectionId,
+    order: &'a OrderId,
+    number: &'a str,
+    state: State,
+    total: Option<String>,
+    currency: Option<&'static str>,
+    erp_document: Option<&'a str>,
+    attempts: u32,
+    due: Option<Timestamp>,
+    reason: Option<&'a str>,
+    flags: &'a [String],
+    updated: Timestamp,
+}
+
+impl<'a> Shown<'a> {
+    fn of(head: &'a Head) -> Self {
+        let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
+        Self {
+            connection: &head.key.connection,
+            order: &head.key.order,
+            number: &head.summary.number,
+            state: head.state(),
+            total: head.summary.total.map(|total| total.to_string()),
+            currency: head.summary.currency.map(|currency| currency.code()),
+            erp_document: head.document.as_ref().map(|d| d.number.as_deref().unwrap_or(&d.id)),
+            attempts: head.attempts,
+            due: head.due,
+            reason: parked.map(|p| p.reason.as_str()).or(head.reason.as_deref()),
+            flags: &head.summary.flags,
+            updated: head.updated,
+        }
+    }
+
+    fn money(&self) -> String {
+        self.total.as_ref().map_or_else(|| "-".to_owned(), |total| format!("{total} {}", self.currency.unwrap_or("")))
+    }
+}
+
+/// An order with its timeline.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    shown: Shown<'a>,
+    desired: String,
+    applied: Option<String>,
+    intent: Option<&'a Intent>,
+    timeline: &'a [Entry],
+}
+
+/// Runs the command.
+pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
+    match orders {
+        Orders::List(list) => self::list(&list, output).await,
+        Orders::Show(show) => self::show(&show, output).await,
+        Orders::Replay(replay) => self::replay(&replay, output).await,
+    }
+}
+
+async fn list(list: &List, output: Output) -> Result<()> {
+    let puente = list.place.open()?;
+    let connections = place::connections(&puente.settings, list.connection.as_ref())?;
+    let mut heads = Vec::new();
+    for connection in &connections {
+        heads.extend(matching(&puente, connection, list.state.map(State::from), list.limit).await?);
+    }
+    heads.sort_by_key(|head| std::cmp::Reverse(head.updated));
+    heads.truncate(list.limit);
+    let shown: Vec<Shown> = heads.iter().map(Shown::of).collect();
+    output.answer(&shown, || {
+        if shown.is_empty() {
+            return "no orders".to_owned();
+        }
+        let now = puente.clock.now();
+        let rows = shown.iter().map(|order| {
+            let why = match (order.reason, order.due) {
+                (Some(reason), Some(due)) => format!("{reason} (again {})", distance(due, now)),
+                (Some(reason), None) => reason.to_owned(),
+                (None, Some(due)) => format!("due {}", distance(due, now)),
+                (None, None) => order.flags.join("; "),
+            };
+            vec![
+                plain(order.number),
+                plain(format!("{}/{}", order.connection, order.order)),
+                cell(order.state, tone(order.state)),
+                plain(order.money()),
+                plain(or_dash(order.erp_document)),
+                plain(time(order.updated)),
+                plain(why),
+            ]
+        });
+        table(&["number", "order", "state", "total", "in the ERP", "changed", "why"], rows)
+    })
+}
+
+async fn show(show: &Show, output: Output) -> Result<()> {
+    let puente = show.place.open()?;
+    let head = find(&puente, &show.order, show.connection.as_ref()).await?;
+    let timeline = puente.records.timeline(&head.key).await?;
+    let whole = Whole {
+        shown: Shown::of(&head),
+        desired: head.desired.to_string(),
+        applied: head.applied.as_ref().map(ToString::to_string),
+        intent: head.intent.as_ref(),
+        timeline: &timeline,
+    };
+    output.answer(&whole, || described(&whole, puente.clock.now()))
+}
+
+fn described(whole: &Whole<'_>, now: Timestamp) -> String {
+    let shown = &whole.shown;
+    let mut facts = vec![
+        ("order", plain(format!("{} ({}/{})", shown.number, shown.connection, shown.order))),
+        ("state", cell(shown.state, tone(shown.state))),
+    ];
+    let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, plain(value))));
+    fact("why", shown.reason.map(str::to_owned));
+    fact("due", shown.due.map(|due| format!("{} ({})", time(due), distance(due, now))));
+    fact("total", shown.total.is_some().then(|| shown.money()));
+    fact("in the ERP", shown.erp_document.map(str::to_owned));
+    fact("attempts", (shown.attempts > 0).then(|| shown.attempts.to_string()));
+    fact("sending", whole.intent.map(sending));
+    fact("flags", (!shown.flags.is_empty()).then(|| shown.flags.join("\n")));
+    fact("version", Some(whole.desired.clone()));
+    let behind = whole.applied.as_ref().filter(|applied| **applied != whole.desired);
+    fact("the ERP has", behind.cloned());
+    let facts = facts.into_iter().map(|(name, value)| vec![cell(name, Tone::Faint), value]);
+    let events = whole.timeline.iter().map(|entry| {
+        vec![plain(time(entry.at)), plain(&entry.event), plain(entry.detail.as_deref().unwrap_or_default())]
+    });
+    format!("{}\n{}", table(&["what", ""], facts), table(&["when", "what happened", "detail"], events))
+}
+
+fn sending(intent: &Intent) -> String {
+    let doubt = if intent.unknown { ", an earlier attempt may have arrived" } else { "" };
+    format!("{}, looked up from {} on{doubt}", intent.step.reference, time(intent.settle_at))
+}
+
+/// What `orders replay` did.
+#[derive(Serialize)]
+struct Replayed {
+    orders: Vec<OrderKey>,
+    replayed: bool,
+}
+
+async fn replay(replay: &Replay, output: Output) -> Result<()> {
+    let puente = replay.place.open()?;
+    let orders = match (&replay.order, replay.state) {
+        (Some(order), _) => vec![find(&puente, order, replay.connection.as_ref()).await?.key],
+        (None, Some(state)) => {
+            let mut keys = Vec::new();
+            for connection in place::connections(&puente.settings, replay.connection.as_ref())? {
+                let heads = matching(&puente, &connection, Some(state.into()), usize::MAX).await?;
+                keys.extend(heads.into_iter().map(|head| head.key));
+            }
+            keys
+        }
+        (None, None) => return Err(Error::new(Kind::Unreadable, "name an order or a --state")),
+    };
+    if !replay.dry_run {
+        let messages: Vec<Message> = orders.iter().map(|key| again(key, puente.clock.now())).collect();
+        for some in messages.chunks(PAGE) {
+            puente.queue.send(some, Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
+        }
+    }
+    let replayed = Replayed { orders, replayed: !replay.dry_run };
+    output.answer(&replayed, || {
+        let list = replayed.orders.iter().map(|key| format!("\n  {key}")).collect::<String>();
+        match (replayed.orders.len(), replay.dry_run) {
+            (0, _) => "no order matches".to_owned(),
+            (n, true) => format!("would replay {n}:{list}"),
+            (n, false) => format!("replayed {n}; `puente serve` takes them from here:{list}"),
+        }
+    })
+}
+
+/// The message that has an order tried again.
+fn again(key: &OrderKey, now: Timestamp) -> Message {
+    Message::Arrival(Arrival {
+        connection: key.connection.clone(),
+        order: key.order.clone(),
+        received: now,
+        request: "puente orders replay".to_owned(),
+        tries: 0,
+        news: News::Replay,
+    })
+}
+
+/// Up to `limit` heads of a connection, those that changed last first.
+async fn matching(
+    puente: &Puente,
+    connection: &ConnectionId,
+    state: Option<State>,
+    limit: usize,
+) -> Result<Vec<Head>> {
+    let (mut heads, mut cursor) = (Vec::new(), None);
+    while heads.len() < limit {
+        let limit = PAGE.min(limit - heads.len());
+        let query = Query { connection: connection.clone(), state, limit, cursor };
+        let page = puente.records.list(&query).await?;
+        heads.extend(page.heads);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(heads)
+}
+
+/// The one order that `text` names.
+async fn find(puente: &Puente, text: &str, connection: Option<&ConnectionId>) -> Result<Head> {
+    let connections = place::connections(&puente.settings, connection)?;
+    let mut found = Vec::new();
+    for connection in &connections {
+        let own = text.strip_prefix(connection.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        for id in [Some(text), own].into_iter().flatten() {
+            if let Ok(order) = id.parse() {
+                found.extend(puente.records.head(&OrderKey::new(connection.clone(), order)).await?);
+            }
+        }
+    }
+    if found.is_empty() {
+        for connection in &connections {
+            let heads = matching(puente, connection, None, SEARCHED).await?;
+            let number = text.trim_start_matches('#');
+            found.extend(heads.into_iter().filter(|h| h.summary.number.trim_start_matches('#') == number));
+        }
+    }
+    let names = found.iter().map(|head| head.key.to_string()).collect::<Vec<_>>().join(", ");
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(head), None) => Ok(head),
+        (Some(_), Some(_)) => Err(Error::new(Kind::NotFound, format!("{text} names several orders: {names}"))),
+        (None, _) => {
+            let words = format!(
+                "order {text} was not seen yet: no webhook or backfill brought it. `puente backfill` asks the stores now"
+            );
+            Err(Error::new(Kind::NotFound, words))
+        }
+    }
+}

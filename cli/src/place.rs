@@ -1,0 +1,141 @@
+//! Where the configuration and the data are, and opening both.
+//!
+//! Commands other than `serve` open the data beside a running `serve`: the file allows several processes.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use puente::{
+    Error, Kind, Result,
+    config::Settings,
+    domain::ids::{ConnectionId, ErpId},
+    embedded::{Embedded, Options},
+    flow::Puente,
+    outbound::Client,
+    ports::{SystemChance, SystemClock},
+};
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "puente.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// Where the configuration and the data are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// The directory with the data of `puente serve`.
+    #[arg(long, value_name = "DIR", default_value = "puente-data")]
+    pub(crate) data: PathBuf,
+}
+
+impl ConfigFile {
+    /// The text of the file.
+    pub(crate) fn text(&self) -> Result<String> {
+        let told = |error: std::io::Error| {
+            let what = if error.kind() == std::io::ErrorKind::NotFound {
+                "there is no such file; `puente config example > puente.toml` writes one to start from"
+            } else {
+                "cannot read it"
+            };
+            Error::new(Kind::Config, format!("{}: {what}", self.config.display())).caused_by(error)
+        };
+        fs::read_to_string(&self.config).map_err(told)
+    }
+
+    /// The settings; secrets are fetched when first needed.
+    pub(crate) fn settings(&self, data: &Embedded) -> Result<Settings> {
+        Settings::parse(&self.text()?, &self.config.display().to_string(), Arc::new(data.clone()))
+    }
+
+    /// The `kind` of each store, by connection.
+    pub(crate) fn store_kinds(&self) -> Result<BTreeMap<String, String>> {
+        let text = self.text()?;
+        let root: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            Error::new(Kind::Config, format!("{}: {}", self.config.display(), error.message()))
+        })?;
+        let all = root.get("connection").and_then(toml::Value::as_table);
+        let kind = |(name, connection): (&String, &toml::Value)| {
+            let kind = connection.get("store")?.get("kind")?.as_str()?;
+            Some((name.clone(), kind.to_owned()))
+        };
+        Ok(all.into_iter().flatten().filter_map(kind).collect())
+    }
+}
+
+impl Place {
+    /// Everything the flows need, on data that is there already.
+    pub(crate) fn open(&self) -> Result<Puente> {
+        let data = self.data()?;
+        puente(self.file.settings(&data)?, &data)
+    }
+
+    /// The data, which must be there: a mistyped directory is not an empty one.
+    pub(crate) fn data(&self) -> Result<Embedded> {
+        if !has_data(&self.data) {
+            let words = format!(
+                "there is no data in {}: give --data the directory that `puente serve` was given",
+                self.data.display()
+            );
+            return Err(Error::new(Kind::Config, words));
+        }
+        Embedded::open(&self.data)
+    }
+
+    /// Everything the flows need, on data that is created if it is not there.
+    pub(crate) fn open_or_create(&self, options: Options) -> Result<Puente> {
+        // The configuration first: a mistake in it leaves no empty directory behind.
+        self.file.text()?;
+        let data = Embedded::open_with(&self.data, options)?;
+        puente(self.file.settings(&data)?, &data)
+    }
+}
+
+/// Whether `dir` holds data.
+pub(crate) fn has_data(dir: &Path) -> bool {
+    dir.join("puente.db").exists()
+}
+
+/// Everything the flows need, on one machine.
+pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
+    Ok(Puente {
+        settings: Arc::new(settings),
+        records: Arc::new(data.clone()),
+        accounts: Arc::new(data.clone()),
+        queue: Arc::new(data.clone()),
+        clock: Arc::new(SystemClock),
+        chance: Arc::new(SystemChance),
+        client: Client::new()?,
+    })
+}
+
+/// The connections asked for: the one named, which must exist, or all.
+pub(crate) fn connections(settings: &Settings, one: Option<&ConnectionId>) -> Result<Vec<ConnectionId>> {
+    named(settings.connections(), one, "connection")
+}
+
+/// The ERP accounts asked for: the one named, which must exist, or all.
+pub(crate) fn accounts(settings: &Settings, one: Option<&ErpId>) -> Result<Vec<ErpId>> {
+    named(settings.accounts(), one, "ERP")
+}
+
+fn named<I: PartialEq + Clone + std::fmt::Display>(all: Vec<I>, one: Option<&I>, what: &str) -> Result<Vec<I>> {
+    match one {
+        None => Ok(all),
+        Some(one) if all.contains(one) => Ok(vec![one.clone()]),
+        Some(one) => {
+            let known = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let words = format!("there is no {what} `{one}` in the configuration (there is: {known})");
+            Err(Error::new(Kind::NotFound, words))
+        }
+    }
+}

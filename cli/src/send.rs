@@ -1,0 +1,117 @@
+//! `puente send`: signs a file as the store would and posts it to a running `serve`.
+
+use std::{fs, io::Read, path::PathBuf, time::Duration};
+
+use clap::Args;
+use puente::{
+    Error, Kind, Result,
+    config::Connection,
+    domain::ids::ConnectionId,
+    embedded::Embedded,
+    outbound::{Call, Client},
+    ports::{Clock, SystemClock},
+    store::{STORES, Store},
+};
+use reqwest::{
+    Method, Url,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{output::Output, place::ConfigFile};
+
+/// Sign a webhook as the store would, and post it to a running serve.
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Whose webhook it is.
+    #[arg(long)]
+    connection: ConnectionId,
+    /// The body, byte for byte; `-` reads standard input.
+    #[arg(required_unless_present = "sample")]
+    body: Option<PathBuf>,
+    /// Send the store's own sample order.
+    #[arg(long, conflicts_with = "body")]
+    sample: bool,
+    /// Where `puente serve` listens.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: Url,
+}
+
+/// What came back.
+#[derive(Serialize)]
+struct Answered {
+    status: u16,
+    body: Box<RawValue>,
+}
+
+/// Runs the command.
+pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
+    let body = send.content()?;
+    // Secrets are in the environment or in files: the data of `serve` is not needed, an empty directory does.
+    let nowhere = tempfile::tempdir()
+        .map_err(|error| Error::new(Kind::Unavailable, "cannot make a temporary directory").caused_by(error))?;
+    let settings = send.file.settings(&Embedded::open(nowhere.path())?)?;
+    let connection = settings.connection(&send.connection).await?;
+    let connection = connection.ok_or_else(|| {
+        let known = settings.connections().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let words = format!("there is no connection `{}` in the configuration (there is: {known})", send.connection);
+        Error::new(Kind::NotFound, words)
+    })?;
+    let call = webhook(&send.url, &connection, connection.store.as_ref(), body)?;
+    let answer = Client::new()?.send(call).await.map_err(|failure| {
+        let at = &send.url;
+        Error::new(Kind::Unavailable, format!("no answer at {at}; is `puente serve` running there? {}", failure.error()))
+    })?;
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let status = answer.status.as_u16();
+    let json = RawValue::from_string(text.clone())
+        .or_else(|_| serde_json::value::to_raw_value(&text))
+        .map_err(|error| Error::new(Kind::Bug, "the answer cannot be shown").caused_by(error))?;
+    output.answer(&Answered { status, body: json }, || format!("{}\n{text}", answer.status))?;
+    if answer.status.is_success() {
+        Ok(())
+    } else {
+        Err(Error::new(Kind::Refused, format!("the webhook was not accepted: {}", answer.status)))
+    }
+}
+
+/// The call a store would make: signed, its key in the URL.
+pub(crate) fn webhook(url: &Url, connection: &Connection, store: &dyn Store, body: Vec<u8>) -> Result<Call> {
+    let mut to = url.clone();
+    let told = || Error::new(Kind::Config, format!("{url} is not an address such as http://127.0.0.1:8080"));
+    to.path_segments_mut()
+        .map_err(|()| told())?
+        .pop_if_empty()
+        .extend(["v1", "connections", connection.id.as_str(), "webhook"]);
+    if let Some(key) = &connection.key {
+        to.query_pairs_mut().append_pair("key", key.expose());
+    }
+    let mut headers = store.sign(&body, SystemClock.now());
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    Ok(Call { method: Method::POST, url: to, headers, body: body.into(), timeout: Duration::from_secs(30) })
+}
+
+impl Send {
+    fn content(&self) -> Result<Vec<u8>> {
+        let Some(path) = &self.body else { return self.sample() };
+        let told = |error| Error::new(Kind::Unreadable, format!("cannot read {}", path.display())).caused_by(error);
+        if path.as_os_str() == "-" {
+            let mut body = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut body).map_err(told)?;
+            return Ok(body);
+        }
+        fs::read(path).map_err(told)
+    }
+
+    fn sample(&self) -> Result<Vec<u8>> {
+        let kinds = self.file.store_kinds()?;
+        let kind = kinds.get(self.connection.as_str());
+        let row = kind.and_then(|kind| STORES.iter().find(|row| row.kind == kind));
+        row.map(|row| row.sample.as_bytes().to_vec()).ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("connection `{}` has no store with a sample", self.connection))
+        })
+    }
+}
