@@ -47,8 +47,7 @@ impl std::str::FromStr for Since {
             "d" => 24,
             _ => return Err("write 36h, 7d or a time such as 2026-01-31T00:00:00Z".to_owned()),
         };
-        let count: i64 =
-            count.parse().ok().filter(|n| (1..=36_500).contains(n)).ok_or("how many? Write 36h or 7d")?;
+        let count: i64 = count.parse().ok().filter(|n| (1..=36_500).contains(n)).ok_or("how many? Write 36h or 7d")?;
         Ok(Self::Ago(SignedDuration::from_hours(count * hours)))
     }
 }
@@ -113,7 +112,10 @@ pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
         return Err(Error::new(Kind::Unavailable, format!("{failed} of the stores could not be listed to the end")));
     }
     if let (Some(connection), [_]) = (&args.connection, silent.as_slice()) {
-        return Err(Error::new(Kind::Refused, format!("connection `{connection}` has no store credentials to ask with")));
+        return Err(Error::new(
+            Kind::Refused,
+            format!("connection `{connection}` has no store credentials to ask with"),
+        ));
     }
     Ok(())
 }

@@ -306,12 +306,7 @@ fn again(key: &OrderKey, now: Timestamp) -> Message {
 }
 
 /// Up to `limit` heads of a connection, those that changed last first.
-async fn matching(
-    puente: &Puente,
-    connection: &ConnectionId,
-    state: Option<State>,
-    limit: usize,
-) -> Result<Vec<Head>> {
+async fn matching(puente: &Puente, connection: &ConnectionId, state: Option<State>, limit: usize) -> Result<Vec<Head>> {
     let (mut heads, mut cursor) = (Vec::new(), None);
     while heads.len() < limit {
         let limit = PAGE.min(limit - heads.len());

@@ -79,9 +79,7 @@ fn write(to: &mut impl Write, text: &str) -> Result<()> {
     match writeln!(to, "{}", text.trim_end_matches('\n')).and_then(|()| to.flush()) {
         // Nobody reads on.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => {
-            outcome.map_err(|error| Error::new(Kind::Unavailable, "cannot write the answer").caused_by(error))
-        }
+        outcome => outcome.map_err(|error| Error::new(Kind::Unavailable, "cannot write the answer").caused_by(error)),
     }
 }
 

@@ -63,7 +63,10 @@ pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
     let call = webhook(&send.url, &connection, connection.store.as_ref(), body)?;
     let answer = Client::new()?.send(call).await.map_err(|failure| {
         let at = &send.url;
-        Error::new(Kind::Unavailable, format!("no answer at {at}; is `puente serve` running there? {}", failure.error()))
+        Error::new(
+            Kind::Unavailable,
+            format!("no answer at {at}; is `puente serve` running there? {}", failure.error()),
+        )
     })?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let status = answer.status.as_u16();
@@ -82,10 +85,12 @@ pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
 pub(crate) fn webhook(url: &Url, connection: &Connection, store: &dyn Store, body: Vec<u8>) -> Result<Call> {
     let mut to = url.clone();
     let told = || Error::new(Kind::Config, format!("{url} is not an address such as http://127.0.0.1:8080"));
-    to.path_segments_mut()
-        .map_err(|()| told())?
-        .pop_if_empty()
-        .extend(["v1", "connections", connection.id.as_str(), "webhook"]);
+    to.path_segments_mut().map_err(|()| told())?.pop_if_empty().extend([
+        "v1",
+        "connections",
+        connection.id.as_str(),
+        "webhook",
+    ]);
     if let Some(key) = &connection.key {
         to.query_pairs_mut().append_pair("key", key.expose());
     }

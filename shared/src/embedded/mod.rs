@@ -8,6 +8,7 @@
 
 mod accounts;
 mod file;
+mod owner;
 mod queue;
 mod records;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::{
     ports::{Clock, Secrets, SystemClock},
 };
 use file::Fault;
+pub use owner::Ownership;
 use writer::Writer;
 
 /// The adapter: cheap to clone, all clones are the same open file.
