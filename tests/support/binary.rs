@@ -1,0 +1,81 @@
+//! The real `puente` binary, as a child process that never outlives the test.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// The path of the binary, built first if it is not there or old.
+pub fn puente() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "puente-cli"]).current_dir(root).status();
+        assert!(built.unwrap().success(), "cargo build -p puente-cli failed");
+        target.join("puente")
+    })
+}
+
+/// A running `puente serve`.
+pub struct Serve {
+    child: Child,
+    pub url: String,
+}
+
+impl Serve {
+    /// Starts it and waits until it says where it listens.
+    pub fn start(dir: &Path, extra: &[&str]) -> Self {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("serve.log")).unwrap();
+        let mut child = Command::new(puente())
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"])
+            .arg(dir.join("puente.toml"))
+            .arg("--data")
+            .arg(dir.join("data"))
+            .args(extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut url = None;
+        while let Some(Ok(line)) = lines.next() {
+            if let Some(at) = line.find("http://") {
+                url = Some(line[at..].chars().take_while(|c| !c.is_whitespace() && *c != '"').collect());
+                break;
+            }
+        }
+        let Some(url) = url else {
+            let _ = child.wait();
+            let log = std::fs::read_to_string(dir.join("serve.log")).unwrap_or_default();
+            panic!("puente serve did not start:\n{}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
+        };
+        // Whatever it says later must not block it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+
+    /// SIGKILL: no destructor, no flush, no goodbye.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, and how long it took to end.
+    pub fn stop(&mut self) -> Duration {
+        let begun = Instant::now();
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+        begun.elapsed()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
