@@ -147,7 +147,9 @@ impl Sum for Amount {
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        // One amount, one text: 1.25 − 0.25 is written "1" and not "1.00", or the same order would have another content hash
+        // before and after its way through the queue.
+        serializer.collect_str(&self.0.normalize())
     }
 }
 
@@ -179,6 +181,12 @@ mod tests {
         for bad in ["\"\"", "\"12,50\"", "null", "true", "{}", "1e40", "\"NaN\"", "99999999999999999999999999999999"] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_amount_has_one_text_however_it_came_about() {
+        let difference = Amount::parse("1.25").unwrap() - Amount::parse("0.25").unwrap();
+        assert_eq!(serde_json::to_string(&difference).unwrap(), "\"1\"");
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub const ROW: Row = Row {
 shop = "acme.myshopify.com"
 shop_id = 548380009                              # with a domain of your own: the number in your orders' status pages
 webhook_secrets = [{ env = "SHOPIFY_SECRET" }]   # the app's client secret; two while rotating
-token = { env = "SHOPIFY_TOKEN" }                # Admin API, read_orders: for backfill and for what a webhook leaves open
+token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and for what a webhook leaves open
+all_orders = false                               # true once the token has read_all_orders beside read_orders
 "#,
     sample: include_str!("sample.json"),
 };
@@ -71,6 +72,9 @@ struct Config {
     webhook_secrets: Vec<Secret>,
     #[serde(default)]
     token: Option<Secret>,
+    /// Whether the token may read orders older than 60 days: only then does "not found" mean "deleted".
+    #[serde(default)]
+    all_orders: bool,
     #[serde(default = "version")]
     api_version: String,
     /// Where the Admin API is, if not at `https://{shop}`: a sandbox.
@@ -88,6 +92,7 @@ struct Shopify {
     domains: Vec<String>,
     secrets: Vec<Secret>,
     token: Option<HeaderValue>,
+    all_orders: bool,
     /// `…/admin/api/{version}`.
     api: Url,
 }
@@ -128,6 +133,7 @@ impl Shopify {
             shop_id: config.shop_id,
             secrets: config.webhook_secrets,
             token,
+            all_orders: config.all_orders,
         })
     }
 
@@ -238,7 +244,12 @@ impl Shopify {
     }
 
     fn one(&self, answer: Answer) -> Result<Option<Order>> {
-        let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else { return Ok(None) };
+        let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else {
+            // Taking an old order for a deleted one would cancel its sale.
+            let why = "the shop shows no such order: deleted, or older than 60 days and the token lacks read_all_orders \
+                       (grant it and set all_orders = true)";
+            return if self.all_orders { Ok(None) } else { Err(Error::new(Kind::NotFound, why)) };
+        };
         let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
         let single = parse::<wire::Single<'_>>(&answer.body).map_err(unreadable)?;
         read_order(single.order.get().as_bytes()).map(Some).map_err(|(_, flag)| unreadable(flag))
