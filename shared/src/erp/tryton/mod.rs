@@ -1,8 +1,261 @@
-//! tryton
-pub mod books;
+//! Tryton 8: sales of a web shop, created in bulk through JSON-RPC and taken to the configured state.
+//!
+//! Invariant: at most one `sale.sale` per reference. The module `web_shop` makes (`web_shop`, `web_id`) unique and our
+//! reference is the `web_id`, so a second create is refused (class [`Class::Unique`]); a create is one database transaction
+//! for the whole bulk ([`Bulk::Atomic`]). The version stands in the note of the sale's first line, which is printed nowhere.
+//!
+//! Transitions are buttons (`quote`, `confirm`, `process`) that Tryton refuses on a sale in another state: what was cut short
+//! is read first and then taken on from where it stands. Vendor pages: docs.tryton.org, "Sale Module" and "Web Shop Module".
 
-use super::Row;
-use crate::{Error, Kind};
+pub mod books;
+mod customer;
+mod fault;
+mod map;
+mod resolve;
+mod sales;
+mod wire;
+
+use std::{collections::HashMap, fmt, time::Duration};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Row, Sale, Setback};
+use crate::{
+    Error, Kind, Result,
+    config::{Secret, Section},
+    domain::{ids::Reference, record::Document},
+    outbound::{Failure, Metered},
+};
 
 /// The table's row.
-pub const ROW: Row = Row { kind: "tryton", build: |_| Err(Error::new(Kind::Config, "not built")), example: "" };
+pub const ROW: Row = Row { kind: "tryton", build, example: EXAMPLE };
+
+const EXAMPLE: &str = r#"kind = "tryton"
+url = "http://127.0.0.1:8000"
+database = "erp"
+username = "puente"
+password = { env = "TRYTON_PASSWORD" }
+company = 1                       # its id; needed only if there are several
+web_shop = "Web"                  # its name or id
+state = "confirmed"               # draft, quotation, confirmed (Tryton then processes it by itself) or processing
+# The codes of the products that stand for what is not an article. Only those that occur are needed.
+products = { shipping = "SHIPPING", tip = "TIP", duty = "DUTY", fee = "FEE", discount = "DISCOUNT", rounding = "ROUNDING", store_credit = "CREDIT", gift_card = "GIFT-CARD", custom = "CUSTOM", adjustment = "ADJUSTMENT" }
+# The store's taxes, by their name or rate, and the name or id of Tryton's.
+taxes = { "0.21" = "VAT 21%", "0.10" = "VAT 10%" }
+# payment_term = "Paid in the shop"
+# warehouse = "Warehouse"         # otherwise the web shop's first
+timeout = 60                      # seconds for one call
+bulk = 100                        # sales in one call
+"#;
+
+/// The section.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    url: String,
+    database: String,
+    username: String,
+    password: Secret,
+    #[serde(default = "one")]
+    company: i64,
+    web_shop: Named,
+    #[serde(default)]
+    state: State,
+    #[serde(default)]
+    products: Codes,
+    #[serde(default)]
+    taxes: HashMap<String, Named>,
+    payment_term: Option<Named>,
+    warehouse: Option<Named>,
+    #[serde(default = "sixty")]
+    timeout: u64,
+    #[serde(default = "hundred")]
+    bulk: usize,
+}
+
+fn one() -> i64 {
+    1
+}
+
+fn sixty() -> u64 {
+    60
+}
+
+fn hundred() -> usize {
+    100
+}
+
+/// Something of Tryton's, by its name or its id.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Id(i64),
+    Name(String),
+}
+
+impl Named {
+    /// The search domain that finds it.
+    fn domain(&self, field: &str) -> Box<RawValue> {
+        match self {
+            Self::Id(id) => wire::raw(&[("id", "=", id)]),
+            Self::Name(name) => wire::raw(&[(field, "=", name)]),
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "#{id}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// How far a sale is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// Created, for a person to look at.
+    Draft,
+    /// It has a number and can still be changed.
+    Quotation,
+    /// It stands; Tryton processes it by itself, at once or from its queue.
+    #[default]
+    Confirmed,
+    /// Its invoice and shipment are made before we say that it is done.
+    Processing,
+}
+
+/// The codes of the products that stand for what is not an article.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Codes {
+    shipping: Option<String>,
+    tip: Option<String>,
+    duty: Option<String>,
+    fee: Option<String>,
+    discount: Option<String>,
+    rounding: Option<String>,
+    store_credit: Option<String>,
+    gift_card: Option<String>,
+    custom: Option<String>,
+    adjustment: Option<String>,
+}
+
+/// A Tryton database and a web shop in it.
+pub(crate) struct Tryton {
+    settings: Settings,
+    server: wire::Server,
+    /// The store's name or rate of a tax, and Tryton's name or `#id`.
+    tax_names: HashMap<String, String>,
+}
+
+fn build(section: &Section) -> Result<Box<dyn Erp>> {
+    let settings: Settings = section.read()?;
+    if settings.timeout == 0 {
+        return Err(section.refuse("timeout", "is at least 1 second"));
+    }
+    if !(1..=1000).contains(&settings.bulk) {
+        return Err(section.refuse("bulk", "is 1 to 1000"));
+    }
+    let url = Url::parse(&settings.url)
+        .map_err(|_| section.refuse("url", "is not an address such as https://erp.example"))?;
+    let server = wire::Server::new(
+        &url,
+        &settings.database,
+        &settings.username,
+        &settings.password,
+        settings.company,
+        Duration::from_secs(settings.timeout),
+    )?;
+    let tax_names =
+        settings.taxes.iter().map(|(store, tryton)| (store.trim().to_owned(), tryton.to_string())).collect();
+    Ok(Box::new(Tryton { settings, server, tax_names }))
+}
+
+#[async_trait]
+impl Erp for Tryton {
+    fn manners(&self) -> Manners {
+        let timeout = self.server.timeout;
+        Manners {
+            create: Class::Unique,
+            bulk: Bulk::Atomic,
+            bulk_limit: self.settings.bulk,
+            timeout,
+            settle: timeout * 2,
+        }
+    }
+
+    async fn prepare(
+        &self,
+        calls: &Metered,
+        ids: &dyn Ids,
+        sales: &[Sale],
+        afresh: bool,
+    ) -> Vec<Result<Draft, Setback>> {
+        let resolver = resolve::Resolver { tryton: self, calls, ids, afresh };
+        match resolver.drafts(sales).await {
+            Ok(answers) => answers,
+            Err(setback) => sales.iter().map(|_| Err(again(&setback))).collect(),
+        }
+    }
+
+    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
+        self.create_sales(calls, drafts).await
+    }
+
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Failure> {
+        self.find_sales(calls, references).await
+    }
+
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+        self.finish_sales(calls, documents).await
+    }
+
+    async fn probe(&self, calls: &Metered) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Shop {
+            name: String,
+            company: i64,
+        }
+        let told = |setback| match setback {
+            Setback::Refused(error) | Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error) => {
+                error
+            }
+            Setback::Exists => Error::new(Kind::Bug, "Tryton refused a read as a duplicate"),
+        };
+        let series = self.server.series(calls).await.map_err(told)?;
+        let nothing: Option<i64> = None;
+        let domain = self.settings.web_shop.domain("name");
+        let parameters = wire::parameters![domain, 0, nothing, nothing, ["name", "company"]];
+        let shops: Vec<Shop> = self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(told)?;
+        let named = &self.settings.web_shop;
+        match shops.as_slice() {
+            [shop] if shop.company == self.settings.company => Ok(format!("Tryton {series}, web shop {}", shop.name)),
+            [shop] => Err(Error::new(
+                Kind::Config,
+                format!(
+                    "the web shop {named} is company {}'s, and `company` says {}",
+                    shop.company, self.settings.company
+                ),
+            )),
+            _ => Err(Error::new(Kind::Config, format!("Tryton {series} has no web shop {named}: check `web_shop`"))),
+        }
+    }
+}
+
+/// The same setback for another order.
+fn again(setback: &Setback) -> Setback {
+    let copy = |error: &Error| Error::new(error.kind(), error.to_string()).retry(error.retryable());
+    match setback {
+        Setback::Refused(error) => Setback::Refused(copy(error)),
+        Setback::NotNow(error) => Setback::NotNow(copy(error)),
+        Setback::Account(error) => Setback::Account(copy(error)),
+        Setback::Unknown(error) => Setback::Unknown(copy(error)),
+        Setback::Exists => Setback::Exists,
+    }
+}

@@ -1,0 +1,288 @@
+//! What an unhappy answer of Tryton means: the one place that decides between "nothing happened" and "it may have".
+//!
+//! Tryton runs a call in one database transaction and rolls it back on every exception, so an error that *it* reports is
+//! certain. A 5xx or a missing answer is not: a proxy may have given up on a call that then succeeds. Business errors come
+//! inside of HTTP 200 (`trytond/protocols/jsonrpc.py`). Messages quote records, people and addresses among them: only what is
+//! known to be no personal data is passed on.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::value::RawValue;
+
+use crate::{
+    Error, Kind, Retry,
+    erp::Setback,
+    outbound::{Answer, Failure},
+};
+
+/// Whether a call changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// It does not.
+    Read,
+    /// It does.
+    Write,
+}
+
+/// The unique keys: "The web ID on the sale must be unique per shop.", "The code on party must be unique."
+const UNIQUE: [&str; 2] = ["must be unique per shop", "code on party must be unique"];
+
+/// A call without an answer.
+#[must_use]
+pub(super) fn failure(failure: Failure, intent: Intent) -> Setback {
+    match failure {
+        Failure::NotSent(error) => Setback::Account(error),
+        Failure::Unknown(error) => in_doubt(error, intent),
+    }
+}
+
+/// An answer that is not 200.
+#[must_use]
+pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
+    let account = |kind, text: &'static str| Setback::Account(Error::new(kind, text));
+    match answer.status {
+        StatusCode::UNAUTHORIZED => account(
+            Kind::Config,
+            "Tryton refuses the log-in: check `username` and `password`, and that the user is active",
+        ),
+        StatusCode::FORBIDDEN => account(
+            Kind::Config,
+            "Tryton refuses the call: it has to be Tryton 8 with the modules sale and web_shop, and the user needs access \
+             to sales, parties, products and taxes",
+        ),
+        StatusCode::NOT_FOUND => {
+            account(Kind::Config, "Tryton is not there, or has no such database: check `url` and `database`")
+        }
+        code if code.is_redirection() => {
+            account(Kind::Config, "the server redirects: write the address it redirects to as `url`")
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            let wait = seconds(answer);
+            let error = Error::new(Kind::Limited, "Tryton asks for fewer calls or log-ins (429)");
+            Setback::Account(error.retry(wait.map_or(Retry::Backoff, Retry::After)))
+        }
+        // Concurrent changes: the transaction was rolled back.
+        StatusCode::LOCKED => {
+            Setback::NotNow(Error::new(Kind::Unavailable, "Tryton was busy with the same records (423)"))
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            in_doubt(Error::new(Kind::Unavailable, "Tryton gave up on the call (408)"), intent)
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Setback::Refused(Error::new(Kind::Refused, "the call is too large for Tryton (413): set a smaller `bulk`"))
+        }
+        code if code.is_server_error() => {
+            in_doubt(Error::new(Kind::Unavailable, format!("Tryton is failing ({})", code.as_u16())), intent)
+        }
+        code => Setback::Refused(Error::new(Kind::Refused, format!("Tryton refuses the call ({})", code.as_u16()))),
+    }
+}
+
+/// An answer that is not what Tryton answers.
+#[must_use]
+pub(super) fn unreadable(method: &str, intent: Intent) -> Setback {
+    let text = format!("the answer to {method} is not one of Tryton 8: check `url`, and what stands in between");
+    in_doubt(Error::new(Kind::Unavailable, text), intent)
+}
+
+/// An error inside of HTTP 200: `["UserError", [message, …]]`, or `[text of an exception, traceback]`.
+#[must_use]
+pub(super) fn said(error: &str, intent: Intent) -> Setback {
+    let parts: Vec<&RawValue> = serde_json::from_str(error).unwrap_or_default();
+    let text = |at: usize| parts.get(at).map_or("", |raw| raw.get());
+    let class: String = serde_json::from_str(text(0)).unwrap_or_default();
+    match class.as_str() {
+        "UserError" => {
+            let message = first(text(1));
+            if UNIQUE.iter().any(|key| message.contains(key)) {
+                return Setback::Exists;
+            }
+            Setback::Refused(Error::new(Kind::Refused, format!("Tryton says: {}", without_people(&message))))
+        }
+        "UserWarning" => {
+            let message = first_of(text(1), 1);
+            let words = format!(
+                "Tryton warns and waits for a person: {} Confirm it there once as the integration user, with \"always \
+                 ignore\", then replay",
+                without_people(&message)
+            );
+            Setback::Refused(Error::new(Kind::Refused, words))
+        }
+        "ConcurrencyException" => {
+            Setback::NotNow(Error::new(Kind::Unavailable, "somebody changed the same records in Tryton at that moment"))
+        }
+        "LoginException" => Setback::Account(Error::new(
+            Kind::Config,
+            "Tryton asks for more than a password: allow the integration user to log in with its password alone",
+        )),
+        text if busy(text) => Setback::NotNow(Error::new(Kind::Unavailable, "Tryton's database was busy")),
+        text if broken(text) => {
+            in_doubt(Error::new(Kind::Unavailable, "Tryton lost its database during the call"), intent)
+        }
+        // The text of a Python exception can hold anything: it stays in Tryton's own log.
+        _ => Setback::Refused(Error::new(
+            Kind::Refused,
+            "Tryton failed on this call with an unexpected error: its own log has the traceback",
+        )),
+    }
+}
+
+fn in_doubt(error: Error, intent: Intent) -> Setback {
+    match intent {
+        Intent::Read => Setback::NotNow(error),
+        Intent::Write => Setback::Unknown(error),
+    }
+}
+
+/// Refused by the database for the moment, and rolled back.
+fn busy(text: &str) -> bool {
+    ["database is locked", "could not serialize", "deadlock detected", "lock timeout", "could not obtain lock"]
+        .iter()
+        .any(|known| text.contains(known))
+}
+
+/// The connection between Tryton and its database broke: perhaps while it committed.
+fn broken(text: &str) -> bool {
+    ["server closed the connection", "connection already closed", "the connection is lost", "SSL connection"]
+        .iter()
+        .any(|known| text.contains(known))
+}
+
+fn first(json: &str) -> String {
+    first_of(json, 0)
+}
+
+/// The `at`-th member of a list as text; the text itself where it is no list.
+fn first_of(json: &str, at: usize) -> String {
+    let parts: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+    let text = parts.get(at).map_or(json, |raw| raw.get());
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// Tryton's messages quote names of records in double quotes. Those that say which field of which kind of record, and of which
+/// sale, help and are kept; any other may be a person or an address.
+fn without_people(message: &str) -> String {
+    // A value may hold quotes itself: everything up to the field's name is the value.
+    if let Some((_, field)) = message.strip_prefix("The value \"").and_then(|rest| rest.rsplit_once("\" for field \""))
+    {
+        return without_people(&format!("The value for field \"{field}"));
+    }
+    let mut parts = message.split('"');
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    let mut rest = parts.peekable();
+    while let Some(quoted) = rest.next() {
+        let after = rest.next().unwrap_or_default();
+        let before = clean.trim_end();
+        let model = ["field", "of", "sale", "method", "call"].iter().any(|word| before.ends_with(word));
+        let sale = (before.ends_with("record") || before.ends_with(" on"))
+            && rest.peek().is_some_and(|of| of.starts_with("Sale"));
+        let kept = model || sale;
+        clean.push('"');
+        clean.push_str(if kept { quoted } else { "…" });
+        clean.push('"');
+        clean.push_str(after);
+    }
+    clean
+}
+
+/// `Retry-After` in seconds. A date would need the time, which a connector does not know: then the flows' own backoff holds.
+fn seconds(answer: &Answer) -> Option<Duration> {
+    let text = answer.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(setback: &Setback) -> &'static str {
+        match setback {
+            Setback::Refused(_) => "refused",
+            Setback::NotNow(_) => "not now",
+            Setback::Account(_) => "account",
+            Setback::Unknown(_) => "unknown",
+            Setback::Exists => "exists",
+        }
+    }
+
+    fn words(setback: &Setback) -> String {
+        match setback {
+            Setback::Refused(e) | Setback::NotNow(e) | Setback::Account(e) | Setback::Unknown(e) => e.to_string(),
+            Setback::Exists => String::new(),
+        }
+    }
+
+    #[test]
+    fn each_status_has_its_meaning() {
+        let of = |code: u16, intent| {
+            let status = StatusCode::from_u16(code).unwrap();
+            name(&super::status(&Answer { status, headers: http::HeaderMap::new(), body: bytes::Bytes::new() }, intent))
+        };
+        for (code, write, read) in [
+            (302, "account", "account"),
+            (400, "refused", "refused"),
+            (401, "account", "account"),
+            (403, "account", "account"),
+            (404, "account", "account"),
+            (408, "unknown", "not now"),
+            (413, "refused", "refused"),
+            (422, "refused", "refused"),
+            (423, "not now", "not now"),
+            (429, "account", "account"),
+            (500, "unknown", "not now"),
+            (502, "unknown", "not now"),
+            (503, "unknown", "not now"),
+            (504, "unknown", "not now"),
+        ] {
+            assert_eq!(of(code, Intent::Write), write, "{code}");
+            assert_eq!(of(code, Intent::Read), read, "{code}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_passed_on() {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, "30".parse().unwrap());
+        let answer = Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, body: bytes::Bytes::new() };
+        let Setback::Account(error) = status(&answer, Intent::Write) else { panic!() };
+        assert_eq!(error.retryable(), Retry::After(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn each_error_inside_of_http_200_has_its_meaning() {
+        for (error, meaning) in [
+            (r#"["UserError",["The web ID on the sale must be unique per shop.","",null]]"#, "exists"),
+            (r#"["UserError",["The code on party must be unique.","",null]]"#, "exists"),
+            (r#"["UserError",["You are not allowed to access \"Sale\".","Within groups",null]]"#, "refused"),
+            (r#"["UserWarning",["credit limit","The credit is short.",""]]"#, "refused"),
+            (r#"["ConcurrencyException","Record was modified in the mean time"]"#, "not now"),
+            (r#"["LoginException",["sms","Code:","char"]]"#, "account"),
+            (r#"["database is locked","Traceback"]"#, "not now"),
+            (r#"["could not serialize access due to concurrent update",""]"#, "not now"),
+            (r#"["server closed the connection unexpectedly",""]"#, "unknown"),
+            (r#"["'nosuchfield'",""]"#, "refused"),
+            (r#""nonsense""#, "refused"),
+        ] {
+            assert_eq!(name(&said(error, Intent::Write)), meaning, "{error}");
+        }
+        let lost = r#"["server closed the connection unexpectedly",""]"#;
+        assert_eq!(name(&said(lost, Intent::Read)), "not now");
+    }
+
+    #[test]
+    fn messages_name_the_field_and_never_the_person() {
+        let error = r#"["UserError",["The value \"Jane Canary, Secret Street 1\" for field \"Invoice Address\" in record \"[#1005]\" of \"Sale\" is not valid according to its domain.","",null]]"#;
+        let text = words(&said(error, Intent::Write));
+        assert!(text.contains(r#"field "Invoice Address" in record "[#1005]" of "Sale""#), "{text}");
+        assert!(!text.contains("Canary") && !text.contains("Street"), "{text}");
+        let error = r#"["UserError",["The record \"Jane Canary\" of \"Party\" is odd. To \"quote\" party \"Jane Canary\"","",null]]"#;
+        let text = words(&said(error, Intent::Write));
+        assert!(!text.contains("Canary"), "{text}");
+        let python = r#"["Jane Canary","Traceback of Jane Canary"]"#;
+        assert!(!words(&said(python, Intent::Write)).contains("Canary"));
+        let warning = r#"["UserWarning",["Jane Canary","\"Jane Canary\" is over the limit.",""]]"#;
+        let text = words(&said(warning, Intent::Write));
+        assert!(text.contains("always ignore") && !text.contains("Canary"), "{text}");
+    }
+}

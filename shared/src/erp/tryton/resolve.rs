@@ -1,0 +1,501 @@
+//! Names become Tryton's ids: for all sales together, one call for each kind of thing, and none for what is remembered.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{
+    Named, Tryton,
+    books::{Rounding, Tax},
+    customer::{self, Buyer},
+    map::{self, Product, Resolved},
+    wire::{self, Address, Exact, FoundParty, NewAddress, parameters},
+};
+use crate::{
+    Error, Kind,
+    domain::money::minor_unit,
+    erp::{Draft, Ids, Sale, Setback},
+    outbound::Metered,
+};
+
+/// What is the same for every sale of the account.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Shop {
+    id: i64,
+    warehouse: Option<i64>,
+    per_line: bool,
+}
+
+/// A currency by its ISO code.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Currency {
+    id: i64,
+    step: rust_decimal::Decimal,
+}
+
+/// One `prepare`: the calls, what is remembered, and whether to trust it.
+pub(super) struct Resolver<'a> {
+    pub(super) tryton: &'a Tryton,
+    pub(super) calls: &'a Metered,
+    pub(super) ids: &'a dyn Ids,
+    pub(super) afresh: bool,
+}
+
+/// The names under which things are remembered.
+fn name(kind: &str, of: impl std::fmt::Display) -> String {
+    format!("tryton/{kind}/{of}")
+}
+
+fn address_name(reference: &str, address: &Address) -> String {
+    name("address", format_args!("{reference}/{}", address.hash()))
+}
+
+impl Resolver<'_> {
+    /// Resolves everything and renders the sales. The error is everybody's.
+    pub(super) async fn drafts(&self, sales: &[Sale]) -> Result<Vec<Result<Draft, Setback>>, Setback> {
+        let settings = &self.tryton.settings;
+        let shop = self.shop().await?;
+        let warehouse = match &settings.warehouse {
+            Some(named) => Some(self.named("stock.location", named).await?),
+            None => shop.warehouse,
+        };
+        let payment_term = match &settings.payment_term {
+            Some(named) => Some(self.named("account.invoice.payment_term", named).await?),
+            None => None,
+        };
+        let currencies = self.currencies(sales).await?;
+        let taxes = self.taxes(sales).await?;
+        let products = self.products(sales).await?;
+
+        let render = |sale: &Sale, party: i64, invoice_address: i64, shipment_address: i64| {
+            let code = sale.order.currency.code();
+            let currency = currencies.get(code).ok_or_else(|| {
+                Error::new(Kind::Refused, format!("Tryton has no currency {code}: create it there, then replay"))
+            })?;
+            let to = Resolved {
+                shop: shop.id,
+                company: settings.company,
+                warehouse,
+                payment_term,
+                currency: currency.id,
+                rounding: Rounding { step: currency.step, per_line: shop.per_line },
+                products: &products,
+                taxes: &taxes,
+                tax_names: &self.tryton.tax_names,
+                codes: &settings.products,
+                party,
+                invoice_address,
+                shipment_address,
+            };
+            map::sale(sale, &to)
+        };
+
+        // Once without a customer: for an order that is refused anyway nobody is created.
+        let mut answers: Vec<Option<Result<Draft, Setback>>> =
+            sales.iter().map(|sale| render(sale, 0, 0, 0).err().map(|error| Err(Setback::Refused(error)))).collect();
+        let fine: Vec<&Sale> =
+            sales.iter().zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(sale, _)| sale).collect();
+        let buyers = self.buyers(&fine).await?;
+        let parties = self.parties(&buyers).await?;
+
+        let mut of_fine = buyers.iter();
+        for (sale, answer) in sales.iter().zip(answers.iter_mut()).filter(|(_, answer)| answer.is_none()) {
+            let Some(buyer) = of_fine.next() else { break };
+            *answer = Some(match parties.of(buyer) {
+                Ok((party, invoice, shipment)) => render(sale, party, invoice, shipment)
+                    .map(|body| Draft { reference: sale.reference.clone(), body })
+                    .map_err(Setback::Refused),
+                Err(setback) => Err(setback),
+            });
+        }
+        let missing = || Err(Setback::NotNow(Error::new(Kind::Bug, "the order was not prepared")));
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
+    }
+
+    /// What is remembered under `names`; nothing if it may be stale.
+    async fn recall<T: DeserializeOwned>(&self, names: &[String]) -> Result<HashMap<String, T>, Setback> {
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        if self.afresh {
+            self.ids.forget(names).await.map_err(Setback::NotNow)?;
+            return Ok(HashMap::new());
+        }
+        let known = self.ids.ids(names).await.map_err(Setback::NotNow)?;
+        // What an older version of ours wrote differently is resolved again.
+        Ok(known.into_iter().filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?))).collect())
+    }
+
+    async fn learn<T: Serialize>(&self, learnt: &[(String, T)]) -> Result<(), Setback> {
+        if learnt.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> =
+            learnt.iter().map(|(name, value)| (name.clone(), wire::raw(value).get().to_owned())).collect();
+        self.ids.learn(&ids).await.map_err(Setback::NotNow)
+    }
+
+    /// Things of one kind by their keys: what is remembered, and the rest in one call.
+    async fn known_or<T, F>(&self, kind: &str, keys: BTreeSet<String>, find: F) -> Result<HashMap<String, T>, Setback>
+    where
+        T: Serialize + DeserializeOwned + Clone,
+        F: AsyncFnOnce(&[String]) -> Result<HashMap<String, T>, Setback>,
+    {
+        let names: Vec<String> = keys.iter().map(|key| name(kind, key)).collect();
+        let mut known: HashMap<String, T> = self.recall(&names).await?;
+        let mut all = HashMap::new();
+        let mut missing = Vec::new();
+        for key in keys {
+            match known.remove(&name(kind, &key)) {
+                Some(value) => {
+                    all.insert(key, value);
+                }
+                None => missing.push(key),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(all);
+        }
+        let found = find(&missing).await?;
+        let learnt: Vec<_> = found.iter().map(|(key, value)| (name(kind, key), value.clone())).collect();
+        self.learn(&learnt).await?;
+        all.extend(found);
+        Ok(all)
+    }
+
+    /// `search_read(domain, 0, None, None, fields)`.
+    async fn search<T: DeserializeOwned>(
+        &self,
+        model: &str,
+        domain: Box<RawValue>,
+        fields: &[&str],
+    ) -> Result<Vec<T>, Setback> {
+        let nothing: Option<i64> = None;
+        let parameters = parameters![domain, 0, nothing, nothing, fields];
+        self.tryton.server.read(self.calls, &format!("model.{model}.search_read"), parameters).await
+    }
+
+    async fn shop(&self) -> Result<Shop, Setback> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: i64,
+            company: i64,
+            warehouses: Vec<i64>,
+        }
+        #[derive(Deserialize)]
+        struct Configuration {
+            tax_rounding: Option<String>,
+        }
+        let settings = &self.tryton.settings;
+        let key = settings.web_shop.to_string();
+        let found = self
+            .known_or("shop", BTreeSet::from([key.clone()]), async |_| {
+                let domain = settings.web_shop.domain("name");
+                let found: Vec<Found> = self.search("web.shop", domain, &["company", "warehouses"]).await?;
+                let [shop] = found.as_slice() else {
+                    return Err(config(format!(
+                        "Tryton has no web shop {key}: check `web_shop`, and that the user may see it"
+                    )));
+                };
+                if shop.company != settings.company {
+                    let (theirs, ours) = (shop.company, settings.company);
+                    return Err(config(format!("the web shop {key} is company {theirs}'s, and `company` says {ours}")));
+                }
+                let read: Vec<Configuration> = self
+                    .tryton
+                    .server
+                    .read(self.calls, "model.account.configuration.read", parameters![[1], ["tax_rounding"]])
+                    .await?;
+                let per_line = read.first().and_then(|c| c.tax_rounding.as_deref()) == Some("line");
+                let shop = Shop { id: shop.id, warehouse: shop.warehouses.first().copied(), per_line };
+                Ok(HashMap::from([(key.clone(), shop)]))
+            })
+            .await?;
+        found.get(&key).copied().ok_or_else(|| config(format!("Tryton has no web shop {key}: check `web_shop`")))
+    }
+
+    /// Something the configuration names.
+    async fn named(&self, model: &str, named: &Named) -> Result<i64, Setback> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: i64,
+        }
+        if let Named::Id(id) = named {
+            return Ok(*id);
+        }
+        let key = named.to_string();
+        let found = self
+            .known_or(model, BTreeSet::from([key.clone()]), async |_| {
+                let found: Vec<Found> = self.search(model, named.domain("name"), &["id"]).await?;
+                Ok(found.first().map(|found| (key.clone(), found.id)).into_iter().collect())
+            })
+            .await?;
+        found.get(&key).copied().ok_or_else(|| config(format!("Tryton has no {model} named {key}")))
+    }
+
+    async fn currencies(&self, sales: &[Sale]) -> Result<HashMap<String, Currency>, Setback> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: i64,
+            code: String,
+            rounding: Option<Exact>,
+        }
+        let codes = sales.iter().map(|sale| sale.order.currency.code().to_owned()).collect();
+        self.known_or("currency", codes, async |missing| {
+            let domain = wire::raw(&[("code", "in", missing)]);
+            let found: Vec<Found> = self.search("currency.currency", domain, &["code", "rounding"]).await?;
+            let by_code = found.into_iter().map(|found| {
+                let iso = iso_currency::Currency::from_code(&found.code).map(|iso| minor_unit(iso).decimal());
+                let step = found.rounding.map(|step| step.0).or(iso).unwrap_or_default();
+                (found.code, Currency { id: found.id, step })
+            });
+            Ok(by_code.collect())
+        })
+        .await
+    }
+
+    /// Taxes by the name or id in the configuration. Those that cannot be foreseen are left out, and told where they are needed.
+    async fn taxes(&self, sales: &[Sale]) -> Result<HashMap<String, Tax>, Setback> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: i64,
+            name: String,
+            r#type: String,
+            sequence: Option<i64>,
+            rate: Option<Exact>,
+            #[serde(default)]
+            update_unit_price: Option<serde_json::Value>,
+            childs: Vec<i64>,
+        }
+        let names = &self.tryton.tax_names;
+        let wanted = sales.iter().flat_map(|sale| map::taxes_of(&sale.order, names)).map(ToOwned::to_owned).collect();
+        let found: HashMap<String, (Option<i64>, i64, rust_decimal::Decimal)> = self
+            .known_or("tax", wanted, async |missing| {
+                let ids: Vec<i64> = missing.iter().filter_map(|name| name.strip_prefix('#')?.parse().ok()).collect();
+                let company = self.tryton.settings.company;
+                let domain = parameters!["OR", [("name", "in", missing)], [("id", "in", &ids)]];
+                let domain = wire::raw(&parameters![("company", "=", company), ("parent", "=", ()), domain]);
+                let fields = ["name", "type", "sequence", "rate", "update_unit_price", "childs"];
+                let found: Vec<Found> = self.search("account.tax", domain, &fields).await?;
+                let mut by_key = HashMap::new();
+                for tax in found {
+                    // Tryton's booleans are 0 and 1 on some databases.
+                    let changes_price = tax.update_unit_price.is_some_and(|value| value != false && value != 0);
+                    let plain = tax.r#type == "percentage" && tax.childs.is_empty() && !changes_price;
+                    let Some(rate) = tax.rate.filter(|_| plain) else { continue };
+                    for key in missing.iter().filter(|key| **key == tax.name || **key == format!("#{}", tax.id)) {
+                        by_key.insert(key.clone(), (tax.sequence, tax.id, rate.0));
+                    }
+                }
+                Ok(by_key)
+            })
+            .await?;
+        Ok(found.into_iter().map(|(key, (sequence, id, rate))| (key, Tax { sequence, id, rate })).collect())
+    }
+
+    async fn products(&self, sales: &[Sale]) -> Result<HashMap<String, Product>, Setback> {
+        #[derive(Deserialize)]
+        struct Unit {
+            id: i64,
+            digits: u32,
+        }
+        #[derive(Deserialize)]
+        struct Found {
+            id: i64,
+            code: String,
+            salable: Option<bool>,
+            #[serde(rename = "sale_uom.")]
+            unit: Option<Unit>,
+        }
+        let codes = &self.tryton.settings.products;
+        let wanted = sales.iter().flat_map(|sale| map::codes_of(sale, codes)).map(ToOwned::to_owned).collect();
+        self.known_or("product", wanted, async |missing| {
+            let domain = wire::raw(&[("code", "in", missing)]);
+            let fields = ["code", "salable", "sale_uom.digits"];
+            let found: Vec<Found> = self.search("product.product", domain, &fields).await?;
+            let by_code = found.into_iter().filter_map(|found| {
+                let unit = found.unit?;
+                let salable = found.salable.unwrap_or_default();
+                Some((found.code, Product { id: found.id, unit: unit.id, digits: unit.digits, salable }))
+            });
+            Ok(by_code.collect())
+        })
+        .await
+    }
+
+    async fn buyers(&self, sales: &[&Sale]) -> Result<Vec<Buyer>, Setback> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: i64,
+            code: String,
+        }
+        let codes = sales.iter().flat_map(|sale| customer::countries(&sale.order)).collect();
+        // A country that Tryton does not have is remembered as 0.
+        let countries: HashMap<String, i64> = self
+            .known_or("country", codes, async |missing| {
+                let domain = wire::raw(&[("code", "in", missing)]);
+                let found: Vec<Found> = self.search("country.country", domain, &["code"]).await?;
+                let mut by_code: HashMap<_, _> = missing.iter().map(|code| (code.clone(), 0)).collect();
+                by_code.extend(found.into_iter().map(|found| (found.code, found.id)));
+                Ok(by_code)
+            })
+            .await?;
+        let country = |code: &str| countries.get(code).copied().filter(|id| *id != 0);
+        Ok(sales.iter().map(|sale| customer::buyer(sale, country)).collect())
+    }
+
+    /// Parties and addresses: remembered, else looked up together, else created together.
+    async fn parties(&self, buyers: &[Buyer]) -> Result<Parties, Setback> {
+        let mut parties = Parties::default();
+        let names: BTreeSet<String> = buyers
+            .iter()
+            .flat_map(|buyer| {
+                let reference = buyer.reference.as_str();
+                let addresses = [&buyer.invoice, &buyer.shipment].map(|address| address_name(reference, address));
+                addresses.into_iter().chain([name("party", reference)])
+            })
+            .collect();
+        parties.ids = self.recall(&names.into_iter().collect::<Vec<_>>()).await?;
+        let missing: BTreeMap<&str, &Buyer> = buyers
+            .iter()
+            .filter(|buyer| parties.of(buyer).is_err())
+            .map(|buyer| (buyer.reference.as_str(), buyer))
+            .collect();
+        if missing.is_empty() {
+            return Ok(parties);
+        }
+        self.look_up(&mut parties, &missing).await?;
+        self.create_parties(&mut parties, &missing).await?;
+        self.create_addresses(&mut parties, buyers).await?;
+        Ok(parties)
+    }
+
+    async fn look_up(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
+        let codes: Vec<&str> = missing.keys().copied().collect();
+        // The unique key knows deactivated ones too.
+        let domain = wire::raw(&parameters![("code", "in", codes), ("active", "in", [true, false])]);
+        let fields = [
+            "code",
+            "active",
+            "addresses.party_name",
+            "addresses.street",
+            "addresses.postal_code",
+            "addresses.city",
+            "addresses.country",
+        ];
+        let found: Vec<FoundParty> = self.search("party.party", domain, &fields).await?;
+        let mut learnt = Vec::new();
+        for party in found {
+            if !party.active {
+                let text = format!("the customer {} is deactivated in Tryton: activate it, then replay", party.code);
+                parties.refused.insert(party.code, text);
+                continue;
+            }
+            learnt.push((name("party", &party.code), party.id));
+            for address in party.addresses {
+                learnt.push((address_name(&party.code, &address.content), address.id));
+            }
+        }
+        self.learn(&learnt).await?;
+        parties.ids.extend(learnt);
+        Ok(())
+    }
+
+    /// Creates the parties that are missing. One that Tryton refuses is found by halving: it must not sink the others.
+    async fn create_parties(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
+        let absent: Vec<&wire::Party> = missing
+            .iter()
+            .filter(|(reference, _)| !parties.ids.contains_key(&name("party", reference)))
+            .filter(|(reference, _)| !parties.refused.contains_key(**reference))
+            .map(|(_, buyer)| &buyer.party)
+            .collect();
+        let mut groups: Vec<&[&wire::Party]> = absent.chunks(self.tryton.settings.bulk.max(1)).collect();
+        while let Some(group) = groups.pop() {
+            let created: Result<wire::Ids, _> =
+                self.tryton.server.write(self.calls, "model.party.party.create", parameters![group]).await;
+            match (created, group) {
+                (Ok(ids), _) => {
+                    let learnt: Vec<_> =
+                        group.iter().zip(ids).map(|(party, id)| (name("party", &party.code), id)).collect();
+                    self.learn(&learnt).await?;
+                    parties.ids.extend(learnt);
+                }
+                (Err(Setback::Refused(error)), [party]) => {
+                    let text = format!("Tryton refuses the customer (name, e-mail, phone or tax id): {error}");
+                    parties.refused.insert(party.code.clone(), text);
+                }
+                (Err(Setback::Refused(_)), _) => {
+                    let (first, second) = group.split_at(group.len() / 2);
+                    groups.extend([second, first]);
+                }
+                // Looked up a moment ago and there now: the next attempt finds it.
+                (Err(Setback::Exists), _) => {
+                    parties.later.extend(group.iter().map(|party| party.code.clone()));
+                }
+                (Err(setback), _) => return Err(setback),
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_addresses(&self, parties: &mut Parties, buyers: &[Buyer]) -> Result<(), Setback> {
+        let mut absent: Vec<(String, NewAddress<'_>)> = Vec::new();
+        let mut seen = HashSet::new();
+        for buyer in buyers {
+            let reference = buyer.reference.as_str();
+            let Some(party) = parties.ids.get(&name("party", reference)).copied() else { continue };
+            for content in [&buyer.invoice, &buyer.shipment] {
+                let name = address_name(reference, content);
+                if !parties.ids.contains_key(&name) && seen.insert(name.clone()) {
+                    absent.push((name, NewAddress { party, content }));
+                }
+            }
+        }
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<_> = absent.iter().map(|(_, address)| address).collect();
+        let ids: wire::Ids =
+            self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await?;
+        let learnt: Vec<_> = absent.into_iter().map(|(name, _)| name).zip(ids).collect();
+        self.learn(&learnt).await?;
+        parties.ids.extend(learnt);
+        Ok(())
+    }
+}
+
+/// What became of the buyers.
+#[derive(Default)]
+struct Parties {
+    /// Parties and addresses by the names they are remembered under.
+    ids: HashMap<String, i64>,
+    /// Refused, by reference: why.
+    refused: HashMap<String, String>,
+    /// Created by somebody at this moment, by reference.
+    later: HashSet<String>,
+}
+
+impl Parties {
+    /// The party, the invoice's address and the shipment's.
+    fn of(&self, buyer: &Buyer) -> Result<(i64, i64, i64), Setback> {
+        let reference = buyer.reference.as_str();
+        if let Some(text) = self.refused.get(reference) {
+            return Err(Setback::Refused(Error::new(Kind::Refused, text.clone())));
+        }
+        let party = self.ids.get(&name("party", reference));
+        let address = |address| self.ids.get(&address_name(reference, address));
+        match (party, address(&buyer.invoice), address(&buyer.shipment)) {
+            (Some(party), Some(invoice), Some(shipment)) => Ok((*party, *invoice, *shipment)),
+            _ => {
+                let text = format!("the customer {reference} was not ready in Tryton");
+                Err(Setback::NotNow(Error::new(Kind::Unavailable, text)))
+            }
+        }
+    }
+}
+
+/// An error of the account's configuration: no order is to blame.
+fn config(text: String) -> Setback {
+    Setback::Account(Error::new(Kind::Config, text))
+}

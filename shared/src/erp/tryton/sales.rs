@@ -1,0 +1,270 @@
+//! Sales in Tryton: created together, taken on together, found again by their reference.
+//!
+//! Whatever happens after the create call succeeded, the sales are there: only a refusal or a success is certain then, and
+//! everything else is UNKNOWN, to be looked up and finished.
+
+use std::collections::HashMap;
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{
+    State, Tryton, again, map,
+    wire::{self, FoundSale, parameters},
+};
+use crate::{
+    Error, Kind, Result,
+    domain::{ids::Reference, record::Document},
+    erp::{Draft, Found, Setback},
+    outbound::{Failure, Metered},
+};
+
+/// What became of sales, by id. Missing: so far so good.
+type Setbacks = HashMap<i64, Setback>;
+
+impl State {
+    /// The state of a sale; `None` if it was cancelled, or in a state of somebody's own.
+    fn of(text: &str) -> Option<Self> {
+        match text {
+            "draft" => Some(Self::Draft),
+            "quotation" => Some(Self::Quotation),
+            "confirmed" => Some(Self::Confirmed),
+            "processing" | "done" => Some(Self::Processing),
+            _ => None,
+        }
+    }
+}
+
+impl Tryton {
+    pub(super) async fn create_sales(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
+        let all = |setback: &Setback| drafts.iter().map(|_| Err(again(setback))).collect();
+        let bodies: Result<Vec<&RawValue>, _> = drafts.iter().map(|draft| serde_json::from_str(&draft.body)).collect();
+        let Ok(bodies) = bodies else {
+            return all(&Setback::Refused(Error::new(Kind::Bug, "the rendered sale is not JSON")));
+        };
+        let created: Result<wire::Ids, _> =
+            self.server.write(calls, "model.sale.sale.create", parameters![bodies]).await;
+        match created {
+            Ok(ids) if ids.len() == drafts.len() => self.take_on(calls, &ids, true).await,
+            Ok(_) => {
+                all(&Setback::Unknown(Error::new(Kind::Unavailable, "Tryton answered for another number of sales")))
+            }
+            Err(setback) => all(&setback),
+        }
+    }
+
+    pub(super) async fn finish_sales(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+        let ids: Result<Vec<i64>, _> = documents.iter().map(|document| document.id.parse()).collect();
+        let Ok(ids) = ids else {
+            let bug = || Err(Setback::Refused(Error::new(Kind::Bug, "a document's id is not one of Tryton's")));
+            return documents.iter().map(|_| bug()).collect();
+        };
+        self.take_on(calls, &ids, false).await
+    }
+
+    pub(super) async fn find_sales(
+        &self,
+        calls: &Metered,
+        references: &[Reference],
+    ) -> Result<Vec<Option<Found>>, Failure> {
+        let ids: Vec<&str> = references.iter().map(Reference::as_str).collect();
+        let shop = match &self.settings.web_shop {
+            super::Named::Id(id) => wire::raw(&("web_shop", "=", id)),
+            super::Named::Name(name) => wire::raw(&("web_shop.name", "=", name)),
+        };
+        let domain = wire::raw(&parameters![shop, ("web_id", "in", ids)]);
+        let found = self.read(calls, domain).await.map_err(|setback| match setback {
+            Setback::Account(error) => Failure::NotSent(error),
+            Setback::Refused(error) | Setback::NotNow(error) | Setback::Unknown(error) => Failure::Unknown(error),
+            Setback::Exists => Failure::Unknown(Error::new(Kind::Bug, "Tryton refused a read as a duplicate")),
+        })?;
+        let by_reference: HashMap<&str, &FoundSale> =
+            found.iter().filter_map(|sale| Some((sale.web_id.as_deref()?, sale))).collect();
+        let answer = |reference: &Reference| {
+            let sale = by_reference.get(reference.as_str())?;
+            let finished = State::of(&sale.state).is_some_and(|state| state >= self.settings.state);
+            let version = sale.mark().map(|(version, _)| version);
+            Some(Found { document: sale.document(), version, finished })
+        };
+        Ok(references.iter().map(answer).collect())
+    }
+
+    async fn read(&self, calls: &Metered, domain: Box<RawValue>) -> Result<Vec<FoundSale>, Setback> {
+        let nothing: Option<i64> = None;
+        let parameters = parameters![domain, 0, nothing, nothing, FoundSale::FIELDS];
+        self.server.read(calls, "model.sale.sale.search_read", parameters).await
+    }
+
+    /// Takes sales to the configured state. `created`: they are drafts that were created a moment ago; otherwise each may
+    /// stand anywhere, and that is read first.
+    async fn take_on(&self, calls: &Metered, ids: &[i64], created: bool) -> Vec<Result<Document, Setback>> {
+        let mut setbacks = Setbacks::new();
+        let outcome = self.steps(calls, ids, created, &mut setbacks).await;
+        let (found, failed) = match outcome {
+            Ok(found) => (found, None),
+            Err(setback) => (HashMap::new(), Some(setback)),
+        };
+        let answer = |id: &i64| {
+            if let Some(setback) = setbacks.remove(id) {
+                return Err(setback);
+            }
+            if let Some(setback) = &failed {
+                return Err(in_doubt(again(setback), created));
+            }
+            found.get(id).map(FoundSale::document).ok_or_else(|| {
+                Setback::Unknown(Error::new(Kind::Unavailable, "the sale was in Tryton and is not to be seen any more"))
+            })
+        };
+        ids.iter().map(answer).collect()
+    }
+
+    /// The calls, each for all sales: quote, read, confirm, process. The error is everybody's.
+    async fn steps(
+        &self,
+        calls: &Metered,
+        ids: &[i64],
+        created: bool,
+        setbacks: &mut Setbacks,
+    ) -> Result<HashMap<i64, FoundSale>, Setback> {
+        let target = self.settings.state;
+        let standing = if created { HashMap::new() } else { self.by_id(calls, ids).await? };
+        let drafts: Vec<i64> = if created {
+            ids.to_vec()
+        } else {
+            ids.iter().copied().filter(|id| standing.get(id).is_some_and(|sale| sale.state == "draft")).collect()
+        };
+        let quoted = target > State::Draft && !drafts.is_empty();
+        if quoted {
+            self.transition(calls, "quote", drafts, created, setbacks).await?;
+        }
+        // One read tells the numbers, the states, and whether Tryton came to the store's totals.
+        let found = if created || quoted { self.by_id(calls, ids).await? } else { standing };
+        let wrong = self.check(&found, setbacks);
+        if created && !wrong.is_empty() {
+            self.undo(calls, &found, &wrong, setbacks).await;
+        }
+        let at = |state: &str, setbacks: &Setbacks| -> Vec<i64> {
+            let there = |id: &i64| found.get(id).is_some_and(|sale| sale.state == state) && !setbacks.contains_key(id);
+            ids.iter().copied().filter(there).collect()
+        };
+        if target >= State::Confirmed {
+            let quotations = at("quotation", setbacks);
+            self.transition(calls, "confirm", quotations, created, setbacks).await?;
+        }
+        if target >= State::Processing {
+            let mut confirmed = at("quotation", setbacks);
+            confirmed.extend(at("confirmed", setbacks));
+            self.transition(calls, "process", confirmed, created, setbacks).await?;
+        }
+        Ok(found)
+    }
+
+    async fn by_id(&self, calls: &Metered, ids: &[i64]) -> Result<HashMap<i64, FoundSale>, Setback> {
+        let found = self.read(calls, wire::raw(&[("id", "in", ids)])).await?;
+        Ok(found.into_iter().map(|sale| (sale.id, sale)).collect())
+    }
+
+    /// Presses a button on all of them. Where Tryton refuses one it refuses all: it is found by halving.
+    async fn transition(
+        &self,
+        calls: &Metered,
+        button: &str,
+        ids: Vec<i64>,
+        created: bool,
+        setbacks: &mut Setbacks,
+    ) -> Result<(), Setback> {
+        let method = format!("model.sale.sale.{button}");
+        let mut groups = vec![ids];
+        while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
+            match self.server.write::<IgnoredAny>(calls, &method, parameters![group]).await {
+                Ok(_) => {}
+                Err(Setback::Refused(_)) if group.len() > 1 => {
+                    let second = group.split_off(group.len() / 2);
+                    groups.extend([second, group]);
+                }
+                Err(Setback::Refused(error)) => {
+                    let words = format!("its sale is in Tryton, which refuses to {button} it");
+                    let error = error.within(words);
+                    setbacks.extend(group.first().map(|id| (*id, Setback::Refused(error))));
+                }
+                Err(setback) => {
+                    // Those that went through before are not known from those that did not: all are looked up.
+                    return Err(in_doubt(setback, created));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cancelled sales, and those whose total is not the store's: which ids are of the second kind.
+    fn check(&self, found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
+        let mut wrong = Vec::new();
+        for (id, sale) in found {
+            let refused = |text: String| Setback::Refused(Error::new(Kind::Refused, text));
+            let name = sale.number.clone().unwrap_or_else(|| id.to_string());
+            if State::of(&sale.state).is_none() {
+                let text =
+                    format!("sale {name} was cancelled in Tryton (it is {}): a person has to decide", sale.state);
+                setbacks.insert(*id, refused(text));
+                continue;
+            }
+            let (Some((_, total)), Some(is)) = (sale.mark(), sale.total_amount) else { continue };
+            if is.0 != total {
+                let difference = total - is.0;
+                let text = format!(
+                    "the store's total is {total} and Tryton came to {}, a difference of {difference}: check the taxes and \
+                     the tax rounding of both, then replay",
+                    is.0
+                );
+                setbacks.entry(*id).or_insert_with(|| refused(text));
+                wrong.push(*id);
+            }
+        }
+        wrong
+    }
+
+    /// Takes back sales that were just created with a wrong total, so that it is true that nothing happened.
+    async fn undo(&self, calls: &Metered, found: &HashMap<i64, FoundSale>, wrong: &[i64], setbacks: &mut Setbacks) {
+        let quotations: Vec<i64> =
+            wrong.iter().copied().filter(|id| found.get(id).is_some_and(|sale| sale.state != "draft")).collect();
+        let mut undone = Ok(IgnoredAny);
+        if !quotations.is_empty() {
+            undone = self.server.write(calls, "model.sale.sale.cancel", parameters![quotations]).await;
+        }
+        if undone.is_ok() {
+            undone = self.server.write(calls, "model.sale.sale.delete", parameters![wrong]).await;
+        }
+        if undone.is_err() {
+            for (id, setback) in setbacks.iter_mut().filter(|(id, _)| wrong.contains(id)) {
+                if let Setback::Refused(error) = setback {
+                    *setback = Setback::Refused(Error::new(
+                        Kind::Refused,
+                        format!("{error}. Its sale (id {id}) could not be taken back: delete it in Tryton first"),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// After a create everything but a refusal is in doubt: the sales are there.
+fn in_doubt(setback: Setback, created: bool) -> Setback {
+    match setback {
+        Setback::NotNow(error) | Setback::Account(error) if created => Setback::Unknown(error),
+        other => other,
+    }
+}
+
+impl FoundSale {
+    fn document(&self) -> Document {
+        Document { id: self.id.to_string(), number: self.number.clone() }
+    }
+
+    /// Our mark: the version, and the total the sale must have.
+    fn mark(&self) -> Option<(crate::domain::version::Version, rust_decimal::Decimal)> {
+        self.lines.iter().find_map(|line| map::read_note(line.note.as_deref()?))
+    }
+}
