@@ -1,1 +1,171 @@
-//! ports
+//! The ports' contract: what [`Records`], [`Accounts`] and [`Queue`] promise the flows, run against every adapter.
+//!
+//! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
+
+mod accounts;
+mod queue;
+mod records;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    domain::{
+        ids::{AttemptId, OrderKey},
+        record::{Document, Intent, Operation, Step, Summary, Write},
+        version::Version,
+    },
+    embedded::{Embedded, Options},
+    ports::{Accounts, Clock, Queue, Records},
+};
+
+/// An adapter under test: its ports, empty, nobody else's.
+pub(crate) struct Ports {
+    pub(crate) records: Arc<dyn Records>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) queue: Arc<dyn Queue>,
+    /// The time the queue goes by: sleeping on it is how a test lets time pass.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How long a delivered message of this queue stays invisible.
+    pub(crate) visibility: Duration,
+    /// After so many deliveries a message of this queue is dead.
+    pub(crate) max_receives: u32,
+    /// Random histories per test: fewer where each write crosses a network.
+    pub(crate) cases: u32,
+    /// What must live as long as the ports: a directory, an emulator.
+    pub(crate) _keeps: Box<dyn std::any::Any + Send>,
+}
+
+impl Ports {
+    /// Lets time pass for the queue.
+    async fn pass(&self, time: Duration) {
+        let time = SignedDuration::try_from(time).unwrap();
+        self.clock.sleep_until(self.clock.now() + time).await;
+    }
+}
+
+/// A clock that stands still until somebody sleeps on it.
+struct HandClock(AtomicI64);
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+    async fn sleep_until(&self, when: Timestamp) {
+        self.0.fetch_max(when.as_microsecond(), Ordering::SeqCst);
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn embedded() -> Ports {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(HandClock(AtomicI64::new(at(0).as_microsecond())));
+    let (visibility, max_receives) = (Duration::from_secs(30), 3);
+    let options = Options { clock: clock.clone(), visibility, max_receives, ..Options::default() };
+    let file = Arc::new(Embedded::open_with(directory.path(), options).unwrap());
+    Ports {
+        records: file.clone(),
+        accounts: file.clone(),
+        queue: file,
+        clock,
+        visibility,
+        max_receives,
+        cases: 100,
+        _keeps: Box::new(directory),
+    }
+}
+
+/// A moment of the tests' day, in seconds from its noon.
+fn at(second: i64) -> Timestamp {
+    "2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+}
+
+fn key(connection: &str, order: &str) -> OrderKey {
+    OrderKey::new(connection.parse().unwrap(), order.parse().unwrap())
+}
+
+fn version(second: i64, tie: u16, content: u8) -> Version {
+    // A version is text with a hash at its end: any will do.
+    format!("{}/{tie:05}/{content:016x}", at(second)).parse().unwrap()
+}
+
+fn summary(number: &str) -> Summary {
+    Summary { number: number.into(), total: None, currency: None, life: 1, flags: vec!["books: 0.01 too much".into()] }
+}
+
+fn record(version: &Version) -> Write {
+    Write::Record { version: version.clone(), summary: summary("#1042") }
+}
+
+fn document(id: &str) -> Document {
+    Document { id: id.into(), number: Some(format!("SO-{id}")) }
+}
+
+fn intent(key: &OrderKey, planned: &Version, attempt: &str, epoch: u64, now: Timestamp) -> Intent {
+    Intent {
+        step: Step { operation: Operation::Create, reference: key.sale() },
+        planned: planned.clone(),
+        attempt: AttemptId::new(attempt),
+        epoch,
+        start_by: now + SignedDuration::from_secs(5),
+        settle_at: now + SignedDuration::from_secs(20),
+        unknown: false,
+        refused: false,
+    }
+}
+
+/// Runs every test of the suite against one adapter.
+macro_rules! enrol {
+    ($adapter:ident) => {
+        mod $adapter {
+            enrol!($adapter: records
+                every_condition_holds_and_fails_as_the_pure_function_says
+                random_histories_end_as_the_pure_function_says
+                one_of_many_begins
+                many_arrivals_leave_the_newest
+                payloads_come_back_as_they_were
+                payloads_the_head_names_are_never_dropped
+                the_due_index_suggests_what_is_due
+                pages_hold_every_head_once_those_written_last_first
+                a_head_written_while_paging_is_not_shown_twice
+                counts_follow_the_states
+                a_timeline_keeps_its_order
+                ids_are_learnt_per_erp_and_forgotten
+                cursors_move);
+            enrol!($adapter: accounts
+                random_histories_end_as_the_pure_ledger_says
+                one_of_many_takes_the_lease
+                slots_of_many_never_overlap
+                every_mark_counts);
+            enrol!($adapter: queue
+                every_kind_of_message_comes_back_as_it_was
+                what_is_not_deleted_comes_again
+                a_delayed_message_waits
+                batches_larger_than_a_request
+                a_receiver_waits_and_gives_up
+                the_buried_are_seen_and_redriven_as_they_are
+                received_too_often_it_is_dead
+                many_receivers_share_without_loss);
+        }
+    };
+    ($adapter:ident: $part:ident $($test:ident)+) => {
+        mod $part {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::super::$part::$test(&super::super::$adapter().await).await;
+                }
+            )+
+        }
+    };
+}
+
+enrol!(embedded);

@@ -1,0 +1,219 @@
+//! [`puente::ports::Accounts`]: each operation is the pure one of [`Ledger`], also when many ask at once.
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use puente::{
+    domain::{
+        ids::ErpId,
+        ledger::{Denied, Ledger, Limits, Purpose, Released, Request, Slots, Taken},
+    },
+    ports::Accounts,
+};
+
+use super::{Ports, at};
+
+/// One operation on an account.
+#[derive(Debug, Clone)]
+enum Move {
+    Take(u8),
+    Mark,
+    /// By the conductor on record or one before; with its mark, an old mark, or none.
+    Release {
+        back: u64,
+        seen: Option<u64>,
+    },
+    Reserve {
+        k: u32,
+        purpose: Purpose,
+        leased: bool,
+        back: u64,
+    },
+    Block(i64),
+    Unblock,
+    Departed {
+        back: u64,
+        at: Option<i64>,
+        calls: u32,
+    },
+}
+
+/// What an operation answered.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Taken(Taken),
+    Marked(bool),
+    Released(Released),
+    Reserved(Result<Slots, Denied>),
+    Nothing,
+}
+
+fn moves() -> impl Strategy<Value = Vec<(i64, Move)>> {
+    let back = || prop_oneof![4 => Just(0_u64), 1 => Just(1)];
+    let purpose = prop_oneof![2 => Just(Purpose::Orders), 1 => Just(Purpose::Other)];
+    let one = prop_oneof![
+        3 => (0_u8..3).prop_map(Move::Take),
+        2 => Just(Move::Mark),
+        2 => (back(), prop::option::of(0_u64..2)).prop_map(|(back, seen)| Move::Release { back, seen }),
+        8 => (1_u32..6, purpose, any::<bool>(), back())
+            .prop_map(|(k, purpose, leased, back)| Move::Reserve { k, purpose, leased, back }),
+        1 => (0_i64..5_000).prop_map(Move::Block),
+        1 => Just(Move::Unblock),
+        1 => (back(), prop::option::of(0_i64..90), 0_u32..9)
+            .prop_map(|(back, at, calls)| Move::Departed { back, at, calls }),
+    ];
+    let after = prop_oneof![5 => 0_i64..400, 3 => 400_i64..5_000, 1 => Just(30_000_000), 1 => Just(-200)];
+    prop::collection::vec((after, one), 1..30)
+}
+
+fn ms(n: i64) -> SignedDuration {
+    SignedDuration::from_millis(n)
+}
+
+fn pure(ledger: &mut Ledger, step: &Move, limits: &Limits, now: Timestamp) -> Answer {
+    let epoch = ledger.epoch;
+    match step {
+        Move::Take(who) => {
+            Answer::Taken(ledger.take(&format!("nonce-{who}"), now, now + ms(2_000), limits.clock_error))
+        }
+        Move::Mark => Answer::Marked(ledger.leave_mark(now)),
+        Move::Release { back, seen } => {
+            let seen = seen.map(|behind| ledger.mark.saturating_sub(behind));
+            Answer::Released(ledger.release(epoch.saturating_sub(*back), seen))
+        }
+        Move::Reserve { .. } => Answer::Reserved(ledger.reserve(&request(step, epoch, now), limits, now)),
+        Move::Block(after) => {
+            ledger.block(now + ms(*after), "429");
+            Answer::Nothing
+        }
+        Move::Unblock => {
+            ledger.unblock();
+            Answer::Nothing
+        }
+        Move::Departed { back, at, calls } => {
+            let leaves = at.map(|second| now + SignedDuration::from_secs(second));
+            ledger.departed(epoch.saturating_sub(*back), leaves, *calls);
+            Answer::Nothing
+        }
+    }
+}
+
+fn request(step: &Move, epoch: u64, now: Timestamp) -> Request {
+    let Move::Reserve { k, purpose, leased, back } = step else { panic!("not a reservation") };
+    Request { k: *k, purpose: *purpose, lease: leased.then(|| (epoch.saturating_sub(*back), now + ms(2_000))) }
+}
+
+/// The same on the adapter. `before` is the ledger as it is.
+async fn real(
+    accounts: &dyn Accounts,
+    erp: &ErpId,
+    before: &Ledger,
+    step: &Move,
+    limits: &Limits,
+    now: Timestamp,
+) -> Answer {
+    let epoch = before.epoch;
+    match step {
+        Move::Take(who) => {
+            let nonce = format!("nonce-{who}");
+            Answer::Taken(accounts.take(erp, &nonce, now, now + ms(2_000), limits.clock_error).await.unwrap())
+        }
+        Move::Mark => Answer::Marked(accounts.mark(erp, now).await.unwrap()),
+        Move::Release { back, seen } => {
+            let seen = seen.map(|behind| before.mark.saturating_sub(behind));
+            Answer::Released(accounts.release(erp, epoch.saturating_sub(*back), seen).await.unwrap())
+        }
+        Move::Reserve { .. } => {
+            Answer::Reserved(accounts.reserve(erp, &request(step, epoch, now), limits, now).await.unwrap())
+        }
+        Move::Block(after) => {
+            accounts.block(erp, now + ms(*after), "429").await.unwrap();
+            Answer::Nothing
+        }
+        Move::Unblock => {
+            accounts.unblock(erp).await.unwrap();
+            Answer::Nothing
+        }
+        Move::Departed { back, at, calls } => {
+            let leaves = at.map(|second| now + SignedDuration::from_secs(second));
+            accounts.departed(erp, epoch.saturating_sub(*back), leaves, *calls).await.unwrap();
+            Answer::Nothing
+        }
+    }
+}
+
+pub(super) async fn random_histories_end_as_the_pure_ledger_says(ports: &Ports) {
+    let config = Config { cases: ports.cases, failure_persistence: None, ..Config::default() };
+    let runtime = tokio::runtime::Handle::current();
+    let serial = std::cell::Cell::new(0_u32);
+    let limits = Limits { per_day: 25, horizon: ms(1_000), ..Limits::default() };
+    let run = |moves: Vec<(i64, Move)>| {
+        runtime.block_on(async {
+            serial.set(serial.get() + 1);
+            let erp: ErpId = format!("random-{}", serial.get()).parse().unwrap();
+            let (mut ledger, mut now) = (Ledger::default(), at(0));
+            for (after, step) in &moves {
+                now += ms(*after);
+                let answer = real(&*ports.accounts, &erp, &ledger, step, &limits, now).await;
+                assert_eq!(answer, pure(&mut ledger, step, &limits, now), "{step:?} at {now}");
+                assert_eq!(ports.accounts.ledger(&erp).await.unwrap(), ledger, "after {step:?} at {now}");
+            }
+        });
+        Ok(())
+    };
+    tokio::task::block_in_place(|| TestRunner::new(config).run(&moves(), run)).unwrap();
+}
+
+pub(super) async fn one_of_many_takes_the_lease(ports: &Ports) {
+    let erp: ErpId = "race".parse().unwrap();
+    let takers = (0..16).map(|n| {
+        let erp = erp.clone();
+        async move {
+            let nonce = format!("nonce-{n}");
+            match ports.accounts.take(&erp, &nonce, at(0), at(90), ms(50)).await.unwrap() {
+                Taken::Taken(ledger) => Some((nonce, ledger)),
+                Taken::Held => None,
+            }
+        }
+    });
+    let winners: Vec<_> = join_all(takers).await.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    let ledger = ports.accounts.ledger(&erp).await.unwrap();
+    assert_eq!((ledger.holder.as_ref(), &ledger), (Some(&winners[0].0), &winners[0].1));
+}
+
+pub(super) async fn slots_of_many_never_overlap(ports: &Ports) {
+    let erp: ErpId = "slots".parse().unwrap();
+    let limits = Limits { horizon: SignedDuration::from_mins(10), ..Limits::default() };
+    let askers = (0..24_u32).map(|n| {
+        let (erp, limits) = (erp.clone(), limits.clone());
+        async move {
+            let request = Request { k: 1 + n % 4, purpose: Purpose::Orders, lease: None };
+            // Clocks that differ.
+            ports.accounts.reserve(&erp, &request, &limits, at(0) + ms(i64::from(n % 5) * 20)).await.unwrap().unwrap()
+        }
+    });
+    let mut slots = join_all(askers).await;
+    slots.sort_by_key(|slots| slots.first);
+    for pair in slots.windows(2) {
+        let end = pair[0].first + pair[0].spacing * i32::try_from(pair[0].k).unwrap();
+        assert!(end <= pair[1].first, "{pair:?}");
+    }
+    let ledger = ports.accounts.ledger(&erp).await.unwrap();
+    assert_eq!(ledger.used, slots.iter().map(|slots| slots.k).sum::<u32>(), "each call is counted once");
+}
+
+pub(super) async fn every_mark_counts(ports: &Ports) {
+    let erp: ErpId = "marks".parse().unwrap();
+    assert!(!ports.accounts.mark(&erp, at(0)).await.unwrap(), "nobody is there to see it");
+    let Taken::Taken(mine) = ports.accounts.take(&erp, "a", at(0), at(90), ms(50)).await.unwrap() else { panic!() };
+    let marks = (0..20).map(|_| ports.accounts.mark(&erp, at(1)));
+    assert!(join_all(marks).await.into_iter().all(Result::unwrap));
+    let released = ports.accounts.release(&erp, mine.epoch, Some(mine.mark)).await.unwrap();
+    assert_eq!(released, Released::Marked(mine.mark + 20));
+    let released = ports.accounts.release(&erp, mine.epoch, Some(mine.mark + 20)).await.unwrap();
+    assert_eq!(released, Released::Released);
+}
