@@ -1,0 +1,162 @@
+//! The REST calls that fetch orders, with the traps of the two vendors' defaults.
+//! <https://shopify.dev/docs/api/admin-rest/usage/pagination>,
+//! <https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-orders>
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Query, Request, State},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderMap, Method, StatusCode, header};
+use jiff::{
+    Timestamp, civil,
+    tz::{Offset, TimeZone},
+};
+use serde_json::{Value, json};
+
+use super::{Vendor, shopify, woocommerce};
+
+/// What the shop answers with.
+pub(super) struct Shelf {
+    pub(super) vendor: Vendor,
+    pub(super) token: String,
+    /// Every order's last state, with its modification time.
+    pub(super) orders: Vec<(Timestamp, String, Value)>,
+}
+
+type Words = BTreeMap<String, String>;
+
+pub(super) fn router(shelf: Arc<Shelf>) -> Router {
+    Router::new().fallback(answer).with_state(shelf)
+}
+
+async fn answer(State(shelf): State<Arc<Shelf>>, Query(query): Query<Words>, request: Request) -> Response {
+    if !shelf.lets_in(request.headers(), &query) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({"errors": "wrong credentials"}))).into_response();
+    }
+    if request.method() != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let path = request.uri().path();
+    match shelf.vendor {
+        Vendor::Shopify => {
+            let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+            shelf.shopify(path, &query, host)
+        }
+        Vendor::WooCommerce => shelf.woocommerce(path, &query),
+    }
+}
+
+impl Shelf {
+    fn lets_in(&self, headers: &HeaderMap, query: &Words) -> bool {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match self.vendor {
+            Vendor::Shopify => header("x-shopify-access-token") == Some(self.token.as_str()),
+            Vendor::WooCommerce => {
+                let basic = format!("Basic {}", STANDARD.encode(&self.token));
+                let pair = query.get("consumer_key").zip(query.get("consumer_secret"));
+                header("authorization") == Some(basic.as_str())
+                    || pair.is_some_and(|(key, secret)| self.token == format!("{key}:{secret}"))
+            }
+        }
+    }
+
+    fn find(&self, id: &str) -> Option<&Value> {
+        self.orders.iter().find(|(_, own, _)| own == id).map(|(_, _, order)| order)
+    }
+
+    fn shopify(&self, path: &str, query: &Words, host: &str) -> Response {
+        let base = format!("/admin/api/{}/orders", shopify::VERSION);
+        // Any version is served: real shops answer old ones with the oldest they still have.
+        let rest = path.strip_prefix("/admin/api/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest);
+        let Some(rest) = rest.and_then(|rest| rest.strip_prefix("orders")) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        if let Some(id) = rest.strip_prefix('/').and_then(|id| id.strip_suffix(".json")) {
+            return match self.find(id) {
+                Some(order) => Json(json!({"order": order})).into_response(),
+                None => (StatusCode::NOT_FOUND, Json(json!({"errors": "Not Found"}))).into_response(),
+            };
+        }
+        // A later page carries only the limit and its own mark; the filters travel in the mark.
+        let mark = query.get("page_info").and_then(|mark| STANDARD.decode(mark).ok());
+        let filters: Words = match &mark {
+            Some(mark) => serde_json::from_slice(mark).unwrap_or_default(),
+            None => query.clone(),
+        };
+        let since = filters.get("updated_at_min").and_then(|text| text.parse::<Timestamp>().ok());
+        let all = filters.get("status").is_some_and(|status| status == "any");
+        let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(50_usize).clamp(1, 250);
+        let skip = filters.get("skip").and_then(|skip| skip.parse().ok()).unwrap_or(0_usize);
+        let mut listed: Vec<_> = self
+            .orders
+            .iter()
+            .filter(|(at, _, _)| since.is_none_or(|since| *at >= since))
+            // Without `status=any` cancelled orders are left out.
+            .filter(|(_, _, order)| all || order.get("cancelled_at").is_none_or(Value::is_null))
+            .collect();
+        listed.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        if filters.get("order").is_none_or(|order| !order.starts_with("updated_at asc")) {
+            listed.reverse();
+        }
+        let page: Vec<&Value> = listed.iter().skip(skip).take(limit).map(|(_, _, order)| order).collect();
+        let mut response = Json(json!({"orders": page})).into_response();
+        if skip + limit < listed.len() {
+            let mut next = filters;
+            next.insert("skip".to_owned(), (skip + limit).to_string());
+            next.remove("page_info");
+            let mark = STANDARD.encode(serde_json::to_vec(&next).unwrap_or_default()).replace('+', "%2B");
+            let link = format!("<http://{host}{base}.json?limit={limit}&page_info={mark}>; rel=\"next\"");
+            super::header(response.headers_mut(), "link", &link);
+        }
+        response
+    }
+
+    fn woocommerce(&self, path: &str, query: &Words) -> Response {
+        let Some(rest) = path.strip_prefix("/wp-json/wc/v3/orders") else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        if let Some(id) = rest.strip_prefix('/') {
+            return match self.find(id) {
+                Some(order) => Json(order).into_response(),
+                None => {
+                    let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
+                    (StatusCode::NOT_FOUND, Json(words)).into_response()
+                }
+            };
+        }
+        let text = |key: &str, or: &str| query.get(key).cloned().unwrap_or_else(|| or.to_owned());
+        let per_page = text("per_page", "10").parse().unwrap_or(10_usize);
+        let page = text("page", "1").parse().unwrap_or(1_usize).max(1);
+        if per_page == 0 || per_page > 100 {
+            return (StatusCode::BAD_REQUEST, Json(json!({"code": "rest_invalid_param"}))).into_response();
+        }
+        // A time without an offset is the site's own, unless `dates_are_gmt` says otherwise.
+        let hours = if text("dates_are_gmt", "false") == "true" { 0 } else { woocommerce::SITE };
+        let after = query.get("modified_after").and_then(|text| time(text, hours));
+        let mut listed: Vec<_> =
+            self.orders.iter().filter(|(at, _, _)| after.is_none_or(|after| *at > after)).collect();
+        listed.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        if text("order", "desc") != "asc" {
+            listed.reverse();
+        }
+        let found: Vec<&Value> =
+            listed.iter().skip((page - 1) * per_page).take(per_page).map(|(_, _, order)| order).collect();
+        let mut response = Json(found).into_response();
+        let pages = listed.len().div_ceil(per_page);
+        super::header(response.headers_mut(), "x-wp-total", &listed.len().to_string());
+        super::header(response.headers_mut(), "x-wp-totalpages", &pages.to_string());
+        response
+    }
+}
+
+fn time(text: &str, hours: i8) -> Option<Timestamp> {
+    let with_offset = text.parse::<Timestamp>().ok();
+    with_offset.or_else(|| {
+        let local = text.parse::<civil::DateTime>().ok()?;
+        local.to_zoned(TimeZone::fixed(Offset::constant(hours))).ok().map(|zoned| zoned.timestamp())
+    })
+}

@@ -1,0 +1,382 @@
+//! A shop that sends webhooks as Shopify or `WooCommerce` do, keeps the truth about every order, and lets them be fetched.
+//!
+//! ```
+//! use puente_sandbox::store::{Plan, Shop, Vendor};
+//!
+//! let since = "2026-01-31T10:00:00Z".parse().unwrap();
+//! let shop = Shop::open(Plan::new(Vendor::Shopify, "acme.myshopify.com", "secret", 7, 100, since));
+//! assert!(shop.deliveries().len() > 100);
+//! assert_eq!(shop.truth().len(), 100);
+//! ```
+
+mod http;
+mod purchase;
+mod shopify;
+mod woocommerce;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use sha2::Sha256;
+
+pub use self::purchase::{Article, CANARY, CATALOGUE};
+use self::purchase::{Purchase, Stage, State, Story};
+use crate::{dice::Dice, net::Server};
+
+/// Whose shape the shop has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vendor {
+    /// REST orders, `X-Shopify-Hmac-Sha256`.
+    Shopify,
+    /// REST API v3, `X-WC-Webhook-Signature`.
+    WooCommerce,
+}
+
+/// What the shop is like.
+#[derive(Clone)]
+pub struct Plan {
+    /// Its shape.
+    pub vendor: Vendor,
+    /// Its domain.
+    pub shop: String,
+    /// What it signs with.
+    pub secret: String,
+    /// What its REST interface asks for: an access token (Shopify), `key:secret` (`WooCommerce`).
+    pub token: String,
+    /// The same seed makes the same orders and deliveries.
+    pub seed: u64,
+    /// How many orders.
+    pub orders: usize,
+    /// When the first one was placed.
+    pub since: Timestamp,
+    /// Its currencies: ISO 4217 and the number of decimals. Each order has one of them.
+    pub currencies: Vec<(&'static str, u32)>,
+    /// Of a thousand ordinary orders, how many have a webhook that never comes: only the REST interface tells of them.
+    pub lost_per_thousand: u16,
+}
+
+impl Plan {
+    /// A shop in euros that loses no webhook.
+    #[must_use]
+    pub fn new(vendor: Vendor, shop: &str, secret: &str, seed: u64, orders: usize, since: Timestamp) -> Self {
+        Self {
+            vendor,
+            shop: shop.to_owned(),
+            secret: secret.to_owned(),
+            token: "ck_sandbox:cs_sandbox".to_owned(),
+            seed,
+            orders,
+            since,
+            currencies: vec![("EUR", 2)],
+            lost_per_thousand: 0,
+        }
+    }
+}
+
+/// What is special about a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// Nothing.
+    Normal,
+    /// The same bytes as before.
+    Duplicate,
+    /// An older state, after a newer one.
+    Stale,
+    /// An older state of the same second, after the newer one.
+    SameSecond,
+    /// Signed with another secret: to be refused.
+    Forged,
+    /// An article the ERP does not know.
+    UnknownSku,
+    /// A total that its parts do not make.
+    BadBooks,
+    /// Signed, but its total is no number.
+    Malformed,
+    /// Not paid (yet).
+    Unpaid,
+    /// A test order.
+    Test,
+    /// The vendor's unsigned ping when a webhook is created: about no order, to be answered 200.
+    Ping,
+}
+
+/// A webhook to post, in this order.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// The store's id of the order; a ping has none.
+    pub order: Option<String>,
+    /// What is special.
+    pub what: What,
+}
+
+/// Where an order must be in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// In the ERP, once, with this total.
+    InErp {
+        /// Exactly.
+        total: Decimal,
+        /// ISO 4217.
+        currency: &'static str,
+    },
+    /// Not in the ERP: a person has to look at it.
+    Parked,
+    /// Not in the ERP, and nobody needs to do anything: unpaid, cancelled before it was paid, a test, a forgery.
+    Nowhere,
+}
+
+/// The truth about an order, when everything has come to rest (only paid orders go to the ERP, differences are parked).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// The store's id.
+    pub order: String,
+    /// The number people use.
+    pub number: String,
+    /// Where it must be.
+    pub expect: Expect,
+    /// Whether only the REST interface tells of it.
+    pub lost: bool,
+}
+
+/// A shop, with everything that will happen in it.
+pub struct Shop {
+    plan: Plan,
+    purchases: Vec<Purchase>,
+    deliveries: Vec<Delivery>,
+}
+
+/// What happens to every shop at least once, if it has as many orders …
+const STORIES: [Story; 13] = [
+    Story::Paid,
+    Story::Duplicate,
+    Story::OutOfOrder,
+    Story::SameSecond,
+    Story::Forged,
+    Story::UnknownSku,
+    Story::BadBooks,
+    Story::Malformed,
+    Story::Unpaid,
+    Story::Cancelled,
+    Story::Steps,
+    Story::Delivered,
+    Story::Test,
+];
+
+/// … and how often, of a thousand further orders.
+const SHARES: [(Story, u64); 12] = [
+    (Story::Duplicate, 80),
+    (Story::OutOfOrder, 60),
+    (Story::SameSecond, 40),
+    (Story::Forged, 20),
+    (Story::UnknownSku, 20),
+    (Story::BadBooks, 15),
+    (Story::Malformed, 10),
+    (Story::Unpaid, 40),
+    (Story::Cancelled, 20),
+    (Story::Steps, 200),
+    (Story::Delivered, 120),
+    (Story::Test, 10),
+];
+
+impl Shop {
+    /// Opens it: everything that will happen follows from the plan.
+    #[must_use]
+    pub fn open(plan: Plan) -> Self {
+        let mut dice = Dice::new(plan.seed, 0);
+        let mut stories: Vec<Story> = (0..plan.orders).map(|n| story(&plan, &mut dice, n)).collect();
+        dice.shuffle(&mut stories);
+        let purchases: Vec<Purchase> = (0..)
+            .zip(stories)
+            .map(|(n, story)| {
+                let mut purchase = Purchase::invent(plan.seed, n, story, plan.since, &plan.currencies);
+                if plan.vendor == Vendor::WooCommerce {
+                    purchase.make_net();
+                }
+                purchase
+            })
+            .collect();
+        let deliveries = travel(&plan, &purchases, &mut dice);
+        Self { plan, purchases, deliveries }
+    }
+
+    /// The webhooks, in the order in which they arrive.
+    #[must_use]
+    pub fn deliveries(&self) -> &[Delivery] {
+        &self.deliveries
+    }
+
+    /// The truth about every order.
+    #[must_use]
+    pub fn truth(&self) -> Vec<Truth> {
+        let of = |purchase: &Purchase| {
+            let expect = match (purchase.story, purchase.last().stage) {
+                (Story::UnknownSku | Story::BadBooks | Story::Malformed, _) => Expect::Parked,
+                (Story::Forged | Story::Test, _) | (_, Stage::Pending | Stage::Cancelled) => Expect::Nowhere,
+                _ => Expect::InErp { total: purchase.decimal(purchase.total()), currency: purchase.currency.0 },
+            };
+            let number = match self.plan.vendor {
+                Vendor::Shopify => format!("#{}", purchase.number),
+                Vendor::WooCommerce => purchase.number.to_string(),
+            };
+            Truth { order: id(&self.plan, purchase), number, expect, lost: purchase.story == Story::Lost }
+        };
+        self.purchases.iter().map(of).collect()
+    }
+
+    /// Lets the orders be fetched, in their last state, on a free loopback port.
+    ///
+    /// # Errors
+    /// When no port can be opened.
+    pub async fn serve(&self) -> io::Result<Serving> {
+        let real = self.purchases.iter().filter(|purchase| purchase.story != Story::Forged);
+        let orders = real
+            .map(|purchase| {
+                let state = purchase.last();
+                (state.at, id(&self.plan, purchase), order(&self.plan, purchase, state))
+            })
+            .collect();
+        let shelf = http::Shelf { vendor: self.plan.vendor, token: self.plan.token.clone(), orders };
+        Ok(Serving { server: Server::start(http::router(Arc::new(shelf))).await? })
+    }
+}
+
+/// A shop's REST interface. It stops when dropped.
+#[derive(Debug)]
+pub struct Serving {
+    server: Server,
+}
+
+impl Serving {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr
+    }
+
+    /// Closes the port, so that connections are refused; or opens it again.
+    pub fn listen(&self, open: bool) {
+        self.server.listen(open);
+    }
+}
+
+fn story(plan: &Plan, dice: &mut Dice, n: usize) -> Story {
+    let drawn = match STORIES.get(n) {
+        Some(story) => *story,
+        None => {
+            let (roll, mut reach) = (dice.below(1000), 0);
+            let told = SHARES.iter().find(|(_, share)| {
+                reach += share;
+                roll < reach
+            });
+            told.map_or(Story::Paid, |(story, _)| *story)
+        }
+    };
+    match drawn {
+        // There are no test orders in WooCommerce.
+        Story::Test if plan.vendor == Vendor::WooCommerce => Story::Paid,
+        Story::Paid if dice.chance(plan.lost_per_thousand) => Story::Lost,
+        other => other,
+    }
+}
+
+/// Every delivery, and when it arrives: an order's own keep their order, those of different orders mix.
+fn travel(plan: &Plan, purchases: &[Purchase], dice: &mut Dice) -> Vec<Delivery> {
+    let mut timed: Vec<(u64, Delivery)> = Vec::new();
+    if plan.vendor == Vendor::WooCommerce {
+        timed.push((0, ping()));
+    }
+    for (place, purchase) in (0_u64..).zip(purchases) {
+        let mut time = place * 100;
+        for (state, what) in sent(purchase) {
+            time += dice.below(700);
+            timed.push((time, delivery(plan, purchase, state, what)));
+        }
+    }
+    timed.sort_by_key(|(time, _)| *time);
+    timed.into_iter().map(|(_, delivery)| delivery).collect()
+}
+
+/// Which states are sent, in the order they arrive.
+fn sent(purchase: &Purchase) -> Vec<(State, What)> {
+    let last = purchase.last();
+    let first = purchase.states.first().copied().unwrap_or(last);
+    match purchase.story {
+        Story::Lost => vec![],
+        Story::Paid => vec![(last, What::Normal)],
+        Story::Duplicate => vec![(last, What::Normal), (last, What::Duplicate), (last, What::Duplicate)],
+        Story::OutOfOrder => vec![(last, What::Normal), (first, What::Stale)],
+        Story::SameSecond => vec![(last, What::Normal), (first, What::SameSecond)],
+        Story::Forged => vec![(last, What::Forged)],
+        Story::UnknownSku => vec![(last, What::UnknownSku)],
+        Story::BadBooks => vec![(last, What::BadBooks)],
+        Story::Malformed => vec![(last, What::Malformed)],
+        Story::Test => vec![(last, What::Test)],
+        Story::Unpaid => vec![(last, What::Unpaid)],
+        Story::Steps | Story::Delivered | Story::Cancelled => purchase
+            .states
+            .iter()
+            .map(|state| (*state, if state.stage == Stage::Pending { What::Unpaid } else { What::Normal }))
+            .collect(),
+    }
+}
+
+fn delivery(plan: &Plan, purchase: &Purchase, state: State, what: What) -> Delivery {
+    let body = Bytes::from(order(plan, purchase, state).to_string());
+    let mut plan = plan.clone();
+    if what == What::Forged {
+        plan.secret.push_str("-not");
+    }
+    let headers = match plan.vendor {
+        Vendor::Shopify => {
+            let name = format!("{}-{}", purchase.token, state.at.as_second());
+            shopify::headers(&plan, shopify::topic(purchase, state), &body, &name, state.at)
+        }
+        Vendor::WooCommerce => woocommerce::headers(&plan, woocommerce::topic(purchase, state), &body, state.at),
+    };
+    Delivery { headers, body, order: Some(id(&plan, purchase)), what }
+}
+
+fn ping() -> Delivery {
+    let mut headers = HeaderMap::new();
+    header(&mut headers, "content-type", "application/x-www-form-urlencoded");
+    header(&mut headers, "user-agent", "WooCommerce/10.9.0 Hookshot (WordPress/6.9)");
+    Delivery { headers, body: Bytes::from_static(b"webhook_id=7"), order: None, what: What::Ping }
+}
+
+fn order(plan: &Plan, purchase: &Purchase, state: State) -> serde_json::Value {
+    match plan.vendor {
+        Vendor::Shopify => shopify::order(plan, purchase, state),
+        Vendor::WooCommerce => woocommerce::order(plan, purchase, state),
+    }
+}
+
+fn id(plan: &Plan, purchase: &Purchase) -> String {
+    match plan.vendor {
+        Vendor::Shopify => purchase.id.to_string(),
+        Vendor::WooCommerce => purchase.number.to_string(),
+    }
+}
+
+/// HMAC-SHA256 in base64, as both vendors sign. On purpose not the library's own code, which this checks.
+fn signature(secret: &str, body: &[u8]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(body);
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+fn header(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        headers.insert(name, value);
+    }
+}

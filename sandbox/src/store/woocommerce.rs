@@ -1,0 +1,164 @@
+//! Orders in the shape of `WooCommerce`'s REST API v3, as webhooks carry it, and the signature of its deliveries.
+//! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
+
+use http::HeaderMap;
+use jiff::{
+    Timestamp,
+    fmt::strtime,
+    tz::{Offset, TimeZone},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Plan, header,
+    purchase::{Buyer, Line, Purchase, Stage, State, Story},
+    signature,
+};
+
+/// How far the site's own time is from UTC, in hours.
+pub(super) const SITE: i8 = -3;
+
+/// One state of an order.
+pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
+    let of = purchase;
+    let money = |minor: i64| json!(of.money(minor));
+    let total = if of.story == Story::Malformed { json!("a lot") } else { money(of.total()) };
+    let paid = matches!(state.stage, Stage::Paid | Stage::Fulfilled);
+    let status = match state.stage {
+        Stage::Pending => "pending",
+        Stage::Paid => "processing",
+        Stage::Fulfilled => "completed",
+        Stage::Cancelled => "cancelled",
+    };
+    let full_tax: i64 = of.lines.iter().map(|line| tax_before_discount(of, line)).sum();
+    let line_tax: i64 = of.lines.iter().map(|line| line.tax).sum();
+    let nobody = json!({"first_name": "", "last_name": "", "company": "", "address_1": "", "address_2": "", "city": "",
+        "state": "", "postcode": "", "country": "", "email": "", "phone": ""});
+    json!({
+        "id": of.number,
+        "parent_id": 0,
+        "number": of.number.to_string(),
+        "order_key": format!("wc_order_{}", of.token),
+        "created_via": "checkout",
+        "version": "10.9.0",
+        "status": status,
+        "currency": of.currency.0,
+        "date_created": time(of.placed_at, SITE),
+        "date_created_gmt": time(of.placed_at, 0),
+        "date_modified": time(state.at, SITE),
+        "date_modified_gmt": time(state.at, 0),
+        "date_paid": paid.then(|| time(of.placed_at, SITE)),
+        "date_paid_gmt": paid.then(|| time(of.placed_at, 0)),
+        "date_completed": null,
+        "date_completed_gmt": null,
+        "discount_total": money(of.discounts()),
+        "discount_tax": money(full_tax - line_tax),
+        "shipping_total": money(of.shipping_price()),
+        "shipping_tax": money(of.tax() - line_tax),
+        "cart_tax": money(line_tax),
+        "total": total,
+        "total_tax": money(of.tax()),
+        // Says how prices were entered; the lines are net of tax all the same.
+        "prices_include_tax": of.id % 2 == 0,
+        "customer_id": of.buyer.as_ref().and_then(|buyer| buyer.id).unwrap_or(0),
+        "customer_note": "",
+        "billing": of.buyer.as_ref().map_or(nobody.clone(), address),
+        "shipping": of.shipping.as_ref().and(of.buyer.as_ref()).map_or(nobody, address),
+        "payment_method": "bacs",
+        "payment_method_title": "Transferencia",
+        "transaction_id": "",
+        "meta_data": [{"id": 1, "key": "_site", "value": plan.shop}],
+        "line_items": of.lines.iter().map(|line| line_item(of, line)).collect::<Value>(),
+        "tax_lines": if of.tax_per_thousand == 0 { json!([]) } else { json!([{
+            "id": 3, "rate_code": "IVA", "rate_id": 1, "label": "IVA", "compound": false,
+            "tax_total": of.money(line_tax), "shipping_tax_total": of.money(of.tax() - line_tax),
+            "rate_percent": of.tax_per_thousand / 10, "meta_data": [],
+        }]) },
+        "shipping_lines": of.shipping.iter().map(|shipping| json!({
+            "id": 4, "method_title": shipping.title, "method_id": "flat_rate", "instance_id": "1",
+            "total": of.money(shipping.price), "total_tax": of.money(shipping.tax), "taxes": line_taxes(of, shipping.tax),
+            "meta_data": [],
+        })).collect::<Value>(),
+        "fee_lines": if of.tip == 0 { json!([]) } else { json!([{
+            "id": 5, "name": "Propina", "tax_class": "", "tax_status": "none", "amount": of.money(of.tip),
+            "total": of.money(of.tip), "total_tax": of.money(0), "taxes": [], "meta_data": [],
+        }]) },
+        "coupon_lines": of.coupon.map(|code| json!([{
+            "id": 6, "code": code, "discount": of.money(of.discounts()), "discount_tax": of.money(full_tax - line_tax),
+            "meta_data": [],
+        }])).unwrap_or(json!([])),
+        "refunds": [],
+    })
+}
+
+/// The headers of a delivery.
+pub(super) fn headers(plan: &Plan, topic: &str, body: &[u8], at: Timestamp) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("user-agent", "WooCommerce/10.9.0 Hookshot (WordPress/6.9)"),
+        ("x-wc-webhook-source", &format!("https://{}/", plan.shop)),
+        ("x-wc-webhook-topic", topic),
+        ("x-wc-webhook-resource", "order"),
+        ("x-wc-webhook-event", topic.trim_start_matches("order.")),
+        ("x-wc-webhook-signature", &signature(&plan.secret, body)),
+        ("x-wc-webhook-id", "7"),
+        // Made from the second, so that several deliveries carry the same: nobody may deduplicate on it.
+        ("x-wc-webhook-delivery-id", &format!("{:032x}", at.as_second())),
+    ] {
+        header(&mut headers, name, value);
+    }
+    headers
+}
+
+/// The topic of a state.
+pub(super) fn topic(purchase: &Purchase, state: State) -> &'static str {
+    if purchase.states.first() == Some(&state) { "order.created" } else { "order.updated" }
+}
+
+fn line_item(of: &Purchase, line: &Line) -> Value {
+    // The vendor's price is a float after discount, with its noise; nobody should use it.
+    let price = format!("{}", of.decimal(line.net()) / rust_decimal::Decimal::from(line.quantity.max(1)));
+    json!({
+        "id": line.id,
+        "name": line.article.title,
+        "product_id": line.id + 1,
+        "variation_id": 0,
+        "quantity": line.quantity,
+        "tax_class": "",
+        "subtotal": of.money(line.amount()),
+        "subtotal_tax": of.money(tax_before_discount(of, line)),
+        "total": of.money(line.net()),
+        "total_tax": of.money(line.tax),
+        "taxes": line_taxes(of, line.tax),
+        "meta_data": [],
+        "sku": line.article.sku,
+        "price": price.parse::<f64>().unwrap_or_default(),
+    })
+}
+
+fn line_taxes(of: &Purchase, tax: i64) -> Value {
+    if of.tax_per_thousand == 0 {
+        json!([])
+    } else {
+        json!([{"id": 1, "total": of.money(tax), "subtotal": of.money(tax)}])
+    }
+}
+
+fn tax_before_discount(of: &Purchase, line: &Line) -> i64 {
+    if line.gift_card { 0 } else { (line.amount() * of.tax_per_thousand * 2 + 1000) / 2000 }
+}
+
+fn address(buyer: &Buyer) -> Value {
+    json!({
+        "first_name": buyer.first, "last_name": buyer.last, "company": "", "address_1": "Calle Mayor 1", "address_2": "",
+        "city": buyer.city, "state": "", "postcode": "28001", "country": "ES", "email": buyer.email,
+        "phone": "+34 600 000 000",
+    })
+}
+
+/// A time without its offset, as the API writes it.
+fn time(at: Timestamp, hours: i8) -> String {
+    let local = at.to_zoned(TimeZone::fixed(Offset::constant(hours)));
+    strtime::format("%Y-%m-%dT%H:%M:%S", &local).unwrap_or_default()
+}
