@@ -5,4 +5,5 @@ mod support;
 
 mod day;
 mod depart;
+mod edge;
 mod record;

@@ -9,13 +9,14 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use governor::{
     Quota, RateLimiter,
     clock::Clock as _,
     middleware::NoOpMiddleware,
+    nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
@@ -39,7 +40,7 @@ pub struct FrontDoors {
 
 struct Door {
     limits: FrontDoor,
-    rate: RateLimiter<NotKeyed, InMemoryState, Monotonic, NoOpMiddleware<Instant>>,
+    rate: RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Nanos>>,
     today: tokio::sync::Mutex<Option<Count>>,
 }
 
@@ -51,14 +52,32 @@ struct Count {
     kept: u32,
 }
 
-/// Time that never jumps, for the rate: the system's clock may be set. tokio's, so that tests can pause it.
-#[derive(Debug, Clone)]
-struct Monotonic;
+/// The [`Clock`], made steady for the rate: a clock that is put back stands still for a moment, instead of keeping the door
+/// shut until it has caught up.
+#[derive(Clone)]
+struct Steady {
+    clock: Arc<dyn Clock>,
+    /// The last reading, and the time that has passed in all.
+    passed: Arc<Mutex<(Timestamp, Duration)>>,
+}
 
-impl governor::clock::Clock for Monotonic {
-    type Instant = Instant;
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
+impl Steady {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let passed = Arc::new(Mutex::new((clock.now(), Duration::ZERO)));
+        Self { clock, passed }
+    }
+}
+
+impl governor::clock::Clock for Steady {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let now = self.clock.now();
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, before) = *passed;
+        let total = before + Duration::try_from(now.duration_since(last)).unwrap_or_default();
+        *passed = (now, total);
+        total.into()
     }
 }
 
@@ -73,7 +92,7 @@ impl FrontDoors {
     pub async fn admit(&self, connection: &Connection) -> Result<()> {
         let door = self.door(connection);
         if let Err(not_until) = door.rate.check() {
-            let wait = not_until.wait_time_from(Monotonic.now());
+            let wait = not_until.wait_time_from(door.rate.clock().now());
             return Err(limited("the connection's requests of this second are used up", wait));
         }
         let now = self.clock.now();
@@ -111,7 +130,7 @@ impl FrontDoors {
             return door.clone();
         }
         let per_second = NonZeroU32::new(limits.per_second).unwrap_or(NonZeroU32::MIN);
-        let rate = RateLimiter::direct_with_clock(Quota::per_second(per_second), Monotonic);
+        let rate = RateLimiter::direct_with_clock(Quota::per_second(per_second), Steady::new(self.clock.clone()));
         let door = Arc::new(Door { limits, rate, today: tokio::sync::Mutex::new(None) });
         doors.insert(connection.id.clone(), door.clone());
         door

@@ -3,7 +3,7 @@
 //! The order of checks is the order of their cost to the shop: connection and key, then the front door (a forged post to a
 //! guessed path is not counted), then the body (at most a megabyte, in at most ten seconds), then the signature.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
@@ -17,6 +17,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::request::Parts;
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{RequestId, front_door::FrontDoors, label, problem::Problem};
@@ -27,11 +28,12 @@ use crate::{
         Puente,
         ingest::{self, LARGEST_BODY, Outcome, Verdict},
     },
+    ports::Clock,
     webhook::RawWebhook,
 };
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a body may take to arrive, in seconds.
+const BODY_SECONDS: i64 = 10;
 
 #[derive(Clone)]
 struct Edge {
@@ -81,7 +83,11 @@ async fn webhook(
 ) -> Result<Json<Accepted>, Problem> {
     let (connection, parts, body) = edge.admit(&name, http).await?;
     let take = async {
-        let raw = RawWebhook { headers: parts.headers, body: read(body).await?, received: edge.puente.clock.now() };
+        let raw = RawWebhook {
+            headers: parts.headers,
+            body: read(body, &*edge.puente.clock).await?,
+            received: edge.puente.clock.now(),
+        };
         ingest::webhook(&edge.puente, &connection, &request, raw).await
     };
     let accepted = take.await.map_err(|error| Problem::from(error).of(&connection.id))?;
@@ -95,7 +101,8 @@ async fn orders(
     http: Request,
 ) -> Result<Response, Problem> {
     let (connection, _, body) = edge.admit(&name, http).await?;
-    let take = async { ingest::orders(&edge.puente, &connection, &request, &read(body).await?).await };
+    let take =
+        async { ingest::orders(&edge.puente, &connection, &request, &read(body, &*edge.puente.clock).await?).await };
     let orders = take.await.map_err(|error| Problem::from(error).of(&connection.id))?;
     let any = |outcome| orders.iter().any(|verdict| verdict.result == outcome);
     if any(Outcome::Accepted) {
@@ -136,7 +143,7 @@ fn key(parts: &Parts) -> Option<String> {
 }
 
 /// The whole body.
-async fn read(body: Body) -> Result<Bytes> {
+async fn read(body: Body, clock: &dyn Clock) -> Result<Bytes> {
     let whole = async {
         let mut whole = BytesMut::new();
         let mut chunks = body.into_data_stream();
@@ -149,8 +156,12 @@ async fn read(body: Body) -> Result<Bytes> {
         }
         Ok(whole.freeze())
     };
-    let late = |_| Error::new(Kind::Unreadable, "the body did not arrive in time");
-    tokio::time::timeout(BODY_TIMEOUT, whole).await.map_err(late)?
+    let late = clock.sleep_until(clock.now() + SignedDuration::from_secs(BODY_SECONDS));
+    tokio::select! {
+        biased;
+        whole = whole => whole,
+        () = late => Err(Error::new(Kind::Unreadable, "the body did not arrive in time")),
+    }
 }
 
 fn too_large() -> Error {

@@ -1,0 +1,645 @@
+//! The edge over its routers: every row of the HTTP contract, every bad input, and what must never be logged.
+//!
+//! The queue and the records are the embedded ones; the ERP fails the test if it is called.
+
+mod doubles;
+
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, Request, StatusCode};
+use puente::{
+    config::{Account, Connection, FrontDoor, Orders, Secret, Settings},
+    domain::{
+        ledger::Limits,
+        message::{Arrival, Message, News},
+    },
+    edge::{front_door::FrontDoors, ingest, operate},
+    embedded::Embedded,
+    flow::{self, Puente},
+    outbound::Client,
+    ports::{Queue as _, SystemChance},
+    webhook::{Scheme, sign, sign_standard},
+};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use self::doubles::{KeptLog, MoodyQueue, ObedientStore, SetClock, UncalledErp, order};
+
+const KEY: &str = "canary-key";
+const SECRET: &str = "canary-signing-secret";
+const OPERATOR: &str = "canary-operator";
+const SCHEME: Scheme = Scheme::HmacBase64(&["x-signature"]);
+
+struct Edge {
+    puente: Puente,
+    queue: Arc<MoodyQueue>,
+    clock: Arc<SetClock>,
+    records: Embedded,
+    _home: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDoor) -> Connection {
+    Connection {
+        id: name.parse().unwrap(),
+        erp: "main".parse().unwrap(),
+        key: key.map(Secret::new),
+        store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)] }),
+        orders: Orders::default(),
+        front_door,
+    }
+}
+
+impl Edge {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let clock = SetClock::at("2026-03-01T12:00:00Z");
+        let records = Embedded::open(home.path()).unwrap();
+        let queue = Arc::new(MoodyQueue {
+            real: Arc::new(records.clone()),
+            down: false.into(),
+            picky: Mutex::default(),
+            calls: 0.into(),
+        });
+        let connections = vec![
+            connection("acme", SCHEME, Some(KEY), FrontDoor { per_second: 1000, per_day: 100_000 }),
+            connection("small", SCHEME, Some(KEY), FrontDoor { per_second: 3, per_day: 25 }),
+            connection("open", SCHEME, None, FrontDoor { per_second: 10, per_day: 300 }),
+            connection("api", Scheme::Standard, Some(KEY), FrontDoor { per_second: 10, per_day: 300 }),
+        ];
+        let account = Account {
+            id: "main".parse().unwrap(),
+            erp: Box::new(UncalledErp),
+            limits: Limits::default(),
+            connections: connections.iter().map(|c| c.id.clone()).collect(),
+            max_attempts: 12,
+            look_up_first: false,
+        };
+        let puente = Puente {
+            settings: Arc::new(Settings::fixed(connections, vec![account]).unwrap()),
+            records: Arc::new(records.clone()),
+            accounts: Arc::new(records.clone()),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            chance: Arc::new(SystemChance),
+            client: Client::new().unwrap(),
+        };
+        Self { puente, queue, clock, records, _home: home }
+    }
+
+    /// As `puente serve` does: both routers on one address.
+    fn router(&self) -> Router {
+        let doors = FrontDoors::new(self.clock.clone(), Arc::new(self.records.clone()));
+        ingest::limited(self.puente.clone(), doors)
+            .merge(operate::router(self.puente.clone(), Some(Secret::new(OPERATOR))))
+    }
+
+    async fn call(&self, request: Request<Body>) -> Answer {
+        call(&self.router(), request).await
+    }
+
+    /// A webhook as the store of `acme` would send it.
+    async fn webhook(&self, body: impl Into<Vec<u8>>) -> Answer {
+        self.call(webhook("acme", KEY, body.into())).await
+    }
+
+    async fn queued(&self) -> Vec<Arrival> {
+        let deliveries = self.queue.receive(100, Duration::ZERO).await.unwrap();
+        let arrivals = deliveries.into_iter().map(|delivery| match delivery.message.unwrap() {
+            Message::Arrival(arrival) => arrival,
+            Message::Wake { .. } => panic!("the edge wakes nobody"),
+        });
+        arrivals.collect()
+    }
+}
+
+async fn call(router: &Router, request: Request<Body>) -> Answer {
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{status}: the answer is not JSON"));
+    assert!(headers.contains_key("x-request-id"));
+    if status.is_client_error() || status.is_server_error() {
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert_eq!(body["status"], status.as_u16());
+        assert_eq!(body["request_id"], headers["x-request-id"].to_str().unwrap());
+        assert!(body["title"].is_string());
+    }
+    Answer { status, headers, body }
+}
+
+fn webhook(connection: &str, key: &str, body: Vec<u8>) -> Request<Body> {
+    Request::post(format!("/v1/connections/{connection}/webhook?key={key}"))
+        .header("x-signature", sign(&Secret::new(SECRET), &body))
+        .body(body.into())
+        .unwrap()
+}
+
+fn says(what: &str, id: &str) -> Vec<u8> {
+    json!({ "do": what, "id": id }).to_string().into()
+}
+
+fn post_orders(body: &Value) -> Request<Body> {
+    let request = Request::post("/v1/connections/api/orders").header("x-api-key", KEY);
+    request.body(body.to_string().into()).unwrap()
+}
+
+fn as_operator(method: &str, path: &str) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {OPERATOR}"));
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_signed_webhook_is_one_message_in_one_call_to_the_queue() {
+    let edge = Edge::new();
+    for (body, result, order) in [
+        (says("order", "5544332211009988776"), "accepted", json!("5544332211009988776")),
+        (says("changed", "2"), "accepted", json!("2")),
+        (says("deleted", "3"), "accepted", json!("3")),
+        (says("unmapped", "4"), "flagged", json!("4")),
+        (says("ignored", ""), "ignored", Value::Null),
+    ] {
+        let answer = edge.webhook(body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let accepted = &answer.body["accepted"][0];
+        assert_eq!((&accepted["result"], &accepted["order"]), (&json!(result), &order));
+    }
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 4, "what is ignored costs nothing");
+    let mut queued = edge.queued().await;
+    queued.sort_by(|a, b| a.order.cmp(&b.order));
+    assert!(matches!(&queued[0].news, News::Changed));
+    assert!(matches!(&queued[1].news, News::Deleted));
+    let News::Unmapped { flag, raw } = &queued[2].news else { panic!() };
+    assert_eq!(flag.detail, "total: is not a decimal number");
+    assert_eq!(STANDARD.decode(raw).unwrap(), says("unmapped", "4"));
+    let News::State { order } = &queued[3].news else { panic!() };
+    assert_eq!(order.total.to_string(), "12.5");
+    assert!(queued.iter().all(|arrival| arrival.connection.as_str() == "acme" && !arrival.request.is_empty()));
+}
+
+#[tokio::test]
+async fn a_forged_webhook_is_401_and_queues_nothing() {
+    let edge = Edge::new();
+    let body = says("order", "1");
+    let good = sign(&Secret::new(SECRET), &body);
+    let other = sign(&Secret::new("another secret"), &body);
+    let url = format!("/v1/connections/acme/webhook?key={KEY}");
+    let with = |url: &str, signature: Option<&str>, body: &[u8]| {
+        let request = Request::post(url);
+        let request = match signature {
+            Some(signature) => request.header("x-signature", signature),
+            None => request,
+        };
+        request.body(Body::from(body.to_vec())).unwrap()
+    };
+    for (what, request) in [
+        ("missing signature", with(&url, None, &body)),
+        ("empty signature", with(&url, Some(""), &body)),
+        ("truncated signature", with(&url, Some(&good[..20]), &body)),
+        ("another's signature", with(&url, Some(&other), &body)),
+        ("another body", with(&url, Some(&good), &says("order", "2"))),
+        ("wrong key", with("/v1/connections/acme/webhook?key=canary-kez", Some(&good), &body)),
+        ("prefix of the key", with("/v1/connections/acme/webhook?key=canary", Some(&good), &body)),
+        ("empty key", with("/v1/connections/acme/webhook?key=", Some(&good), &body)),
+        ("missing key", with("/v1/connections/acme/webhook", Some(&good), &body)),
+        ("another shop's order", webhook("acme", KEY, says("another", "1"))),
+    ] {
+        let answer = edge.call(request).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{what}");
+        assert!(answer.headers.contains_key("www-authenticate"));
+        assert!(!answer.body.to_string().contains("canary"), "{what}: {}", answer.body);
+    }
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 0);
+    // The same request with everything right, so that the above did not fail for another reason.
+    assert_eq!(edge.call(with(&url, Some(&good), &body)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_key_is_found_among_other_parameters_and_in_the_header() {
+    let edge = Edge::new();
+    let body = says("order", "1");
+    let signature = sign(&Secret::new(SECRET), &body);
+    for (url, header) in [
+        (format!("/v1/connections/acme/webhook?v=%FF&key={KEY}&x=1"), None),
+        ("/v1/connections/acme/webhook?key=canary%2Dkey".to_owned(), None),
+        ("/v1/connections/acme/webhook".to_owned(), Some(KEY)),
+        ("/v1/connections/open/webhook".to_owned(), None),
+    ] {
+        let mut request = Request::post(&url).header("x-signature", &signature);
+        if let Some(key) = header {
+            request = request.header("x-api-key", key);
+        }
+        assert_eq!(edge.call(request.body(body.clone().into()).unwrap()).await.status, StatusCode::OK, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_ping_is_answered_and_queues_nothing() {
+    let edge = Edge::new();
+    let url = format!("/v1/connections/acme/webhook?key={KEY}");
+    let ping = Request::post(&url).header("x-ping", "1").body(Body::from("webhook_id=7")).unwrap();
+    let answer = edge.call(ping).await;
+    assert_eq!((answer.status, &answer.body["accepted"]), (StatusCode::OK, &json!([])));
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 0);
+    // A ping still needs the connection's key.
+    let ping = Request::post("/v1/connections/acme/webhook").header("x-ping", "1").body(Body::empty()).unwrap();
+    assert_eq!(edge.call(ping).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_404_and_a_wrong_method_405() {
+    let edge = Edge::new();
+    for name in ["nobody", "ACME", "a%2Fb", "%00", &"x".repeat(500)] {
+        let answer = edge.call(webhook(name, KEY, says("order", "1"))).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{name}");
+    }
+    let nowhere = Request::get("/v1/canary").body(Body::empty()).unwrap();
+    assert_eq!(edge.call(nowhere).await.status, StatusCode::NOT_FOUND);
+    let wrong = Request::get("/v1/connections/acme/webhook").body(Body::empty()).unwrap();
+    assert_eq!(edge.call(wrong).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(edge.queued().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_over_a_megabyte_is_413_however_it_is_announced() {
+    let edge = Edge::new();
+    let full = vec![b' '; 1024 * 1024];
+    let over = vec![b' '; 1024 * 1024 + 1];
+    assert_eq!(edge.webhook(full).await.status, StatusCode::OK);
+    assert_eq!(edge.webhook(over.clone()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    // Announced, and not even sent.
+    let mut announced = webhook("acme", KEY, Vec::new());
+    announced.headers_mut().insert("content-length", "1048577".parse().unwrap());
+    assert_eq!(edge.call(announced).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    // In chunks, unannounced.
+    let chunks = over.chunks(10_000).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>();
+    let mut chunked = webhook("acme", KEY, over);
+    *chunked.body_mut() = Body::from_stream(futures::stream::iter(chunks));
+    assert_eq!(edge.call(chunked).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(edge.queued().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let edge = Edge::new();
+    let mut slow = webhook("acme", KEY, Vec::new());
+    *slow.body_mut() = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    assert_eq!(edge.call(slow).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_queue_that_fails_is_503_and_nothing_is_accepted() {
+    let edge = Edge::new();
+    edge.queue.down.store(true, Ordering::SeqCst);
+    let answer = edge.webhook(says("order", "1")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers.contains_key("retry-after"));
+    assert!(!answer.body.to_string().contains("queue.internal"), "no insides: {}", answer.body);
+    edge.queue.down.store(false, Ordering::SeqCst);
+    // A batch call that succeeds with a failed entry.
+    edge.queue.picky.lock().unwrap().push("1".into());
+    assert_eq!(edge.webhook(says("order", "1")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(edge.queued().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_mapped_is_flagged_and_kept_whole() {
+    let edge = Edge::new();
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for body in ["not json", "", "{\"do\":\"panic\"}", "[1]", deep.as_str()] {
+        for _ in 0..2 {
+            let answer = edge.webhook(body).await;
+            assert_eq!(answer.status, StatusCode::OK, "{body:.20}");
+            assert_eq!(answer.body["accepted"][0]["result"], "flagged");
+        }
+        let queued = edge.queued().await;
+        assert_eq!(queued.len(), 2);
+        assert!(queued[0].order.as_str().starts_with("unreadable-"));
+        assert_eq!(queued[0].order, queued[1].order, "its repetitions are the same entry");
+        let News::Unmapped { flag, raw } = &queued[0].news else { panic!() };
+        assert_eq!(STANDARD.decode(raw).unwrap(), body.as_bytes());
+        assert_eq!(flag.code, if body.contains("panic") { "panic" } else { "unmapped" });
+        // Delivered once: the next round starts afresh.
+        flow::record::arrival(&edge.puente, &queued[0]).await.unwrap();
+        let answer = edge.call(as_operator("GET", &format!("/v1/connections/acme/orders/{}", queued[0].order))).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(answer.body["order"]["flags"][0].as_str().unwrap().starts_with(&flag.code));
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_without_a_pattern_is_cut_to_what_a_message_holds() {
+    let edge = Edge::new();
+    // A megabyte that does not compress.
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    })
+    .take(1024 * 1024)
+    .collect();
+    assert_eq!(edge.webhook(noise.clone()).await.status, StatusCode::OK);
+    let News::Unmapped { flag, raw } = &edge.queued().await[0].news else { panic!() };
+    let kept = STANDARD.decode(raw).unwrap();
+    assert!(kept.len() < noise.len() && noise.starts_with(&kept));
+    assert!(flag.detail.contains("only the first 256 KiB"), "{}", flag.detail);
+}
+
+#[tokio::test]
+async fn the_front_door_counts_seconds_and_days_after_the_key() {
+    let edge = Edge::new();
+    let router = edge.router();
+    let post = |key: &'static str| webhook("small", key, says("ignored", ""));
+    // Forged posts cost the shop nothing.
+    for _ in 0..50 {
+        assert_eq!(call(&router, post("wrong")).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let mut let_in = 0;
+    for _ in 0..10 {
+        let answer = call(&router, post(KEY)).await;
+        match answer.status {
+            StatusCode::OK => let_in += 1,
+            status => {
+                assert_eq!(
+                    (status, &answer.headers["retry-after"]),
+                    (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap())
+                );
+            }
+        }
+    }
+    assert_eq!(let_in, 3);
+    while let_in < 25 {
+        edge.clock.advance(1);
+        assert_eq!(call(&router, post(KEY)).await.status, StatusCode::OK);
+        let_in += 1;
+    }
+    edge.clock.advance(1);
+    let answer = call(&router, post(KEY)).await;
+    assert_eq!(
+        (answer.status, &answer.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"43177".parse().unwrap())
+    );
+    // Another shop is none the poorer.
+    assert_eq!(call(&router, webhook("acme", KEY, says("ignored", ""))).await.status, StatusCode::OK);
+    // A restart does not open the day again, midnight (UTC) does, a clock put back does not.
+    let restarted = edge.router();
+    assert_eq!(call(&restarted, post(KEY)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    edge.clock.advance(1);
+    edge.clock.set("2026-03-02T00:00:00Z");
+    assert_eq!(call(&restarted, post(KEY)).await.status, StatusCode::OK);
+    edge.clock.set("2026-03-01T23:59:59Z");
+    for _ in 1..25 {
+        edge.clock.advance(1);
+        assert_eq!(call(&restarted, post(KEY)).await.status, StatusCode::OK);
+    }
+    edge.clock.advance(1);
+    assert_eq!(call(&restarted, post(KEY)).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn canonical_orders_are_taken_one_by_one() {
+    let edge = Edge::new();
+    let answer = edge.call(post_orders(&order("1"))).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    assert_eq!(answer.body["orders"], json!([{ "index": 0, "order": "1", "result": "accepted" }]));
+
+    let mut wrong = order("3");
+    wrong["lines"][0]["quantity"] = json!("many");
+    let answer = edge.call(post_orders(&json!([order("2"), wrong, order("4")]))).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    let orders = answer.body["orders"].as_array().unwrap();
+    assert_eq!((&orders[0]["result"], &orders[2]["result"]), (&json!("accepted"), &json!("accepted")));
+    assert_eq!((&orders[1]["result"], &orders[1]["field"]), (&json!("invalid"), &json!("lines[0].quantity")));
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 2, "one call each");
+    let mut ids: Vec<_> = edge.queued().await.into_iter().map(|arrival| arrival.order.to_string()).collect();
+    ids.sort();
+    assert_eq!(ids, ["1", "2", "4"]);
+}
+
+#[tokio::test]
+async fn an_invalid_canonical_order_names_its_field() {
+    let edge = Edge::new();
+    for (pointer, value, field) in [
+        ("/total", json!("12,50"), "total"),
+        ("/total", json!(1e40), "total"),
+        ("/currency", json!("EURO"), "currency"),
+        ("/schema", json!(2), "schema"),
+        ("/placed_at", json!("yesterday"), "placed_at"),
+        ("/id", json!(""), "id"),
+        ("/lines/0/amount", json!([]), "lines[0].amount"),
+        ("/customer", json!({ "fax": "1" }), "customer.fax"),
+    ] {
+        let mut wrong = order("1");
+        match wrong.pointer_mut(pointer) {
+            Some(place) => *place = value,
+            None => panic!("{pointer}"),
+        }
+        let answer = edge.call(post_orders(&wrong)).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{pointer}");
+        assert_eq!(answer.body["orders"][0]["field"], field, "{}", answer.body);
+    }
+    let nested = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
+    let many = json!((0..101).map(|i| order(&i.to_string())).collect::<Vec<_>>()).to_string();
+    for body in ["", "not json", "{", "[]", "[1", "null", "\u{0}", nested.as_str(), many.as_str()] {
+        let request = Request::post("/v1/connections/api/orders").header("x-api-key", KEY);
+        let answer = edge.call(request.body(body.to_owned().into()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body:.20}");
+    }
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_order_whose_books_do_not_add_up_is_taken_and_flagged() {
+    let edge = Edge::new();
+    let mut off = order("1");
+    off["total"] = json!("12.51");
+    assert_eq!(edge.call(post_orders(&off)).await.status, StatusCode::ACCEPTED);
+    let News::State { order } = &edge.queued().await[0].news else { panic!() };
+    assert_eq!(order.flags[0].code, "books");
+    assert!(order.flags[0].detail.contains("0.01"), "{}", order.flags[0].detail);
+}
+
+#[tokio::test]
+async fn canonical_orders_need_the_key_and_a_connection_that_takes_them() {
+    let edge = Edge::new();
+    let body = || Body::from(order("1").to_string());
+    let without = Request::post("/v1/connections/api/orders").body(body()).unwrap();
+    assert_eq!(edge.call(without).await.status, StatusCode::UNAUTHORIZED);
+    // A webhook's address, which carries its key, is no way around the store's signature.
+    let around = Request::post("/v1/connections/acme/orders").header("x-api-key", KEY).body(body()).unwrap();
+    assert_eq!(edge.call(around).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_the_queue_could_not_take_is_unavailable() {
+    let edge = Edge::new();
+    edge.queue.picky.lock().unwrap().push("2".into());
+    let answer = edge.call(post_orders(&json!([order("1"), order("2")]))).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    assert_eq!(answer.body["orders"][0]["result"], "accepted");
+    assert_eq!(answer.body["orders"][1]["result"], "unavailable");
+    let answer = edge.call(post_orders(&json!([order("2"), {}]))).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body["orders"][0]["result"], "unavailable");
+    edge.queue.down.store(true, Ordering::SeqCst);
+    assert_eq!(edge.call(post_orders(&order("1"))).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(edge.queued().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_standard_webhook_is_verified_too() {
+    let edge = Edge::new();
+    // This store's secret is no `whsec_` one: nothing can be signed with it, and nothing passes.
+    let body = says("order", "1");
+    let request = Request::post(format!("/v1/connections/api/webhook?key={KEY}"))
+        .header("webhook-id", "m1")
+        .header("webhook-timestamp", "1772366400")
+        .header("webhook-signature", sign_standard(&Secret::new(SECRET), "m1", "1772366400", &body));
+    assert_eq!(edge.call(request.body(body.into()).unwrap()).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn reading_and_replaying_need_the_operators_credential() {
+    let edge = Edge::new();
+    let routes = [
+        ("GET", "/v1/connections/acme/orders"),
+        ("GET", "/v1/connections/acme/orders/1"),
+        ("POST", "/v1/connections/acme/orders/1/replay"),
+        ("GET", "/v1/erps/main/quota"),
+    ];
+    for (method, path) in routes {
+        for authorization in
+            [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic canary-operator"), Some(OPERATOR)]
+        {
+            let mut request = Request::builder().method(method).uri(path).header("x-api-key", KEY);
+            if let Some(authorization) = authorization {
+                request = request.header("authorization", authorization);
+            }
+            let answer = edge.call(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path} {authorization:?}");
+        }
+        assert_ne!(edge.call(as_operator(method, path)).await.status, StatusCode::UNAUTHORIZED);
+    }
+    // Without a credential configured (loopback) they are open.
+    let open = operate::router(edge.puente.clone(), None);
+    let request = Request::get("/v1/connections/acme/orders").body(Body::empty()).unwrap();
+    assert_eq!(call(&open, request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_operator_finds_an_order_reads_its_story_and_replays_it() {
+    let edge = Edge::new();
+    let id = "a/b é #1";
+    let path = "/v1/connections/acme/orders/a%2Fb%20%C3%A9%20%231";
+    let answer = edge.call(as_operator("GET", path)).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.body["detail"].as_str().unwrap().starts_with("not seen yet"));
+    assert_eq!(edge.call(as_operator("POST", &format!("{path}/replay"))).await.status, StatusCode::NOT_FOUND);
+
+    for id in [id, "2", "3"] {
+        edge.webhook(says("order", id)).await;
+    }
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    let answer = edge.call(as_operator("GET", path)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body["order"]["order"], id);
+    assert_eq!((&answer.body["order"]["status"], &answer.body["order"]["total"]), (&json!("waiting"), &json!("12.5")));
+    assert!(!answer.body["timeline"].as_array().unwrap().is_empty());
+    assert!(!answer.body.to_string().contains("Canary Buyer"), "no personal data");
+
+    let replay = edge.call(as_operator("POST", &format!("{path}/replay"))).await;
+    assert_eq!(replay.status, StatusCode::ACCEPTED);
+    let queued = edge.queued().await;
+    assert_eq!((queued.len(), queued[0].order.as_str(), &queued[0].news), (1, id, &News::Replay));
+    edge.queue.down.store(true, Ordering::SeqCst);
+    assert_eq!(edge.call(as_operator("POST", &format!("{path}/replay"))).await.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    let list = edge.call(as_operator("GET", "/v1/connections/acme/orders?status=waiting&limit=2")).await;
+    assert_eq!(list.body["orders"].as_array().unwrap().len(), 2);
+    let cursor = list.body["cursor"].as_str().unwrap();
+    let rest = format!("/v1/connections/acme/orders?status=waiting&limit=2&cursor={}", cursor.replace('/', "%2F"));
+    let rest = edge.call(as_operator("GET", &rest)).await;
+    assert_eq!(rest.body["orders"].as_array().unwrap().len(), 1);
+    let none = edge.call(as_operator("GET", "/v1/connections/acme/orders?status=parked")).await;
+    assert_eq!(none.body, json!({ "orders": [], "cursor": null }));
+    for bad in ["status=lost", "limit=many"] {
+        let answer = edge.call(as_operator("GET", &format!("/v1/connections/acme/orders?{bad}"))).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+    }
+    assert_eq!(edge.call(as_operator("GET", "/v1/connections/nobody/orders")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_quota_says_what_is_left_and_until_when() {
+    let edge = Edge::new();
+    let answer = edge.call(as_operator("GET", "/v1/erps/main/quota")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!((&answer.body["rate"], &answer.body["left"]), (&json!("10/s"), &json!(300)));
+    assert_eq!(answer.body["resets_at"], "2026-03-02T00:00:00Z");
+    let until = "2026-03-01T13:00:00Z".parse().unwrap();
+    edge.puente.accounts.block(&"main".parse().unwrap(), until, "the ERP says 429").await.unwrap();
+    let answer = edge.call(as_operator("GET", "/v1/erps/main/quota")).await;
+    assert_eq!(answer.body["blocked_until"], "2026-03-01T13:00:00Z");
+    assert_eq!(answer.body["blocked_because"], "the ERP says 429");
+    assert_eq!(edge.call(as_operator("GET", "/v1/erps/nobody/quota")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn health_is_liveness_and_ready_is_reach() {
+    let edge = Edge::new();
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    assert_eq!(edge.call(get("/v1/ready")).await.status, StatusCode::OK);
+    edge.queue.down.store(true, Ordering::SeqCst);
+    assert_eq!(edge.call(get("/v1/ready")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(edge.call(get("/v1/health")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn no_secret_and_no_personal_data_is_ever_logged() {
+    let log = KeptLog::start();
+    let edge = Edge::new();
+    let mut invalid = order("9");
+    invalid["total"] = json!("canary-total");
+    invalid["customer"]["email"] = json!(["canary@buyer.example"]);
+    for body in [says("order", "1"), says("panic", "1"), says("another", "1"), b"canary-not-json".to_vec()] {
+        edge.webhook(body).await;
+    }
+    edge.call(webhook("acme", "canary-wrong-key", says("order", "1"))).await;
+    edge.call(webhook("canary-unknown", KEY, says("order", "1"))).await;
+    edge.call(webhook("acme", KEY, vec![b'c'; 2 * 1024 * 1024])).await;
+    edge.call(Request::get("/v1/canary-path?key=canary-query").body(Body::empty()).unwrap()).await;
+    edge.call(post_orders(&order("7"))).await;
+    edge.call(post_orders(&json!([order("8"), invalid.clone()]))).await;
+    edge.call(post_orders(&invalid)).await;
+    edge.call(as_operator("GET", "/v1/connections/acme/orders?status=canary-status")).await;
+    edge.call(as_operator("GET", "/v1/connections/acme/orders/canary-order")).await;
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    edge.queue.down.store(true, Ordering::SeqCst);
+    edge.webhook(says("order", "1")).await;
+    let text = log.stop();
+    for said in ["order.received", "request.refused", "request.failed"] {
+        assert!(text.contains(said), "{said} was not logged");
+    }
+    let lines = text.lines().filter(|line| line.to_lowercase().contains("canary")).collect::<Vec<_>>();
+    assert!(lines.is_empty(), "{lines:#?}");
+
+    // Nor do the values themselves show anything.
+    let connection = edge.puente.settings.connection(&"acme".parse().unwrap()).await.unwrap().unwrap();
+    let shown = format!("{connection:?} {:?} {:?}", edge.puente.settings, Secret::new(SECRET));
+    assert!(!shown.contains("canary"), "{shown}");
+}
