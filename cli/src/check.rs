@@ -10,8 +10,9 @@ use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result, Retry,
     config::{Account, Connection},
-    domain::ledger::{Denied, Purpose, Request},
-    embedded::Options,
+    domain::ledger::{Denied, Ledger, Purpose, Request},
+    edge::operate::QuotaView,
+    embedded::Embedded,
     erp::{Bulk, Class},
     flow::Puente,
     outbound::{Meter, Metered},
@@ -22,7 +23,6 @@ use crate::{
     output::{self, Output, Tone, cell, plain, table},
     place::{self, Place},
     progress,
-    quota::rate,
 };
 
 /// Parse the configuration, then ask every store and ERP.
@@ -78,8 +78,7 @@ pub(crate) async fn run(check: Check, output: Output) -> Result<()> {
     let puente = if place::has_data(&check.place.data) {
         check.place.open()?
     } else {
-        let place = Place { data: nowhere.path().to_owned(), ..check.place.clone() };
-        place.open_or_create(Options::default())?
+        place::puente(check.place.file.settings()?, &Embedded::open(nowhere.path())?)?
     };
     puente.settings.check().await?;
     let report = probed(&puente).await?;
@@ -102,10 +101,8 @@ async fn probed(puente: &Puente) -> Result<Report> {
     }
     for id in puente.settings.connections() {
         let Some(connection) = puente.settings.connection(&id).await? else { continue };
-        let class = match puente.settings.account(&connection.erp).await? {
-            Some(account) => Some(account.erp.manners().create),
-            None => None,
-        };
+        let account = puente.settings.account(&connection.erp).await?;
+        let class = account.map(|account| account.erp.manners().create);
         let spinner = progress::spinner(format!("asking the store of {id}"));
         report.connections.push(store(puente, &connection, class).await);
         spinner.finish_and_clear();
@@ -119,6 +116,8 @@ async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
     let calls = Metered::new(puente.client.clone(), Arc::new(permits));
     let outcome = account.erp.probe(&calls).await;
     let manners = account.erp.manners();
+    let ledger = Ledger::default();
+    let QuotaView { rate, .. } = QuotaView::of(account.id.clone(), &account.limits, &ledger, puente.clock.now());
     ErpReport {
         erp: account.id.to_string(),
         ok: outcome.is_ok(),
@@ -129,7 +128,7 @@ async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
         bulk_limit: manners.bulk_limit,
         timeout_ms: millis(manners.timeout),
         settle_ms: millis(manners.settle),
-        rate: rate(&account.limits),
+        rate,
         per_day: account.limits.per_day,
     }
 }

@@ -12,6 +12,7 @@ mod place;
 mod progress;
 mod quota;
 mod send;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Check(check::Check),
     #[command(subcommand)]
     Orders(orders::Orders),
@@ -64,6 +66,7 @@ fn run(cli: Cli) -> Result<()> {
     let output = Output::new(cli.json);
     runtime.block_on(async {
         match cli.command {
+            Command::Serve(serve) => serve::run(serve, output).await,
             Command::Check(check) => check::run(check, output).await,
             Command::Orders(orders) => orders::run(orders, output).await,
             Command::Dlq(dlq) => dlq::run(dlq, output).await,

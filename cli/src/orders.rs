@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use puente::{
     Error, Kind, Result,
     domain::{
-        ids::{ConnectionId, OrderId, OrderKey},
+        ids::{ConnectionId, OrderKey},
         message::{Arrival, Message, News},
-        record::{Entry, Head, Intent, State},
+        record::{Head, Intent, State},
     },
+    edge::operate::{OrderView, StoryView},
     flow::Puente,
     ports::Query,
 };
@@ -115,58 +116,6 @@ impl From<StateName> for State {
     }
 }
 
-/// An order, as it is shown.
-#[derive(Serialize)]
-struct Shown<'a> {
-    connection: &'a ConnectionId,
-    order: &'a OrderId,
-    number: &'a str,
-    state: State,
-    total: Option<String>,
-    currency: Option<&'static str>,
-    erp_document: Option<&'a str>,
-    attempts: u32,
-    due: Option<Timestamp>,
-    reason: Option<&'a str>,
-    flags: &'a [String],
-    updated: Timestamp,
-}
-
-impl<'a> Shown<'a> {
-    fn of(head: &'a Head) -> Self {
-        let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
-        Self {
-            connection: &head.key.connection,
-            order: &head.key.order,
-            number: &head.summary.number,
-            state: head.state(),
-            total: head.summary.total.map(|total| total.to_string()),
-            currency: head.summary.currency.map(|currency| currency.code()),
-            erp_document: head.document.as_ref().map(|d| d.number.as_deref().unwrap_or(&d.id)),
-            attempts: head.attempts,
-            due: head.due,
-            reason: parked.map(|p| p.reason.as_str()).or(head.reason.as_deref()),
-            flags: &head.summary.flags,
-            updated: head.updated,
-        }
-    }
-
-    fn money(&self) -> String {
-        self.total.as_ref().map_or_else(|| "-".to_owned(), |total| format!("{total} {}", self.currency.unwrap_or("")))
-    }
-}
-
-/// An order with its timeline.
-#[derive(Serialize)]
-struct Whole<'a> {
-    #[serde(flatten)]
-    shown: Shown<'a>,
-    desired: String,
-    applied: Option<String>,
-    intent: Option<&'a Intent>,
-    timeline: &'a [Entry],
-}
-
 /// Runs the command.
 pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
     match orders {
@@ -185,27 +134,21 @@ async fn list(list: &List, output: Output) -> Result<()> {
     }
     heads.sort_by_key(|head| std::cmp::Reverse(head.updated));
     heads.truncate(list.limit);
-    let shown: Vec<Shown> = heads.iter().map(Shown::of).collect();
+    let shown: Vec<OrderView> = heads.into_iter().map(OrderView::from).collect();
     output.answer(&shown, || {
         if shown.is_empty() {
             return "no orders".to_owned();
         }
         let now = puente.clock.now();
         let rows = shown.iter().map(|order| {
-            let why = match (order.reason, order.due) {
-                (Some(reason), Some(due)) => format!("{reason} (again {})", distance(due, now)),
-                (Some(reason), None) => reason.to_owned(),
-                (None, Some(due)) => format!("due {}", distance(due, now)),
-                (None, None) => order.flags.join("; "),
-            };
             vec![
-                plain(order.number),
+                plain(&order.number),
                 plain(format!("{}/{}", order.connection, order.order)),
-                cell(order.state, tone(order.state)),
-                plain(order.money()),
-                plain(or_dash(order.erp_document)),
+                cell(order.status, tone(order.status)),
+                plain(money(order)),
+                plain(or_dash(document(order))),
                 plain(time(order.updated)),
-                plain(why),
+                plain(why(order, now)),
             ]
         });
         table(&["number", "order", "state", "total", "in the ERP", "changed", "why"], rows)
@@ -216,38 +159,53 @@ async fn show(show: &Show, output: Output) -> Result<()> {
     let puente = show.place.open()?;
     let head = find(&puente, &show.order, show.connection.as_ref()).await?;
     let timeline = puente.records.timeline(&head.key).await?;
-    let whole = Whole {
-        shown: Shown::of(&head),
-        desired: head.desired.to_string(),
-        applied: head.applied.as_ref().map(ToString::to_string),
-        intent: head.intent.as_ref(),
-        timeline: &timeline,
-    };
-    output.answer(&whole, || described(&whole, puente.clock.now()))
+    let intent = head.intent.clone();
+    let story = StoryView { order: head.into(), timeline };
+    output.answer(&story, || described(&story, intent.as_ref(), puente.clock.now()))
 }
 
-fn described(whole: &Whole<'_>, now: Timestamp) -> String {
-    let shown = &whole.shown;
+fn described(story: &StoryView, intent: Option<&Intent>, now: Timestamp) -> String {
+    let order = &story.order;
     let mut facts = vec![
-        ("order", plain(format!("{} ({}/{})", shown.number, shown.connection, shown.order))),
-        ("state", cell(shown.state, tone(shown.state))),
+        ("order", plain(format!("{} ({}/{})", order.number, order.connection, order.order))),
+        ("state", cell(order.status, tone(order.status))),
     ];
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, plain(value))));
-    fact("why", shown.reason.map(str::to_owned));
-    fact("due", shown.due.map(|due| format!("{} ({})", time(due), distance(due, now))));
-    fact("total", shown.total.is_some().then(|| shown.money()));
-    fact("in the ERP", shown.erp_document.map(str::to_owned));
-    fact("attempts", (shown.attempts > 0).then(|| shown.attempts.to_string()));
-    fact("sending", whole.intent.map(sending));
-    fact("flags", (!shown.flags.is_empty()).then(|| shown.flags.join("\n")));
-    fact("version", Some(whole.desired.clone()));
-    let behind = whole.applied.as_ref().filter(|applied| **applied != whole.desired);
-    fact("the ERP has", behind.cloned());
+    fact("why", order.reason.clone());
+    fact("due", order.due.map(|due| format!("{} ({})", time(due), distance(due, now))));
+    fact("total", order.total.is_some().then(|| money(order)));
+    fact("in the ERP", document(order).map(str::to_owned));
+    fact("attempts", (order.attempts > 0).then(|| order.attempts.to_string()));
+    fact("sending", intent.map(sending));
+    fact("flags", (!order.flags.is_empty()).then(|| order.flags.join("\n")));
+    fact("version", Some(order.desired.to_string()));
+    let behind = order.applied.as_ref().filter(|applied| **applied != order.desired);
+    fact("the ERP has", behind.map(ToString::to_string));
     let facts = facts.into_iter().map(|(name, value)| vec![cell(name, Tone::Faint), value]);
-    let events = whole.timeline.iter().map(|entry| {
+    let events = story.timeline.iter().map(|entry| {
         vec![plain(time(entry.at)), plain(&entry.event), plain(entry.detail.as_deref().unwrap_or_default())]
     });
     format!("{}\n{}", table(&["what", ""], facts), table(&["when", "what happened", "detail"], events))
+}
+
+/// Why an order waits or stopped; of one at rest, what was noticed when it was read.
+fn why(order: &OrderView, now: Timestamp) -> String {
+    match (&order.reason, order.due) {
+        (Some(reason), Some(due)) => format!("{reason} (again {})", distance(due, now)),
+        (Some(reason), None) => reason.clone(),
+        (None, Some(due)) => format!("due {}", distance(due, now)),
+        (None, None) => order.flags.join("; "),
+    }
+}
+
+fn money(order: &OrderView) -> String {
+    let currency = order.currency.map_or("", |currency| currency.code());
+    or_dash(order.total.map(|total| format!("{total} {currency}")))
+}
+
+/// The document's number, as people see it in the ERP.
+fn document(order: &OrderView) -> Option<&str> {
+    order.document.as_ref().map(|document| document.number.as_deref().unwrap_or(&document.id))
 }
 
 fn sending(intent: &Intent) -> String {
@@ -284,11 +242,12 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
     }
     let replayed = Replayed { orders, replayed: !replay.dry_run };
     output.answer(&replayed, || {
-        let list = replayed.orders.iter().map(|key| format!("\n  {key}")).collect::<String>();
+        let names: Vec<String> = replayed.orders.iter().map(ToString::to_string).collect();
+        let list = names.join("\n  ");
         match (replayed.orders.len(), replay.dry_run) {
             (0, _) => "no order matches".to_owned(),
-            (n, true) => format!("would replay {n}:{list}"),
-            (n, false) => format!("replayed {n}; `puente serve` takes them from here:{list}"),
+            (n, true) => format!("would replay {n}:\n  {list}"),
+            (n, false) => format!("replayed {n}; `puente serve` takes them from here:\n  {list}"),
         }
     })
 }

@@ -40,21 +40,14 @@ impl Output {
         Self { json }
     }
 
-    /// Whether a program reads it.
-    pub(crate) fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Writes `value` as JSON, or what `people` makes of it.
     pub(crate) fn answer<T: Serialize>(self, value: &T, people: impl FnOnce() -> String) -> Result<()> {
-        if self.json { self.json(value) } else { write(&mut io::stdout().lock(), &people()) }
-    }
-
-    /// Writes `value` as JSON.
-    pub(crate) fn json(self, value: &impl Serialize) -> Result<()> {
+        if !self.json {
+            return line(people());
+        }
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Error::new(Kind::Bug, "the answer cannot be written as JSON").caused_by(error))?;
-        write(&mut io::stdout().lock(), &text)
+        line(text)
     }
 }
 

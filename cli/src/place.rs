@@ -9,16 +9,31 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use clap::Args;
 use puente::{
     Error, Kind, Result,
     config::Settings,
     domain::ids::{ConnectionId, ErpId},
-    embedded::{Embedded, Options},
+    embedded::Embedded,
     flow::Puente,
     outbound::Client,
-    ports::{SystemChance, SystemClock},
+    ports::{Secrets, SystemChance, SystemClock},
 };
+use secrecy::SecretString;
+
+/// On one machine there is no secret store: secrets are in the environment or in files.
+struct NoSecretStore;
+
+#[async_trait]
+impl Secrets for NoSecretStore {
+    async fn secret(&self, name: &str) -> Result<SecretString> {
+        let words = format!(
+            "{{ secret = \"{name}\" }} is for AWS; on one machine write {{ env = \"NAME\" }} or {{ file = \"path\" }}"
+        );
+        Err(Error::new(Kind::Config, words))
+    }
+}
 
 /// Where the configuration is.
 #[derive(Debug, Clone, Args)]
@@ -53,8 +68,8 @@ impl ConfigFile {
     }
 
     /// The settings; secrets are fetched when first needed.
-    pub(crate) fn settings(&self, data: &Embedded) -> Result<Settings> {
-        Settings::parse(&self.text()?, &self.config.display().to_string(), Arc::new(data.clone()))
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        Settings::parse(&self.text()?, &self.config.display().to_string(), Arc::new(NoSecretStore))
     }
 
     /// The `kind` of each store, by connection.
@@ -76,11 +91,11 @@ impl Place {
     /// Everything the flows need, on data that is there already.
     pub(crate) fn open(&self) -> Result<Puente> {
         let data = self.data()?;
-        puente(self.file.settings(&data)?, &data)
+        puente(self.file.settings()?, &data)
     }
 
     /// The data, which must be there: a mistyped directory is not an empty one.
-    pub(crate) fn data(&self) -> Result<Embedded> {
+    fn data(&self) -> Result<Embedded> {
         if !has_data(&self.data) {
             let words = format!(
                 "there is no data in {}: give --data the directory that `puente serve` was given",
@@ -89,14 +104,6 @@ impl Place {
             return Err(Error::new(Kind::Config, words));
         }
         Embedded::open(&self.data)
-    }
-
-    /// Everything the flows need, on data that is created if it is not there.
-    pub(crate) fn open_or_create(&self, options: Options) -> Result<Puente> {
-        // The configuration first: a mistake in it leaves no empty directory behind.
-        self.file.text()?;
-        let data = Embedded::open_with(&self.data, options)?;
-        puente(self.file.settings(&data)?, &data)
     }
 }
 

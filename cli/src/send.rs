@@ -7,7 +7,6 @@ use puente::{
     Error, Kind, Result,
     config::Connection,
     domain::ids::ConnectionId,
-    embedded::Embedded,
     outbound::{Call, Client},
     ports::{Clock, SystemClock},
     store::{STORES, Store},
@@ -50,10 +49,7 @@ struct Answered {
 /// Runs the command.
 pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
     let body = send.content()?;
-    // Secrets are in the environment or in files: the data of `serve` is not needed, an empty directory does.
-    let nowhere = tempfile::tempdir()
-        .map_err(|error| Error::new(Kind::Unavailable, "cannot make a temporary directory").caused_by(error))?;
-    let settings = send.file.settings(&Embedded::open(nowhere.path())?)?;
+    let settings = send.file.settings()?;
     let connection = settings.connection(&send.connection).await?;
     let connection = connection.ok_or_else(|| {
         let known = settings.connections().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

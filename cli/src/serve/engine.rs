@@ -1,0 +1,195 @@
+//! What runs while `serve` (and the demo) serves: the HTTP server, the workers, the sweeper, the backfill.
+//!
+//! Each is a loop that survives its own failures, logs them once and goes on. Stopping is one signal: nothing new is taken,
+//! what is in flight is finished, the lease is given back.
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use jiff::{SignedDuration, tz::TimeZone};
+use puente::{
+    Error, Kind, Result,
+    config::{Secret, Settings},
+    domain::message::Message,
+    edge::{front_door::FrontDoors, ingest, operate},
+    flow::{Puente, backfill, sweep, work},
+    ports::Delivery,
+};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
+
+/// How many messages a worker takes at once.
+const BATCH: usize = 20;
+
+/// How long a worker waits for a message.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a conductor goes on beyond one call's time-out before it lets the worker look at the queue again.
+const STRETCH: SignedDuration = SignedDuration::from_secs(10);
+
+/// How far back the nightly backfill looks.
+const NIGHTLY: SignedDuration = SignedDuration::from_hours(72);
+
+/// The hour (UTC) from which on the nightly backfill runs.
+const NIGHT: i8 = 3;
+
+/// How often things are done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Loops that take messages.
+    pub(crate) workers: usize,
+    /// Between two sweeps.
+    pub(crate) sweep: Duration,
+    /// Between two backfills.
+    pub(crate) backfill: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { workers: 4, sweep: Duration::from_secs(1), backfill: Duration::from_mins(15) }
+    }
+}
+
+/// A running service.
+pub(crate) struct Engine {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Engine {
+    /// Starts everything; `listener` is listening already.
+    pub(crate) async fn start(
+        puente: Puente,
+        listener: TcpListener,
+        operator: Option<Secret>,
+        pace: Pace,
+    ) -> Result<Self> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::new(Kind::Unavailable, "the listener has no address").caused_by(error))?;
+        let span = longest_round(&puente.settings).await?;
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let doors = FrontDoors::new(puente.clock.clone(), puente.records.clone());
+        let router = ingest::limited(puente.clone(), doors).merge(operate::router(puente.clone(), operator));
+        let until = stopped(stopping.clone());
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+                tracing::error!(event = "http.failed", %error);
+            }
+        });
+        for _ in 0..pace.workers.max(1) {
+            // Each on a thread of its own: planning and rendering a full batch must not delay an answer to a store.
+            let (puente, stopping, runtime) = (puente.clone(), stopping.clone(), Handle::current());
+            tasks.spawn_blocking(move || runtime.block_on(worker(puente, span, stopping)));
+        }
+        tasks.spawn(every(pace.sweep, stopping.clone(), puente.clone(), |puente| async move {
+            if let Err(error) = sweep::sweep(&puente).await {
+                tracing::warn!(event = "sweep.failed", %error);
+            }
+        }));
+        tasks.spawn(every(pace.backfill, stopping, puente, |puente| async move {
+            if let Err(error) = filled(&puente).await {
+                tracing::warn!(event = "backfill.failed", %error);
+            }
+        }));
+        Ok(Self { address, stop, tasks })
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Takes nothing new, finishes what is in flight, and ends.
+    pub(crate) async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// How long a message stays with the worker that took it, and after a crash is kept from others: twice the longest round.
+pub(crate) async fn visibility(settings: &Settings) -> Result<Duration> {
+    Ok(longest_round(settings).await?.unsigned_abs() * 2)
+}
+
+/// How long one round of work may take: the slowest ERP's time-out, and some.
+async fn longest_round(settings: &Settings) -> Result<SignedDuration> {
+    let mut slowest = Duration::ZERO;
+    for erp in settings.accounts() {
+        if let Some(account) = settings.account(&erp).await? {
+            slowest = slowest.max(account.erp.manners().timeout);
+        }
+    }
+    Ok(SignedDuration::try_from(slowest).unwrap_or(STRETCH).saturating_add(STRETCH))
+}
+
+/// Resolves once the stop signal came.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the engine is gone, which is a stop too.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Does `task` at once and then every `period`, until the stop. A round that began is finished.
+async fn every<F>(period: Duration, stopping: watch::Receiver<bool>, puente: Puente, task: impl Fn(Puente) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopped(stopping.clone()) => return,
+            _ = tick.tick() => {}
+        }
+        task(puente.clone()).await;
+    }
+}
+
+/// Takes messages, works on them, deletes those that are done.
+async fn worker(puente: Puente, span: SignedDuration, stopping: watch::Receiver<bool>) {
+    loop {
+        let received = tokio::select! {
+            () = stopped(stopping.clone()) => return,
+            received = puente.queue.receive(BATCH, WAIT) => received,
+        };
+        match received {
+            Ok(deliveries) if deliveries.is_empty() => {}
+            Ok(deliveries) => round(&puente, deliveries, span).await,
+            Err(error) => {
+                tracing::error!(event = "queue.failed", %error);
+                tokio::select! {
+                    () = stopped(stopping.clone()) => return,
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn round(puente: &Puente, deliveries: Vec<Delivery>, span: SignedDuration) {
+    let deadline = puente.clock.now() + span;
+    let receipts: Vec<String> = deliveries.iter().map(|delivery| delivery.receipt.clone()).collect();
+    let messages: Vec<(String, Result<Message>)> =
+        deliveries.into_iter().map(|delivery| (delivery.receipt, delivery.message)).collect();
+    let failed = work::work(puente, messages, deadline).await;
+    for receipt in receipts.iter().filter(|receipt| !failed.contains(receipt)) {
+        if let Err(error) = puente.queue.delete(receipt).await {
+            // Delivered again, and found to be on record.
+            tracing::warn!(event = "queue.not_deleted", %error);
+        }
+    }
+}
+
+/// A backfill from where the last one ended; once a night a wider one.
+async fn filled(puente: &Puente) -> Result<()> {
+    const CURSOR: &str = "backfill/nightly";
+    let now = puente.clock.now();
+    let night = now.to_zoned(TimeZone::UTC);
+    let today = night.date().to_string();
+    backfill::backfill(puente, None).await?;
+    if night.hour() < NIGHT || puente.records.cursor(CURSOR).await?.is_some_and(|last| last >= today) {
+        return Ok(());
+    }
+    backfill::backfill(puente, Some(now - NIGHTLY)).await?;
+    puente.records.set_cursor(CURSOR, &today).await
+}

@@ -1,0 +1,106 @@
+//! `puente serve`: both routers, the workers, the sweeper and the backfill in one process on one file.
+//!
+//! It may be killed at any moment: a 2xx was on the disk before it was said, and everything else is a record's `due`.
+
+pub(crate) mod engine;
+mod logging;
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use puente::{
+    Error, Kind, Result,
+    config::{Secret, Settings},
+    embedded::{Embedded, Options},
+};
+use serde::Serialize;
+use tokio::{net::TcpListener, signal};
+
+use crate::{
+    output::Output,
+    place::{self, Place},
+};
+use engine::{Engine, Pace};
+
+/// Receive webhooks and take their orders to the ERP, on this machine.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// The address to listen on. Beyond this machine it takes keys and an operator's credential. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// How many workers take messages from the queue.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
+    /// What people show to read and replay orders over HTTP, as `Authorization: Bearer ...`.
+    #[arg(long, env = "PUENTE_OPERATOR_KEY", hide_env_values = true, value_name = "KEY")]
+    operator_key: Option<String>,
+    /// What is logged, such as `info` or `warn,puente=debug`.
+    #[arg(long, env = "PUENTE_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// Said once it listens.
+#[derive(Serialize)]
+struct Listening {
+    listening: String,
+}
+
+/// Runs the command.
+pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
+    logging::start(&serve.log)?;
+    let operator = serve.operator_key.clone().filter(|key| !key.is_empty()).map(Secret::new);
+    // The configuration first: a mistake in it starts nothing and leaves nothing behind.
+    let settings = serve.place.file.settings()?;
+    settings.check().await?;
+    guard(&settings, serve.listen, operator.is_some())?;
+    let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
+        Error::new(Kind::Config, format!("cannot listen on {}: choose another --listen", serve.listen)).caused_by(error)
+    })?;
+    let visibility = engine::visibility(&settings).await?;
+    let data = Embedded::open_with(&serve.place.data, Options { visibility, ..Options::default() })?;
+    let puente = place::puente(settings, &data)?;
+    let pace = Pace { workers: serve.workers.into(), ..Pace::default() };
+    let engine = Engine::start(puente, listener, operator, pace).await?;
+    let said = Listening { listening: engine.url() };
+    output.answer(&said, || format!("puente listens on {}", said.listening))?;
+    asked_to_stop().await?;
+    tracing::info!(event = "serve.stopping");
+    tokio::select! {
+        () = engine.stop() => Ok(()),
+        again = asked_to_stop() => again,
+    }
+}
+
+/// Beyond loopback everybody who calls must show a key.
+fn guard(settings: &Settings, listen: SocketAddr, operator: bool) -> Result<()> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let mut missing: Vec<String> =
+        settings.keyless().iter().map(|id| format!("connection.{id} has no `key` in the configuration")).collect();
+    if !operator {
+        missing.push("PUENTE_OPERATOR_KEY is not set: anybody could read and replay orders".to_owned());
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let words = format!("{listen} can be reached from other machines, but {}", missing.join("; "));
+    Err(Error::new(Kind::Config, words))
+}
+
+/// Waits for ctrl-c or SIGTERM.
+async fn asked_to_stop() -> Result<()> {
+    let told = |error| Error::new(Kind::Unavailable, "cannot wait for signals").caused_by(error);
+    #[cfg(unix)]
+    {
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate()).map_err(told)?;
+        tokio::select! {
+            pressed = signal::ctrl_c() => pressed.map_err(told),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    signal::ctrl_c().await.map_err(told)
+}
