@@ -8,6 +8,9 @@
 //! Nothing here shares code with the library it tests: a mistake in signing or in adding up would otherwise hide itself. The
 //! same seed makes the same orders, deliveries and faults, on every machine.
 
+// Whole orders are written as one literal.
+#![recursion_limit = "256"]
+
 mod dice;
 pub mod erp;
 mod net;

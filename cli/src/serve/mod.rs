@@ -60,6 +60,8 @@ pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
     })?;
     let visibility = engine::visibility(&settings).await?;
     let data = Embedded::open_with(&serve.place.data, Options { visibility, ..Options::default() })?;
+    // Only one process serves from a directory; what a killed one held is free at once.
+    let _owner = data.own().await?;
     let puente = place::puente(settings, &data)?;
     let pace = Pace { workers: serve.workers.into(), ..Pace::default() };
     let engine = Engine::start(puente, listener, operator, pace).await?;
