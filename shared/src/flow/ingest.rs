@@ -25,10 +25,10 @@ use crate::{
     domain::{
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
-        order::{Flag, Order, SCHEMA},
+        order::Flag,
         version::ContentHash,
     },
-    store::Reading,
+    store::{Reading, canonical::read_order},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, verify},
 };
 
@@ -148,7 +148,7 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
     let mut verdicts = Vec::new();
     let mut messages = Vec::new();
     for (index, text) in split(body)?.into_iter().enumerate() {
-        let verdict = match canonical(text) {
+        let verdict = match read_order(text.get().as_bytes()) {
             Ok(order) => {
                 let verdict = Verdict::accepted(&order.id);
                 messages.push(Message::Arrival(Arrival {
@@ -161,9 +161,7 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
                 }));
                 verdict
             }
-            Err((field, detail)) => {
-                Verdict { field: Some(field), detail: Some(detail), ..Verdict::of(None, Outcome::Invalid) }
-            }
+            Err((id, flag)) => invalid(id.as_ref(), flag),
         };
         verdicts.push(Verdict { index: Some(index), ..verdict });
     }
@@ -252,20 +250,13 @@ fn split(body: &[u8]) -> Result<Vec<&RawValue>> {
     }
 }
 
-/// One canonical order; otherwise the field that is wrong, and why.
-fn canonical(text: &RawValue) -> Result<Order, (String, String)> {
-    let mut json = serde_json::Deserializer::from_str(text.get());
-    let mut order: Order = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| (error.path().to_string(), error.into_inner().to_string()))?;
-    if order.schema != SCHEMA {
-        return Err(("schema".to_owned(), format!("is {}; this version reads schema {SCHEMA}", order.schema)));
-    }
-    let proof = order.proof();
-    if !proof.holds() && order.flags.iter().all(|flag| flag.code != "books") {
-        let detail = format!("the total is {}; its parts differ from it by {}", proof.total, proof.difference);
-        order.flags.push(Flag { code: "books".to_owned(), detail });
-    }
-    Ok(order)
+/// The verdict on an order that is none: its id, if that could be read, and the field that is wrong.
+fn invalid(id: Option<&OrderId>, flag: Flag) -> Verdict {
+    let (field, detail) = match flag.detail.split_once(": ") {
+        Some((field, why)) if !field.contains(' ') => (Some(field.to_owned()), why.to_owned()),
+        _ => (None, flag.detail),
+    };
+    Verdict { field, detail: Some(detail), ..Verdict::of(id, Outcome::Invalid) }
 }
 
 /// One call to the queue; one answer per message.

@@ -1,0 +1,214 @@
+//! What is told about a file before anything starts, and where secrets come from.
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::*;
+use crate::config::{FrontDoor, example};
+
+struct Store;
+
+#[async_trait]
+impl Secrets for Store {
+    async fn secret(&self, name: &str) -> Result<SecretString> {
+        match name {
+            "known" => Ok("canary-known".into()),
+            "down" => Err(Error::new(Kind::Unavailable, "the secret store cannot be reached")),
+            _ => Err(Error::new(Kind::Config, "there is no such secret")),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Two {
+    a: Secret,
+    b: Secret,
+}
+
+const GOOD: &str = r#"
+[erp.main]
+kind = "tryton"
+url = "http://127.0.0.1:8000"
+password = { secret = "known" }
+limits = { rate = "25/10s", per_day = 500, reset = "03:30", time_zone = "America/Argentina/Buenos_Aires", orders_share = 0.85, horizon_ms = 1000 }
+
+[connection.acme]
+erp = "main"
+key = { file = "key.txt" }
+store = { kind = "shopify", shop = "acme.myshopify.com" }
+orders = { create_when = "placed", total_mismatch = "adjust", adjust_limit = 0.05, sku = { "OLD.1" = "NEW" } }
+limits = { rate = "20/s", per_day = 9 }
+
+[connection.other]
+erp = "main"
+store = { kind = "woocommerce" }
+"#;
+
+fn parse(text: &str) -> Result<Settings> {
+    Settings::parse(text, "puente.toml", Arc::new(Store))
+}
+
+#[test]
+fn the_generic_parts_are_read() {
+    let settings = parse(GOOD).unwrap();
+    assert_eq!(settings.connections().iter().map(ConnectionId::as_str).collect::<Vec<_>>(), ["acme", "other"]);
+    assert_eq!(settings.keyless().iter().map(ConnectionId::as_str).collect::<Vec<_>>(), ["other"]);
+    let acme = settings.connections.values().next().unwrap();
+    let head = connection_head(&acme.section, true).unwrap();
+    assert_eq!(FrontDoor::from(head.limits), FrontDoor { per_second: 20, per_day: 9 });
+    assert_eq!(head.orders.adjust_limit.to_string(), "0.05");
+    assert_eq!(head.orders.sku["OLD.1"], "NEW");
+    let main = account_head(&settings.accounts.values().next().unwrap().section, true).unwrap();
+    let limits = crate::domain::ledger::Limits::from(main.limits);
+    assert_eq!((limits.calls, limits.per_day, limits.orders_share, main.max_attempts.get()), (25, 500, 850, 12));
+    assert_eq!(
+        (limits.window.as_secs(), limits.reset.to_string(), limits.horizon.as_millis()),
+        (10, "03:30:00".into(), 1000)
+    );
+    assert_eq!(limits.time_zone.iana_name(), Some("America/Argentina/Buenos_Aires"));
+    let other = connection_head(&settings.connections.values().nth(1).unwrap().section, true).unwrap();
+    assert_eq!(FrontDoor::from(other.limits), FrontDoor { per_second: 10, per_day: 300 });
+}
+
+#[test]
+fn every_mistake_names_file_line_and_key() {
+    for (from, to, says) in [
+        ("[erp.main]", "[erps.main]", "puente.toml:2: erps: unknown key"),
+        ("[connection.other]", "[connection.acme]", "puente.toml:15: duplicate key"),
+        ("[connection.other]", "[connection.Other]", "puente.toml:15: connection.Other: a connection's name has only"),
+        (
+            "erp = \"main\"\nkey",
+            "erp = \"mian\"\nkey",
+            "puente.toml:9: connection.acme.erp: there is no [erp.mian] (there is: main)",
+        ),
+        (
+            "kind = \"tryton\"",
+            "kind = \"sap\"",
+            "puente.toml:3: erp.main.kind: there is no `sap`; the kinds are: tryton, rest",
+        ),
+        (
+            "kind = \"woocommerce\"",
+            "kind = \"etsy\"",
+            "puente.toml:17: connection.other.store.kind: there is no `etsy`; the kinds are: shopify, woocommerce",
+        ),
+        ("store = { kind = \"woocommerce\" }", "", "connection.other: missing field `store`"),
+        ("store = { kind = \"woocommerce\" }", "store = { }", "puente.toml:17: connection.other.store.kind: missing"),
+        (
+            "limits = { rate = \"20/s\"",
+            "limit = { rate = \"20/s\"",
+            "puente.toml:13: connection.acme.limit: unknown field",
+        ),
+        (
+            "rate = \"20/s\"",
+            "rate = \"20/min\"",
+            "puente.toml:13: connection.acme.limits.rate: the front door counts by the second",
+        ),
+        ("per_day = 9", "per_day = 0", "puente.toml:13: connection.acme.limits.per_day: 0 would let nothing through"),
+        ("\"25/10s\"", "\"fast\"", "puente.toml:6: erp.main.limits.rate: `fast` is not a rate"),
+        ("\"03:30\"", "\"noon\"", "puente.toml:6: erp.main.limits.reset: `noon` is not a time of day"),
+        (
+            "Buenos_Aires",
+            "Buenos_Vientos",
+            "puente.toml:6: erp.main.limits.time_zone: `America/Argentina/Buenos_Vientos` is not a time zone",
+        ),
+        ("0.85", "1.5", "puente.toml:6: erp.main.limits.orders_share: the share of the day"),
+        ("0.85", "-0.0001", "puente.toml:6: erp.main.limits.orders_share: the share of the day"),
+        ("horizon_ms", "horizont_ms", "puente.toml:6: erp.main.limits.horizont_ms: unknown field"),
+        ("\"placed\"", "\"plcaed\"", "puente.toml:12: connection.acme.orders.create_when: unknown variant `plcaed`"),
+        ("0.05", "\"5 cents\"", "puente.toml:12: connection.acme.orders.adjust_limit: is not a decimal number"),
+        (
+            "{ file = \"key.txt\" }",
+            "\"canary\"",
+            "puente.toml:10: connection.acme.key: a secret is not written into the file",
+        ),
+        (
+            "{ file = \"key.txt\" }",
+            "{ literal = \"canary\" }",
+            "puente.toml:10: connection.acme.key: a secret is not written into the file",
+        ),
+        (
+            "password = { secret = \"known\" }",
+            "password = { literal = \"canary\" }",
+            "puente.toml:5: erp.main.password: a secret is not written",
+        ),
+        ("password = {", "password {", "puente.toml:5: "),
+        ("[connection.other]\n", "[connection]\nother = 3\n", "puente.toml:16: "),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let error = match parse(&GOOD.replace(from, to)) {
+            Err(error) => error,
+            Ok(_) => panic!("{to} was accepted"),
+        };
+        assert_eq!(error.kind(), Kind::Config);
+        let error = error.to_string();
+        assert!(error.contains(says), "{to}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let error = parse("connection = 3").unwrap_err().to_string();
+    assert!(error.contains("puente.toml:1: connection: is not a part such as [connection.NAME]"), "{error}");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let error = parse(&GOOD.replace("tryton", "sap").replace("woocommerce", "etsy")).unwrap_err().to_string();
+    assert!(error.contains("`sap`") && error.contains("`etsy`") && error.lines().count() == 2, "{error}");
+}
+
+#[tokio::test]
+async fn missing_secrets_are_all_told_with_their_place() {
+    let text = GOOD
+        .replace("{ secret = \"known\" }", "{ env = \"PUENTE_TEST_IS_NOT_SET\" }")
+        .replace("kind = \"woocommerce\"", "kind = \"woocommerce\", webhook_secrets = [{ secret = \"nowhere\" }]");
+    let error = parse(&text).unwrap().check().await.unwrap_err().to_string();
+    for says in [
+        "puente.toml:5: erp.main.password: the environment variable PUENTE_TEST_IS_NOT_SET is not set",
+        "puente.toml:10: connection.acme.key: cannot read the secret's file key.txt",
+        "puente.toml:17: connection.other.store.webhook_secrets[0]: there is no such secret",
+    ] {
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_come_from_files_beside_the_configuration_and_from_the_store() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("key.txt"), "canary-file\n").unwrap();
+    std::fs::write(home.path().join("empty"), "\n").unwrap();
+    let file = home.path().join("puente.toml");
+    let vault = Vault::of(file.to_str().unwrap(), Arc::new(Store));
+    let text = "a = { file = 'key.txt' }\nb = { secret = 'known' }";
+    let section = Section::parse(text, "puente.toml").unwrap().resolve(&vault).await.unwrap();
+    let two: Two = section.read().unwrap();
+    assert_eq!((two.a.expose(), two.b.expose()), ("canary-file", "canary-known"));
+    assert!(!format!("{two:?} {section:?}").contains("canary"));
+    let section = Section::parse("a = { file = 'empty' }\nb = 1", "puente.toml").unwrap();
+    let error = section.resolve(&vault).await.unwrap_err().pop().unwrap().to_string();
+    assert!(error.contains("puente.toml:1: a: the secret that empty holds is empty"), "{error}");
+}
+
+#[tokio::test]
+async fn a_secret_store_that_is_down_is_no_mistake_in_the_file() {
+    let text = GOOD.replace("\"known\"", "\"down\"");
+    let settings = parse(&text).unwrap();
+    let main = settings.accounts().pop().unwrap();
+    let error = settings.account(&main).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+}
+
+#[test]
+fn the_example_parses() {
+    let text = example();
+    let settings = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!((settings.accounts().len(), settings.connections().len()), (ERPS.len(), STORES.len()));
+}
+
+#[tokio::test]
+async fn a_connectors_own_keys_are_told_with_their_place_too() {
+    let text =
+        "[erp.main]\nkind = 'rest'\nnonsense = 'canary'\n[connection.acme]\nerp = 'main'\nstore = { kind = 'shopify' }";
+    let error = parse(text).unwrap().check().await.unwrap_err().to_string();
+    assert!(error.contains("puente.toml:3: erp.main.nonsense: unknown field"), "{error}");
+    // What else is wrong is told as well: here, a store without its secrets.
+    assert!(error.contains("puente.toml:6: connection.acme.store: missing field"), "{error}");
+    assert!(!error.contains("canary"), "{error}");
+}
