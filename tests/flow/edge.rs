@@ -21,7 +21,7 @@ use puente::{
     edge::{front_door::FrontDoors, ingest, operate},
     embedded::Embedded,
     flow::{self, Puente},
-    outbound::Client,
+    outbound::{Call, Client},
     ports::{Queue as _, SystemChance},
     webhook::{Scheme, sign, sign_standard},
 };
@@ -287,6 +287,30 @@ async fn a_body_over_a_megabyte_is_413_however_it_is_announced() {
     *chunked.body_mut() = Body::from_stream(futures::stream::iter(chunks));
     assert_eq!(edge.call(chunked).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(edge.queued().await.len(), 1);
+}
+
+/// A refusal before the body was read must still reach a client that is busy sending it.
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let edge = Edge::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = edge.router();
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let client = Client::new().unwrap();
+    for (key, status) in [(KEY, StatusCode::PAYLOAD_TOO_LARGE), ("wrong", StatusCode::UNAUTHORIZED)] {
+        for _ in 0..20 {
+            let call = Call {
+                method: http::Method::POST,
+                url: format!("http://{address}/v1/connections/acme/webhook?key={key}").parse().unwrap(),
+                headers: HeaderMap::new(),
+                body: vec![b' '; 8 * 1024 * 1024].into(),
+                timeout: Duration::from_secs(20),
+            };
+            assert_eq!(client.send(call).await.unwrap().status, status);
+        }
+    }
+    server.abort();
 }
 
 #[tokio::test]

@@ -135,10 +135,7 @@ fn every_mistake_names_file_line_and_key() {
         ("[connection.other]\n", "[connection]\nother = 3\n", "puente.toml:16: "),
     ] {
         assert!(GOOD.contains(from), "{from}");
-        let error = match parse(&GOOD.replace(from, to)) {
-            Err(error) => error,
-            Ok(_) => panic!("{to} was accepted"),
-        };
+        let Err(error) = parse(&GOOD.replace(from, to)) else { panic!("{to} was accepted") };
         assert_eq!(error.kind(), Kind::Config);
         let error = error.to_string();
         assert!(error.contains(says), "{to}: {error}");
