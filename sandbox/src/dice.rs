@@ -1,6 +1,8 @@
 //! Reproducible chance: `SplitMix64`, which gives the same numbers for ever (a library's generator may change with its version).
 //! <https://prng.di.unimi.it/splitmix64.c>
 
+use std::fmt::Write as _;
+
 /// A generator with a seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
@@ -56,7 +58,7 @@ impl Dice {
     pub(crate) fn hex(&mut self, digits: usize) -> String {
         let mut text = String::new();
         while text.len() < digits {
-            text.push_str(&format!("{:016x}", self.next()));
+            let _ = write!(text, "{:016x}", self.next());
         }
         text.truncate(digits);
         text

@@ -106,15 +106,13 @@ impl Listener for Door {
                 }
                 continue;
             }
-            let listener = match self.listener.take() {
-                Some(listener) => listener,
-                None => match TcpListener::bind(self.addr).await {
-                    Ok(listener) => listener,
-                    Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        continue;
-                    }
-                },
+            let bound = match self.listener.take() {
+                Some(listener) => Ok(listener),
+                None => TcpListener::bind(self.addr).await,
+            };
+            let Ok(listener) = bound else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
             };
             tokio::select! {
                 accepted = listener.accept() => {

@@ -1,1 +1,559 @@
-//! erps
+//! What every ERP connector must do, whatever it speaks.
+//!
+//! The checks take a [`Bench`]: a connector with a way to tell what its ERP really holds. `rest` runs them against the sandbox
+//! in each class and bulk mode; an ERP with a real instance enrols by filling in a bench of its own.
+
+use std::{
+    collections::HashMap,
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use puente::{
+    Error, Kind, Result, Retry,
+    config::{Orders, Section},
+    domain::{
+        ids::{OrderId, OrderKey, Reference},
+        order::Order,
+        record::Document,
+    },
+    erp::{Class, Draft, ERPS, Erp, Ids, Sale, Setback},
+    outbound::{Client, Failure, Meter, Metered},
+};
+use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults};
+
+/// A connector, and what its ERP really holds.
+pub struct Bench {
+    /// The connector.
+    pub erp: Box<dyn Erp>,
+    /// An article code that the ERP knows.
+    pub known_sku: &'static str,
+    /// How many documents carry a reference, asked without the connector.
+    pub count: Box<dyn Fn(&Reference) -> usize + Send + Sync>,
+}
+
+/// Permits everything, and counts.
+#[derive(Default)]
+struct Open {
+    permits: Mutex<usize>,
+}
+
+#[async_trait]
+impl Meter for Open {
+    async fn permit(&self, _timeout: Duration) -> Result<()> {
+        *self.permits.lock().unwrap() += 1;
+        Ok(())
+    }
+}
+
+/// Permits nothing.
+struct Shut;
+
+#[async_trait]
+impl Meter for Shut {
+    async fn permit(&self, _timeout: Duration) -> Result<()> {
+        Err(Error::new(Kind::Limited, "today's calls are used up").retry(Retry::After(Duration::from_secs(60))))
+    }
+}
+
+/// Remembered ids.
+#[derive(Default)]
+pub struct Memory(Mutex<HashMap<String, String>>);
+
+#[async_trait]
+impl Ids for Memory {
+    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
+        let known = self.0.lock().unwrap();
+        Ok(names.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
+    }
+    async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
+        self.0.lock().unwrap().extend(ids.iter().cloned());
+        Ok(())
+    }
+    async fn forget(&self, names: &[String]) -> Result<()> {
+        self.0.lock().unwrap().retain(|name, _| !names.contains(name));
+        Ok(())
+    }
+}
+
+/// A way out that permits everything.
+pub fn open() -> Metered {
+    Metered::new(Client::new().unwrap(), Arc::new(Open::default()))
+}
+
+/// An order of 26.78 EUR with one line.
+pub fn sale(order: &str, sku: &str) -> Sale {
+    let json = format!(
+        r##"{{"schema":1,"id":"{order}","number":"#{order}","placed_at":"2026-01-31T22:30:00-03:00",
+        "updated_at":"2026-02-01T01:31:00Z","currency":"EUR","status":"open","payment":"paid",
+        "customer":{{"id":"7","name":"Ana Canary","email":"canary@example.com"}},
+        "lines":[{{"id":"1","sku":"{sku}","title":"Mate","quantity":"2","unit_price":"10","amount":"20",
+        "discounts":[{{"label":"ten","amount":"2"}}],"taxes":[{{"name":"IVA","rate":"0.21","amount":"3.78"}}]}}],
+        "charges":[{{"kind":"shipping","label":"post","amount":"5"}}],"tax":"3.78","total":"26.78"}}"##
+    );
+    let order: Order = serde_json::from_str(&json).unwrap();
+    let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
+    Sale {
+        reference: key.sale(),
+        version: order.version(),
+        key,
+        order: Arc::new(order),
+        rules: Arc::new(Orders::default()),
+    }
+}
+
+/// Sales that can be created.
+pub fn sales(bench: &Bench, orders: &[&str]) -> Vec<Sale> {
+    orders.iter().map(|order| sale(order, bench.known_sku)).collect()
+}
+
+/// Their drafts.
+pub async fn drafts(bench: &Bench, sales: &[Sale]) -> Vec<Draft> {
+    let prepared = bench.erp.prepare(&open(), &Memory::default(), sales, false).await;
+    prepared.into_iter().map(|draft| draft.unwrap()).collect()
+}
+
+async fn look_up(bench: &Bench, reference: &Reference) -> Option<puente::erp::Found> {
+    bench.erp.look_up(&open(), std::slice::from_ref(reference)).await.unwrap().remove(0)
+}
+
+/// What is created is found under its reference, with our version.
+pub async fn what_is_created_is_found_with_our_version(bench: &Bench, order: &str) {
+    let sales = sales(bench, &[order]);
+    let document = bench.erp.create(&open(), &drafts(bench, &sales).await).await.remove(0).unwrap();
+    let found = look_up(bench, &sales[0].reference).await.expect("it should be found");
+    assert_eq!(found.document.id, document.id);
+    assert_eq!(found.version.as_ref(), Some(&sales[0].version));
+    assert!(found.finished, "create takes it to the configured state");
+    let nobody = OrderKey::new("acme".parse().unwrap(), format!("{order}-nobody").parse::<OrderId>().unwrap()).sale();
+    assert_eq!(look_up(bench, &nobody).await, None);
+    // Several at once are answered in their order.
+    let both = [nobody.clone(), sales[0].reference.clone(), nobody];
+    let answers = bench.erp.look_up(&open(), &both).await.unwrap();
+    assert_eq!(answers.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
+}
+
+/// A second create makes no second document where the class says so.
+pub async fn a_second_create_is_no_second_document(bench: &Bench, order: &str) {
+    let class = bench.erp.manners().create;
+    let drafts = drafts(bench, &sales(bench, &[order])).await;
+    let first = bench.erp.create(&open(), &drafts).await.remove(0).unwrap();
+    let second = bench.erp.create(&open(), &drafts).await.remove(0);
+    match class {
+        Class::Key => assert_eq!(second.unwrap().id, first.id),
+        Class::Unique => assert!(matches!(second, Err(Setback::Exists)), "{second:?}"),
+        Class::Searchable | Class::Nothing => assert!(second.is_ok(), "nothing protects from it: {second:?}"),
+    }
+    let documents = if class <= Class::Unique { 1 } else { 2 };
+    assert_eq!((bench.count)(&drafts[0].reference), documents);
+}
+
+/// An article the ERP does not know stops its own order only, before anything is sent.
+pub async fn an_unknown_article_stops_its_own_order_only(bench: &Bench, order: &str) {
+    let mut three = sales(bench, &[&format!("{order}-a"), &format!("{order}-b"), &format!("{order}-c")]);
+    three[1] = sale(&format!("{order}-b"), "NO-SUCH-SKU");
+    let prepared = bench.erp.prepare(&open(), &Memory::default(), &three, false).await;
+    assert!(prepared[0].is_ok() && prepared[2].is_ok(), "{prepared:?}");
+    let Err(Setback::Refused(error)) = &prepared[1] else { panic!("{prepared:?}") };
+    assert!(error.to_string().contains("NO-SUCH-SKU"), "{error}");
+}
+
+/// Without a permit nothing is sent, and nobody's order is to blame.
+pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
+    let drafts = drafts(bench, &sales(bench, &[order])).await;
+    let shut = Metered::new(Client::new().unwrap(), Arc::new(Shut));
+    let outcome = bench.erp.create(&shut, &drafts).await.remove(0);
+    assert!(matches!(&outcome, Err(Setback::Account(_) | Setback::NotNow(_))), "{outcome:?}");
+    assert_eq!((bench.count)(&drafts[0].reference), 0);
+}
+
+/// An answer for each, whatever the number; nothing for nothing.
+pub async fn there_is_one_answer_each(bench: &Bench) {
+    assert!(bench.erp.prepare(&open(), &Memory::default(), &[], false).await.is_empty());
+    assert!(bench.erp.look_up(&open(), &[]).await.unwrap().is_empty());
+    assert!(bench.erp.finish(&open(), &[]).await.is_empty());
+}
+
+#[test]
+fn every_example_parses_builds_and_has_sane_manners() {
+    for row in ERPS {
+        let section = Section::from_toml(row.example).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
+        let erp = (row.build)(&section).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
+        let manners = erp.manners();
+        assert!(manners.bulk_limit >= 1, "{}", row.kind);
+        assert!(manners.timeout > Duration::ZERO, "{}", row.kind);
+        assert!(manners.settle >= manners.timeout * 2, "{}: settle", row.kind);
+    }
+}
+
+#[test]
+fn every_connector_refuses_a_key_it_does_not_know() {
+    for row in ERPS {
+        let surprised = format!("surprise_key = 1\n{}", row.example);
+        let error = (row.build)(&Section::from_toml(&surprised).unwrap()).err().expect(row.kind);
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.to_string().contains("surprise_key"), "{}: {error}", row.kind);
+    }
+}
+
+/// A `rest` connector for a section.
+fn rest(toml: &str) -> Box<dyn Erp> {
+    let row = ERPS.iter().find(|row| row.kind == "rest").unwrap();
+    (row.build)(&Section::from_toml(toml).unwrap()).unwrap()
+}
+
+/// The sandbox's ERP, with `rest` connected to it.
+async fn bench(config: Config) -> (Arc<sandbox::Erp>, Bench) {
+    let erp = Arc::new(sandbox::Erp::start(config).await.unwrap());
+    let books = Arc::clone(&erp);
+    let count =
+        move |reference: &Reference| books.orders().iter().filter(|made| made.reference == reference.as_str()).count();
+    let section = erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"");
+    let bench = Bench { erp: rest(&section), known_sku: "MATE-01", count: Box::new(count) };
+    (erp, bench)
+}
+
+const CLASSES: [sandbox::Class; 4] =
+    [sandbox::Class::Key, sandbox::Class::Unique, sandbox::Class::Searchable, sandbox::Class::Nothing];
+
+const BULKS: [Bulk; 3] = [Bulk::Atomic, Bulk::PerItem, Bulk::Unknown];
+
+async fn of(class: sandbox::Class, bulk: Bulk) -> (Arc<sandbox::Erp>, Bench) {
+    bench(Config { class, bulk, ..Config::default() }).await
+}
+
+#[tokio::test]
+async fn rest_keeps_the_contract_in_every_class_and_bulk_mode() {
+    for class in CLASSES {
+        for bulk in BULKS {
+            let (erp, bench) = of(class, bulk).await;
+            if class != sandbox::Class::Nothing {
+                what_is_created_is_found_with_our_version(&bench, "found").await;
+            }
+            a_second_create_is_no_second_document(&bench, "twice").await;
+            an_unknown_article_stops_its_own_order_only(&bench, "sku").await;
+            without_a_permit_nothing_is_sent(&bench, "shut").await;
+            if class != sandbox::Class::Nothing {
+                there_is_one_answer_each(&bench).await;
+            }
+            assert!(bench.erp.probe(&open()).await.unwrap().contains("sandbox ERP"));
+            assert!(erp.orders().iter().all(|made| made.total.to_string() == "26.78"), "the ERP's own total");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_idempotency_header_makes_one_document() {
+    let erp = sandbox::Erp::start(Config { class: sandbox::Class::Key, ..Config::default() }).await.unwrap();
+    let section = erp.config_example().replace("bulk_limit = 50", "bulk_limit = 1");
+    let rest = rest(&format!("{section}create.idempotency_header = \"Idempotency-Key\"\n"));
+    let drafts = rest.prepare(&open(), &Memory::default(), &[sale("1", "MATE-01")], false).await;
+    let drafts: Vec<Draft> = drafts.into_iter().map(Result::unwrap).collect();
+    let first = rest.create(&open(), &drafts).await.remove(0).unwrap();
+    assert_eq!(rest.create(&open(), &drafts).await.remove(0).unwrap(), first);
+    assert_eq!(erp.orders().len(), 1);
+}
+
+#[tokio::test]
+async fn a_429_concerns_the_account_and_says_when() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
+    for (wait, retry) in [(Some(Duration::from_secs(7)), Retry::After(Duration::from_secs(7))), (None, Retry::Backoff)]
+    {
+        erp.next("POST /orders", Fault::Limited(wait));
+        let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+        let Err(Setback::Account(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((error.kind(), error.retryable()), (Kind::Limited, retry));
+    }
+    // Also when the products are asked for.
+    erp.next("GET /products", Fault::Limited(Some(Duration::from_secs(3))));
+    let outcome = bench.erp.prepare(&open(), &Memory::default(), &sales(&bench, &["2"]), false).await.remove(0);
+    assert!(
+        matches!(outcome, Err(Setback::Account(error)) if error.retryable() == Retry::After(Duration::from_secs(3)))
+    );
+    assert!(erp.orders().is_empty());
+}
+
+#[tokio::test]
+async fn lost_credentials_concern_the_account_and_say_what_to_do() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
+    erp.next("POST /orders", Fault::Unauthorized);
+    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let Err(Setback::Account(error)) = outcome else { panic!("{outcome:?}") };
+    assert!(error.kind() == Kind::Config && error.to_string().contains("secret_headers"), "{error}");
+}
+
+#[tokio::test]
+async fn whatever_may_have_happened_is_unknown_and_the_look_up_says_it_did() {
+    let after = [
+        Fault::ErrorAfter,
+        Fault::HangAfter,
+        Fault::ResetAfter,
+        Fault::BrokenBody,
+        Fault::Drip(Duration::from_millis(200)),
+    ];
+    for (place, fault) in after.into_iter().enumerate() {
+        let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+        let sales = sales(&bench, &["a", "b"]);
+        let drafts = drafts(&bench, &sales).await;
+        erp.next("POST /orders", fault);
+        for outcome in bench.erp.create(&open(), &drafts).await {
+            assert!(matches!(outcome, Err(Setback::Unknown(_))), "{place} {fault:?}: {outcome:?}");
+        }
+        let references: Vec<Reference> = sales.iter().map(|sale| sale.reference.clone()).collect();
+        for (found, sale) in bench.erp.look_up(&open(), &references).await.unwrap().into_iter().zip(&sales) {
+            assert_eq!(found.expect("it was created").version, Some(sale.version.clone()), "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_may_have_happened_is_unknown_even_if_it_did_not() {
+    for fault in [Fault::ErrorBefore, Fault::HangBefore, Fault::ResetBefore, Fault::Unavailable] {
+        let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+        let sales = sales(&bench, &["1"]);
+        let drafts = drafts(&bench, &sales).await;
+        erp.next("POST /orders", fault);
+        let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+        assert!(matches!(outcome, Err(Setback::Unknown(_))), "{fault:?}: {outcome:?}");
+        assert_eq!(look_up(&bench, &sales[0].reference).await, None, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_lands_late_is_found_after_a_while() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let sales = sales(&bench, &["1"]);
+    let drafts = drafts(&bench, &sales).await;
+    erp.next("POST /orders", Fault::Late(Duration::from_millis(1200)));
+    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    assert!(matches!(outcome, Err(Setback::Unknown(_))), "{outcome:?}");
+    assert_eq!(look_up(&bench, &sales[0].reference).await, None, "not yet");
+    let landed = async {
+        while look_up(&bench, &sales[0].reference).await.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(bench.erp.manners().settle, landed).await.expect("it lands within settle");
+}
+
+#[tokio::test]
+async fn an_unreachable_erp_did_nothing_for_certain() {
+    // A port that was free a moment ago.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
+    let away = rest(&sandbox::config_example(closed, &Config::default()));
+    let outcome = away.create(&open(), &drafts).await.remove(0);
+    assert!(matches!(outcome, Err(Setback::Account(_) | Setback::NotNow(_))), "{outcome:?}");
+    let prepared = away.prepare(&open(), &Memory::default(), &sales(&bench, &["1"]), false).await.remove(0);
+    assert!(matches!(prepared, Err(Setback::Account(_) | Setback::NotNow(_))), "{prepared:?}");
+    let failure = away.look_up(&open(), &[drafts[0].reference.clone()]).await.unwrap_err();
+    assert!(matches!(failure, Failure::NotSent(_)), "{failure:?}");
+    // The same port closed and opened again: an ERP that restarts.
+    erp.listen(false);
+    let closed = async {
+        while tokio::net::TcpStream::connect(erp.addr()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), closed).await.unwrap();
+    erp.listen(true);
+    let opened = async {
+        while tokio::net::TcpStream::connect(erp.addr()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), opened).await.unwrap();
+    assert!(bench.erp.create(&open(), &drafts).await.remove(0).is_ok());
+}
+
+/// Three drafts, the second of an article that the ERP forgets before they are created.
+async fn spoilt(bench: &Bench) -> Vec<Draft> {
+    let mut three = drafts(bench, &sales(bench, &["a", "b", "c"])).await;
+    three[1].body = three[1].body.replace("\"P1\"", "\"P999\"");
+    assert!(three[1].body.contains("P999"), "the draft names its article");
+    three
+}
+
+#[tokio::test]
+async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let outcomes = bench.erp.create(&open(), &spoilt(&bench).await).await;
+    let words: Vec<String> = outcomes
+        .into_iter()
+        .map(|outcome| match outcome {
+            Err(Setback::Refused(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(words.iter().all(|one| *one == words[0] && one.contains("unknown article")), "{words:?}");
+    assert!(erp.orders().is_empty());
+    // Also when one of them exists: only alone it says so.
+    let drafts = drafts(&bench, &sales(&bench, &["a", "d"])).await;
+    assert!(bench.erp.create(&open(), &drafts[..1]).await[0].is_ok());
+    let outcomes = bench.erp.create(&open(), &drafts).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(_)))), "{outcomes:?}");
+    assert!(matches!(bench.erp.create(&open(), &drafts[..1]).await[0], Err(Setback::Exists)));
+}
+
+#[tokio::test]
+async fn a_per_item_bulk_refuses_only_the_guilty() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::PerItem).await;
+    let drafts = spoilt(&bench).await;
+    let outcomes = bench.erp.create(&open(), &drafts).await;
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+    assert!(matches!(&outcomes[1], Err(Setback::Refused(error)) if error.to_string().contains("unknown article")));
+    assert_eq!(erp.orders().len(), 2);
+    let outcomes = bench.erp.create(&open(), &drafts).await;
+    assert!(matches!(outcomes[0], Err(Setback::Exists)) && matches!(outcomes[1], Err(Setback::Refused(_))));
+}
+
+#[tokio::test]
+async fn a_bulk_of_which_a_part_may_be_created_is_unknown() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Unknown).await;
+    let outcomes = bench.erp.create(&open(), &spoilt(&bench).await).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Unknown(_)))), "{outcomes:?}");
+    assert_eq!(erp.orders().len(), 1, "what came before the refused one");
+    // Half of it, then 400: the same.
+    let drafts = drafts(&bench, &sales(&bench, &["x", "y"])).await;
+    erp.next("POST /orders", Fault::Half);
+    let outcomes = bench.erp.create(&open(), &drafts).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Unknown(_)))), "{outcomes:?}");
+    assert_eq!((bench.count)(&drafts[0].reference), 1);
+    // Alone it is certain.
+    let alone = bench.erp.create(&open(), &spoilt(&bench).await[1..2]).await.remove(0);
+    assert!(matches!(alone, Err(Setback::Refused(_))), "{alone:?}");
+}
+
+#[tokio::test]
+async fn a_total_that_differs_is_never_a_success() {
+    let config = Config { checks_totals: false, ..Config::default() };
+    let (erp, bench) = bench(config).await;
+    let sales = sales(&bench, &["1"]);
+    let mut drafts = drafts(&bench, &sales).await;
+    // The ERP adds a line up differently.
+    drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
+    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let Err(Setback::Unknown(error)) = outcome else { panic!("{outcome:?}") };
+    assert!(error.to_string().contains("26.79") && error.to_string().contains("26.78"), "{error}");
+    assert_eq!(erp.orders().len(), 1, "it exists: a refusal would be a lie");
+    // The look-up that follows gives it to a person instead of adopting it.
+    assert_eq!(look_up(&bench, &sales[0].reference).await.unwrap().version, None);
+}
+
+#[tokio::test]
+async fn an_erp_that_checks_totals_refuses_the_order() {
+    let (_erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let mut drafts = drafts(&bench, &sales(&bench, &["1"])).await;
+    drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
+    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    assert!(matches!(&outcome, Err(Setback::Refused(error)) if error.to_string().contains("26.79")), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn drafts_are_confirmed_and_one_that_could_not_be_is_found_unfinished() {
+    let (erp, bench) = bench(Config { drafts: true, ..Config::default() }).await;
+    what_is_created_is_found_with_our_version(&bench, "1").await;
+    assert!(erp.orders().iter().all(|made| made.state == "confirmed"));
+    let sales = sales(&bench, &["2"]);
+    let drafts = drafts(&bench, &sales).await;
+    erp.next("POST /orders/2/confirm", Fault::ErrorBefore);
+    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    assert!(matches!(outcome, Err(Setback::Unknown(_))), "it exists: {outcome:?}");
+    let found = look_up(&bench, &sales[0].reference).await.unwrap();
+    assert!(!found.finished);
+    let documents: Vec<Document> = vec![found.document];
+    assert!(bench.erp.finish(&open(), &documents).await.remove(0).is_ok());
+    assert!(look_up(&bench, &sales[0].reference).await.unwrap().finished);
+}
+
+#[tokio::test]
+async fn a_batch_costs_one_call_each_for_products_customers_and_orders() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let orders: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = orders.iter().map(String::as_str).collect();
+    let (sales, memory) = (sales(&bench, &names), Memory::default());
+    let out = open();
+    let prepare = |afresh| bench.erp.prepare(&out, &memory, &sales, afresh);
+    let drafts: Vec<Draft> = prepare(false).await.into_iter().map(Result::unwrap).collect();
+    assert!(bench.erp.create(&open(), &drafts).await.iter().all(Result::is_ok));
+    let calls = |from: usize| erp.calls().split_off(from).into_iter().map(|call| call.what).collect::<Vec<_>>();
+    assert_eq!(calls(0), ["GET /products", "GET /customers", "POST /customers", "POST /orders"]);
+    // What is known is not asked again, unless it may be stale; the customer is then found and not made again.
+    assert!(prepare(false).await.iter().all(Result::is_ok));
+    assert_eq!(calls(4), Vec::<String>::new());
+    assert!(prepare(true).await.iter().all(Result::is_ok));
+    assert_eq!(calls(4), ["GET /products", "GET /customers"]);
+    assert_eq!(erp.customers().len(), 1);
+}
+
+#[tokio::test]
+async fn one_poisonous_article_spoils_its_own_order_only() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let mut batch = sales(&bench, &["a", "b", "c", "d"]);
+    batch[2] = sale("c", "BOOM");
+    batch[3] = sale("d", "BOMB-02");
+    let poison = vec![sandbox::Poison { words: "BOOM".to_owned(), status: 400 }];
+    erp.set_faults(Faults { poison, ..Faults::default() });
+    let prepared = bench.erp.prepare(&open(), &Memory::default(), &batch, false).await;
+    let fine: Vec<bool> = prepared.iter().map(Result::is_ok).collect();
+    assert_eq!(fine, [true, true, false, true], "{prepared:?}");
+    // A path that is wrong for everybody is nobody's fault, and is not asked for every article.
+    let before = erp.calls().len();
+    let lost = rest(&erp.config_example().replace("\"/products?", "\"/nowhere?"));
+    let prepared = lost.prepare(&open(), &Memory::default(), &batch, false).await;
+    assert!(prepared.iter().all(|outcome| matches!(outcome, Err(Setback::Account(_)))), "{prepared:?}");
+    assert!(erp.calls().len() - before <= 4, "{}", erp.calls().len() - before);
+}
+
+#[tokio::test]
+async fn a_customer_whose_creation_got_lost_is_not_made_twice() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let (sales, memory) = (sales(&bench, &["1"]), Memory::default());
+    erp.next("POST /customers", Fault::ErrorAfter);
+    let outcome = bench.erp.prepare(&open(), &memory, &sales, false).await.remove(0);
+    assert!(matches!(outcome, Err(Setback::NotNow(_))), "nothing happened to the order: {outcome:?}");
+    assert!(bench.erp.prepare(&open(), &memory, &sales, false).await.remove(0).is_ok());
+    assert_eq!(erp.customers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_look_up_that_lists_nothing_readable_says_so() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let sales = sales(&bench, &["1"]);
+    for fault in [Fault::ErrorBefore, Fault::BrokenBody, Fault::HangBefore, Fault::ResetBefore, Fault::Unauthorized] {
+        erp.next("GET /orders", fault);
+        let answer = bench.erp.look_up(&open(), &[sales[0].reference.clone()]).await;
+        assert!(answer.is_err(), "{fault:?}: not there would be a guess: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_personal_data_in_what_a_setback_says() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::PerItem).await;
+    for fault in [Fault::ErrorBefore, Fault::BrokenBody, Fault::ResetAfter, Fault::Unauthorized, Fault::Limited(None)] {
+        let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
+        erp.next("POST /orders", fault);
+        let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+        let words = format!("{outcome:?}").to_lowercase();
+        assert!(!words.contains("canary"), "{fault:?}: {words}");
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_counts_what_comes_above_its_limits() {
+    let limits =
+        sandbox::Limits { calls: 3, window: Duration::from_secs(60), per_day: 100, day: Duration::from_secs(86_400) };
+    let (erp, bench) = bench(Config { limits: Some(limits), ..Config::default() }).await;
+    for _ in 0..3 {
+        assert!(bench.erp.probe(&open()).await.is_ok());
+    }
+    let error = bench.erp.probe(&open()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Limited);
+    assert!(matches!(error.retryable(), Retry::After(wait) if wait > Duration::from_secs(50)), "{error:?}");
+    assert_eq!((erp.violations(), erp.calls().len(), erp.busiest(Duration::from_secs(60))), (1, 4, 4));
+}

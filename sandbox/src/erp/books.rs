@@ -87,7 +87,7 @@ struct Sound {
 
 impl Books {
     pub(super) fn new(config: Config) -> Self {
-        let products = config.products.iter().cloned().collect();
+        let products = config.products.clone();
         Self { config, products, orders: Vec::new(), parties: Vec::new() }
     }
 

@@ -96,3 +96,35 @@ impl Faults {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_draws_the_same_faults_about_as_often_as_asked() {
+        let faults = Faults::drawn(1, [(Fault::ErrorBefore, 100), (Fault::HangAfter, 50)]);
+        let draw = |faults: &Faults| -> Vec<Option<Fault>> {
+            (0..10_000).map(|call| faults.of(call, Duration::ZERO, true)).collect()
+        };
+        let drawn = draw(&faults);
+        assert_eq!(drawn, draw(&faults));
+        assert_ne!(drawn, draw(&Faults { seed: 2, ..faults.clone() }));
+        let share = |fault| drawn.iter().filter(|of| **of == Some(fault)).count();
+        assert!((900..1100).contains(&share(Fault::ErrorBefore)), "{}", share(Fault::ErrorBefore));
+        assert!((400..600).contains(&share(Fault::HangAfter)), "{}", share(Fault::HangAfter));
+        let reads = Faults { writes_only: true, ..faults };
+        assert!((0..1000).all(|call| reads.of(call, Duration::ZERO, false).is_none()));
+    }
+
+    #[test]
+    fn an_outage_lasts_as_long_as_it_says() {
+        let (from, until) = (Duration::from_secs(1), Duration::from_secs(2));
+        let faults = Faults { outages: vec![Outage { from, until, fault: Fault::Unavailable }], ..Faults::default() };
+        let at = |millis| faults.of(0, Duration::from_millis(millis), false);
+        assert_eq!(
+            [at(999), at(1000), at(1999), at(2000)],
+            [None, Some(Fault::Unavailable), Some(Fault::Unavailable), None]
+        );
+    }
+}

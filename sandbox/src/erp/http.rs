@@ -77,19 +77,19 @@ async fn misbehave(shared: &Arc<Shared>, cut: &Cut, asked: Asked, fault: Fault) 
         Fault::Unavailable => plain(503, &json!({"error": "maintenance"})),
         Fault::Limited(wait) => limited(wait),
         Fault::Unauthorized => plain(401, &json!({"error": "token expired"})),
-        Fault::HangBefore => hang(cut).await,
+        Fault::HangBefore => hang(shared, cut).await,
         Fault::HangAfter => {
             act(shared, &asked);
-            hang(cut).await
+            hang(shared, cut).await
         }
         Fault::Late(delay) => {
             // On its own: the caller's hanging up does not stop it.
-            let shared = Arc::clone(shared);
+            let later = Arc::clone(shared);
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
-                act(&shared, &asked);
+                act(&later, &asked);
             });
-            hang(cut).await
+            hang(shared, cut).await
         }
         Fault::ResetBefore => reset(cut),
         Fault::ResetAfter => {
@@ -149,9 +149,12 @@ fn act(shared: &Shared, asked: &Asked) -> Reply {
     })
 }
 
-/// Answers nothing for as long as anybody would wait.
-async fn hang(cut: &Cut) -> Response {
-    tokio::time::sleep(Duration::from_secs(600)).await;
+/// Answers nothing for as long as anybody would wait, or until the ERP goes down.
+async fn hang(shared: &Shared, cut: &Cut) -> Response {
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_mins(10)) => {}
+        () = shared.closed() => {}
+    }
     reset(cut)
 }
 

@@ -243,7 +243,7 @@ pub fn config_example(addr: SocketAddr, config: &Config) -> String {
         text.push_str("secret_headers.Authorization = { env = \"SANDBOX_ERP_AUTHORIZATION\" }\n");
     }
     if config.class != Class::Nothing {
-        let _ = write!(text, "{}look_up.at_most = {page}\n", include_str!("look_up.toml"));
+        let _ = writeln!(text, "{}look_up.at_most = {page}", include_str!("look_up.toml"));
     }
     if config.drafts {
         text.push_str(
@@ -289,6 +289,15 @@ impl Shared {
 
     fn is_open(&self) -> bool {
         lock(&self.gate).open.as_ref().is_none_or(|open| *open.borrow())
+    }
+
+    /// Returns when the port is closed.
+    async fn closed(&self) {
+        let open = lock(&self.gate).open.clone();
+        if let Some(mut open) = open {
+            // An error says that the ERP was dropped.
+            let _ = open.wait_for(|open| !*open).await;
+        }
     }
 
     /// Counts a call: its number.

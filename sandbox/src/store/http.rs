@@ -120,13 +120,9 @@ impl Shelf {
             return StatusCode::NOT_FOUND.into_response();
         };
         if let Some(id) = rest.strip_prefix('/') {
-            return match self.find(id) {
-                Some(order) => Json(order).into_response(),
-                None => {
-                    let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
-                    (StatusCode::NOT_FOUND, Json(words)).into_response()
-                }
-            };
+            let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
+            let missing = || (StatusCode::NOT_FOUND, Json(words)).into_response();
+            return self.find(id).map_or_else(missing, |order| Json(order).into_response());
         }
         let text = |key: &str, or: &str| query.get(key).cloned().unwrap_or_else(|| or.to_owned());
         let per_page = text("per_page", "10").parse().unwrap_or(10_usize);
@@ -159,4 +155,79 @@ fn time(text: &str, hours: i8) -> Option<Timestamp> {
         let local = text.parse::<civil::DateTime>().ok()?;
         local.to_zoned(TimeZone::fixed(Offset::constant(hours))).ok().map(|zoned| zoned.timestamp())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+
+    use super::*;
+
+    const HOUR: &str = "2026-01-31T10:00:00Z";
+
+    fn shelf(vendor: Vendor) -> Shelf {
+        let since: Timestamp = HOUR.parse().unwrap();
+        let order = |n: i64| {
+            let cancelled = if n == 3 { json!(HOUR) } else { Value::Null };
+            (since + jiff::SignedDuration::from_secs(n), n.to_string(), json!({"id": n, "cancelled_at": cancelled}))
+        };
+        Shelf { vendor, token: "ck:cs".to_owned(), orders: (0..7).map(order).collect() }
+    }
+
+    async fn get(shelf: Shelf, uri: &str, name: &str, value: &str) -> (StatusCode, HeaderMap, Value) {
+        let request =
+            Request::builder().uri(uri).header("host", "shop").header(name, value).body(Body::empty()).unwrap();
+        let query = Query::try_from_uri(request.uri()).unwrap();
+        let response = answer(State(Arc::new(shelf)), query, request).await;
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        (parts.status, parts.headers, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn ids(orders: &Value) -> Vec<i64> {
+        orders.as_array().unwrap().iter().map(|order| order["id"].as_i64().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn shopify_pages_by_a_mark_and_hides_cancelled_orders_by_default() {
+        let ask =
+            |uri: String| async move { get(shelf(Vendor::Shopify), &uri, "x-shopify-access-token", "ck:cs").await };
+        let list = "/admin/api/2026-01/orders.json?updated_at_min=2026-01-31T10:00:01Z&order=updated_at%20asc&limit=4";
+        let (_, _, hidden) = ask(format!("{list}&fields=id")).await;
+        assert_eq!(ids(&hidden["orders"]), [1, 2, 4, 5], "3 is cancelled");
+        let (_, headers, first) = ask(format!("{list}&status=any")).await;
+        assert_eq!(ids(&first["orders"]), [1, 2, 3, 4]);
+        let link = headers["link"].to_str().unwrap();
+        let next = link.strip_prefix("<http://shop").unwrap().split_once('>').unwrap().0.to_owned();
+        assert!(!next.contains("updated_at_min"), "{next}");
+        let (_, headers, second) = ask(next).await;
+        assert_eq!(ids(&second["orders"]), [5, 6]);
+        assert!(!headers.contains_key("link"));
+        assert_eq!(ask("/admin/api/2026-01/orders/5.json".into()).await.2["order"]["id"], 5);
+        assert_eq!(ask("/admin/api/2026-01/orders/99.json".into()).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(get(shelf(Vendor::Shopify), list, "x", "y").await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn woocommerce_takes_times_as_the_sites_own_unless_told() {
+        let basic = format!("Basic {}", STANDARD.encode("ck:cs"));
+        let ask = |uri: String| {
+            let basic = basic.clone();
+            async move { get(shelf(Vendor::WooCommerce), &uri, "authorization", &basic).await }
+        };
+        let list = "/wp-json/wc/v3/orders?orderby=modified&order=asc&per_page=3";
+        let (_, headers, gmt) = ask(format!("{list}&modified_after=2026-01-31T10:00:01&dates_are_gmt=true")).await;
+        assert_eq!(ids(&gmt), [2, 3, 4], "after means after");
+        assert_eq!(
+            (&headers["x-wp-total"], &headers["x-wp-totalpages"]),
+            (&"5".parse().unwrap(), &"2".parse().unwrap())
+        );
+        let (_, _, second) = ask(format!("{list}&modified_after=2026-01-31T10:00:01&dates_are_gmt=true&page=2")).await;
+        assert_eq!(ids(&second), [5, 6]);
+        // 10:00 at the site is 13:00 UTC: without the word nothing is found.
+        assert_eq!(ids(&ask(format!("{list}&modified_after=2026-01-31T10:00:01")).await.2), Vec::<i64>::new());
+        assert_eq!(ask("/wp-json/wc/v3/orders/5".into()).await.2["id"], 5);
+        assert_eq!(ask("/wp-json/wc/v3/orders?per_page=101".into()).await.0, StatusCode::BAD_REQUEST);
+        assert_eq!(get(shelf(Vendor::WooCommerce), list, "x", "y").await.0, StatusCode::UNAUTHORIZED);
+    }
 }

@@ -244,8 +244,8 @@ impl Shop {
                 (state.at, id(&self.plan, purchase), order(&self.plan, purchase, state))
             })
             .collect();
-        let shelf = http::Shelf { vendor: self.plan.vendor, token: self.plan.token.clone(), orders };
-        Ok(Serving { server: Server::start(http::router(Arc::new(shelf))).await? })
+        let open = http::Shelf { vendor: self.plan.vendor, token: self.plan.token.clone(), orders };
+        Ok(Serving { server: Server::start(http::router(Arc::new(open))).await? })
     }
 }
 
@@ -269,17 +269,14 @@ impl Serving {
 }
 
 fn story(plan: &Plan, dice: &mut Dice, n: usize) -> Story {
-    let drawn = match STORIES.get(n) {
-        Some(story) => *story,
-        None => {
-            let (roll, mut reach) = (dice.below(1000), 0);
-            let told = SHARES.iter().find(|(_, share)| {
-                reach += share;
-                roll < reach
-            });
-            told.map_or(Story::Paid, |(story, _)| *story)
-        }
-    };
+    let drawn = STORIES.get(n).copied().unwrap_or_else(|| {
+        let (roll, mut reach) = (dice.below(1000), 0);
+        let told = SHARES.iter().find(|(_, share)| {
+            reach += share;
+            roll < reach
+        });
+        told.map_or(Story::Paid, |(story, _)| *story)
+    });
     match drawn {
         // There are no test orders in WooCommerce.
         Story::Test if plan.vendor == Vendor::WooCommerce => Story::Paid,
@@ -378,5 +375,155 @@ fn signature(secret: &str, body: &[u8]) -> String {
 fn header(headers: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
         headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn plan(vendor: Vendor, seed: u64, orders: usize) -> Plan {
+        Plan::new(vendor, "acme.example", "secret", seed, orders, "2026-01-31T23:50:00Z".parse().unwrap())
+    }
+
+    const BOTH: [Vendor; 2] = [Vendor::Shopify, Vendor::WooCommerce];
+
+    #[test]
+    fn the_same_seed_makes_the_same_shop() {
+        for vendor in BOTH {
+            let bodies = |seed| -> Vec<Bytes> {
+                Shop::open(plan(vendor, seed, 50)).deliveries().iter().map(|delivery| delivery.body.clone()).collect()
+            };
+            assert_eq!(bodies(1), bodies(1));
+            assert_ne!(bodies(1), bodies(2));
+        }
+    }
+
+    #[test]
+    fn a_shop_of_a_hundred_orders_has_everything() {
+        for vendor in BOTH {
+            let shop = Shop::open(plan(vendor, 3, 100));
+            let mut kinds = BTreeMap::<What, usize>::new();
+            for delivery in shop.deliveries() {
+                *kinds.entry(delivery.what).or_default() += 1;
+            }
+            let only = if vendor == Vendor::Shopify { What::Test } else { What::Ping };
+            for what in [
+                What::Normal,
+                What::Duplicate,
+                What::Stale,
+                What::SameSecond,
+                What::Forged,
+                What::UnknownSku,
+                What::BadBooks,
+                What::Malformed,
+                What::Unpaid,
+                only,
+            ] {
+                assert!(kinds.contains_key(&what), "{vendor:?} {what:?}");
+            }
+            let truth = shop.truth();
+            assert_eq!(truth.len(), 100);
+            let ids: std::collections::BTreeSet<_> = truth.iter().map(|truth| &truth.order).collect();
+            assert_eq!(ids.len(), 100, "every order has its own id");
+            assert!(truth.iter().filter(|truth| matches!(truth.expect, Expect::InErp { .. })).count() > 60);
+        }
+    }
+
+    /// Adds a delivered body up by the vendor's own rules, from its text.
+    fn adds_up(vendor: Vendor, order: &serde_json::Value) -> (Decimal, Decimal) {
+        let amount = |value: &serde_json::Value| value.as_str().unwrap().parse::<Decimal>().unwrap();
+        let each = |key: &str| order[key].as_array().unwrap().iter();
+        match vendor {
+            Vendor::Shopify => {
+                let lines: Decimal = each("line_items")
+                    .map(|line| {
+                        let off: Decimal = line["discount_allocations"]
+                            .as_array()
+                            .unwrap()
+                            .iter()
+                            .map(|of| amount(&of["amount"]))
+                            .sum();
+                        amount(&line["price"]) * Decimal::from(line["quantity"].as_i64().unwrap()) - off
+                    })
+                    .sum();
+                let shipping: Decimal = each("shipping_lines").map(|line| amount(&line["price"])).sum();
+                let taxes = |line: &serde_json::Value| -> Decimal {
+                    line["tax_lines"].as_array().unwrap().iter().map(|tax| amount(&tax["price"])).sum()
+                };
+                let tax: Decimal = each("line_items").chain(each("shipping_lines")).map(taxes).sum();
+                assert_eq!(tax, amount(&order["total_tax"]));
+                let on_top = if order["taxes_included"].as_bool().unwrap() { Decimal::ZERO } else { tax };
+                (lines + shipping + on_top + amount(&order["total_tip_received"]), amount(&order["total_price"]))
+            }
+            Vendor::WooCommerce => {
+                let all = each("line_items").chain(each("shipping_lines")).chain(each("fee_lines"));
+                let sum = all.map(|line| amount(&line["total"]) + amount(&line["total_tax"])).sum();
+                (sum, amount(&order["total"]))
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_add_up_to_the_truth_unless_they_are_meant_not_to() {
+        for vendor in BOTH {
+            let mut plan = plan(vendor, 5, 400);
+            plan.currencies = vec![("EUR", 2), ("JPY", 0), ("KWD", 3)];
+            let shop = Shop::open(plan);
+            let truth: BTreeMap<_, _> = shop.truth().into_iter().map(|truth| (truth.order, truth.expect)).collect();
+            for delivery in shop.deliveries() {
+                let Some(id) = &delivery.order else { continue };
+                if delivery.what == What::Malformed {
+                    continue;
+                }
+                let order: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+                let (sum, total) = adds_up(vendor, &order);
+                assert_eq!(sum == total, delivery.what != What::BadBooks, "{vendor:?} {id}: {sum} {total}");
+                if let Expect::InErp { total: expected, currency } = truth[id] {
+                    assert_eq!((total, order["currency"].as_str().unwrap()), (expected, currency));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn deliveries_are_signed_and_forgeries_are_not() {
+        // The vendors' formula, once more and independent of `signature`: HMAC-SHA256 of RFC 4231, test case 2.
+        assert_eq!(
+            signature("Jefe", b"what do ya want for nothing?"),
+            STANDARD.encode([
+                0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a,
+                0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43
+            ])
+        );
+        for (vendor, name) in
+            [(Vendor::Shopify, "x-shopify-hmac-sha256"), (Vendor::WooCommerce, "x-wc-webhook-signature")]
+        {
+            for delivery in Shop::open(plan(vendor, 1, 60)).deliveries() {
+                let right = delivery.headers.get(name).is_some_and(|sent| sent == &signature("secret", &delivery.body));
+                assert_eq!(right, !matches!(delivery.what, What::Forged | What::Ping), "{:?}", delivery.what);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stale_delivery_comes_after_the_newer_one() {
+        let shop = Shop::open(plan(Vendor::Shopify, 9, 300));
+        let time = |delivery: &Delivery| {
+            let order: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+            order["updated_at"].as_str().unwrap().parse::<Timestamp>().unwrap()
+        };
+        let mut newest = BTreeMap::new();
+        for delivery in shop.deliveries() {
+            let at = time(delivery);
+            let before = newest.insert(delivery.order.clone(), at);
+            match delivery.what {
+                What::Stale => assert!(before.unwrap() > at),
+                What::SameSecond => assert_eq!(before, Some(at)),
+                _ => {}
+            }
+        }
     }
 }

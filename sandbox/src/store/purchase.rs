@@ -141,7 +141,10 @@ impl Purchase {
         let mut purchase = Self {
             story,
             // Shopify's ids pass 2^53, where a float loses digits.
-            id: 5_500_000_000_000 + n * 1_000 + dice.below(1_000) + if n % 3 == 0 { 9_100_000_000_000_000 } else { 0 },
+            id: 5_500_000_000_000
+                + n * 1_000
+                + dice.below(1_000)
+                + if n.is_multiple_of(3) { 9_100_000_000_000_000 } else { 0 },
             number: 1001 + n,
             placed_at,
             currency: dice.one(currencies).copied().unwrap_or(("EUR", 2)),

@@ -59,7 +59,7 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         "total": total,
         "total_tax": money(of.tax()),
         // Says how prices were entered; the lines are net of tax all the same.
-        "prices_include_tax": of.id % 2 == 0,
+        "prices_include_tax": of.id.is_multiple_of(2),
         "customer_id": of.buyer.as_ref().and_then(|buyer| buyer.id).unwrap_or(0),
         "customer_note": "",
         "billing": of.buyer.as_ref().map_or(nobody.clone(), address),

@@ -72,6 +72,12 @@ impl Verdict {
         }
     }
 
+    /// A customer that has to be created first.
+    pub(super) fn absent() -> Self {
+        let words = "the customer is not in the ERP yet".to_owned();
+        Self { what: What::NotNow, kind: Kind::NotFound, retry: Some(Retry::Backoff), words }
+    }
+
     /// Whether it only says that something is not there.
     pub(super) fn is_absence(&self) -> bool {
         self.kind == Kind::NotFound

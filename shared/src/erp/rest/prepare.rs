@@ -95,8 +95,8 @@ impl Rest {
             .filter_map(|sale| map::customer_reference(sale).map(|of| (of.as_str().to_owned(), map::buyer(sale, &of))))
             .collect();
         let names: BTreeSet<String> = buyers.keys().cloned().collect();
-        let absent = || Verdict::new(What::NotNow, Kind::NotFound, "the customer is not there yet");
-        let mut known = match &self.section.find_customers {
+        let absent = Verdict::absent;
+        let mut met = match &self.section.find_customers {
             Some(find) => {
                 self.resolve(calls, ids, "customer", names, afresh, ("find_customers", find), &|_| absent()).await
             }
@@ -108,9 +108,9 @@ impl Rest {
                 Err(verdict) => return names.into_iter().map(|name| (name, Err(verdict.clone()))).collect(),
             },
         };
-        let new: Vec<String> = known
+        let new: Vec<String> = met
             .iter()
-            .filter(|(_, id)| id.as_ref().is_err_and(|verdict| verdict.is_absence()))
+            .filter(|(_, id)| id.as_ref().is_err_and(Verdict::is_absence))
             .map(|(name, _)| name.clone())
             .collect();
         for chunk in new.chunks(create.at_most()) {
@@ -118,12 +118,12 @@ impl Rest {
             let made = self.create_customers(calls, create, chunk, &data).await;
             learn(ids, "customer", &made).await;
             let stop = made.values().any(|id| id.as_ref().is_err_and(|verdict| verdict.what == What::Account));
-            known.extend(made);
+            met.extend(made);
             if stop {
                 break;
             }
         }
-        known
+        met
     }
 
     async fn create_customers(
@@ -144,9 +144,9 @@ impl Rest {
         };
         let items = items(request, &body).unwrap_or_default();
         let told = |place: usize, name: &str| -> Result<String, Verdict> {
-            let named = |item: &&&serde_json::Value| text_at(request.reference.as_ref(), item).as_deref() == Some(name);
+            let is_it = |item: &&&serde_json::Value| text_at(request.reference.as_ref(), item).as_deref() == Some(name);
             let item = match request.reference {
-                Some(_) => items.iter().find(named),
+                Some(_) => items.iter().find(is_it),
                 None => items.get(place),
             };
             let item =
@@ -178,7 +178,7 @@ impl Rest {
         };
         let unknown: Vec<String> = names.into_iter().filter(|name| !known.contains_key(name)).collect();
         let mut groups: Vec<Vec<String>> = unknown.chunks(request.at_most()).rev().map(<[String]>::to_vec).collect();
-        let mut refused_alone = 0;
+        let mut refused_alone: Vec<String> = Vec::new();
         while let Some(mut group) = groups.pop() {
             let outcome = match self.look_for(calls, key, request, &group).await {
                 Ok(found) => {
@@ -195,13 +195,16 @@ impl Rest {
                     continue;
                 }
                 Err(verdict) => {
-                    refused_alone += usize::from(verdict.what == What::Refused);
-                    let stop = verdict.what == What::Account || refused_alone > 1;
-                    let verdict = if stop { verdict.of_the_account() } else { verdict };
-                    if stop {
-                        // No further call: they would all say the same.
-                        group.extend(std::mem::take(&mut groups).into_iter().flatten());
+                    if verdict.what == What::Refused {
+                        refused_alone.extend(group.iter().cloned());
                     }
+                    let stop = verdict.what == What::Account || refused_alone.len() > 1;
+                    if stop {
+                        // No further call: they would all say the same. And the first was no more guilty than the others.
+                        group.extend(std::mem::take(&mut groups).into_iter().flatten());
+                        group.append(&mut refused_alone);
+                    }
+                    let verdict = if stop { verdict.of_the_account() } else { verdict };
                     group.into_iter().map(|name| (name, Err(verdict.clone()))).collect::<Known>()
                 }
             };

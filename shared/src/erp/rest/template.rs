@@ -32,7 +32,8 @@ impl Templates {
         // Keeps the place of an error, so that it can name the field. Nothing else of it is ever shown.
         environment.set_debug(true);
         environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".path") { AutoEscape::Custom("path".into()) } else { AutoEscape::Json }
+            let part = name.rsplit_once('.').map(|(_, part)| part);
+            if part == Some("path") { AutoEscape::Custom("path".into()) } else { AutoEscape::Json }
         });
         environment.set_formatter(format);
         for inexact in ["float", "int", "round", "sum", "abs"] {
