@@ -11,6 +11,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use crate::domain::{ids::OrderId, money::Amount, order::Flag, time::Stamp};
 
@@ -43,10 +44,10 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Flag> {
     serde_json::from_slice(body).map_err(|error| {
         let mut json = serde_json::Deserializer::from_slice(body);
         let detail = match serde_path_to_error::deserialize::<_, T>(&mut json) {
-            Err(error) => {
-                let path = error.path().to_string();
-                if path == "." { why(error.inner()) } else { format!("{path}: {}", why(error.inner())) }
-            }
+            Err(error) => match place(error.path()) {
+                path if path.is_empty() => why(error.inner()),
+                path => format!("{path}: {}", why(error.inner())),
+            },
             // Only the end of the text is wrong: something follows the JSON.
             Ok(_) => why(&error),
         };
@@ -91,7 +92,7 @@ pub(crate) fn country(code: &str) -> Option<String> {
     (code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic())).then(|| code.to_ascii_uppercase())
 }
 
-/// Text without WordPress's HTML entities for `& < > " '`, as `wp_specialchars_decode(…, ENT_QUOTES)` gives it: each entity
+/// Text without `WordPress`'s HTML entities for `& < > " '`, as `wp_specialchars_decode(…, ENT_QUOTES)` gives it: each entity
 /// once, so that `&amp;lt;` becomes `&lt;`.
 /// <https://developer.wordpress.org/reference/functions/wp_specialchars_decode/>
 pub(crate) fn plain(text: &str) -> String {
@@ -101,16 +102,9 @@ pub(crate) fn plain(text: &str) -> String {
         let (before, entity) = rest.split_at(at);
         plain.push_str(before);
         let decoded = entity.split_once(';').and_then(|(name, after)| Some((special(name.get(1..)?)?, after)));
-        match decoded {
-            Some((character, after)) => {
-                plain.push(character);
-                rest = after;
-            }
-            None => {
-                plain.push('&');
-                rest = entity.get(1..).unwrap_or_default();
-            }
-        }
+        let (character, after) = decoded.unwrap_or(('&', entity.get(1..).unwrap_or_default()));
+        plain.push(character);
+        rest = after;
     }
     plain.push_str(rest);
     plain
@@ -299,6 +293,24 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
+/// Where it is wrong: `line_items[0].price`. A key that is no plain name may be anything, and is not repeated.
+fn place(path: &serde_path_to_error::Path) -> String {
+    let mut place = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => place.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                let dot = if place.is_empty() { "" } else { "." };
+                place.push_str(dot);
+                place.push_str(if plain { name } else { "?" });
+            }
+            Segment::Unknown => {}
+        }
+    }
+    place
+}
+
 /// What is wrong, without the words of the body: serde's own messages quote the offending value before `expected`.
 fn why(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -408,10 +420,11 @@ mod tests {
         let detail = fault(r#"{"object":"canary@example.com"}"#);
         assert!(detail.starts_with("object: is not an object"), "{detail}");
         for json in [
+            r#"{"object":{"canary@example.com":1}}"#,
             r#"{"object":"canary, expected canary"}"#,
             r#"{"list":"canary"}"#,
             r#"{"money":"canary"}"#,
-            r#"{} canary"#,
+            "{} canary",
             "canary",
         ] {
             assert!(!fault(json).contains("canary"), "{}", fault(json));

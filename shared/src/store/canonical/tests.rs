@@ -59,7 +59,8 @@ fn what_is_not_the_schema_is_kept_with_its_id_and_the_fields_name() {
     let id = Some("WEB-2026-000187".to_owned());
     for (change, says) in [
         ((|o| o["schema"] = json!(2)) as fn(&mut Value), "schema: is 2"),
-        (|o| o["extra"] = json!(1), ""),
+        (|o| o["extra"] = json!(1), "extra: is not one of"),
+        (|o| o["customer"]["canary@example.com"] = json!(1), "customer.?: is not one of"),
         (|o| o["currency"] = json!("XQQ"), "currency: "),
         (|o| o["lines"][0]["amount"] = json!("1,5"), "lines[0].amount: "),
         (|o| o["status"] = json!("canary@example.com"), "status: "),

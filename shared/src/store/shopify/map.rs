@@ -203,17 +203,11 @@ fn unallocated(wire: &wire::Order<'_>, order: &mut Order) {
 /// Cash rounding is an adjustment of the payment. Whether `total_price` contains it is not documented, so the sum decides:
 /// it is a charge where the books hold with it and not without.
 fn rounding(wire: &wire::Order<'_>, order: &mut Order) {
-    if let Some(amount) = shop(wire.total_cash_rounding_payment_adjustment_set) {
-        if order.proof().difference == amount {
-            let label = "cash rounding".to_owned();
-            order.charges.push(Charge {
-                kind: ChargeKind::Rounding,
-                label,
-                amount,
-                discounts: Vec::new(),
-                taxes: Vec::new(),
-            });
-        }
+    let rounding = shop(wire.total_cash_rounding_payment_adjustment_set);
+    if let Some(amount) = rounding.filter(|amount| order.proof().difference == *amount) {
+        let label = "cash rounding".to_owned();
+        let charge = Charge { kind: ChargeKind::Rounding, label, amount, discounts: Vec::new(), taxes: Vec::new() };
+        order.charges.push(charge);
     }
 }
 

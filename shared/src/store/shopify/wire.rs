@@ -2,6 +2,8 @@
 //! Only what is mapped is listed; the rest of a body is skipped without being built.
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order>
 
+#![allow(clippy::struct_field_names, reason = "the names are the vendor's")]
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

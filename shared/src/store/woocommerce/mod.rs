@@ -244,7 +244,10 @@ fn read_order(body: &[u8]) -> Read {
         },
         Err(flag) => match parse::<wire::Other<'_>>(body) {
             Ok(other) if other.billing_period.is_some() => Read::Other,
-            Ok(other) if other.line_items.is_none() && other.order_key.is_none() => Read::Other,
+            // Refunds have lines too, but no currency.
+            Ok(other) if other.order_key.is_none() && (other.line_items.is_none() || other.currency.is_none()) => {
+                Read::Other
+            }
             Ok(other) if map::is_draft(other.status.as_str()) => Read::Draft,
             Ok(other) => Read::Unmapped(order_id(other.id.as_str()).ok(), flag),
             Err(_) => Read::Unmapped(None, flag),

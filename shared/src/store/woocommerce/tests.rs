@@ -246,7 +246,7 @@ fn statuses() {
 fn refunds_are_negative_there_and_positive_here() {
     let order = changed(|o| {
         o["refunds"] =
-            json!([{"id": 549, "reason": "Sold out", "total": "-16.20"}, {"id": 547, "reason": "", "total": -8.1}])
+            json!([{"id": 549, "reason": "Sold out", "total": "-16.20"}, {"id": 547, "reason": "", "total": -8.1}]);
     });
     assert_eq!(order.payment, Payment::PartiallyRefunded);
     assert_eq!(order.refunds[0], Refund { id: "549".into(), amount: amount("16.2"), reason: Some("Sold out".into()) });
@@ -358,6 +358,7 @@ fn other_resources_pings_and_deletions() {
         json!({"id": 5, "name": "Sal", "status": "publish", "price": "4.30", "sku": "SAL"}),
         json!({"id": 318, "email": "marc.oliver@example.com", "billing": {}, "shipping": {}}),
         json!({"id": 9, "code": "primavera", "amount": "10.00"}),
+        json!({"id": 562, "parent_id": 70412, "amount": "5.00", "reason": "", "refunded_by": 1, "line_items": []}),
         json!({"action": "woocommerce_new_order", "arg": 70412}),
     ] {
         assert!(matches!(receive(&body.to_string()), Reading::Ignored(_)), "{body}");
@@ -387,7 +388,7 @@ fn other_resources_pings_and_deletions() {
 
 #[test]
 fn the_key_is_the_secret_after_entity_decoding() {
-    let stored = r#"a &amp; b &lt;c&gt; &quot;d&quot; &#039;e&#039; &#x27;f&#x27; &amp;lt; &copy; & ;"#;
+    let stored = r"a &amp; b &lt;c&gt; &quot;d&quot; &#039;e&#039; &#x27;f&#x27; &amp;lt; &copy; & ;";
     let text = r#"a & b <c> "d" 'e' 'f' &lt; &copy; & ;"#;
     let store =
         build(&format!("url = 'https://shop.example'\nwebhook_secrets = [{{ literal = '''{stored}''' }}]")).unwrap();

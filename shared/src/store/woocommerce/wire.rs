@@ -3,6 +3,8 @@
 //! hence `Code`, `Money`, `list` and `object`.
 //! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
 
+#![allow(clippy::struct_field_names, reason = "the names are the vendor's")]
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -210,6 +212,8 @@ pub(crate) struct Other<'a> {
     pub(crate) status: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) line_items: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) currency: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) order_key: Option<&'a RawValue>,
     #[serde(borrow, default)]
