@@ -129,7 +129,11 @@ async fn fifty_kills_lose_and_double_nothing() {
         if !moving {
             break all;
         }
-        assert!(begun.elapsed() < Duration::from_secs(180), "never settles: {all:?}, see serve.log in {:?}", dir.keep());
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "never settles: {all:?}, see serve.log in {:?}",
+            dir.keep()
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     eprintln!("{kills} kills, settled {:?} after the last: {counts:?}", begun.elapsed());
