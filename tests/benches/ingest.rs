@@ -51,8 +51,15 @@ fn shopify(sample: &str, lines: u64, short: bool) -> String {
         add(&mut order["total_price"], off - gross);
         add(&mut order["total_tax"], -amount(&first["tax_lines"][0]["price"]));
         add(&mut order["total_discounts"], -off);
+        let shipping = order["shipping_lines"].as_array_mut().unwrap().remove(0);
+        let price = amount(&shipping["price"]);
+        let off = price - amount(&shipping["discounted_price"]);
+        add(&mut order["total_price"], off - price);
+        add(&mut order["total_tax"], -amount(&shipping["tax_lines"][0]["price"]));
+        add(&mut order["total_discounts"], -off);
         let object = order.as_object_mut().unwrap();
         for field in [
+            "discount_applications",
             "billing_address",
             "shipping_address",
             "customer",
@@ -96,8 +103,12 @@ fn woocommerce(sample: &str, lines: u64, short: bool) -> String {
         order["line_items"].as_array_mut().unwrap().push(copy);
     }
     if short {
+        let first = order["line_items"].as_array_mut().unwrap().remove(0);
+        add(&mut order["total"], -amount(&first["total"]) - amount(&first["total_tax"]));
+        add(&mut order["total_tax"], -amount(&first["total_tax"]));
         let object = order.as_object_mut().unwrap();
         for field in [
+            "billing",
             "shipping",
             "meta_data",
             "_links",
