@@ -3,4 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod books;
+mod made;
 mod servers;
+mod tryton;

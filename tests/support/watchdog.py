@@ -5,10 +5,13 @@ usage: watchdog.py COMMAND [ARGUMENT ...]
 Standard input is a pipe that only the test process holds open. When it closes, because the test is done with the server
 or because the test process was killed, the server and its children are killed. Linux's "parent death" signal alone would
 not do: it fires when the thread that started the child ends, and every test has its own thread.
+
+WATCHDOG_REMOVES names a directory of the server's own that is removed when it has ended.
 """
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,4 +40,7 @@ def watch():
 
 
 threading.Thread(target=watch, daemon=True).start()
-sys.exit(server.wait() & 0xFF)
+status = server.wait() & 0xFF
+if 'WATCHDOG_REMOVES' in os.environ:
+    shutil.rmtree(os.environ['WATCHDOG_REMOVES'], ignore_errors=True)
+sys.exit(status)

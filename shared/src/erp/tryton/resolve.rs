@@ -10,7 +10,7 @@ use super::{
     books::{Rounding, Tax},
     customer::{self, Buyer},
     map::{self, Product, Resolved},
-    wire::{self, Address, Exact, FoundParty, NewAddress, parameters},
+    wire::{self, Address, Exact, Flag, FoundParty, NewAddress, parameters},
 };
 use crate::{
     Error, Kind,
@@ -264,8 +264,7 @@ impl Resolver<'_> {
             r#type: String,
             sequence: Option<i64>,
             rate: Option<Exact>,
-            #[serde(default)]
-            update_unit_price: Option<serde_json::Value>,
+            update_unit_price: Flag,
             childs: Vec<i64>,
         }
         let names = &self.tryton.tax_names;
@@ -280,9 +279,7 @@ impl Resolver<'_> {
                 let found: Vec<Found> = self.search("account.tax", domain, &fields).await?;
                 let mut by_key = HashMap::new();
                 for tax in found {
-                    // Tryton's booleans are 0 and 1 on some databases.
-                    let changes_price = tax.update_unit_price.is_some_and(|value| value != false && value != 0);
-                    let plain = tax.r#type == "percentage" && tax.childs.is_empty() && !changes_price;
+                    let plain = tax.r#type == "percentage" && tax.childs.is_empty() && !tax.update_unit_price.0;
                     let Some(rate) = tax.rate.filter(|_| plain) else { continue };
                     for key in missing.iter().filter(|key| **key == tax.name || **key == format!("#{}", tax.id)) {
                         by_key.insert(key.clone(), (tax.sequence, tax.id, rate.0));
@@ -304,7 +301,7 @@ impl Resolver<'_> {
         struct Found {
             id: i64,
             code: String,
-            salable: Option<bool>,
+            salable: Flag,
             #[serde(rename = "sale_uom.")]
             unit: Option<Unit>,
         }
@@ -316,7 +313,7 @@ impl Resolver<'_> {
             let found: Vec<Found> = self.search("product.product", domain, &fields).await?;
             let by_code = found.into_iter().filter_map(|found| {
                 let unit = found.unit?;
-                let salable = found.salable.unwrap_or_default();
+                let salable = found.salable.0;
                 Some((found.code, Product { id: found.id, unit: unit.id, digits: unit.digits, salable }))
             });
             Ok(by_code.collect())
@@ -387,7 +384,7 @@ impl Resolver<'_> {
         let found: Vec<FoundParty> = self.search("party.party", domain, &fields).await?;
         let mut learnt = Vec::new();
         for party in found {
-            if !party.active {
+            if !party.active.0 {
                 let text = format!("the customer {} is deactivated in Tryton: activate it, then replay", party.code);
                 parties.refused.insert(party.code, text);
                 continue;

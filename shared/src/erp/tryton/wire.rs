@@ -84,6 +84,27 @@ impl<'de> Deserialize<'de> for Exact {
     }
 }
 
+/// Yes or no: Tryton answers `true` and `false`, or on some databases 1 and 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Flag(pub(super) bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Truth(bool),
+            Number(i64),
+            Nothing(()),
+        }
+        Ok(Self(match Either::deserialize(deserializer)? {
+            Either::Truth(yes) => yes,
+            Either::Number(number) => number != 0,
+            Either::Nothing(()) => false,
+        }))
+    }
+}
+
 /// A quantity: a JSON number with exactly these digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quantity(pub(super) Decimal);
@@ -219,7 +240,7 @@ pub(super) struct NewAddress<'a> {
 pub(super) struct FoundParty {
     pub(super) id: i64,
     pub(super) code: String,
-    pub(super) active: bool,
+    pub(super) active: Flag,
     #[serde(rename = "addresses.", default)]
     pub(super) addresses: Vec<FoundAddress>,
 }
