@@ -5,6 +5,7 @@
 mod backfill;
 mod check;
 mod config;
+mod demo;
 mod dlq;
 mod orders;
 mod output;
@@ -34,6 +35,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Serve(serve::Serve),
     Check(check::Check),
     #[command(subcommand)]
@@ -66,6 +68,7 @@ fn run(cli: Cli) -> Result<()> {
     let output = Output::new(cli.json);
     runtime.block_on(async {
         match cli.command {
+            Command::Demo(demo) => demo::run(demo, output).await,
             Command::Serve(serve) => serve::run(serve, output).await,
             Command::Check(check) => check::run(check, output).await,
             Command::Orders(orders) => orders::run(orders, output).await,

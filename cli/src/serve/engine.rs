@@ -38,13 +38,13 @@ pub(crate) struct Pace {
     pub(crate) workers: usize,
     /// Between two sweeps.
     pub(crate) sweep: Duration,
-    /// Between two backfills.
-    pub(crate) backfill: Duration,
+    /// Between two backfills; `None`: none but those somebody asks for.
+    pub(crate) backfill: Option<Duration>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { workers: 4, sweep: Duration::from_secs(1), backfill: Duration::from_mins(15) }
+        Self { workers: 4, sweep: Duration::from_secs(1), backfill: Some(Duration::from_mins(15)) }
     }
 }
 
@@ -87,11 +87,13 @@ impl Engine {
                 tracing::warn!(event = "sweep.failed", %error);
             }
         }));
-        tasks.spawn(every(pace.backfill, stopping, puente, |puente| async move {
-            if let Err(error) = filled(&puente).await {
-                tracing::warn!(event = "backfill.failed", %error);
-            }
-        }));
+        if let Some(period) = pace.backfill {
+            tasks.spawn(every(period, stopping, puente, |puente| async move {
+                if let Err(error) = filled(&puente).await {
+                    tracing::warn!(event = "backfill.failed", %error);
+                }
+            }));
+        }
         Ok(Self { address, stop, tasks })
     }
 

@@ -1,0 +1,170 @@
+//! What the demo shows: progress while it runs, and at its end a table in which every webhook and order is accounted for.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use indicatif::{MultiProgress, ProgressBar};
+use puente::domain::record::State;
+
+use super::{
+    Report,
+    audit::{Stopped, Tally},
+    post::Answers,
+};
+use crate::{
+    output::{Tone, bar, cell, number, plain, table, tone},
+    progress,
+};
+
+/// At most so many stopped orders are listed one by one.
+const LISTED: usize = 12;
+
+/// Progress, live; silent when nobody watches.
+pub(super) struct Screen {
+    sent: ProgressBar,
+    synced: ProgressBar,
+    rest: ProgressBar,
+    _all: MultiProgress,
+}
+
+impl Screen {
+    /// For so many webhooks and orders that should reach the ERP.
+    pub(super) fn new(webhooks: usize, orders: usize) -> Self {
+        let all = MultiProgress::new();
+        let style = progress::style("{prefix:>12} {bar:40.green/white.dim} {pos}/{len} {msg}");
+        let bar = |length: usize, prefix: &'static str| {
+            let bar = ProgressBar::new(length as u64).with_style(style.clone()).with_prefix(prefix);
+            all.add(bar)
+        };
+        let (sent, synced) = (bar(webhooks, "webhooks"), bar(orders, "in the ERP"));
+        let rest = all.add(ProgressBar::new_spinner().with_style(progress::style("{spinner:>12} {msg}")));
+        Self { sent, synced, rest, _all: all }
+    }
+
+    /// Shows how far it is.
+    pub(super) fn show(&self, answers: &Answers, tally: &Tally, erp_calls: usize, phase: &'static str) {
+        self.sent.set_position(Answers::count(&answers.sent) as u64);
+        let (accepted, refused) = (Answers::count(&answers.accepted), answers.refused());
+        self.sent.set_message(format!("accepted {accepted} · refused {refused}"));
+        self.synced.set_position(tally.of(State::Synced) as u64);
+        let (waiting, parked, dead) = (tally.waiting(), tally.of(State::Parked), tally.of(State::Dead));
+        self.synced.set_message(format!(
+            "on the way {waiting} · retried {} · parked {parked} · dead {dead} · ERP calls {erp_calls}",
+            tally.retried
+        ));
+        self.rest.set_message(phase);
+        self.rest.tick();
+    }
+
+    /// Clears it.
+    pub(super) fn clear(&self) {
+        for bar in [&self.sent, &self.synced, &self.rest] {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The end of the demo, for people.
+pub(super) fn closing(report: &Report, stopped: &[Stopped], calls: &BTreeMap<u64, usize>) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}\n{}\n{}", webhooks(report), orders(report, stopped), books(report));
+    let _ = writeln!(text, "\nERP calls in each second ({} in all):\n{}", report.erp_calls, chart(calls));
+    text.push_str(&verdict(report));
+    text
+}
+
+fn webhooks(report: &Report) -> String {
+    let rows = [
+        ("accepted: a new state of an order", report.recorded, Tone::Good),
+        ("accepted: a duplicate, nothing to do", report.duplicates, Tone::Faint),
+        ("accepted: superseded by a newer state", report.superseded, Tone::Faint),
+        ("a ping, answered and ignored", report.pings, Tone::Faint),
+        ("refused: the signature is forged (401)", report.forged, Tone::Warn),
+        ("refused at the front door (429): backfill fetched it", report.limited, Tone::Warn),
+        ("failed", report.failed, Tone::Bad),
+    ];
+    let rows = rows
+        .into_iter()
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(what, count, tone)| vec![cell(what, tone), number(count)]);
+    let all = vec![plain("sent by the shops"), number(report.sent)];
+    table(&["every webhook", ""], rows.chain([all]))
+}
+
+fn orders(report: &Report, stopped: &[Stopped]) -> String {
+    let mut rows = vec![
+        vec![cell("in the ERP, once", Tone::Good), number(report.books.in_erp), plain("")],
+        vec![
+            cell("brought by backfill alone", Tone::Faint),
+            number(report.backfilled),
+            plain("no webhook came, or the front door refused it; counted above and below too"),
+        ],
+    ];
+    let ignored = stopped.iter().filter(|one| one.state == State::Ignored);
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in ignored {
+        *reasons.entry(one.reason.as_str()).or_default() += 1;
+    }
+    rows.extend(reasons.into_iter().map(|(why, count)| vec![cell("ignored", Tone::Faint), number(count), plain(why)]));
+    let wanting: Vec<&Stopped> = stopped.iter().filter(|one| one.state != State::Ignored).collect();
+    rows.extend(
+        wanting
+            .iter()
+            .take(LISTED)
+            .map(|one| vec![cell(one.state, tone(one.state)), number(&one.number), plain(&one.reason)]),
+    );
+    if let Some(more) = wanting.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        rows.push(vec![plain("parked or dead"), number(format!("{more} more")), plain("")]);
+    }
+    if report.waiting > 0 {
+        rows.push(vec![cell("still on the way", Tone::Warn), number(report.waiting), plain("")]);
+    }
+    table(&["every order", "", "why"], rows)
+}
+
+fn books(report: &Report) -> String {
+    let zero = |count: usize| if count == 0 { cell(count, Tone::Good) } else { cell(count, Tone::Bad) };
+    let rows = vec![
+        vec![plain("lost"), zero(report.books.lost)],
+        vec![plain("doubled"), zero(report.books.doubled)],
+        vec![plain("wrong total"), zero(report.books.wrong_total)],
+        vec![plain("where they should not be"), zero(report.books.astray)],
+        vec![plain("attempts that failed and were made good"), plain(report.retried)],
+        vec![plain("ERP calls per order"), plain(report.calls_per_order)],
+        vec![
+            plain("ERP quota used"),
+            plain(format!(
+                "{} {} of {}",
+                bar(report.quota_used.into(), report.quota_per_day.into(), 20),
+                report.quota_used,
+                report.quota_per_day
+            )),
+        ],
+    ];
+    table(&["the ERP's own books against the shops' truth", ""], rows)
+}
+
+/// Calls per second as bars, one line a second.
+fn chart(calls: &BTreeMap<u64, usize>) -> String {
+    let most = calls.values().copied().max().unwrap_or(0);
+    let last = calls.keys().copied().max().unwrap_or(0);
+    let line = |second: u64| {
+        let count = calls.get(&second).copied().unwrap_or(0);
+        let bar = bar(count as u64, most as u64, 40);
+        format!("{second:>4}s {} {count}\n", bar.trim_end_matches('░'))
+    };
+    (0..=last).map(line).fold(String::new(), |text, line| text + &line)
+}
+
+fn verdict(report: &Report) -> String {
+    let seconds = report.seconds;
+    if report.holds {
+        let words = format!("The books balance: nothing lost, nothing doubled, every total right ({seconds} s).");
+        return console::style(words).green().bold().to_string();
+    }
+    let words = if report.waiting > 0 {
+        format!("Not settled: {} orders are still on the way after {seconds} s.", report.waiting)
+    } else {
+        format!("The books do not balance ({seconds} s).")
+    };
+    console::style(words).red().bold().to_string()
+}

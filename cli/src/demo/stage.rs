@@ -1,0 +1,192 @@
+//! The demo's stage: two shops and an ERP of the sandbox, a directory with a puente.toml, and the very parts of `serve`.
+
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
+
+use puente::{
+    Error, Kind, Result,
+    config::Settings,
+    domain::{
+        ids::{ConnectionId, ErpId, OrderKey},
+        ledger::Ledger,
+    },
+    embedded::{Embedded, Options},
+    flow::Puente,
+};
+use puente_sandbox::{
+    erp::{self, Erp, Fault, Faults, Poison},
+    store::{Expect, Plan, Serving, Shop, Truth, Vendor},
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::{
+    place::{self, ConfigFile},
+    serve::engine::{self, Engine, Pace},
+};
+
+/// The ERP account.
+const ACCOUNT: &str = "sandbox";
+
+/// Webhooks of the second shop that its front door has no room for.
+const REFUSED: usize = 3;
+
+/// Everything the demo plays with.
+pub(super) struct Stage {
+    /// The ERP.
+    pub(super) erp: Erp,
+    /// The shops.
+    pub(super) shops: Vec<Playing>,
+    /// The orders that the ERP never takes.
+    pub(super) poisoned: Vec<OrderKey>,
+    /// What serves.
+    pub(super) puente: Puente,
+    /// Serving.
+    pub(super) engine: Engine,
+    _home: TempDir,
+}
+
+/// A shop and its connection.
+pub(super) struct Playing {
+    /// Its connection.
+    pub(super) id: ConnectionId,
+    /// The shop.
+    pub(super) shop: Shop,
+    /// Its address for webhooks, key included.
+    pub(super) key: String,
+    serving: Serving,
+}
+
+impl Stage {
+    /// Sets everything up: `orders` orders, drawn with `seed`.
+    pub(super) async fn set(orders: usize, seed: u64) -> Result<Self> {
+        let home = tempfile::tempdir().map_err(|error| told("cannot make a temporary directory", error))?;
+        let config = erp::Config { bulk_limit: 20, ..erp::Config::default() };
+        let erp = Erp::start(config).await.map_err(|error| told("cannot start the sandbox's ERP", error))?;
+        let half = orders / 2;
+        let shops = vec![
+            playing(home.path(), "tango-shop", Vendor::Shopify, orders - half, seed).await?,
+            playing(home.path(), "milonga-woo", Vendor::WooCommerce, half, seed.wrapping_add(1)).await?,
+        ];
+        let poisoned = spoil(&erp, &shops, seed)?;
+        let file = ConfigFile { config: home.path().join("puente.toml") };
+        write(&file.config, &configuration(&erp, &shops))?;
+        let settings = file.settings()?;
+        settings.check().await?;
+        let puente = open(settings, home.path()).await?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told("cannot listen", error))?;
+        // The demo backfills when all webhooks are sent: earlier it would bring them all by itself.
+        let pace = Pace { workers: 2, backfill: None, ..Pace::default() };
+        let engine = Engine::start(puente.clone(), listener, None, pace).await?;
+        Ok(Self { erp, shops, poisoned, puente, engine, _home: home })
+    }
+
+    /// The truth about every order of every shop.
+    pub(super) fn truth(&self) -> Result<Vec<(OrderKey, Truth)>> {
+        let mut all = Vec::new();
+        for playing in &self.shops {
+            for truth in playing.shop.truth() {
+                all.push((playing.key_of(&truth)?, truth));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The ERP account's ledger, and the calls it allows a day.
+    pub(super) async fn quota(&self) -> Result<(Ledger, u32)> {
+        let id: ErpId = ACCOUNT.parse()?;
+        let account = self.puente.settings.account(&id).await?;
+        let per_day = account.map_or(0, |account| account.limits.per_day);
+        Ok((self.puente.accounts.ledger(&id).await?, per_day))
+    }
+}
+
+impl Playing {
+    fn key_of(&self, truth: &Truth) -> Result<OrderKey> {
+        Ok(OrderKey::new(self.id.clone(), truth.order.parse()?))
+    }
+}
+
+async fn playing(home: &Path, name: &str, vendor: Vendor, orders: usize, seed: u64) -> Result<Playing> {
+    let id: ConnectionId = name.parse()?;
+    let since = puente::ports::Clock::now(&puente::ports::SystemClock) - jiff::SignedDuration::from_hours(2);
+    let domain = format!("{name}.myshopify.com");
+    let mut plan = Plan::new(vendor, &domain, &format!("{name}-signs-with-this"), seed, orders, since);
+    plan.lost_per_thousand = 40;
+    let key = format!("{name}-is-called-with-this");
+    write(&home.join(format!("{name}.secret")), &plan.secret)?;
+    write(&home.join(format!("{name}.key")), &key)?;
+    let (user, password) = plan.token.split_once(':').unwrap_or((&plan.token, ""));
+    write(&home.join(format!("{name}.token")), &plan.token)?;
+    write(&home.join(format!("{name}.user")), user)?;
+    write(&home.join(format!("{name}.password")), password)?;
+    let shop = Shop::open(plan);
+    let serving = shop.serve().await.map_err(|error| told("cannot start the sandbox's shop", error))?;
+    Ok(Playing { id, shop, key, serving })
+}
+
+/// What goes wrong at the ERP: some calls fail once, and two orders always do.
+fn spoil(erp: &Erp, shops: &[Playing], seed: u64) -> Result<Vec<OrderKey>> {
+    let orders = "POST /orders";
+    erp.next(orders, Fault::HangAfter);
+    erp.next(orders, Fault::Limited(Some(Duration::from_secs(1))));
+    erp.next(orders, Fault::ErrorAfter);
+    erp.next("GET /products", Fault::ErrorBefore);
+    erp.next("POST /customers", Fault::Unavailable);
+    let mut poisoned = Vec::new();
+    let mut faults = Faults::drawn(seed, [(Fault::ErrorBefore, 8), (Fault::ResetAfter, 8)]);
+    faults.writes_only = true;
+    for (playing, status) in shops.iter().zip([422, 500]) {
+        let truth = playing.shop.truth();
+        let victim = truth.iter().find(|truth| matches!(truth.expect, Expect::InErp { .. }) && !truth.lost);
+        if let Some(victim) = victim {
+            let key = playing.key_of(victim)?;
+            // As the body of a create has it; a look-up's query has the slash encoded.
+            faults.poison.push(Poison { words: format!("\"{}\"", key.sale()), status });
+            poisoned.push(key);
+        }
+    }
+    erp.set_faults(faults);
+    Ok(poisoned)
+}
+
+fn configuration(erp: &Erp, shops: &[Playing]) -> String {
+    let mut text = format!(
+        "[erp.{ACCOUNT}]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 5000 }}\nmax_attempts = 3\n{}\n",
+        erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"")
+    );
+    for (place, playing) in shops.iter().enumerate() {
+        let (id, addr) = (&playing.id, playing.serving.addr());
+        let per_day = if place == 0 { 100_000 } else { playing.shop.deliveries().len().saturating_sub(REFUSED) };
+        let store = if place == 0 {
+            format!(
+                "kind = \"shopify\", shop = \"{id}.myshopify.com\", api_url = \"http://{addr}\", token = {{ file = \"{id}.token\" }}"
+            )
+        } else {
+            format!(
+                "kind = \"woocommerce\", url = \"http://{addr}\", consumer_key = {{ file = \"{id}.user\" }}, \
+                 consumer_secret = {{ file = \"{id}.password\" }}"
+            )
+        };
+        let _ = write!(
+            text,
+            "[connection.{id}]\nerp = \"{ACCOUNT}\"\nkey = {{ file = \"{id}.key\" }}\n\
+             limits = {{ rate = \"1000/s\", per_day = {per_day} }}\n\
+             store = {{ {store}, webhook_secrets = [{{ file = \"{id}.secret\" }}] }}\n\n"
+        );
+    }
+    text
+}
+
+async fn open(settings: Settings, home: &Path) -> Result<Puente> {
+    let visibility = engine::visibility(&settings).await?;
+    let data = Embedded::open_with(home.join("data"), Options { visibility, ..Options::default() })?;
+    place::puente(settings, &data)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| told("cannot write to a temporary directory", error))
+}
+
+fn told(words: &'static str, error: std::io::Error) -> Error {
+    Error::new(Kind::Unavailable, words).caused_by(error)
+}
