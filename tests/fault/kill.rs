@@ -26,9 +26,12 @@ const KILLS: u32 = 50;
 const SECRET: &str = "hush";
 
 fn config(erp: &Erp) -> String {
-    let erp_section = erp.config_example();
+    let section = erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"");
     format!(
-        r#"{erp_section}
+        r#"[erp.main]
+kind = "rest"
+limits = {{ rate = "200/s", per_day = 1000000 }}
+{section}
 
 [connection.shopify]
 erp = "main"
@@ -72,6 +75,7 @@ async fn fifty_kills_lose_and_double_nothing() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("puente.toml"), config(&erp)).unwrap();
     // Children inherit it; nothing else in this process reads it.
+    // SAFETY: no other thread of this test reads or writes the environment yet.
     unsafe { std::env::set_var("KILL_SECRET", SECRET) };
     let since = "2026-03-01T08:00:00Z".parse().unwrap();
     let shops = [
