@@ -9,9 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::Method;
 use puente::{
     domain::{ids::ConnectionId, record::State},
     embedded::Embedded,
+    outbound::{Call, Client},
     ports::Records,
 };
 use puente_sandbox::{
@@ -47,18 +49,18 @@ store = {{ kind = "woocommerce", url = "https://kill.example", webhook_secrets =
 }
 
 /// Posts until somebody answers: a store that retries.
-async fn deliver(client: &reqwest::Client, url: &Mutex<String>, connection: &str, delivery: &Delivery) -> u16 {
+async fn deliver(client: &Client, url: &Mutex<String>, connection: &str, delivery: &Delivery) -> u16 {
     for _ in 0..2000 {
         let base = url.lock().unwrap().clone();
-        let sent = client
-            .post(format!("{base}/v1/connections/{connection}/webhook"))
-            .headers(delivery.headers.clone())
-            .body(delivery.body.clone())
-            .timeout(Duration::from_secs(5))
-            .send()
-            .await;
-        match sent {
-            Ok(answer) if answer.status() != 503 => return answer.status().as_u16(),
+        let call = Call {
+            method: Method::POST,
+            url: format!("{base}/v1/connections/{connection}/webhook").parse().unwrap(),
+            headers: delivery.headers.clone(),
+            body: delivery.body.clone(),
+            timeout: Duration::from_secs(5),
+        };
+        match client.send(call).await {
+            Ok(answer) if answer.status != 503 => return answer.status.as_u16(),
             _ => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -91,7 +93,7 @@ async fn fifty_kills_lose_and_double_nothing() {
         let deliveries = shop.deliveries().to_vec();
         let (url, connection) = (url.clone(), *connection);
         clients.push(tokio::spawn(async move {
-            let client = reqwest::Client::new();
+            let client = Client::new().unwrap();
             let mut statuses = BTreeMap::new();
             for delivery in &deliveries {
                 let status = deliver(&client, &url, connection, delivery).await;
