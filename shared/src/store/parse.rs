@@ -3,7 +3,11 @@
 //! What the vendors document as a string arrives as a number, `null`, `false` or `""` when a plugin or PHP had a hand in it.
 //! The types here take what can be taken without guessing. An error names the field and never quotes the body.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    marker::PhantomData,
+};
 
 use iso_currency::Currency;
 use serde::{
@@ -298,7 +302,8 @@ fn place(path: &serde_path_to_error::Path) -> String {
     let mut place = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => place.push_str(&format!("[{index}]")),
+            // Writing into a string cannot fail.
+            Segment::Seq { index } => drop(write!(place, "[{index}]")),
             Segment::Map { key: name } | Segment::Enum { variant: name } => {
                 let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
                 let dot = if place.is_empty() { "" } else { "." };
