@@ -7,4 +7,5 @@ mod support;
 
 mod erps;
 mod ports;
+mod sandbox;
 mod stores;
