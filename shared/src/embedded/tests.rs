@@ -96,6 +96,33 @@ async fn what_was_answered_is_there_after_reopening() {
 }
 
 #[tokio::test]
+async fn an_answered_write_survives_a_power_cut() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    let pragma = async |name: &'static str| {
+        file.write(move |sql| Ok(sql.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))?))
+            .await
+            .unwrap()
+    };
+    assert_eq!(pragma("synchronous").await, 2, "FULL: the log is flushed by every commit");
+    assert_eq!((pragma("fullfsync").await, pragma("checkpoint_fullfsync").await), (1, 1));
+}
+
+#[test]
+fn many_may_open_a_new_directory_at_once() {
+    let dir = TempDir::new().unwrap();
+    let opened: Vec<_> = (0..8)
+        .map(|_| {
+            let path = dir.path().to_owned();
+            std::thread::spawn(move || Embedded::open(path).map(|_| ()))
+        })
+        .collect();
+    for one in opened {
+        one.join().unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn two_processes_share_one_directory() {
     let dir = TempDir::new().unwrap();
     // The system's clock: what the other process sends must be found in time.
@@ -204,9 +231,9 @@ async fn a_failed_piece_of_work_costs_its_neighbours_nothing() {
     let dir = TempDir::new().unwrap();
     let (file, _) = open(dir.path());
     // Hold the writer, so that the three that follow share one transaction.
-    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let (hold, until) = std::sync::mpsc::channel::<()>();
     let holding = file.write(move |_| {
-        let _ = held.recv();
+        let _ = until.recv();
         Ok(())
     });
     let insert = |name: &'static str| {
@@ -228,7 +255,9 @@ async fn a_failed_piece_of_work_costs_its_neighbours_nothing() {
         hold.send(()).unwrap();
     };
     let (first, a, failed, panicked, b, ()) = tokio::join!(holding, insert("a"), fails, panics, insert("b"), release);
-    (first.unwrap(), a.unwrap(), b.unwrap());
+    for neighbour in [first, a, b] {
+        neighbour.unwrap();
+    }
     assert_eq!(failed.unwrap_err().kind(), Kind::Refused);
     assert_eq!(panicked.unwrap_err().kind(), Kind::Bug);
     for (name, there) in [("a", true), ("b", true), ("undone", false), ("panicked", false)] {
@@ -458,11 +487,10 @@ async fn a_waiting_receiver_wakes_when_something_is_sent() {
 async fn a_message_too_large_is_refused_and_the_others_are_sent() {
     let dir = TempDir::new().unwrap();
     let (file, _) = open(dir.path());
-    let noise: String =
-        (0..400_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761).rotate_left(n % 31))).collect();
+    let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     let mut large = arrival("shop", "large");
     if let Message::Arrival(arrival) = &mut large {
-        arrival.request = noise;
+        arrival.request = hex::encode(noise);
     }
     let answers = file.send(&[arrival("shop", "1"), large, arrival("shop", "2")], Duration::ZERO).await.unwrap();
     let kinds: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.kind())).collect();

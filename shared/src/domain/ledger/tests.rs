@@ -46,39 +46,55 @@ fn day_rules() -> impl Strategy<Value = (TimeZone, Timestamp, civil::Time)> {
 struct Move {
     /// True time since the last move.
     after: D,
-    /// Go on from just before the next reset instead.
-    to_reset: bool,
+    /// Go on from so long before the next reset instead.
+    before_reset: Option<D>,
     /// How wrong its clock is when it asks, in thousandths of E; and when it sends each call.
     skew: [i64; 5],
     /// How late each call starts, in thousandths of L, and how long it travels, in thousandths of J.
     late: [i64; 5],
     k: u32,
     other: bool,
-    crashes: bool,
-    doubled: bool,
+    mishap: Mishap,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mishap {
+    None,
+    /// The slots are never used.
+    Crash,
+    /// The update is applied twice, its answer heard once.
+    Doubled,
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let after = prop_oneof![4 => 0_i64..300, 3 => 300_i64..3000, 1 => 0_i64..40_000_000].prop_map(ms);
     let wrong = || prop::array::uniform5(prop_oneof![Just(-1000), Just(1000), -1000_i64..=1000]);
     let late = prop::array::uniform5(prop_oneof![Just(0), Just(1000), 0_i64..=1000]);
-    let one = (after, prop::bool::weighted(0.1), wrong(), late, 1_u32..=4, any::<[bool; 4]>()).prop_map(
-        |(after, to_reset, skew, late, k, [other, a, b, doubled])| Move {
+    let before_reset = prop::option::weighted(0.2, (0_i64..2_000).prop_map(ms));
+    let mishap = prop_oneof![6 => Just(Mishap::None), 1 => Just(Mishap::Crash), 1 => Just(Mishap::Doubled)];
+    let one = (after, before_reset, wrong(), late, 1_u32..=4, any::<bool>(), mishap).prop_map(
+        |(after, before_reset, skew, late, k, other, mishap)| Move {
             after,
-            to_reset,
+            before_reset,
             skew,
             late,
             k,
             other,
-            crashes: a && b,
-            doubled: doubled && a,
+            mishap,
         },
     );
-    prop::collection::vec(one, 1..40)
+    prop::collection::vec(one, 1..25)
 }
 
 fn thousandths(of: D, n: i64) -> D {
-    D::from_nanos(of.as_nanos() as i64 / 1000 * n)
+    // Whole milliseconds: a thousandth is a microsecond.
+    D::from_micros(i64::try_from(of.as_millis()).unwrap() * n)
+}
+
+fn next_moment(step: &Move, limits: &Limits, now: Timestamp) -> Timestamp {
+    // Never back: from within the last seconds of a day on to those of the next.
+    let before = step.before_reset.map(|before| limits.day(now).end - before);
+    before.map_or(now + step.after, |moment| moment.max(now))
 }
 
 proptest! {
@@ -103,18 +119,18 @@ proptest! {
         // When each call reached the ERP by true time, and whether it was other work.
         let mut arrived: Vec<(Timestamp, bool)> = Vec::new();
         for step in &moves {
-            now = if step.to_reset { limits.day(now).end - ms(150) } else { now + step.after };
+            now = next_moment(step, &limits, now);
             let purpose = if step.other { Purpose::Other } else { Purpose::Orders };
             let request = Request { k: step.k, purpose, lease: None };
             let shown = now + thousandths(limits.clock_error, step.skew[4]);
             let granted = ledger.reserve(&request, &limits, shown);
-            if step.doubled {
+            if step.mishap == Mishap::Doubled {
                 let _ = ledger.reserve(&request, &limits, shown);
             }
             match granted {
                 Ok(slots) => {
                     prop_assert!(slots.first >= shown && slots.first <= shown + limits.horizon);
-                    if step.crashes {
+                    if step.mishap == Mishap::Crash {
                         continue;
                     }
                     for i in 0..step.k as usize {
@@ -122,7 +138,9 @@ proptest! {
                         let slot = slots.first + slots.spacing * i32::try_from(i).unwrap();
                         let sent = slot + thousandths(limits.lateness, step.late[i])
                             - thousandths(limits.clock_error, step.skew[i]);
-                        arrived.push((sent + thousandths(limits.jitter, step.late[4]), step.other));
+                        let there = sent + thousandths(limits.jitter, step.late[4]);
+                        prop_assert_eq!(limits.day(there).number, ledger.day, "counted in the day it gets there");
+                        arrived.push((there, step.other));
                     }
                 }
                 Err(Denied::Day(again) | Denied::Horizon(again)) => prop_assert!(again > shown, "{again} is over"),
@@ -156,7 +174,7 @@ proptest! {
         let mut ledger = Ledger::default();
         let mut now = near - ms(20_000);
         for step in &moves {
-            now = if step.to_reset { limits.day(now).end - ms(150) } else { now + step.after };
+            now = next_moment(step, &limits, now);
             let shown = now + thousandths(limits.clock_error, step.skew[4]);
             if let Err(Denied::Day(again) | Denied::Horizon(again)) = ledger.reserve(&ask(step.k), &limits, shown) {
                 // Nobody else asks meanwhile: it is granted then, and not a call is wasted on asking before.
@@ -237,6 +255,10 @@ fn a_slow_clock_waits_for_the_day_the_ledger_is_in() {
     // Another clock still shows yesterday: it is told the moment that it may count on, not "in a second".
     let denied = ledger.reserve(&ask(1), &limits, midnight - ms(300)).unwrap_err();
     assert_eq!(denied, Denied::Day(midnight + ms(500)));
+    // One that is wrong beyond all we were told does not get yesterday's calls either.
+    let before = ledger.clone();
+    assert!(matches!(ledger.reserve(&ask(1), &limits, midnight - D::from_hours(3)), Err(Denied::Day(_))));
+    assert_eq!(ledger, before);
 }
 
 #[test]

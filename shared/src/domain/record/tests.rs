@@ -58,7 +58,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = (0_u8..11, prop::bool::weighted(0.8), version, 0_u32..4, 0_u64..4, any::<bool>(), 0_i64..30).prop_map(
         |(which, own, version, attempt, epoch, flag, after)| Move { which, own, version, attempt, epoch, flag, after },
     );
-    prop::collection::vec(one, 1..40)
+    prop::collection::vec(one, 1..25)
 }
 
 fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write {
@@ -211,7 +211,7 @@ proptest! {
     ) {
         let newest = *seconds.iter().max().unwrap();
         let mut order: Vec<i64> = seconds.drain().collect();
-        order.sort_by_key(|s| (*s as u64).wrapping_mul(seed | 1));
+        order.sort_by_key(|second| second.cast_unsigned().wrapping_add(1).wrapping_mul(seed | 1));
         let mut head = None;
         for second in order {
             let arriving = Write::Record { version: version(second, 0, u8::try_from(second).unwrap()), summary: summary() };
