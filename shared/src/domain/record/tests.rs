@@ -179,6 +179,19 @@ proptest! {
     }
 
     #[test]
+    fn what_was_planned_from_another_state_changes_nothing(moves in moves()) {
+        history(&moves, |write, before, after, _| {
+            let (Write::Begin { desired, applied, .. }
+            | Write::Rest { desired, applied, .. }
+            | Write::Defer { desired, applied, .. }) = write else { return };
+            if after.is_some() {
+                let before = before.unwrap();
+                assert_eq!((desired, applied, &None), (&before.desired, &before.applied, &before.intent));
+            }
+        });
+    }
+
+    #[test]
     fn an_arrival_leaves_attempts_and_intent_alone_and_waits_out_the_least_interval(moves in moves()) {
         history(&moves, |write, before, after, now| {
             let (Write::Record { version, .. }, Some(before), Some(after)) = (write, before, after) else { return };
