@@ -538,7 +538,7 @@ pub(super) async fn counts_follow_the_states(ports: &Ports) {
 pub(super) async fn a_timeline_keeps_its_order(ports: &Ports) {
     let (one, other) = (key("timeline", "1"), key("timeline", "2"));
     // Of now: old entries may be dropped some day.
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let now = Timestamp::from_second(ports.clock.now().as_second()).unwrap();
     let entry = |n: i64| Entry {
         at: now + SignedDuration::from_millis(n / 5),
         event: format!("event-{n}"),
