@@ -6,4 +6,5 @@ mod support;
 mod books;
 mod made;
 mod servers;
+mod shapes;
 mod tryton;

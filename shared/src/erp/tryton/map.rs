@@ -65,6 +65,21 @@ pub(super) struct Resolved<'a> {
     pub(super) shipment_address: i64,
 }
 
+/// Why there is no sale.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The words.
+    pub(super) error: Error,
+    /// Tryton's total would differ: how it rounds is part of the reason.
+    pub(super) books: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, books: false }
+    }
+}
+
 /// What a line of the sale says beside its money.
 struct Label {
     product: Product,
@@ -111,11 +126,11 @@ pub(super) fn taxes_of<'a>(order: &Order, names: &'a HashMap<String, String>) ->
 }
 
 /// The sale, as the JSON text of `sale.sale`'s values.
-pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String> {
+pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String, Refusal> {
     let order = &sale.order;
     let (items, labels) = items(sale, to)?;
     if items.is_empty() {
-        return Err(refused("it has no lines"));
+        return Err(refused("it has no lines").into());
     }
     let mut groups = books::lines(&items, order.tax_included, to.rounding);
     let mut labels = labels;
@@ -133,16 +148,16 @@ pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String> {
     }
     let difference = order.total.decimal() - foreseen.total();
     if !difference.is_zero() {
-        let product = adjustment(sale, to, difference, foreseen)?;
+        let product = adjustment(sale, to, difference, foreseen).map_err(|error| Refusal { error, books: true })?;
         groups.push(vec![books::Line { quantity: Decimal::ONE, price: difference, taxes: Vec::new() }]);
         labels.push(Label { product, text: "Difference to the store's total".to_owned() });
         if sum(&groups)?.total() != order.total.decimal() {
-            return Err(refused(format!("the difference {difference} cannot be booked exactly in Tryton")));
+            return Err(refused(format!("the difference {difference} cannot be booked exactly in Tryton")).into());
         }
     }
     let mut lines: Vec<wire::SaleLine> = Vec::new();
     for (group, label) in groups.into_iter().zip(&labels) {
-        lines.extend(group.into_iter().map(|line| line_of(line, label)));
+        lines.extend(group.iter().map(|line| line_of(line, label)));
     }
     if let Some(first) = lines.first_mut() {
         first.note = Some(note(&sale.version, order.total));
@@ -152,7 +167,7 @@ pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String> {
         web_shop: to.shop,
         web_id: sale.reference.as_str(),
         reference: wire::text(Some(&order.number)).unwrap_or_else(|| order.id.to_string()),
-        sale_date: Date(order.placed_at.date()),
+        date: Date(order.placed_at.date()),
         currency: to.currency,
         party: to.party,
         invoice_address: to.invoice_address,
@@ -164,7 +179,7 @@ pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String> {
     Ok(String::from(Box::<str>::from(wire::raw(&values))))
 }
 
-fn line_of(line: books::Line, label: &Label) -> wire::SaleLine {
+fn line_of(line: &books::Line, label: &Label) -> wire::SaleLine {
     wire::SaleLine {
         product: label.product.id,
         unit: label.product.unit,
@@ -250,7 +265,7 @@ fn described(title: &str, discounts: &[order::Discount]) -> String {
     let mut text = wire::text(Some(title)).unwrap_or_default();
     for discount in discounts.iter().filter(|discount| !discount.amount.is_zero()) {
         let label = wire::text(Some(&discount.label)).unwrap_or_default();
-        text.push_str(&format!("\n{label} (-{})", discount.amount));
+        text = format!("{text}\n{label} (-{})", discount.amount);
     }
     text
 }

@@ -11,6 +11,7 @@ pub mod books;
 mod customer;
 mod fault;
 mod map;
+mod parties;
 mod resolve;
 mod sales;
 mod wire;

@@ -1,6 +1,6 @@
 //! Names become Tryton's ids: for all sales together, one call for each kind of thing, and none for what is remembered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -9,8 +9,8 @@ use super::{
     Named, Tryton,
     books::{Rounding, Tax},
     customer::{self, Buyer},
-    map::{self, Product, Resolved},
-    wire::{self, Address, Exact, Flag, FoundParty, NewAddress, parameters},
+    map::{self, Product, Refusal, Resolved},
+    wire::{self, Exact, Flag, parameters},
 };
 use crate::{
     Error, Kind,
@@ -43,12 +43,8 @@ pub(super) struct Resolver<'a> {
 }
 
 /// The names under which things are remembered.
-fn name(kind: &str, of: impl std::fmt::Display) -> String {
+pub(super) fn name(kind: &str, of: impl std::fmt::Display) -> String {
     format!("tryton/{kind}/{of}")
-}
-
-fn address_name(reference: &str, address: &Address) -> String {
-    name("address", format_args!("{reference}/{}", address.hash()))
 }
 
 impl Resolver<'_> {
@@ -71,7 +67,8 @@ impl Resolver<'_> {
         let render = |sale: &Sale, party: i64, invoice_address: i64, shipment_address: i64| {
             let code = sale.order.currency.code();
             let currency = currencies.get(code).ok_or_else(|| {
-                Error::new(Kind::Refused, format!("Tryton has no currency {code}: create it there, then replay"))
+                let text = format!("Tryton has no currency {code}: create it there, then replay");
+                Refusal::from(Error::new(Kind::Refused, text))
             })?;
             let to = Resolved {
                 shop: shop.id,
@@ -92,8 +89,10 @@ impl Resolver<'_> {
         };
 
         // Once without a customer: for an order that is refused anyway nobody is created.
+        let refusals: Vec<Option<Refusal>> = sales.iter().map(|sale| render(sale, 0, 0, 0).err()).collect();
+        self.doubt(sales, &refusals).await?;
         let mut answers: Vec<Option<Result<Draft, Setback>>> =
-            sales.iter().map(|sale| render(sale, 0, 0, 0).err().map(|error| Err(Setback::Refused(error)))).collect();
+            refusals.into_iter().map(|refusal| refusal.map(|r| Err(Setback::Refused(r.error)))).collect();
         let fine: Vec<&Sale> =
             sales.iter().zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(sale, _)| sale).collect();
         let buyers = self.buyers(&fine).await?;
@@ -105,7 +104,7 @@ impl Resolver<'_> {
             *answer = Some(match parties.of(buyer) {
                 Ok((party, invoice, shipment)) => render(sale, party, invoice, shipment)
                     .map(|body| Draft { reference: sale.reference.clone(), body })
-                    .map_err(Setback::Refused),
+                    .map_err(|refusal| Setback::Refused(refusal.error)),
                 Err(setback) => Err(setback),
             });
         }
@@ -113,8 +112,28 @@ impl Resolver<'_> {
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
+    /// A person will change something in Tryton and replay what is refused here: what the refusal rests on is not remembered.
+    async fn doubt(&self, sales: &[Sale], refusals: &[Option<Refusal>]) -> Result<(), Setback> {
+        let settings = &self.tryton.settings;
+        let mut names = BTreeSet::new();
+        for (sale, refusal) in sales.iter().zip(refusals) {
+            let Some(refusal) = refusal else { continue };
+            names.extend(map::codes_of(sale, &settings.products).into_iter().map(|code| name("product", code)));
+            let taxes = map::taxes_of(&sale.order, &self.tryton.tax_names);
+            names.extend(taxes.into_iter().map(|tax| name("tax", tax)));
+            if refusal.books {
+                names.insert(name("shop", &settings.web_shop));
+                names.insert(name("currency", sale.order.currency.code()));
+            }
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.ids.forget(&names.into_iter().collect::<Vec<_>>()).await.map_err(Setback::NotNow)
+    }
+
     /// What is remembered under `names`; nothing if it may be stale.
-    async fn recall<T: DeserializeOwned>(&self, names: &[String]) -> Result<HashMap<String, T>, Setback> {
+    pub(super) async fn recall<T: DeserializeOwned>(&self, names: &[String]) -> Result<HashMap<String, T>, Setback> {
         if names.is_empty() {
             return Ok(HashMap::new());
         }
@@ -127,7 +146,7 @@ impl Resolver<'_> {
         Ok(known.into_iter().filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?))).collect())
     }
 
-    async fn learn<T: Serialize>(&self, learnt: &[(String, T)]) -> Result<(), Setback> {
+    pub(super) async fn learn<T: Serialize>(&self, learnt: &[(String, T)]) -> Result<(), Setback> {
         if learnt.is_empty() {
             return Ok(());
         }
@@ -165,7 +184,7 @@ impl Resolver<'_> {
     }
 
     /// `search_read(domain, 0, None, None, fields)`.
-    async fn search<T: DeserializeOwned>(
+    pub(super) async fn search<T: DeserializeOwned>(
         &self,
         model: &str,
         domain: Box<RawValue>,
@@ -340,155 +359,6 @@ impl Resolver<'_> {
             .await?;
         let country = |code: &str| countries.get(code).copied().filter(|id| *id != 0);
         Ok(sales.iter().map(|sale| customer::buyer(sale, country)).collect())
-    }
-
-    /// Parties and addresses: remembered, else looked up together, else created together.
-    async fn parties(&self, buyers: &[Buyer]) -> Result<Parties, Setback> {
-        let mut parties = Parties::default();
-        let names: BTreeSet<String> = buyers
-            .iter()
-            .flat_map(|buyer| {
-                let reference = buyer.reference.as_str();
-                let addresses = [&buyer.invoice, &buyer.shipment].map(|address| address_name(reference, address));
-                addresses.into_iter().chain([name("party", reference)])
-            })
-            .collect();
-        parties.ids = self.recall(&names.into_iter().collect::<Vec<_>>()).await?;
-        let missing: BTreeMap<&str, &Buyer> = buyers
-            .iter()
-            .filter(|buyer| parties.of(buyer).is_err())
-            .map(|buyer| (buyer.reference.as_str(), buyer))
-            .collect();
-        if missing.is_empty() {
-            return Ok(parties);
-        }
-        self.look_up(&mut parties, &missing).await?;
-        self.create_parties(&mut parties, &missing).await?;
-        self.create_addresses(&mut parties, buyers).await?;
-        Ok(parties)
-    }
-
-    async fn look_up(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
-        let codes: Vec<&str> = missing.keys().copied().collect();
-        // The unique key knows deactivated ones too.
-        let domain = wire::raw(&parameters![("code", "in", codes), ("active", "in", [true, false])]);
-        let fields = [
-            "code",
-            "active",
-            "addresses.party_name",
-            "addresses.street",
-            "addresses.postal_code",
-            "addresses.city",
-            "addresses.country",
-        ];
-        let found: Vec<FoundParty> = self.search("party.party", domain, &fields).await?;
-        let mut learnt = Vec::new();
-        for party in found {
-            if !party.active.0 {
-                let text = format!("the customer {} is deactivated in Tryton: activate it, then replay", party.code);
-                parties.refused.insert(party.code, text);
-                continue;
-            }
-            learnt.push((name("party", &party.code), party.id));
-            for address in party.addresses {
-                learnt.push((address_name(&party.code, &address.content), address.id));
-            }
-        }
-        self.learn(&learnt).await?;
-        parties.ids.extend(learnt);
-        Ok(())
-    }
-
-    /// Creates the parties that are missing. One that Tryton refuses is found by halving: it must not sink the others.
-    async fn create_parties(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
-        let absent: Vec<&wire::Party> = missing
-            .iter()
-            .filter(|(reference, _)| !parties.ids.contains_key(&name("party", reference)))
-            .filter(|(reference, _)| !parties.refused.contains_key(**reference))
-            .map(|(_, buyer)| &buyer.party)
-            .collect();
-        let mut groups: Vec<&[&wire::Party]> = absent.chunks(self.tryton.settings.bulk.max(1)).collect();
-        while let Some(group) = groups.pop() {
-            let created: Result<wire::Ids, _> =
-                self.tryton.server.write(self.calls, "model.party.party.create", parameters![group]).await;
-            match (created, group) {
-                (Ok(ids), _) => {
-                    let learnt: Vec<_> =
-                        group.iter().zip(ids).map(|(party, id)| (name("party", &party.code), id)).collect();
-                    self.learn(&learnt).await?;
-                    parties.ids.extend(learnt);
-                }
-                (Err(Setback::Refused(error)), [party]) => {
-                    let text = format!("Tryton refuses the customer (name, e-mail, phone or tax id): {error}");
-                    parties.refused.insert(party.code.clone(), text);
-                }
-                (Err(Setback::Refused(_)), _) => {
-                    let (first, second) = group.split_at(group.len() / 2);
-                    groups.extend([second, first]);
-                }
-                // Looked up a moment ago and there now: the next attempt finds it.
-                (Err(Setback::Exists), _) => {
-                    parties.later.extend(group.iter().map(|party| party.code.clone()));
-                }
-                (Err(setback), _) => return Err(setback),
-            }
-        }
-        Ok(())
-    }
-
-    async fn create_addresses(&self, parties: &mut Parties, buyers: &[Buyer]) -> Result<(), Setback> {
-        let mut absent: Vec<(String, NewAddress<'_>)> = Vec::new();
-        let mut seen = HashSet::new();
-        for buyer in buyers {
-            let reference = buyer.reference.as_str();
-            let Some(party) = parties.ids.get(&name("party", reference)).copied() else { continue };
-            for content in [&buyer.invoice, &buyer.shipment] {
-                let name = address_name(reference, content);
-                if !parties.ids.contains_key(&name) && seen.insert(name.clone()) {
-                    absent.push((name, NewAddress { party, content }));
-                }
-            }
-        }
-        if absent.is_empty() {
-            return Ok(());
-        }
-        let values: Vec<_> = absent.iter().map(|(_, address)| address).collect();
-        let ids: wire::Ids =
-            self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await?;
-        let learnt: Vec<_> = absent.into_iter().map(|(name, _)| name).zip(ids).collect();
-        self.learn(&learnt).await?;
-        parties.ids.extend(learnt);
-        Ok(())
-    }
-}
-
-/// What became of the buyers.
-#[derive(Default)]
-struct Parties {
-    /// Parties and addresses by the names they are remembered under.
-    ids: HashMap<String, i64>,
-    /// Refused, by reference: why.
-    refused: HashMap<String, String>,
-    /// Created by somebody at this moment, by reference.
-    later: HashSet<String>,
-}
-
-impl Parties {
-    /// The party, the invoice's address and the shipment's.
-    fn of(&self, buyer: &Buyer) -> Result<(i64, i64, i64), Setback> {
-        let reference = buyer.reference.as_str();
-        if let Some(text) = self.refused.get(reference) {
-            return Err(Setback::Refused(Error::new(Kind::Refused, text.clone())));
-        }
-        let party = self.ids.get(&name("party", reference));
-        let address = |address| self.ids.get(&address_name(reference, address));
-        match (party, address(&buyer.invoice), address(&buyer.shipment)) {
-            (Some(party), Some(invoice), Some(shipment)) => Ok((*party, *invoice, *shipment)),
-            _ => {
-                let text = format!("the customer {reference} was not ready in Tryton");
-                Err(Setback::NotNow(Error::new(Kind::Unavailable, text)))
-            }
-        }
     }
 }
 

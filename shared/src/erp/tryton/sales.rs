@@ -139,7 +139,7 @@ impl Tryton {
         }
         // One read tells the numbers, the states, and whether Tryton came to the store's totals.
         let found = if created || quoted { self.by_id(calls, ids).await? } else { standing };
-        let wrong = self.check(&found, setbacks);
+        let wrong = check(&found, setbacks);
         if created && !wrong.is_empty() {
             self.undo(calls, &found, &wrong, setbacks).await;
         }
@@ -199,33 +199,6 @@ impl Tryton {
         Ok(())
     }
 
-    /// Cancelled sales, and those whose total is not the store's: which ids are of the second kind.
-    fn check(&self, found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
-        let mut wrong = Vec::new();
-        for (id, sale) in found {
-            let refused = |text: String| Setback::Refused(Error::new(Kind::Refused, text));
-            let name = sale.number.clone().unwrap_or_else(|| id.to_string());
-            if State::of(&sale.state).is_none() {
-                let text =
-                    format!("sale {name} was cancelled in Tryton (it is {}): a person has to decide", sale.state);
-                setbacks.insert(*id, refused(text));
-                continue;
-            }
-            let (Some((_, total)), Some(is)) = (sale.mark(), sale.total_amount) else { continue };
-            if is.0 != total {
-                let difference = total - is.0;
-                let text = format!(
-                    "the store's total is {total} and Tryton came to {}, a difference of {difference}: check the taxes and \
-                     the tax rounding of both, then replay",
-                    is.0
-                );
-                setbacks.entry(*id).or_insert_with(|| refused(text));
-                wrong.push(*id);
-            }
-        }
-        wrong
-    }
-
     /// Takes back sales that were just created with a wrong total, so that it is true that nothing happened.
     async fn undo(&self, calls: &Metered, found: &HashMap<i64, FoundSale>, wrong: &[i64], setbacks: &mut Setbacks) {
         let quotations: Vec<i64> =
@@ -248,6 +221,32 @@ impl Tryton {
             }
         }
     }
+}
+
+/// Cancelled sales, and those whose total is not the store's: which ids are of the second kind.
+fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
+    let mut wrong = Vec::new();
+    for (id, sale) in found {
+        let refused = |text: String| Setback::Refused(Error::new(Kind::Refused, text));
+        let name = sale.number.clone().unwrap_or_else(|| id.to_string());
+        if State::of(&sale.state).is_none() {
+            let text = format!("sale {name} was cancelled in Tryton (it is {}): a person has to decide", sale.state);
+            setbacks.insert(*id, refused(text));
+            continue;
+        }
+        let (Some((_, total)), Some(is)) = (sale.mark(), sale.total_amount) else { continue };
+        if is.0 != total {
+            let difference = total - is.0;
+            let text = format!(
+                "the store's total is {total} and Tryton came to {}, a difference of {difference}: check the taxes and \
+                 the tax rounding of both, then replay",
+                is.0
+            );
+            setbacks.entry(*id).or_insert_with(|| refused(text));
+            wrong.push(*id);
+        }
+    }
+    wrong
 }
 
 /// After a create everything but a refusal is in doubt: the sales are there.

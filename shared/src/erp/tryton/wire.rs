@@ -163,7 +163,8 @@ pub(super) struct Sale<'a> {
     pub(super) web_shop: i64,
     pub(super) web_id: &'a str,
     pub(super) reference: String,
-    pub(super) sale_date: Date,
+    #[serde(rename = "sale_date")]
+    pub(super) date: Date,
     pub(super) currency: i64,
     pub(super) party: i64,
     pub(super) invoice_address: i64,

@@ -1,0 +1,170 @@
+//! Customers and their addresses: remembered, looked up, or created, each for all sales together and each only once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::{
+    customer::Buyer,
+    resolve::{Resolver, name},
+    wire::{self, Address, FoundParty, NewAddress, parameters},
+};
+use crate::{Error, Kind, erp::Setback};
+
+fn address_name(reference: &str, address: &Address) -> String {
+    name("address", format_args!("{reference}/{}", address.hash()))
+}
+
+/// What became of the buyers.
+#[derive(Default)]
+pub(super) struct Parties {
+    /// Parties and addresses by the names they are remembered under.
+    ids: HashMap<String, i64>,
+    /// Refused, by reference: why.
+    refused: HashMap<String, String>,
+    /// Created by somebody at this moment, by reference.
+    later: HashSet<String>,
+}
+
+impl Parties {
+    /// The party, the invoice's address and the shipment's.
+    pub(super) fn of(&self, buyer: &Buyer) -> Result<(i64, i64, i64), Setback> {
+        let reference = buyer.reference.as_str();
+        if let Some(text) = self.refused.get(reference) {
+            return Err(Setback::Refused(Error::new(Kind::Refused, text.clone())));
+        }
+        let party = self.ids.get(&name("party", reference));
+        let address = |address| self.ids.get(&address_name(reference, address));
+        if let (Some(party), Some(invoice), Some(shipment)) = (party, address(&buyer.invoice), address(&buyer.shipment))
+        {
+            return Ok((*party, *invoice, *shipment));
+        }
+        let text = if self.later.contains(reference) {
+            format!(
+                "the customer {reference} is in Tryton, where this user cannot see it, or was created at this moment"
+            )
+        } else {
+            format!("the customer {reference} was not ready in Tryton")
+        };
+        Err(Setback::NotNow(Error::new(Kind::Unavailable, text)))
+    }
+}
+
+impl Resolver<'_> {
+    /// Parties and addresses: remembered, else looked up together, else created together.
+    pub(super) async fn parties(&self, buyers: &[Buyer]) -> Result<Parties, Setback> {
+        let mut parties = Parties::default();
+        let names: BTreeSet<String> = buyers
+            .iter()
+            .flat_map(|buyer| {
+                let reference = buyer.reference.as_str();
+                let addresses = [&buyer.invoice, &buyer.shipment].map(|address| address_name(reference, address));
+                addresses.into_iter().chain([name("party", reference)])
+            })
+            .collect();
+        parties.ids = self.recall(&names.into_iter().collect::<Vec<_>>()).await?;
+        let missing: BTreeMap<&str, &Buyer> = buyers
+            .iter()
+            .filter(|buyer| parties.of(buyer).is_err())
+            .map(|buyer| (buyer.reference.as_str(), buyer))
+            .collect();
+        if missing.is_empty() {
+            return Ok(parties);
+        }
+        self.look_up(&mut parties, &missing).await?;
+        self.create_parties(&mut parties, &missing).await?;
+        self.create_addresses(&mut parties, buyers).await?;
+        Ok(parties)
+    }
+
+    async fn look_up(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
+        let codes: Vec<&str> = missing.keys().copied().collect();
+        // The unique key knows deactivated ones too.
+        let domain = wire::raw(&parameters![("code", "in", codes), ("active", "in", [true, false])]);
+        let fields = [
+            "code",
+            "active",
+            "addresses.party_name",
+            "addresses.street",
+            "addresses.postal_code",
+            "addresses.city",
+            "addresses.country",
+        ];
+        let found: Vec<FoundParty> = self.search("party.party", domain, &fields).await?;
+        let mut learnt = Vec::new();
+        for party in found {
+            if !party.active.0 {
+                let text = format!("the customer {} is deactivated in Tryton: activate it, then replay", party.code);
+                parties.refused.insert(party.code, text);
+                continue;
+            }
+            learnt.push((name("party", &party.code), party.id));
+            for address in party.addresses {
+                learnt.push((address_name(&party.code, &address.content), address.id));
+            }
+        }
+        self.learn(&learnt).await?;
+        parties.ids.extend(learnt);
+        Ok(())
+    }
+
+    /// Creates the parties that are missing. One that Tryton refuses is found by halving: it must not sink the others.
+    async fn create_parties(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
+        let absent: Vec<&wire::Party> = missing
+            .iter()
+            .filter(|(reference, _)| !parties.ids.contains_key(&name("party", reference)))
+            .filter(|(reference, _)| !parties.refused.contains_key(**reference))
+            .map(|(_, buyer)| &buyer.party)
+            .collect();
+        let mut groups: Vec<&[&wire::Party]> = absent.chunks(self.tryton.settings.bulk.max(1)).collect();
+        while let Some(group) = groups.pop() {
+            let created: Result<wire::Ids, _> =
+                self.tryton.server.write(self.calls, "model.party.party.create", parameters![group]).await;
+            match (created, group) {
+                (Ok(ids), _) => {
+                    let learnt: Vec<_> =
+                        group.iter().zip(ids).map(|(party, id)| (name("party", &party.code), id)).collect();
+                    self.learn(&learnt).await?;
+                    parties.ids.extend(learnt);
+                }
+                (Err(Setback::Refused(error)), [party]) => {
+                    let text = format!("Tryton refuses the customer (name, e-mail, phone or tax id): {error}");
+                    parties.refused.insert(party.code.clone(), text);
+                }
+                (Err(Setback::Refused(_)), _) => {
+                    let (first, second) = group.split_at(group.len() / 2);
+                    groups.extend([second, first]);
+                }
+                // Looked up a moment ago and there now: the next attempt finds it.
+                (Err(Setback::Exists), _) => {
+                    parties.later.extend(group.iter().map(|party| party.code.clone()));
+                }
+                (Err(setback), _) => return Err(setback),
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_addresses(&self, parties: &mut Parties, buyers: &[Buyer]) -> Result<(), Setback> {
+        let mut absent: Vec<(String, NewAddress<'_>)> = Vec::new();
+        let mut seen = HashSet::new();
+        for buyer in buyers {
+            let reference = buyer.reference.as_str();
+            let Some(party) = parties.ids.get(&name("party", reference)).copied() else { continue };
+            for content in [&buyer.invoice, &buyer.shipment] {
+                let name = address_name(reference, content);
+                if !parties.ids.contains_key(&name) && seen.insert(name.clone()) {
+                    absent.push((name, NewAddress { party, content }));
+                }
+            }
+        }
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<_> = absent.iter().map(|(_, address)| address).collect();
+        let ids: wire::Ids =
+            self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await?;
+        let learnt: Vec<_> = absent.into_iter().map(|(name, _)| name).zip(ids).collect();
+        self.learn(&learnt).await?;
+        parties.ids.extend(learnt);
+        Ok(())
+    }
+}
