@@ -9,3 +9,4 @@ mod erps;
 mod ports;
 mod sandbox;
 mod stores;
+mod tryton;

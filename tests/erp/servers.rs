@@ -45,3 +45,21 @@ fn what_is_made_once_is_made_once() {
     });
     assert_eq!(count.into_inner(), 1);
 }
+
+#[test]
+fn a_killed_test_process_leaves_no_server() {
+    // As the kernel does when the test process is killed: the pipe closes, nobody calls a destructor.
+    let port = free_port();
+    let mut watchdog = Command::new("python3");
+    watchdog.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/support/watchdog.py"));
+    watchdog.args(["python3", "-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);
+    watchdog.current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(std::process::Stdio::piped());
+    let mut child = watchdog.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while !answers(port) {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(!answers(port));
+}

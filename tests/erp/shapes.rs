@@ -120,7 +120,9 @@ async fn one_order_is_exactly_these_requests() {
     order.discounts = vec![discount("LOYAL", "1.00")];
     crate::made::add_up(&mut order);
     let (calls, _) = counted();
-    let drafts = drafts(&*erp, &[sale(order)]).await;
+    let mut sale = sale(order);
+    sale.version = "2026-05-07T01:30:00.000000Z/00000/00112233aabbccdd".parse().unwrap();
+    let drafts = drafts(&*erp, &[sale]).await;
     let documents: Vec<_> = erp.create(&calls, &drafts).await.into_iter().map(Result::unwrap).collect();
     assert_eq!((documents[0].id.as_str(), documents[0].number.as_deref()), ("400", Some("S400")));
     let sent: Vec<Value> = requests
@@ -259,6 +261,17 @@ async fn a_refusal_is_not_remembered() {
     assert!(second[0].is_ok(), "{second:?}");
 }
 
+#[tokio::test]
+async fn nothing_to_do_takes_no_call() {
+    let (_server, erp, requests) = pretend(|_, _| None).await;
+    let (calls, _) = counted();
+    assert!(erp.prepare(&calls, &Memory::default(), &[], false).await.is_empty());
+    assert!(erp.create(&calls, &[]).await.is_empty());
+    assert!(erp.finish(&calls, &[]).await.is_empty());
+    assert!(erp.look_up(&calls, &[]).await.unwrap().is_empty());
+    assert!(requests.lock().unwrap().is_empty());
+}
+
 #[test]
 fn a_wrong_section_names_its_key() {
     let row = puente::erp::ERPS.iter().find(|row| row.kind == "tryton").unwrap();
@@ -268,7 +281,8 @@ fn a_wrong_section_names_its_key() {
     };
     assert_eq!(build(row.example), None);
     for (from, to, told) in [
-        ("timeout = 60", "timeout = 0", "timeout"),
+        ("timeout = \"60s\"", "timeout = 0", "timeout"),
+        ("timeout = \"60s\"", "timeout = \"soon\"", "timeout"),
         ("bulk = 100", "bulk = 0", "bulk"),
         ("http://127.0.0.1:8000", "not an address", "url"),
         ("http://127.0.0.1:8000", "ftp://127.0.0.1", "url"),

@@ -19,7 +19,7 @@ mod wire;
 use std::{collections::HashMap, fmt, time::Duration};
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -48,7 +48,7 @@ products = { shipping = "SHIPPING", tip = "TIP", duty = "DUTY", fee = "FEE", dis
 taxes = { "0.21" = "VAT 21%", "0.10" = "VAT 10%" }
 # payment_term = "Paid in the shop"
 # warehouse = "Warehouse"         # otherwise the web shop's first
-timeout = 60                      # seconds for one call
+timeout = "60s"                   # for one call
 bulk = 100                        # sales in one call
 "#;
 
@@ -71,8 +71,8 @@ pub(crate) struct Settings {
     taxes: HashMap<String, Named>,
     payment_term: Option<Named>,
     warehouse: Option<Named>,
-    #[serde(default = "sixty")]
-    timeout: u64,
+    #[serde(default = "a_minute", deserialize_with = "duration")]
+    timeout: Duration,
     #[serde(default = "hundred")]
     bulk: usize,
 }
@@ -81,8 +81,23 @@ fn one() -> i64 {
     1
 }
 
-fn sixty() -> u64 {
-    60
+fn a_minute() -> Duration {
+    Duration::from_mins(1)
+}
+
+/// `"60s"`, `"2m"` or whole seconds.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Seconds(u64),
+        Text(String),
+    }
+    let duration = match Written::deserialize(deserializer)? {
+        Written::Seconds(seconds) => Some(Duration::from_secs(seconds)),
+        Written::Text(text) => text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok()),
+    };
+    duration.ok_or_else(|| serde::de::Error::custom("is a time such as \"60s\", or whole seconds"))
 }
 
 fn hundred() -> usize {
@@ -157,7 +172,7 @@ pub(crate) struct Tryton {
 
 fn build(section: &Section) -> Result<Box<dyn Erp>> {
     let settings: Settings = section.read()?;
-    if settings.timeout == 0 {
+    if settings.timeout < Duration::from_secs(1) {
         return Err(section.refuse("timeout", "is at least 1 second"));
     }
     if !(1..=1000).contains(&settings.bulk) {
@@ -171,7 +186,7 @@ fn build(section: &Section) -> Result<Box<dyn Erp>> {
         &settings.username,
         &settings.password,
         settings.company,
-        Duration::from_secs(settings.timeout),
+        settings.timeout,
     )?;
     let tax_names =
         settings.taxes.iter().map(|(store, tryton)| (store.trim().to_owned(), tryton.to_string())).collect();
@@ -198,6 +213,9 @@ impl Erp for Tryton {
         sales: &[Sale],
         afresh: bool,
     ) -> Vec<Result<Draft, Setback>> {
+        if sales.is_empty() {
+            return Vec::new();
+        }
         let resolver = resolve::Resolver { tryton: self, calls, ids, afresh };
         match resolver.drafts(sales).await {
             Ok(answers) => answers,

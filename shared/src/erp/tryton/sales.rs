@@ -37,6 +37,9 @@ impl State {
 
 impl Tryton {
     pub(super) async fn create_sales(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
+        if drafts.is_empty() {
+            return Vec::new();
+        }
         let all = |setback: &Setback| drafts.iter().map(|_| Err(again(setback))).collect();
         let bodies: Result<Vec<&RawValue>, _> = drafts.iter().map(|draft| serde_json::from_str(&draft.body)).collect();
         let Ok(bodies) = bodies else {
@@ -54,6 +57,9 @@ impl Tryton {
     }
 
     pub(super) async fn finish_sales(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+        if documents.is_empty() {
+            return Vec::new();
+        }
         let ids: Result<Vec<i64>, _> = documents.iter().map(|document| document.id.parse()).collect();
         let Ok(ids) = ids else {
             let bug = || Err(Setback::Refused(Error::new(Kind::Bug, "a document's id is not one of Tryton's")));
@@ -67,6 +73,9 @@ impl Tryton {
         calls: &Metered,
         references: &[Reference],
     ) -> Result<Vec<Option<Found>>, Failure> {
+        if references.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids: Vec<&str> = references.iter().map(Reference::as_str).collect();
         let shop = match &self.settings.web_shop {
             super::Named::Id(id) => wire::raw(&("web_shop", "=", id)),
