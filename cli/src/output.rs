@@ -76,15 +76,20 @@ fn write(to: &mut impl Write, text: &str) -> Result<()> {
     }
 }
 
-/// A table: its header, then its rows.
+/// A table: its header, then its rows. As wide as the terminal; where there is none, as its words, for `grep`.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+    let columns = console::Term::stdout().size_checked().map(|(_, columns)| columns);
+    table_within(columns, header, rows)
+}
+
+/// A table of at most so many columns.
+pub(crate) fn table_within(columns: Option<u16>, header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(columns) = columns {
+        table.set_width(columns);
+    }
     if !console::colors_enabled() {
-        // Widths still follow the terminal, if there is one.
-        if let Some((_, columns)) = console::Term::stdout().size_checked() {
-            table.set_width(columns);
-        }
         table.force_no_tty();
     }
     table.set_header(header.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));

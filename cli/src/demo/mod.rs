@@ -22,7 +22,7 @@ use crate::output::Output;
 use audit::{Books, Tally};
 use post::Answers;
 use screen::Screen;
-use stage::Stage;
+use stage::{Mischief, Stage};
 
 /// After this time what is still on the way is told as such.
 const PATIENCE: Duration = Duration::from_secs(55);
@@ -61,6 +61,8 @@ struct Report {
     forged: usize,
     limited: usize,
     failed: usize,
+    orders: usize,
+    unseen: usize,
     backfilled: usize,
     ignored: usize,
     dead: usize,
@@ -99,9 +101,11 @@ async fn play(stage: &Stage, began: Instant) -> Result<Played> {
     let expected = truth.iter().filter(|(_, truth)| matches!(truth.expect, Expect::InErp { .. })).count();
     let screen = Screen::new(post::letters(stage), expected - stage.poisoned.len());
     let late = || began.elapsed() > PATIENCE;
+    let mischief = Mischief::default();
     let look = async |phase| -> Result<Tally> {
         tokio::time::sleep(LOOK).await;
         let tally = Tally::take(&stage.puente, &truth).await?;
+        mischief.next(&stage.erp, tally.of(State::Synced));
         screen.show(&answers, &tally, stage.erp.calls().len(), phase);
         Ok(tally)
     };
@@ -157,6 +161,8 @@ async fn report(stage: &Stage, played: &Played, began: Instant) -> Result<Report
         forged: Answers::count(&answers.forged),
         limited: Answers::count(&answers.limited),
         failed,
+        orders: truth.len(),
+        unseen: tally.unseen,
         backfilled: before_backfill.unseen.saturating_sub(tally.unseen),
         ignored: tally.of(State::Ignored),
         dead: tally.of(State::Dead),

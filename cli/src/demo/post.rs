@@ -22,7 +22,7 @@ use super::stage::Stage;
 const CLIENTS: usize = 16;
 
 /// Between two webhooks of one client.
-const BREATH: Duration = Duration::from_millis(180);
+const BREATH: Duration = Duration::from_millis(450);
 
 /// What the shops were answered.
 #[derive(Debug, Default)]

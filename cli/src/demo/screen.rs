@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use comfy_table::Cell;
 use indicatif::{MultiProgress, ProgressBar};
 use puente::domain::record::State;
 
@@ -11,12 +12,15 @@ use super::{
     post::Answers,
 };
 use crate::{
-    output::{Tone, bar, cell, number, plain, table, tone},
+    output::{Tone, bar, cell, number, plain, table_within, tone},
     progress,
 };
 
 /// At most so many stopped orders are listed one by one.
 const LISTED: usize = 12;
+
+/// As wide as a page.
+const WIDTH: u16 = 110;
 
 /// Progress, live; silent when nobody watches.
 pub(super) struct Screen {
@@ -87,18 +91,11 @@ fn webhooks(report: &Report) -> String {
         .filter(|(_, count, _)| *count > 0)
         .map(|(what, count, tone)| vec![cell(what, tone), number(count)]);
     let all = vec![plain("sent by the shops"), number(report.sent)];
-    table(&["every webhook", ""], rows.chain([all]))
+    narrow(&["every webhook", ""], rows.chain([all]))
 }
 
 fn orders(report: &Report, stopped: &[Stopped]) -> String {
-    let mut rows = vec![
-        vec![cell("in the ERP, once", Tone::Good), number(report.books.in_erp), plain("")],
-        vec![
-            cell("brought by backfill alone", Tone::Faint),
-            number(report.backfilled),
-            plain("no webhook came, or the front door refused it; counted above and below too"),
-        ],
-    ];
+    let mut rows = vec![vec![cell("in the ERP, once", Tone::Good), number(report.books.in_erp), plain("")]];
     let ignored = stopped.iter().filter(|one| one.state == State::Ignored);
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for one in ignored {
@@ -118,7 +115,14 @@ fn orders(report: &Report, stopped: &[Stopped]) -> String {
     if report.waiting > 0 {
         rows.push(vec![cell("still on the way", Tone::Warn), number(report.waiting), plain("")]);
     }
-    table(&["every order", "", "why"], rows)
+    if report.unseen > 0 {
+        let why = "known from forged webhooks only: nothing of them was believed";
+        rows.push(vec![cell("never seen", Tone::Faint), number(report.unseen), plain(why)]);
+    }
+    rows.push(vec![plain("placed in the shops"), number(report.orders), plain("")]);
+    let why = "of all these: their webhooks never came, or found the front door's day used up";
+    rows.push(vec![cell("brought by backfill alone", Tone::Faint), number(report.backfilled), plain(why)]);
+    narrow(&["every order", "", "why"], rows)
 }
 
 fn books(report: &Report) -> String {
@@ -140,7 +144,13 @@ fn books(report: &Report) -> String {
             )),
         ],
     ];
-    table(&["the ERP's own books against the shops' truth", ""], rows)
+    narrow(&["the ERP's own books against the shops' truth", ""], rows)
+}
+
+/// Tables that fit a page, also when they are written to a file.
+fn narrow(header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+    let columns = console::Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.min(WIDTH));
+    table_within(Some(columns), header, rows)
 }
 
 /// Calls per second as bars, one line a second.

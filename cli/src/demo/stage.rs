@@ -1,6 +1,15 @@
 //! The demo's stage: two shops and an ERP of the sandbox, a directory with a puente.toml, and the very parts of `serve`.
 
-use std::{fmt::Write as _, fs, path::Path, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use puente::{
     Error, Kind, Result,
@@ -11,6 +20,7 @@ use puente::{
     },
     embedded::{Embedded, Options},
     flow::Puente,
+    ports::{Chance, Clock, SystemChance, SystemClock},
 };
 use puente_sandbox::{
     erp::{self, Erp, Fault, Faults, Poison},
@@ -29,6 +39,46 @@ const ACCOUNT: &str = "sandbox";
 
 /// Webhooks of the second shop that its front door has no room for.
 const REFUSED: usize = 3;
+
+/// What the ERP does wrong once so many orders are in it. Not all in a row: after each failure the account rests longer.
+const MISCHIEF: [(usize, &str, Fault); 6] = [
+    (0, "GET /products", Fault::ErrorBefore),
+    (2, "POST /orders", Fault::HangAfter),
+    (20, "POST /orders", Fault::Limited(Some(Duration::from_secs(1)))),
+    (35, "POST /customers", Fault::Unavailable),
+    (50, "POST /orders", Fault::ErrorAfter),
+    (70, "POST /orders", Fault::HangAfter),
+];
+
+/// Plays [`MISCHIEF`].
+#[derive(Debug, Default)]
+pub(super) struct Mischief {
+    played: AtomicUsize,
+}
+
+impl Mischief {
+    /// The next one, if its time has come.
+    pub(super) fn next(&self, erp: &Erp, in_erp: usize) {
+        let played = self.played.load(Ordering::Relaxed);
+        if let Some((from, what, fault)) = MISCHIEF.get(played).filter(|(from, ..)| *from <= in_erp) {
+            tracing::debug!(event = "demo.mischief", from, what, ?fault);
+            erp.next(what, *fault);
+            self.played.store(played + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Jitter of two seconds at most: nobody wants to watch an hour's backoff.
+struct Hasty;
+
+impl Chance for Hasty {
+    fn below(&self, n: u64) -> u64 {
+        SystemChance.below(n.min(2000))
+    }
+    fn token(&self) -> String {
+        SystemChance.token()
+    }
+}
 
 /// Everything the demo plays with.
 pub(super) struct Stage {
@@ -60,7 +110,7 @@ impl Stage {
     /// Sets everything up: `orders` orders, drawn with `seed`.
     pub(super) async fn set(orders: usize, seed: u64) -> Result<Self> {
         let home = tempfile::tempdir().map_err(|error| told("cannot make a temporary directory", error))?;
-        let config = erp::Config { bulk_limit: 20, ..erp::Config::default() };
+        let config = erp::Config { bulk_limit: 8, ..erp::Config::default() };
         let erp = Erp::start(config).await.map_err(|error| told("cannot start the sandbox's ERP", error))?;
         let half = orders / 2;
         let shops = vec![
@@ -108,7 +158,7 @@ impl Playing {
 
 async fn playing(home: &Path, name: &str, vendor: Vendor, orders: usize, seed: u64) -> Result<Playing> {
     let id: ConnectionId = name.parse()?;
-    let since = puente::ports::Clock::now(&puente::ports::SystemClock) - jiff::SignedDuration::from_hours(2);
+    let since = SystemClock.now() - jiff::SignedDuration::from_hours(2);
     let domain = format!("{name}.myshopify.com");
     let mut plan = Plan::new(vendor, &domain, &format!("{name}-signs-with-this"), seed, orders, since);
     plan.lost_per_thousand = 40;
@@ -126,18 +176,14 @@ async fn playing(home: &Path, name: &str, vendor: Vendor, orders: usize, seed: u
 
 /// What goes wrong at the ERP: some calls fail once, and two orders always do.
 fn spoil(erp: &Erp, shops: &[Playing], seed: u64) -> Result<Vec<OrderKey>> {
-    let orders = "POST /orders";
-    erp.next(orders, Fault::HangAfter);
-    erp.next(orders, Fault::Limited(Some(Duration::from_secs(1))));
-    erp.next(orders, Fault::ErrorAfter);
-    erp.next("GET /products", Fault::ErrorBefore);
-    erp.next("POST /customers", Fault::Unavailable);
     let mut poisoned = Vec::new();
     let mut faults = Faults::drawn(seed, [(Fault::ErrorBefore, 8), (Fault::ResetAfter, 8)]);
     faults.writes_only = true;
     for (playing, status) in shops.iter().zip([422, 500]) {
         let truth = playing.shop.truth();
-        let victim = truth.iter().find(|truth| matches!(truth.expect, Expect::InErp { .. }) && !truth.lost);
+        let good = |order: &str| truth.iter().find(|t| t.order == order && matches!(t.expect, Expect::InErp { .. }));
+        // Among the first to arrive: it has most of the demo's time to come to its end.
+        let victim = playing.shop.deliveries().iter().find_map(|delivery| good(delivery.order.as_deref()?));
         if let Some(victim) = victim {
             let key = playing.key_of(victim)?;
             // As the body of a create has it; a look-up's query has the slash encoded.
@@ -151,8 +197,8 @@ fn spoil(erp: &Erp, shops: &[Playing], seed: u64) -> Result<Vec<OrderKey>> {
 
 fn configuration(erp: &Erp, shops: &[Playing]) -> String {
     let mut text = format!(
-        "[erp.{ACCOUNT}]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 5000 }}\nmax_attempts = 3\n{}\n",
-        erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"")
+        "[erp.{ACCOUNT}]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 5000 }}\nmax_attempts = 6\n{}\n",
+        erp.config_example().replace("timeout = \"2s\"", "timeout = \"500ms\"")
     );
     for (place, playing) in shops.iter().enumerate() {
         let (id, addr) = (&playing.id, playing.serving.addr());
@@ -180,7 +226,7 @@ fn configuration(erp: &Erp, shops: &[Playing]) -> String {
 async fn open(settings: Settings, home: &Path) -> Result<Puente> {
     let visibility = engine::visibility(&settings).await?;
     let data = Embedded::open_with(home.join("data"), Options { visibility, ..Options::default() })?;
-    place::puente(settings, &data)
+    Ok(Puente { chance: Arc::new(Hasty), ..place::puente(settings, &data)? })
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
