@@ -18,7 +18,10 @@ use reqwest::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{output::Output, place::ConfigFile};
+use crate::{
+    output::Output,
+    place::{self, ConfigFile},
+};
 
 /// Sign a webhook as the store would, and post it to a running serve.
 #[derive(Debug, Args)]
@@ -48,14 +51,12 @@ struct Answered {
 
 /// Runs the command.
 pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
-    let body = send.content()?;
     let settings = send.file.settings()?;
+    place::connections(&settings, Some(&send.connection))?;
     let connection = settings.connection(&send.connection).await?;
-    let connection = connection.ok_or_else(|| {
-        let known = settings.connections().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let words = format!("there is no connection `{}` in the configuration (there is: {known})", send.connection);
-        Error::new(Kind::NotFound, words)
-    })?;
+    let connection = connection
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{}`", send.connection)))?;
+    let body = send.content()?;
     let call = webhook(&send.url, &connection, connection.store.as_ref(), body)?;
     let answer = Client::new()?.send(call).await.map_err(|failure| {
         let at = &send.url;

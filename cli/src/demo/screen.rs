@@ -16,9 +16,6 @@ use crate::{
     progress,
 };
 
-/// At most so many stopped orders are listed one by one.
-const LISTED: usize = 12;
-
 /// As wide as a page.
 const WIDTH: u16 = 110;
 
@@ -34,7 +31,7 @@ impl Screen {
     /// For so many webhooks and orders that should reach the ERP.
     pub(super) fn new(webhooks: usize, orders: usize) -> Self {
         let all = MultiProgress::new();
-        let style = progress::style("{prefix:>12} {bar:40.green/white.dim} {pos}/{len} {msg}");
+        let style = progress::style("{prefix:>12} {bar:30.green/white.dim} {pos}/{len} {msg}");
         let bar = |length: usize, prefix: &'static str| {
             let bar = ProgressBar::new(length as u64).with_style(style.clone()).with_prefix(prefix);
             all.add(bar)
@@ -45,17 +42,15 @@ impl Screen {
     }
 
     /// Shows how far it is.
-    pub(super) fn show(&self, answers: &Answers, tally: &Tally, erp_calls: usize, phase: &'static str) {
+    pub(super) fn show(&self, answers: &Answers, tally: &Tally, erp_calls: usize, phase: &str) {
         self.sent.set_position(Answers::count(&answers.sent) as u64);
         let (accepted, refused) = (Answers::count(&answers.accepted), answers.refused());
         self.sent.set_message(format!("accepted {accepted} · refused {refused}"));
         self.synced.set_position(tally.of(State::Synced) as u64);
         let (waiting, parked, dead) = (tally.waiting(), tally.of(State::Parked), tally.of(State::Dead));
-        self.synced.set_message(format!(
-            "on the way {waiting} · retried {} · parked {parked} · dead {dead} · ERP calls {erp_calls}",
-            tally.retried
-        ));
-        self.rest.set_message(phase);
+        let retried = tally.retried;
+        self.synced.set_message(format!("on the way {waiting} · retried {retried} · parked {parked} · dead {dead}"));
+        self.rest.set_message(format!("{phase} · ERP calls {erp_calls}"));
         self.rest.tick();
     }
 
@@ -96,21 +91,15 @@ fn webhooks(report: &Report) -> String {
 
 fn orders(report: &Report, stopped: &[Stopped]) -> String {
     let mut rows = vec![vec![cell("in the ERP, once", Tone::Good), number(report.books.in_erp), plain("")]];
-    let ignored = stopped.iter().filter(|one| one.state == State::Ignored);
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for one in ignored {
-        *reasons.entry(one.reason.as_str()).or_default() += 1;
-    }
-    rows.extend(reasons.into_iter().map(|(why, count)| vec![cell("ignored", Tone::Faint), number(count), plain(why)]));
-    let wanting: Vec<&Stopped> = stopped.iter().filter(|one| one.state != State::Ignored).collect();
-    rows.extend(
-        wanting
-            .iter()
-            .take(LISTED)
-            .map(|one| vec![cell(one.state, tone(one.state)), number(&one.number), plain(&one.reason)]),
-    );
-    if let Some(more) = wanting.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        rows.push(vec![plain("parked or dead"), number(format!("{more} more")), plain("")]);
+    for ((state, _), alike) in groups(stopped) {
+        let Some(first) = alike.first() else { continue };
+        // Of several alike one speaks for all.
+        let why = match (state, alike.len()) {
+            ("ignored", _) => first.reason.clone(),
+            (_, 1) => format!("{}: {}", first.number, first.reason),
+            (_, more) => format!("{} (and {} like it): {}", first.number, more - 1, first.reason),
+        };
+        rows.push(vec![cell(state, tone(first.state)), number(alike.len()), plain(why)]);
     }
     if report.waiting > 0 {
         rows.push(vec![cell("still on the way", Tone::Warn), number(report.waiting), plain("")]);
@@ -145,6 +134,16 @@ fn books(report: &Report) -> String {
         ],
     ];
     narrow(&["the ERP's own books against the shops' truth", ""], rows)
+}
+
+/// Stopped orders by their state and the beginning of their reason, before its figures.
+fn groups(stopped: &[Stopped]) -> BTreeMap<(&'static str, &str), Vec<&Stopped>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for one in stopped {
+        let kind = one.reason.split([':', '"', '(']).next().unwrap_or_default();
+        groups.entry((one.state.as_str(), kind)).or_default().push(one);
+    }
+    groups
 }
 
 /// Tables that fit a page, also when they are written to a file.
