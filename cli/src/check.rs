@@ -26,6 +26,8 @@ use crate::{
 };
 
 /// Parse the configuration, then ask every store and ERP.
+///
+/// Questions to an ERP are calls of its day like any other, and counted in the data.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -72,15 +74,10 @@ struct ConnectionReport {
 
 /// Runs the command.
 pub(crate) async fn run(check: Check, output: Output) -> Result<()> {
-    let nowhere = tempfile::tempdir()
-        .map_err(|error| Error::new(Kind::Unavailable, "cannot make a temporary directory").caused_by(error))?;
-    // Without data nothing was spent yet, and checking leaves none behind.
-    let puente = if place::has_data(&check.place.data) {
-        check.place.open()?
-    } else {
-        place::puente(check.place.file.settings()?, &Embedded::open(nowhere.path())?)?
-    };
-    puente.settings.check().await?;
+    let settings = check.place.file.settings()?;
+    settings.check().await?;
+    // Where nobody has served yet the data begin here: what is spent now, `serve` must know of.
+    let puente = place::puente(settings, &Embedded::open(&check.place.data)?)?;
     let report = probed(&puente).await?;
     output.answer(&report, || report.described())?;
     if report.ok {

@@ -2,12 +2,7 @@
 //!
 //! Commands other than `serve` open the data beside a running `serve`: the file allows several processes.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use clap::Args;
@@ -96,7 +91,7 @@ impl Place {
 
     /// The data, which must be there: a mistyped directory is not an empty one.
     fn data(&self) -> Result<Embedded> {
-        if !has_data(&self.data) {
+        if !self.data.join("puente.db").exists() {
             let words = format!(
                 "there is no data in {}: give --data the directory that `puente serve` was given",
                 self.data.display()
@@ -105,11 +100,6 @@ impl Place {
         }
         Embedded::open(&self.data)
     }
-}
-
-/// Whether `dir` holds data.
-pub(crate) fn has_data(dir: &Path) -> bool {
-    dir.join("puente.db").exists()
 }
 
 /// Everything the flows need, on one machine.

@@ -7,7 +7,10 @@ use puente::{
     domain::{ids::OrderKey, record::State},
     flow::Puente,
 };
-use puente_sandbox::store::{Expect, Truth};
+use puente_sandbox::{
+    erp::Made,
+    store::{Expect, Truth},
+};
 use serde::Serialize;
 
 use super::stage::Stage;
@@ -99,45 +102,120 @@ pub(super) struct Books {
     pub(super) doubled: usize,
     /// Documents whose total is not the shop's.
     pub(super) wrong_total: usize,
-    /// Orders that ended where they should not have: there without reason, or stopped without one.
+    /// Orders that ended where they should not have: in the ERP against a rule, or stopped without a cause.
     pub(super) astray: usize,
 }
 
 impl Books {
     /// Compares the ERP's memory with the truth.
     pub(super) async fn audit(stage: &Stage, truth: &[(OrderKey, Truth)]) -> Result<Self> {
-        let made = stage.erp.orders();
-        let mut books = Self { in_erp: made.len(), doubled: stage.erp.doubled().len(), ..Self::default() };
-        let mut known = 0;
+        let mut states = BTreeMap::new();
+        for (key, _) in truth {
+            states.extend(stage.puente.records.head(key).await?.map(|head| (key.clone(), head.state())));
+        }
+        Ok(Self::compare(&stage.erp.orders(), truth, &states, &stage.poisoned))
+    }
+
+    /// `made`: the ERP's documents; `states`: what the records say; `poisoned`: orders that must not get there.
+    fn compare(
+        made: &[Made],
+        truth: &[(OrderKey, Truth)],
+        states: &BTreeMap<OrderKey, State>,
+        poisoned: &[OrderKey],
+    ) -> Self {
+        let mut documents: BTreeMap<&str, Vec<&Made>> = BTreeMap::new();
+        for one in made {
+            documents.entry(&one.reference).or_default().push(one);
+        }
+        let doubled = documents.values().filter(|same| same.len() > 1).count();
+        let mut books = Self { in_erp: made.len(), doubled, ..Self::default() };
         for (key, truth) in truth {
-            let reference = key.sale();
-            let mut documents = made.iter().filter(|made| made.reference == reference.as_str()).peekable();
-            let there = documents.peek().is_some();
-            known += documents.clone().count();
+            let there = documents.remove(key.sale().as_str()).unwrap_or_default();
             let Expect::InErp { total, currency } = &truth.expect else {
-                books.astray += usize::from(there);
+                books.astray += usize::from(!there.is_empty());
                 continue;
             };
-            books.wrong_total += documents.filter(|made| made.total != *total || made.currency != *currency).count();
-            if there {
-                books.astray += usize::from(stage.poisoned.contains(key));
-                continue;
-            }
-            let head = stage.puente.records.head(key).await?;
-            match head.map(|head| head.state()) {
+            let wrong = |made: &&&Made| made.total != *total || made.currency != *currency;
+            books.wrong_total += there.iter().filter(wrong).count();
+            let poisoned = poisoned.contains(key);
+            match states.get(key) {
+                _ if !there.is_empty() => books.astray += usize::from(poisoned),
                 Some(State::Waiting | State::Sending) => {}
-                Some(State::Parked | State::Dead) if stage.poisoned.contains(key) => {}
-                Some(State::Parked | State::Dead | State::Ignored) => books.astray += 1,
+                Some(State::Parked | State::Dead | State::Ignored) => books.astray += usize::from(!poisoned),
+                // Nobody would ever come back to it.
                 Some(State::Synced) | None => books.lost += 1,
             }
         }
         // Documents that no shop knows of.
-        books.astray += made.len().saturating_sub(known);
-        Ok(books)
+        books.astray += documents.len();
+        books
     }
 
     /// Whether they balance.
     pub(super) fn balance(&self) -> bool {
         self.lost == 0 && self.doubled == 0 && self.wrong_total == 0 && self.astray == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOP: &str = "tango-shop";
+
+    fn key(order: &str) -> OrderKey {
+        OrderKey::new(SHOP.parse().unwrap(), order.parse().unwrap())
+    }
+
+    fn truth(order: &str, expect: Expect) -> (OrderKey, Truth) {
+        (key(order), Truth { order: order.into(), number: format!("#{order}"), expect, lost: false })
+    }
+
+    fn made(order: &str, total: i64) -> Made {
+        Made {
+            id: 1,
+            number: "S1".into(),
+            reference: format!("{SHOP}/{order}"),
+            version: None,
+            currency: "EUR".into(),
+            total: total.into(),
+            stated_total: None,
+            customer: None,
+            state: "confirmed",
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn wanted(total: i64) -> Expect {
+        Expect::InErp { total: total.into(), currency: "EUR" }
+    }
+
+    fn compare(made: &[Made], truth: &[(OrderKey, Truth)], state: Option<State>, poisoned: &[OrderKey]) -> Books {
+        let states = state.into_iter().flat_map(|s| truth.iter().map(move |(key, _)| (key.clone(), s))).collect();
+        Books::compare(made, truth, &states, poisoned)
+    }
+
+    #[test]
+    fn books_balance_when_every_order_is_where_it_must_be() {
+        let truth = [truth("1", wanted(10)), truth("2", Expect::Nowhere), truth("3", Expect::Parked)];
+        let books = compare(&[made("1", 10)], &truth, Some(State::Synced), &[]);
+        assert!(books.balance() && books.in_erp == 1, "{books:?}");
+    }
+
+    #[test]
+    fn each_way_to_be_wrong_is_seen() {
+        let one = [truth("1", wanted(10))];
+        // Called synced and not there, or not even on record: lost.
+        assert_eq!(compare(&[], &one, Some(State::Synced), &[]).lost, 1);
+        assert_eq!(compare(&[], &one, None, &[]).lost, 1);
+        // On its way it is not lost; stopped without having been poisoned it is astray.
+        assert!(compare(&[], &one, Some(State::Waiting), &[]).balance());
+        assert_eq!(compare(&[], &one, Some(State::Dead), &[]).astray, 1);
+        assert!(compare(&[], &one, Some(State::Dead), &[key("1")]).balance());
+        assert_eq!(compare(&[made("1", 10), made("1", 10)], &one, Some(State::Synced), &[]).doubled, 1);
+        assert_eq!(compare(&[made("1", 11)], &one, Some(State::Synced), &[]).wrong_total, 1);
+        // In the ERP though it should not be, or known to no shop.
+        assert_eq!(compare(&[made("2", 5)], &[truth("2", Expect::Nowhere)], Some(State::Synced), &[]).astray, 1);
+        assert_eq!(compare(&[made("9", 5)], &[], None, &[]).astray, 1);
     }
 }

@@ -1,0 +1,240 @@
+//! Every command as a user types it, against a running `serve` and an ERP of the sandbox.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use puente_sandbox::erp::{Config, Erp, Fault};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory with a puente.toml for an ERP.
+struct Home {
+    dir: TempDir,
+}
+
+/// A running serve; ends with the test.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Home {
+    fn new(erp: &Erp) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret"), "a-secret-canary").unwrap();
+        fs::write(dir.path().join("key"), "a-key-canary").unwrap();
+        let text = format!(
+            "[erp.main]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 1000 }}\nmax_attempts = 1\n{}\n\
+             [connection.acme]\nerp = \"main\"\nkey = {{ file = \"key\" }}\n\
+             store = {{ kind = \"shopify\", shop = \"acme.myshopify.com\", webhook_secrets = [{{ file = \"secret\" }}] }}\n",
+            erp.config_example().replace("\"2s\"", "\"500ms\"")
+        );
+        fs::write(dir.path().join("puente.toml"), text).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs a command in the directory.
+    fn run(&self, args: &[&str]) -> Output {
+        puente().current_dir(self.path()).args(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, as JSON.
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        assert!(output.status.success(), "{args:?}: {}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", text(&output)))
+    }
+
+    /// Runs a command that must fail: its words.
+    fn fails(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", text(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn serve(&self) -> Serving {
+        let mut child = puente()
+            .current_dir(self.path())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(self.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{line:?}");
+        Serving { child, url }
+    }
+
+    /// The state of the one order, once it is `state`.
+    fn until(&self, state: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let orders = self.json(&["orders", "list"]);
+            if orders[0]["status"] == state {
+                return orders[0].clone();
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "never {state}: {orders}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn puente() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_puente"));
+    command.env_remove("PUENTE_OPERATOR_KEY").env_remove("PUENTE_LOG");
+    command
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The sample's articles.
+fn selling() -> Config {
+    let sample = puente::store::STORES.iter().find(|row| row.kind == "shopify").unwrap().sample;
+    let order: Value = serde_json::from_str(sample).unwrap();
+    let skus = order["line_items"].as_array().unwrap().iter().filter_map(|line| line["sku"].as_str());
+    Config { products: skus.map(str::to_owned).collect(), ..Config::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
+    let erp = Erp::start(selling()).await.unwrap();
+    let home = Home::new(&erp);
+    let check = home.json(&["check"]);
+    assert_eq!((&check["ok"], &check["erps"][0]["class"]), (&Value::Bool(true), &Value::from("unique")), "{check}");
+
+    let serving = home.serve();
+    let sent = home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    assert_eq!(sent["status"], 200, "{sent}");
+    let order = home.until("synced");
+    assert_eq!(erp.orders().len(), 1);
+    let number = order["number"].as_str().unwrap();
+
+    // By its number, with or without its sign, by its id, by both.
+    let id = order["order"].as_str().unwrap();
+    for name in [number, number.trim_start_matches('#'), id, &format!("acme/{id}")] {
+        let story = home.json(&["orders", "show", name]);
+        assert_eq!(story["order"]["order"], *id);
+        let events: Vec<&str> =
+            story["timeline"].as_array().unwrap().iter().filter_map(|entry| entry["event"].as_str()).collect();
+        assert!(events.contains(&"accepted") && events.contains(&"synced"), "{events:?}");
+    }
+    let shown = text(&home.run(&["orders", "show", number]));
+    assert!(shown.contains("synced") && shown.contains(id) && !shown.contains('\u{1b}'), "{shown}");
+    assert!(home.fails(&["orders", "show", "77"]).contains("was not seen yet"));
+
+    let quota = home.json(&["quota"]);
+    assert_eq!(quota[0]["used"].as_u64(), u64::try_from(erp.calls().len()).ok(), "{quota}");
+    assert!(text(&home.run(&["quota"])).contains("of 1000 used"));
+    assert!(text(&home.run(&["orders", "list", "--state", "parked"])).contains("no orders"));
+
+    // Replaying what is there changes nothing.
+    let replayed = home.json(&["orders", "replay", number]);
+    assert_eq!(replayed["orders"].as_array().unwrap().len(), 1);
+    let began = Instant::now();
+    while !home.json(&["orders", "show", id])["timeline"].to_string().contains("replayed") {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    home.until("synced");
+    assert_eq!(erp.orders().len(), 1);
+
+    // A second serve on the same data would be a second conductor of everything.
+    let second = home.fails(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(second.contains("another process serves"), "{second}");
+    let mut log = String::new();
+    fs::File::open(home.path().join("log")).unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("order.synced") && !log.contains("canary"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_order_is_listed_redriven_and_arrives() {
+    let erp = Erp::start(selling()).await.unwrap();
+    // The one attempt it has fails; so the next look finds nothing, and gives up.
+    erp.next("POST /orders", Fault::ErrorBefore);
+    let home = Home::new(&erp);
+    let serving = home.serve();
+    home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    let dead = home.until("dead");
+    assert!(dead["reason"].as_str().unwrap().contains("gave up"), "{dead}");
+    let listed = home.json(&["dlq", "list"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    let asked = home.json(&["orders", "replay", "--state", "dead", "--dry-run"]);
+    assert_eq!((asked["orders"].as_array().unwrap().len(), &asked["replayed"]), (1, &Value::Bool(false)));
+    assert_eq!(home.json(&["dlq", "redrive", "--all"])["moved"], 1);
+    home.until("synced");
+    assert_eq!(erp.orders().len(), 1);
+    assert_eq!(home.json(&["dlq", "list"]).as_array().unwrap().len(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_it_ends_well_and_leaves_the_lease() {
+    let erp = Erp::start(selling()).await.unwrap();
+    let home = Home::new(&erp);
+    let mut serving = home.serve();
+    home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    home.until("synced");
+    let asked = Command::new("kill").args(["-TERM", &serving.child.id().to_string()]).status().unwrap();
+    assert!(asked.success() && serving.child.wait().unwrap().success());
+    assert_eq!(home.json(&["quota"])[0]["conductor"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_with_their_place_and_no_secret() {
+    let erp = Erp::start(Config::default()).await.unwrap();
+    let home = Home::new(&erp);
+    let nobody = home.fails(&["send", "--connection", "acme", "--sample", "--url", "http://127.0.0.1:1"]);
+    assert!(nobody.contains("is `puente serve` running there?") && !nobody.contains("canary"), "{nobody}");
+    let unknown = home.fails(&["send", "--connection", "acmee", "--sample"]);
+    assert!(unknown.contains("no connection `acmee`") && unknown.contains("acme"), "{unknown}");
+    assert!(home.fails(&["orders", "list"]).contains("there is no data in puente-data"));
+    let other = home.fails(&["check", "--config", "other.toml"]);
+    assert!(other.contains("other.toml: there is no such file"), "{other}");
+    let beyond = home.fails(&["serve", "--listen", "0.0.0.0:0"]);
+    assert!(beyond.contains("PUENTE_OPERATOR_KEY") && !beyond.contains("acme"), "{beyond}");
+
+    fs::remove_file(home.path().join("secret")).unwrap();
+    let missing = home.fails(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(missing.contains("puente.toml:") && missing.contains("webhook_secrets[0]"), "{missing}");
+    assert!(!home.path().join("puente-data").exists(), "a mistake leaves nothing behind");
+
+    erp.listen(false);
+    fs::write(home.path().join("secret"), "a-secret-canary").unwrap();
+    let check = home.run(&["check"]);
+    assert_eq!(check.status.code(), Some(1));
+    assert!(text(&check).contains("failed") && !text(&check).contains("canary"), "{}", text(&check));
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let output = puente().args(["config", "example"]).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("[erp.") && text.contains("[connection.") && text.starts_with('#'), "{text}");
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("puente.toml"), &text).unwrap();
+    let check = puente().current_dir(dir.path()).arg("check").output().unwrap();
+    // Only what it refers to is missing.
+    let words = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(words.lines().all(|line| line.contains("environment variable")), "{words}");
+}
