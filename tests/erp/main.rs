@@ -4,6 +4,7 @@
 mod support;
 
 mod books;
+mod flow;
 mod made;
 mod servers;
 mod shapes;

@@ -161,7 +161,7 @@ async fn many_creates_with_one_reference_make_one_sale() {
     // Nobody else claims that for certain nothing will come of it.
     assert!(answers.iter().flatten().count() == 1 && !answers.iter().any(|a| matches!(a, Err(Setback::Refused(_)))));
     assert_eq!(in_tryton(tryton, &sale).await.len(), 1);
-    let found = erp.look_up(&calls, &[sale.reference.clone()]).await.unwrap();
+    let found = erp.look_up(&calls, std::slice::from_ref(&sale.reference)).await.unwrap();
     assert_eq!(found[0].as_ref().unwrap().version.as_ref(), Some(&sale.version));
 }
 

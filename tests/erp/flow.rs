@@ -1,0 +1,199 @@
+//! The whole path into a real Tryton: signed webhooks in, sales out, to the cent.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    config::Settings,
+    domain::{
+        ids::{ConnectionId, ErpId},
+        message::{Arrival, News},
+        record::State,
+    },
+    embedded::Embedded,
+    flow::{self, Puente},
+    outbound::{Call, Client},
+    ports::{Clock, Records, SystemChance, SystemClock},
+    store::{STORES, Store},
+};
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use rust_decimal::Decimal;
+use serde_json::json;
+
+use crate::support::{
+    binary::Serve,
+    orders::{Item, Made, SHOP},
+    tryton::{Tryton, USER},
+};
+
+const SECRET: &str = "hush";
+
+/// Five articles of twenty, a discount, 21 % on one line; every order another total.
+fn made(id: u64) -> Made {
+    let mut order = Made::new(id);
+    order.currency = "EUR";
+    let mut first = Item::new(&format!("ART-{:02}", id % 20 + 1), 3, 1990 + i64::try_from(id % 83).unwrap());
+    first.discount = Decimal::new(597, 2);
+    let net = first.price * Decimal::from(first.quantity) - first.discount;
+    first.tax =
+        (net * Decimal::new(21, 2)).round_dp_with_strategy(2, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    order.items = vec![first, Item::new("ART-20", 1, 999)];
+    order
+}
+
+fn configure(dir: &Path, tryton: &Tryton) {
+    std::fs::write(dir.join("password"), USER.1).unwrap();
+    std::fs::write(dir.join("secret"), SECRET).unwrap();
+    let file = |name: &str| format!("{{ file = {:?} }}", dir.join(name).to_str().unwrap());
+    let section = tryton.section("").replace(&format!("{{ literal = \"{}\" }}", USER.1), &file("password"));
+    let text = format!(
+        "[erp.main]\nkind = \"tryton\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
+         [connection.acme]\nerp = \"main\"\nlimits = {{ rate = \"10000/s\", per_day = 1000000 }}\n\
+         store = {{ kind = \"shopify\", shop = \"{SHOP}\", webhook_secrets = [{}] }}\n",
+        file("secret")
+    );
+    std::fs::write(dir.join("puente.toml"), text).unwrap();
+}
+
+fn store() -> Box<dyn Store> {
+    let row = STORES.iter().find(|row| row.kind == "shopify").unwrap();
+    let section = format!("shop = \"{SHOP}\"\nwebhook_secrets = [{{ literal = \"{SECRET}\" }}]\n");
+    (row.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap()
+}
+
+async fn counts(data: &Embedded) -> Vec<(State, u64)> {
+    let id: ConnectionId = "acme".parse().unwrap();
+    let mut counts: Vec<_> = data.counts(&id).await.unwrap().into_iter().collect();
+    counts.sort_by_key(|(state, _)| *state as u8);
+    counts
+}
+
+/// Every sale of these orders, once, with the store's total, confirmed.
+async fn assert_in_tryton(tryton: &Tryton, orders: &[Made]) {
+    let sales = tryton
+        .search("sale.sale", json!([["web_id", "like", "acme/%"]]), json!(["web_id", "total_amount", "state"]))
+        .await;
+    for order in orders {
+        let web_id = format!("acme/{}", order.id);
+        let of: Vec<_> = sales.iter().filter(|sale| sale["web_id"] == web_id.as_str()).collect();
+        assert_eq!(of.len(), 1, "{web_id}");
+        let total: Decimal = of[0]["total_amount"]["decimal"].as_str().unwrap().parse().unwrap();
+        assert_eq!(total, order.total(), "{web_id}");
+        assert_ne!(of[0]["state"], "draft", "{web_id}");
+    }
+    assert_eq!(sales.len(), orders.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_orders_posted_three_times_out_of_order_are_a_hundred_sales() {
+    let Some(tryton) = Tryton::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), &tryton);
+    let serve = Serve::start(dir.path(), &[]);
+    let store: Arc<dyn Store> = store().into();
+    let orders: Vec<Made> = (1..=100).map(|n| made(820_982_911_946_150_000 + n)).collect();
+    let mut bodies = Vec::new();
+    for order in &orders {
+        let (mut pending, mut again) = (order.clone(), order.clone());
+        pending.paid = false;
+        pending.updated = order.updated - SignedDuration::from_secs(60);
+        again.updated = order.updated + SignedDuration::from_secs(60);
+        bodies.extend([pending.shopify(), order.shopify(), again.shopify()]);
+    }
+    bodies.shuffle(&mut StdRng::seed_from_u64(7));
+    let url = format!("{}/v1/connections/acme/webhook", serve.url);
+    let mut clients = Vec::new();
+    for share in bodies.chunks(bodies.len().div_ceil(8)) {
+        let (share, url, store) = (share.to_vec(), url.clone(), store.clone());
+        clients.push(tokio::spawn(async move {
+            let client = Client::new().unwrap();
+            for body in share {
+                let headers = store.sign(body.as_bytes(), SystemClock.now());
+                let call = Call {
+                    method: Method::POST,
+                    url: url.parse().unwrap(),
+                    headers,
+                    body: body.into(),
+                    timeout: Duration::from_secs(10),
+                };
+                assert_eq!(client.send(call).await.unwrap().status, 200);
+            }
+        }));
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    let data = Embedded::open(dir.path().join("data")).unwrap();
+    for tries in 0.. {
+        let counts = counts(&data).await;
+        if counts == [(State::Synced, 100)] {
+            break;
+        }
+        assert!(tries < 600, "never settles: {counts:?}\n{}", tryton.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_in_tryton(&tryton, &orders).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_orders_due_together_cost_few_calls() {
+    let Some(tryton) = Tryton::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), &tryton);
+    let text = std::fs::read_to_string(dir.path().join("puente.toml")).unwrap();
+    let data = Embedded::open(dir.path().join("data")).unwrap();
+    let adapter = Arc::new(data.clone());
+    let puente = Puente {
+        settings: Arc::new(Settings::parse(&text, "puente.toml", adapter.clone()).unwrap()),
+        records: adapter.clone(),
+        accounts: adapter.clone(),
+        queue: adapter.clone(),
+        clock: Arc::new(SystemClock),
+        chance: Arc::new(SystemChance),
+        client: Client::new().unwrap(),
+    };
+    let erp: ErpId = "main".parse().unwrap();
+    let mut all = Vec::new();
+    let mut spent = Vec::new();
+    // The first hundred fills the cache of products; the second finds it filled, with a hundred new customers again.
+    for hundred in 0..2_u64 {
+        let orders: Vec<Made> = (1..=100).map(|n| made(5_000_000 + hundred * 1000 + n)).collect();
+        for order in &orders {
+            let order = order_of(order);
+            let arrival = Arrival {
+                connection: "acme".parse().unwrap(),
+                order: order.id.clone(),
+                received: Timestamp::UNIX_EPOCH,
+                request: "test".into(),
+                tries: 0,
+                news: News::State { order: Arc::new(order) },
+            };
+            flow::record::arrival(&puente, &arrival).await.unwrap();
+        }
+        let deadline = puente.clock.now() + SignedDuration::from_mins(5);
+        let departure = flow::depart::conduct(&puente, &erp, deadline).await.unwrap();
+        assert!(departure.conducted);
+        spent.push(departure.calls);
+        all.extend(orders);
+    }
+    assert_eq!(counts(&data).await, [(State::Synced, 200)]);
+    assert_in_tryton(&tryton, &all).await;
+    eprintln!(
+        "ERP calls for 100 orders due together: {} with an empty cache, {} with products cached: {:.2} per order",
+        spent[0],
+        spent[1],
+        f64::from(spent[1]) / 100.0
+    );
+    assert!(spent[1] <= 15, "{spent:?}");
+}
+
+/// The canonical order, as the store's own mapping makes it.
+fn order_of(made: &Made) -> puente::domain::order::Order {
+    let store = store();
+    let webhook = crate::support::orders::verified(&*store, &made.shopify(), SystemClock.now());
+    match store.read(&webhook) {
+        puente::store::Reading::Order(order) => *order,
+        other => panic!("{other:?}"),
+    }
+}
