@@ -38,7 +38,7 @@ pub(crate) struct Redrive {
     #[command(flatten)]
     place: Place,
     /// At most so many, oldest first.
-    #[arg(long, required_unless_present = "all")]
+    #[arg(long)]
     limit: Option<usize>,
     /// All of them.
     #[arg(long, conflicts_with = "limit")]
@@ -72,7 +72,7 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
             let limit = match (redrive.limit, redrive.all) {
                 (Some(limit), _) => limit,
                 (None, true) => usize::MAX,
-                (None, false) => return Err(Error::new(Kind::Unreadable, "say --limit N or --all")),
+                (None, false) => return Err(Error::new(Kind::Unreadable, "how many? Say --limit 10 or --all")),
             };
             let moved = redrive.place.open()?.queue.redrive(limit).await?;
             output.answer(&Redriven { moved }, || match moved {

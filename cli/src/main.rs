@@ -66,7 +66,7 @@ fn run(cli: Cli) -> Result<()> {
         .build()
         .map_err(|error| Error::new(Kind::Unavailable, "cannot start threads").caused_by(error))?;
     let output = Output::new(cli.json);
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(demo) => demo::run(demo, output).await,
             Command::Serve(serve) => serve::run(serve, output).await,
@@ -78,5 +78,8 @@ fn run(cli: Cli) -> Result<()> {
             Command::Send(send) => send::run(send, output).await,
             Command::Config(config) => config::run(&config),
         }
-    })
+    });
+    // Whoever asks twice to stop does not wait for what is in flight: it is safe on the disk.
+    runtime.shutdown_background();
+    outcome
 }

@@ -73,7 +73,7 @@ pub(crate) struct Replay {
     #[command(flatten)]
     place: Place,
     /// The store's id of the order, `connection/id`, or the number people use.
-    #[arg(required_unless_present = "state", conflicts_with = "state")]
+    #[arg(conflicts_with = "state")]
     order: Option<String>,
     /// All orders in this state.
     #[arg(long)]
@@ -232,7 +232,9 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
             }
             keys
         }
-        (None, None) => return Err(Error::new(Kind::Unreadable, "name an order or a --state")),
+        (None, None) => {
+            return Err(Error::new(Kind::Unreadable, "which? Name an order, or all in a state with --state dead"));
+        }
     };
     if !replay.dry_run {
         let messages: Vec<Message> = orders.iter().map(|key| again(key, puente.clock.now())).collect();

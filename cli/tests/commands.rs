@@ -1,5 +1,12 @@
 //! Every command as a user types it, against a running `serve` and an ERP of the sandbox.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test is meant to stop there"
+)]
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -197,6 +204,22 @@ async fn asked_to_stop_it_ends_well_and_leaves_the_lease() {
     let asked = Command::new("kill").args(["-TERM", &serving.child.id().to_string()]).status().unwrap();
     assert!(asked.success() && serving.child.wait().unwrap().success());
     assert_eq!(home.json(&["quota"])[0]["conductor"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_survives_a_kill_and_arrives_once() {
+    let erp = Erp::start(selling()).await.unwrap();
+    let home = Home::new(&erp);
+    // It arrives in the ERP, nobody is told, and serve is killed before it can ask.
+    erp.next("POST /orders", Fault::HangAfter);
+    let serving = home.serve();
+    home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    home.until("sending");
+    drop(serving);
+    let again = home.serve();
+    home.until("synced");
+    assert_eq!(erp.orders().len(), 1);
+    drop(again);
 }
 
 #[tokio::test(flavor = "multi_thread")]

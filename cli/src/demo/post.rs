@@ -19,10 +19,10 @@ use reqwest::{Method, Url, header::HeaderMap};
 use super::stage::Stage;
 
 /// Clients at once.
-const CLIENTS: usize = 16;
+const CLIENTS: u32 = 16;
 
-/// Between two webhooks of one client.
-const BREATH: Duration = Duration::from_millis(450);
+/// How long the shops take for all of it, at least.
+const TAKES: Duration = Duration::from_secs(6);
 
 /// What the shops were answered.
 #[derive(Debug, Default)]
@@ -69,16 +69,18 @@ pub(super) fn letters(stage: &Stage) -> usize {
 pub(super) async fn everything(stage: &Stage, answers: Arc<Answers>) -> Result<()> {
     let queue = Arc::new(Mutex::new(queue(stage)?));
     let client = Client::new()?;
+    // Between two webhooks of one client.
+    let breath = TAKES * CLIENTS / u32::try_from(letters(stage).max(1)).unwrap_or(u32::MAX);
     let mut clients = tokio::task::JoinSet::new();
     for place in 0..CLIENTS {
         let (queue, client, answers) = (queue.clone(), client.clone(), answers.clone());
         clients.spawn(async move {
             // Not all in one breath.
-            tokio::time::sleep(BREATH.saturating_mul(u32::try_from(place).unwrap_or(0)) / 16).await;
+            tokio::time::sleep(breath * place / CLIENTS).await;
             loop {
                 let Some(letter) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
                 post(&client, letter, &answers).await;
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(breath).await;
             }
         });
     }

@@ -119,7 +119,7 @@ impl Stage {
         ];
         let poisoned = spoil(&erp, &shops, seed)?;
         let file = ConfigFile { config: home.path().join("puente.toml") };
-        write(&file.config, &configuration(&erp, &shops))?;
+        write(&file.config, &configuration(&erp, &shops, orders))?;
         let settings = file.settings()?;
         settings.check().await?;
         let puente = open(settings, home.path()).await?;
@@ -195,14 +195,16 @@ fn spoil(erp: &Erp, shops: &[Playing], seed: u64) -> Result<Vec<OrderKey>> {
     Ok(poisoned)
 }
 
-fn configuration(erp: &Erp, shops: &[Playing]) -> String {
+fn configuration(erp: &Erp, shops: &[Playing], orders: usize) -> String {
+    // The sandbox's ERP has no limits of its own: enough for a minute, and for the day not to be short.
+    let (rate, per_day) = ((orders / 10).max(40), (orders * 20).max(5000));
     let mut text = format!(
-        "[erp.{ACCOUNT}]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 5000 }}\nmax_attempts = 6\n{}\n",
+        "[erp.{ACCOUNT}]\nkind = \"rest\"\nlimits = {{ rate = \"{rate}/s\", per_day = {per_day} }}\nmax_attempts = 6\n{}\n",
         erp.config_example().replace("timeout = \"2s\"", "timeout = \"500ms\"")
     );
     for (place, playing) in shops.iter().enumerate() {
         let (id, addr) = (&playing.id, playing.serving.addr());
-        let per_day = if place == 0 { 100_000 } else { playing.shop.deliveries().len().saturating_sub(REFUSED) };
+        let per_day = if place == 0 { 100_000 } else { playing.shop.deliveries().len().saturating_sub(REFUSED).max(1) };
         let store = if place == 0 {
             format!(
                 "kind = \"shopify\", shop = \"{id}.myshopify.com\", api_url = \"http://{addr}\", token = {{ file = \"{id}.token\" }}"
