@@ -1,0 +1,146 @@
+//! The head of a record as an item, so that each condition of a write is a comparison of attributes.
+//!
+//! | attribute | what |
+//! |---|---|
+//! | `pk`, `sk` | `order/{connection}/{order}`, `head` |
+//! | `connection`, `order`, `schema`, `summary`, `document`, `reason`, `last`, `attempts`, `epoch` | as in [`Head`]; `summary` and `document` as JSON text |
+//! | `desired`, `desired_content`, `desired_tie`, `newest` | the version as sortable text, and apart what the version rule compares |
+//! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
+//! | `intent` | a map: `operation`, `reference`, `planned`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
+//! | `due`, `soon`, `updated` | times as text that sorts |
+//! | `token` | drawn for each write: whose write this item is |
+//! | `shelf`, `listed` | keys of the index for lists: `{connection}#{state}`, `{updated}#{order}` |
+//!
+//! The index `due` has `connection` and `due` as its keys: heads without a `due` are not in it. It is not sharded: one
+//! partition takes a thousand writes a second, and a connection's front door lets ten requests in.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::item::{Item, Reader, damaged, number, sortable, text, time};
+use crate::{
+    Error, Kind, Result,
+    domain::{
+        ids::{AttemptId, ConnectionId, OrderId, OrderKey},
+        record::{End, Head, Intent, Operation, Parked, SCHEMA, State, Step},
+    },
+};
+
+/// The sort key of heads.
+pub(super) const HEAD: &str = "head";
+
+/// The partition of an order.
+pub(super) fn partition(key: &OrderKey) -> String {
+    format!("order/{key}")
+}
+
+/// The order of a partition.
+pub(super) fn key_of(connection: &ConnectionId, partition: &str) -> Result<OrderKey> {
+    let order = partition.strip_prefix("order/").and_then(|key| key.strip_prefix(connection.as_str()));
+    let order = order.and_then(|order| order.strip_prefix('/')).ok_or_else(|| damaged("pk"))?;
+    Ok(OrderKey::new(connection.clone(), order.parse::<OrderId>()?))
+}
+
+/// Where the heads of a state are listed.
+pub(super) fn shelf(connection: &ConnectionId, state: State) -> String {
+    format!("{connection}#{state}")
+}
+
+/// The place in a list: by time, then by order, so that a page ends at exactly one place.
+pub(super) fn listed(updated: Timestamp, key: &OrderKey) -> String {
+    format!("{}#{}", sortable(updated), key.order)
+}
+
+/// A part of the head that is only read, as JSON text.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue> {
+    serde_json::to_string(value)
+        .map(text)
+        .map_err(|cause| Error::new(Kind::Bug, "a part of the record cannot be written as JSON").caused_by(cause))
+}
+
+/// An intent as a map.
+pub(super) fn intent(intent: &Intent) -> AttributeValue {
+    let operation = match intent.step.operation {
+        Operation::Create => "create",
+    };
+    AttributeValue::M(HashMap::from([
+        ("operation".to_owned(), text(operation)),
+        ("reference".to_owned(), text(intent.step.reference.as_str())),
+        ("planned".to_owned(), text(intent.planned.to_string())),
+        ("attempt".to_owned(), text(intent.attempt.as_str())),
+        ("epoch".to_owned(), number(intent.epoch)),
+        ("start_by".to_owned(), time(intent.start_by)),
+        ("settle_at".to_owned(), time(intent.settle_at)),
+        ("unknown".to_owned(), AttributeValue::Bool(intent.unknown)),
+        ("refused".to_owned(), AttributeValue::Bool(intent.refused)),
+    ]))
+}
+
+/// An end, as in JSON.
+pub(super) fn end(end: End) -> &'static str {
+    match end {
+        End::Parked => "parked",
+        End::Dead => "dead",
+        End::Ignored => "ignored",
+    }
+}
+
+/// The head in an item.
+pub(super) fn read(item: &Item) -> Result<Head> {
+    let item = Reader(item);
+    let schema = item.number("schema")?;
+    if schema > SCHEMA {
+        return Err(Error::new(Kind::Unavailable, "the record was written by a later release of puente: update this one"));
+    }
+    let from_json = |name: &str| item.text_if(name).map(serde_json::from_str).transpose().map_err(|_| damaged(name));
+    Ok(Head {
+        schema,
+        key: OrderKey::new(item.parsed("connection")?, item.parsed("order")?),
+        summary: serde_json::from_str(item.text("summary")?).map_err(|_| damaged("summary"))?,
+        desired: item.parsed("desired")?,
+        newest: item.parsed("newest")?,
+        applied: item.parsed_if("applied")?,
+        due: item.parsed_if("due")?,
+        soon: item.parsed_if("soon")?,
+        intent: item.map_if("intent").map(read_intent).transpose()?,
+        attempts: item.number("attempts")?,
+        epoch: item.number("epoch")?,
+        parked: read_parked(item)?,
+        last: item.text_if("last").map(AttemptId::from_text),
+        document: from_json("document")?,
+        reason: item.text_if("reason").map(str::to_owned),
+        updated: item.parsed("updated")?,
+    })
+}
+
+fn read_intent(map: Reader<'_>) -> Result<Intent> {
+    let operation = match map.text("operation")? {
+        "create" => Operation::Create,
+        _ => return Err(damaged("intent.operation")),
+    };
+    let reference = serde_json::from_value(map.text("reference")?.into()).map_err(|_| damaged("intent.reference"))?;
+    Ok(Intent {
+        step: Step { operation, reference },
+        planned: map.parsed("planned")?,
+        attempt: AttemptId::from_text(map.text("attempt")?),
+        epoch: map.number("epoch")?,
+        start_by: map.parsed("start_by")?,
+        settle_at: map.parsed("settle_at")?,
+        unknown: map.flag("unknown"),
+        refused: map.flag("refused"),
+    })
+}
+
+fn read_parked(item: Reader<'_>) -> Result<Option<Parked>> {
+    let Some(version) = item.parsed_if("parked_version")? else { return Ok(None) };
+    let end = match item.text("parked_end")? {
+        "parked" => End::Parked,
+        "dead" => End::Dead,
+        "ignored" => End::Ignored,
+        _ => return Err(damaged("parked_end")),
+    };
+    Ok(Some(Parked { version, end, reason: item.text("parked_reason")?.to_owned() }))
+}
