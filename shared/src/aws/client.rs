@@ -14,7 +14,7 @@ use std::{
 use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     config::{
-        BehaviorVersion, ConfigBag, Intercept, RuntimeComponents, SharedAsyncSleep, SharedCredentialsProvider,
+        BehaviorVersion, ConfigBag, Intercept, RuntimeComponents, SharedCredentialsProvider,
         interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::{BoxError, ProvideErrorMetadata, SdkError},
@@ -33,7 +33,11 @@ const CALL: Duration = Duration::from_millis(4500);
 const ATTEMPTS: u32 = 3;
 
 /// What all clients share.
-pub(super) fn sdk(credentials: SharedCredentialsProvider, region: Option<Region>, endpoint: Option<String>) -> SdkConfig {
+pub(super) fn sdk(
+    credentials: SharedCredentialsProvider,
+    region: Option<Region>,
+    endpoint: Option<String>,
+) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let retry = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
@@ -45,7 +49,6 @@ pub(super) fn sdk(credentials: SharedCredentialsProvider, region: Option<Region>
         .credentials_provider(credentials)
         .retry_config(retry)
         .timeout_config(timeouts(Duration::ZERO))
-        .sleep_impl(SharedAsyncSleep::new(aws_config::default_provider_sleep()))
         .region(region);
     sdk.set_endpoint_url(endpoint);
     sdk.build()

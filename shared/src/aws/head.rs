@@ -93,7 +93,10 @@ pub(super) fn read(item: &Item) -> Result<Head> {
     let item = Reader(item);
     let schema = item.number("schema")?;
     if schema > SCHEMA {
-        return Err(Error::new(Kind::Unavailable, "the record was written by a later release of puente: update this one"));
+        return Err(Error::new(
+            Kind::Unavailable,
+            "the record was written by a later release of puente: update this one",
+        ));
     }
     let from_json = |name: &str| item.text_if(name).map(serde_json::from_str).transpose().map_err(|_| damaged(name));
     Ok(Head {
@@ -109,7 +112,7 @@ pub(super) fn read(item: &Item) -> Result<Head> {
         attempts: item.number("attempts")?,
         epoch: item.number("epoch")?,
         parked: read_parked(item)?,
-        last: item.text_if("last").map(AttemptId::from_text),
+        last: item.text_if("last").map(AttemptId::new),
         document: from_json("document")?,
         reason: item.text_if("reason").map(str::to_owned),
         updated: item.parsed("updated")?,
@@ -125,7 +128,7 @@ fn read_intent(map: Reader<'_>) -> Result<Intent> {
     Ok(Intent {
         step: Step { operation, reference },
         planned: map.parsed("planned")?,
-        attempt: AttemptId::from_text(map.text("attempt")?),
+        attempt: AttemptId::new(map.text("attempt")?),
         epoch: map.number("epoch")?,
         start_by: map.parsed("start_by")?,
         settle_at: map.parsed("settle_at")?,

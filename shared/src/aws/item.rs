@@ -103,7 +103,10 @@ impl<'a> Reader<'a> {
 
 /// An attribute is not what we wrote there.
 pub(super) fn damaged(name: &str) -> Error {
-    Error::new(Kind::Bug, format!("the table's item has no readable `{name}`: was it changed by hand or by a later release?"))
+    Error::new(
+        Kind::Bug,
+        format!("the table's item has no readable `{name}`: was it changed by hand or by a later release?"),
+    )
 }
 
 #[cfg(test)]
@@ -112,7 +115,12 @@ mod tests {
 
     #[test]
     fn times_sort_as_text() {
-        let times = ["2026-01-01T00:00:09Z", "2026-01-01T00:00:09.000000001Z", "2026-01-01T00:00:09.1Z", "2026-01-01T00:00:10Z"];
+        let times = [
+            "2026-01-01T00:00:09Z",
+            "2026-01-01T00:00:09.000000001Z",
+            "2026-01-01T00:00:09.1Z",
+            "2026-01-01T00:00:10Z",
+        ];
         let texts: Vec<String> = times.iter().map(|time| sortable(time.parse().unwrap())).collect();
         assert!(texts.is_sorted() && texts.iter().all(|text| text.len() == texts[0].len()), "{texts:?}");
         assert_eq!(texts[2].parse::<Timestamp>().unwrap(), times[2].parse::<Timestamp>().unwrap());

@@ -7,6 +7,7 @@
 mod body;
 mod client;
 mod expression;
+mod facts;
 mod head;
 mod index;
 mod item;

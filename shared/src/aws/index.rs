@@ -1,0 +1,117 @@
+//! What the two indexes answer: what is due, and lists by state. They lag, so that they only suggest: lists show the heads
+//! themselves, read consistently.
+
+use std::collections::{HashMap, HashSet};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::future::try_join_all;
+use jiff::Timestamp;
+
+use super::{
+    head::{self, HEAD, key_of, shelf},
+    item::{Reader, sortable},
+    table::{Query as Ask, Table, key},
+};
+use crate::{
+    Error, Kind, Result,
+    domain::{
+        ids::{ConnectionId, OrderKey},
+        record::State,
+    },
+    ports::{Page, Query},
+};
+
+/// By connection and `due`.
+const DUE: &str = "due";
+/// By connection and state, then by time of the last write.
+const STATE: &str = "state";
+
+/// Orders due at `now`, earliest first.
+pub(super) async fn due(
+    table: &Table,
+    connection: &ConnectionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<OrderKey>> {
+    let now = sortable(now);
+    let ask = Ask {
+        index: Some(DUE),
+        partition: ("connection", connection.as_str()),
+        sort: Some(("due", "<=", &now)),
+        ascending: true,
+        limit,
+    };
+    let items = table.query(&ask).await?;
+    items.iter().map(|item| key_of(connection, Reader(item).text("pk")?)).collect()
+}
+
+/// The earliest `due`.
+pub(super) async fn next_due(table: &Table, connection: &ConnectionId) -> Result<Option<Timestamp>> {
+    let partition = ("connection", connection.as_str());
+    let ask = Ask { index: Some(DUE), partition, sort: None, ascending: true, limit: 1 };
+    let items = table.query(&ask).await?;
+    items.first().map(|item| Reader(item).parsed("due")).transpose()
+}
+
+/// How many orders lie on each shelf.
+pub(super) async fn counts(table: &Table, connection: &ConnectionId) -> Result<HashMap<State, u64>> {
+    let counts = State::ALL.into_iter().map(|state| async move {
+        let shelf = shelf(connection, state);
+        let ask =
+            Ask { index: Some(STATE), partition: ("shelf", &shelf), sort: None, ascending: false, limit: usize::MAX };
+        Ok::<_, Error>((state, table.count(&ask).await?))
+    });
+    let counts = try_join_all(counts).await?;
+    Ok(counts.into_iter().filter(|(_, count)| *count > 0).collect())
+}
+
+/// A page of heads, those written last first.
+pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
+    let limit = query.limit.clamp(1, 200);
+    let before = query.cursor.as_deref().map(place).transpose()?;
+    let shelves: Vec<String> = match query.state {
+        Some(state) => vec![shelf(&query.connection, state)],
+        None => State::ALL.into_iter().map(|state| shelf(&query.connection, state)).collect(),
+    };
+    // One more than asked for tells whether there is a next page.
+    let found = shelves.iter().map(|shelf| {
+        let sort = before.as_deref().map(|before| ("listed", "<", before));
+        let ask = Ask { index: Some(STATE), partition: ("shelf", shelf), sort, ascending: false, limit: limit + 1 };
+        async move { table.query(&ask).await }
+    });
+    let mut found: Vec<(String, OrderKey)> = try_join_all(found)
+        .await?
+        .iter()
+        .flatten()
+        .map(|item| {
+            let item = Reader(item);
+            Ok((item.text("listed")?.to_owned(), key_of(&query.connection, item.text("pk")?)?))
+        })
+        .collect::<Result<_>>()?;
+    found.sort_by(|one, other| other.cmp(one));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let cursor = found.last().filter(|_| more).map(|(listed, _)| URL_SAFE_NO_PAD.encode(listed));
+
+    // While an order moves from one shelf to another the index may show it on both, or on the old one only.
+    let mut seen = HashSet::new();
+    let keys: Vec<_> = found
+        .iter()
+        .filter(|(_, order)| seen.insert(order))
+        .map(|(_, order)| key(head::partition(order), HEAD))
+        .collect();
+    let mut heads = if keys.is_empty() { Vec::new() } else { table.get_many(keys, true).await? }
+        .iter()
+        .map(head::read)
+        .collect::<Result<Vec<_>>>()?;
+    heads.retain(|head| query.state.is_none_or(|state| head.state() == state));
+    heads.sort_by(|one, other| (other.updated, &other.key).cmp(&(one.updated, &one.key)));
+    Ok(Page { heads, cursor })
+}
+
+fn place(cursor: &str) -> Result<String> {
+    let place = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    place
+        .filter(|place| !place.is_empty() && place.len() <= 512)
+        .ok_or_else(|| Error::new(Kind::Unreadable, "`cursor` is not one that a page of orders ended with"))
+}

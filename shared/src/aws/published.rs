@@ -1,0 +1,41 @@
+//! The text of `puente.toml` as the functions see it: published to the table, so that no deployment is needed to change it.
+
+use super::{
+    item::{Item, text},
+    table::{Table, key},
+};
+use crate::{
+    Error, Kind, Result,
+    payload::{pack, unpack},
+};
+
+/// The largest configuration, in bytes: some ten thousand connections.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// The published configuration.
+#[derive(Clone)]
+pub struct Published(Table);
+
+impl Published {
+    pub(super) fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// The text of `puente.toml`; `None` before the first one was published. Callers keep it for five minutes.
+    pub async fn config(&self) -> Result<Option<String>> {
+        let Some((_, packed)) = self.0.get_large("config", "config").await? else { return Ok(None) };
+        let text = String::from_utf8(unpack(&packed, LARGEST)?);
+        text.map(Some)
+            .map_err(|_| Error::new(Kind::Config, "the published configuration is not text: publish it again"))
+    }
+
+    /// Publishes the text of `puente.toml`. It holds references to secrets, never secrets. The caller checks it first.
+    pub async fn publish_config(&self, config: &str) -> Result<()> {
+        if config.len() > LARGEST {
+            return Err(Error::new(Kind::TooLarge, format!("puente.toml has more than {LARGEST} bytes")));
+        }
+        let mut item: Item = key("config", "config");
+        item.insert("file".to_owned(), text("puente.toml"));
+        self.0.put_large(item, pack(config.as_bytes()), false).await
+    }
+}

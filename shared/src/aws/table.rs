@@ -1,0 +1,275 @@
+//! The table: reads, conditional updates, batches and large values, in the few forms the adapters need.
+//!
+//! Reads of single items are consistent. A refused update answers with the item as it is.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{
+        DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
+        WriteRequest,
+    },
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    client::{Tries, failed},
+    expression::Update,
+    item::{Item, Reader, bytes, damaged, number, text},
+};
+use crate::{Error, Kind, Result};
+
+/// The most bytes of a value in one item: an item has at most 400 KB, names included.
+const PART: usize = 350_000;
+/// The most keys of one batch read, and of one batch write.
+const READS: usize = 100;
+const WRITES: usize = 25;
+/// How often the rest of a batch that DynamoDB left undone is asked for again.
+const ROUNDS: u32 = 6;
+
+/// The one table.
+#[derive(Clone)]
+pub(super) struct Table {
+    client: Client,
+    name: Arc<str>,
+}
+
+/// What a conditional update did.
+pub(super) enum Outcome {
+    /// It held; the item as it is now.
+    Done(Item),
+    /// It did not hold; the item as it is, and whether the SDK sent the request more than once.
+    Refused(Option<Item>, bool),
+}
+
+/// What to look for in the table or one of its indexes.
+pub(super) struct Query<'a> {
+    /// The index, or the table itself.
+    pub(super) index: Option<&'static str>,
+    /// The attribute of the partition, and its value.
+    pub(super) partition: (&'static str, &'a str),
+    /// The attribute to sort by, an operator (`<`, `<=`, `begins_with`) and its value.
+    pub(super) sort: Option<(&'static str, &'static str, &'a str)>,
+    /// Whether the first comes first.
+    pub(super) ascending: bool,
+    /// At most so many.
+    pub(super) limit: usize,
+}
+
+/// The key of an item.
+pub(super) fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
+    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+}
+
+/// A request of a batch: put this item.
+pub(super) fn put(item: Item) -> Result<WriteRequest> {
+    let put = PutRequest::builder().set_item(Some(item)).build().map_err(incomplete)?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+/// A request of a batch: delete the item of this key.
+pub(super) fn delete(key: Item) -> Result<WriteRequest> {
+    let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(incomplete)?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
+}
+
+fn incomplete(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(Kind::Bug, "a request to DynamoDB is incomplete").caused_by(cause)
+}
+
+impl Table {
+    pub(super) fn new(sdk: &SdkConfig, name: String) -> Self {
+        Self { client: Client::new(sdk), name: name.into() }
+    }
+
+    /// One item, read consistently.
+    pub(super) async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>> {
+        let read = self.client.get_item().table_name(&*self.name).set_key(Some(key(pk, sk))).consistent_read(true);
+        let answer = read.send().await.map_err(|error| failed("cannot read the table", &error))?;
+        Ok(answer.item)
+    }
+
+    /// Writes an item; with `only_new` an item of that key stays as it is.
+    async fn put(&self, item: Item, only_new: bool) -> Result<()> {
+        let mut write = self.client.put_item().table_name(&*self.name).set_item(Some(item));
+        if only_new {
+            write = write.condition_expression("attribute_not_exists(pk)");
+        }
+        match write.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(failed("cannot write the table", &error)),
+        }
+    }
+
+    /// One conditional update.
+    pub(super) async fn update(&self, pk: &str, sk: &str, update: Update) -> Result<Outcome> {
+        let tries = Tries::default();
+        let update = update.render();
+        let request = self
+            .client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(key(pk, sk)))
+            .update_expression(update.update)
+            .set_condition_expression(update.condition)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values((!update.values.is_empty()).then_some(update.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match request.customize().interceptor(tries.clone()).send().await {
+            Ok(answer) => Ok(Outcome::Done(answer.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Outcome::Refused(refused.item.clone(), tries.repeated()))
+                }
+                _ => Err(failed("cannot write the table", &error)),
+            },
+        }
+    }
+
+    /// The items of these keys that exist, in any order. Keys must differ.
+    pub(super) async fn get_many(&self, keys: Vec<Item>, consistent: bool) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(READS) {
+            let mut rest = chunk.to_vec();
+            for round in 0.. {
+                let keys = KeysAndAttributes::builder().set_keys(Some(rest)).consistent_read(consistent).build();
+                let request = self.client.batch_get_item().request_items(&*self.name, keys.map_err(incomplete)?);
+                let answer = request.send().await.map_err(|error| failed("cannot read the table", &error))?;
+                items.extend(answer.responses.into_iter().flat_map(HashMap::into_values).flatten());
+                rest = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+                if rest.is_empty() {
+                    break;
+                }
+                pause(round).await?;
+            }
+        }
+        Ok(items)
+    }
+
+    /// Puts and deletes, in any order. Keys must differ.
+    pub(super) async fn write_many(&self, requests: &[WriteRequest]) -> Result<()> {
+        for chunk in requests.chunks(WRITES) {
+            let mut rest = chunk.to_vec();
+            for round in 0.. {
+                let request = self.client.batch_write_item().request_items(&*self.name, rest);
+                let answer = request.send().await.map_err(|error| failed("cannot write the table", &error))?;
+                rest = answer.unprocessed_items.into_iter().flat_map(HashMap::into_values).flatten().collect();
+                if rest.is_empty() {
+                    break;
+                }
+                pause(round).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&self, query: &Query<'_>) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        let (partition, value) = query.partition;
+        let mut ask = self
+            .client
+            .query()
+            .table_name(&*self.name)
+            .set_index_name(query.index.map(str::to_owned))
+            .consistent_read(query.index.is_none())
+            .scan_index_forward(query.ascending)
+            .expression_attribute_names("#p", partition)
+            .expression_attribute_values(":p", text(value));
+        let condition = match query.sort {
+            None => "#p = :p".to_owned(),
+            Some((_, "begins_with", _)) => "#p = :p AND begins_with(#s, :s)".to_owned(),
+            Some((_, operator, _)) => format!("#p = :p AND #s {operator} :s"),
+        };
+        if let Some((sort, _, value)) = query.sort {
+            ask = ask.expression_attribute_names("#s", sort).expression_attribute_values(":s", text(value));
+        }
+        ask.key_condition_expression(condition)
+    }
+
+    /// The items found, in order.
+    pub(super) async fn query(&self, query: &Query<'_>) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let left = i32::try_from(query.limit.saturating_sub(items.len())).unwrap_or(i32::MAX);
+            let ask = self.ask(query).limit(left.max(1)).set_exclusive_start_key(from);
+            let answer = ask.send().await.map_err(|error| failed("cannot read the table", &error))?;
+            items.extend(answer.items.unwrap_or_default());
+            from = answer.last_evaluated_key;
+            if from.is_none() || items.len() >= query.limit {
+                items.truncate(query.limit);
+                return Ok(items);
+            }
+        }
+    }
+
+    /// How many items there are.
+    pub(super) async fn count(&self, query: &Query<'_>) -> Result<u64> {
+        let mut count = 0;
+        let mut from = None;
+        loop {
+            let ask = self.ask(query).select(Select::Count).set_exclusive_start_key(from);
+            let answer = ask.send().await.map_err(|error| failed("cannot read the table", &error))?;
+            count += u64::try_from(answer.count).unwrap_or_default();
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Writes an item with a value of any size in `body`: a large one in parts beside it, the item that names them last.
+    pub(super) async fn put_large(&self, mut item: Item, body: Vec<u8>, only_new: bool) -> Result<()> {
+        if body.len() <= PART {
+            item.insert("body".to_owned(), bytes(body));
+            return self.put(item, only_new).await;
+        }
+        let at = Reader(&item);
+        let (pk, sk) = (at.text("pk")?, at.text("sk")?);
+        let digest = hex::encode(Sha256::digest(&body));
+        let mut parts = 0;
+        for part in body.chunks(PART) {
+            let mut beside = key(pk, format!("{sk}/{digest}/{parts}"));
+            beside.insert("body".to_owned(), bytes(part.to_vec()));
+            self.put(beside, true).await?;
+            parts += 1;
+        }
+        item.insert("parts".to_owned(), number(parts));
+        item.insert("digest".to_owned(), text(digest));
+        self.put(item, only_new).await
+    }
+
+    /// An item and its `body`.
+    pub(super) async fn get_large(&self, pk: &str, sk: &str) -> Result<Option<(Item, Vec<u8>)>> {
+        let Some(item) = self.get(pk, sk).await? else { return Ok(None) };
+        let at = Reader(&item);
+        if let Some(body) = at.bytes_if("body") {
+            let body = body.to_vec();
+            return Ok(Some((item, body)));
+        }
+        let mut body = Vec::new();
+        let digest = at.text("digest")?;
+        for part in 0..at.number::<u32>("parts")? {
+            let beside = self.get(pk, &format!("{sk}/{digest}/{part}")).await?.ok_or_else(|| damaged("parts"))?;
+            body.extend_from_slice(Reader(&beside).bytes_if("body").ok_or_else(|| damaged("body"))?);
+        }
+        Ok(Some((item, body)))
+    }
+}
+
+/// DynamoDB did a part of a batch: the rest goes again, each time later.
+async fn pause(round: u32) -> Result<()> {
+    if round >= ROUNDS {
+        return Err(Error::new(Kind::Unavailable, "DynamoDB is busy: it left a part of a batch undone"));
+    }
+    tokio::time::sleep(Duration::from_millis(25 << round)).await;
+    Ok(())
+}
