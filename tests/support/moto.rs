@@ -1,1 +1,143 @@
-//! moto
+//! AWS on loopback: one `moto_server` per test process, and in it a stack per test, made from `template.yaml` itself.
+
+use std::{
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use puente::{
+    aws::{Access, Aws, Place},
+    outbound::{Call, Client},
+};
+use serde_json::{Value, json};
+
+use super::venv::{Server, free_port, start, venv};
+
+const REGION: &str = "eu-west-1";
+
+/// The emulator and the template, for all tests of the process.
+struct Moto {
+    server: Server,
+    template: Value,
+}
+
+/// A stack of its own: a table, a work queue and a dead-letter queue as `template.yaml` has them.
+pub struct Stack {
+    pub endpoint: String,
+    pub place: Place,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// `None`: offline, and the skip was said.
+fn moto() -> Option<&'static Moto> {
+    static MOTO: OnceLock<Option<Moto>> = OnceLock::new();
+    MOTO.get_or_init(|| {
+        let environment = venv("moto", &root().join("tests/support/moto-requirements.txt"))?;
+        let port = free_port();
+        let mut command = Command::new(environment.join("bin/moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let server = start(command, port, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let read = Command::new(environment.join("bin/python"))
+            .arg(root().join("tests/support/template.py"))
+            .arg(root().join("template.yaml"))
+            .output()
+            .expect("cannot run python");
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+        Some(Moto { server, template: serde_json::from_slice(&read.stdout).expect("JSON") })
+    })
+    .as_ref()
+}
+
+/// The properties of a resource of `template.yaml`. `None`: offline.
+pub fn properties(resource: &str) -> Option<Value> {
+    Some(moto()?.template["Resources"][resource]["Properties"].clone())
+}
+
+/// A fresh stack; `None`: offline, and the skip was said.
+pub async fn stack() -> Option<Stack> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    // Starting the emulator blocks: other tests of this process go on meanwhile.
+    let moto = tokio::task::spawn_blocking(moto).await.expect("the emulator starts")?;
+    let name = format!("puente-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let endpoint = format!("http://127.0.0.1:{}", moto.server.port);
+    let resource = |name: &str| moto.template["Resources"][name]["Properties"].clone();
+
+    // CloudFormation's properties of a table are the API's own.
+    let described = resource("Table");
+    let mut table = json!({ "TableName": name });
+    for part in ["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"] {
+        table[part] = described[part].clone();
+    }
+    call(&endpoint, "dynamodb", "DynamoDB_20120810.CreateTable", &table).await;
+
+    let dead = format!("{name}-dead");
+    let dead_url = queue(&endpoint, &dead, &resource("DeadQueue"), None).await;
+    let arn = format!("arn:aws:sqs:{REGION}:123456789012:{dead}");
+    let work_url = queue(&endpoint, &format!("{name}-work"), &resource("WorkQueue"), Some(&arn)).await;
+    let place = Place { table: name, queue: work_url, dead: Some(dead_url) };
+    Some(Stack { endpoint, place })
+}
+
+async fn queue(endpoint: &str, name: &str, properties: &Value, dead: Option<&str>) -> String {
+    let mut attributes = json!({});
+    for attribute in ["VisibilityTimeout", "MessageRetentionPeriod"] {
+        attributes[attribute] = properties[attribute].to_string().into();
+    }
+    if let Some(dead) = dead {
+        let receives = &properties["RedrivePolicy"]["maxReceiveCount"];
+        let policy = json!({ "deadLetterTargetArn": dead, "maxReceiveCount": receives });
+        attributes["RedrivePolicy"] = policy.to_string().into();
+    }
+    let request = json!({ "QueueName": name, "Attributes": attributes });
+    let answer = call(endpoint, "sqs", "AmazonSQS.CreateQueue", &request).await;
+    answer["QueueUrl"].as_str().expect("a queue's URL").to_owned()
+}
+
+/// One call of AWS's JSON protocol. The emulator reads the service from the credential and checks no signature.
+pub async fn call(endpoint: &str, service: &str, target: &str, request: &Value) -> Value {
+    let credential = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
+    let version = if service == "dynamodb" || service == "sqs" { "1.0" } else { "1.1" };
+    let headers = [
+        ("x-amz-target", target.to_owned()),
+        ("content-type", format!("application/x-amz-json-{version}")),
+        ("authorization", format!("{credential}, SignedHeaders=host, Signature=0")),
+    ];
+    let call = Call {
+        method: http::Method::POST,
+        url: endpoint.parse().expect("a URL"),
+        headers: headers.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
+        body: request.to_string().into(),
+        timeout: Duration::from_secs(20),
+    };
+    let answer = Client::new().expect("a client").send(call).await.expect("the emulator answers");
+    let text = String::from_utf8_lossy(&answer.body);
+    assert!(answer.status.is_success(), "{target}: {} {text}", answer.status);
+    if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
+}
+
+impl Stack {
+    /// Our adapters on it.
+    pub fn aws(&self) -> Aws {
+        Aws::new(&self.access(), self.place.clone())
+    }
+
+    /// The way in.
+    pub fn access(&self) -> Access {
+        Access::with_keys("test", "test", REGION).at(&self.endpoint)
+    }
+
+    /// Puts a secret into Secrets Manager. Secrets are shared by all stacks of the process.
+    pub async fn secret(&self, name: &str, value: &str) {
+        let request = json!({ "Name": name, "SecretString": value, "ClientRequestToken": "0".repeat(32) });
+        call(&self.endpoint, "secretsmanager", "secretsmanager.CreateSecret", &request).await;
+    }
+}
