@@ -43,8 +43,8 @@ fn moto() -> Option<&'static Moto> {
     MOTO.get_or_init(|| {
         let environment = venv("moto", &root().join("tests/support/moto-requirements.txt"))?;
         let port = free_port();
-        let mut command = Command::new(environment.join("bin/moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut command = Command::new(environment.join("bin/python"));
+        command.arg(root().join("tests/support/moto_server.py")).arg(port.to_string());
         let server = start(command, port, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
         let read = Command::new(environment.join("bin/python"))
             .arg(root().join("tests/support/template.py"))
@@ -64,6 +64,16 @@ pub fn properties(resource: &str) -> Option<Value> {
 
 /// A fresh stack; `None`: offline, and the skip was said.
 pub async fn stack() -> Option<Stack> {
+    make(None).await
+}
+
+/// A fresh stack whose work queue shows a message again after `visibility` and buries it after `receives` deliveries, so that
+/// a test need not wait as long as the template does.
+pub async fn stack_with(visibility: Duration, receives: u32) -> Option<Stack> {
+    make(Some((visibility, receives))).await
+}
+
+async fn make(patience: Option<(Duration, u32)>) -> Option<Stack> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     // Starting the emulator blocks: other tests of this process go on meanwhile.
     let moto = tokio::task::spawn_blocking(moto).await.expect("the emulator starts")?;
@@ -82,7 +92,12 @@ pub async fn stack() -> Option<Stack> {
     let dead = format!("{name}-dead");
     let dead_url = queue(&endpoint, &dead, &resource("DeadQueue"), None).await;
     let arn = format!("arn:aws:sqs:{REGION}:123456789012:{dead}");
-    let work_url = queue(&endpoint, &format!("{name}-work"), &resource("WorkQueue"), Some(&arn)).await;
+    let mut work = resource("WorkQueue");
+    if let Some((visibility, receives)) = patience {
+        work["VisibilityTimeout"] = visibility.as_secs().into();
+        work["RedrivePolicy"]["maxReceiveCount"] = receives.into();
+    }
+    let work_url = queue(&endpoint, &format!("{name}-work"), &work, Some(&arn)).await;
     let place = Place { table: name, queue: work_url, dead: Some(dead_url) };
     Some(Stack { endpoint, place })
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     expression::Update,
-    item::{Item, Reader, nanos, number, text},
+    item::{Item, Reader, damaged, nanos, number, text},
     table::{Outcome, Table},
 };
 use crate::{
@@ -131,9 +131,9 @@ impl Accounts for DynamoAccounts {
             let refused = match reservation(request, limits, now, branch) {
                 Some(update) => match self.update(erp, update).await? {
                     Outcome::Done(item) => {
-                        let tat = read(&item)?.tat.ok_or_else(|| super::item::damaged("tat"))?;
-                        let first = tat - run(request, limits);
-                        return Ok(Ok(Slots { first, spacing: limits.spacing(), k: request.k }));
+                        let spacing = limits.spacing();
+                        let first = read(&item)?.tat.zip(run(request, limits)).map(|(tat, run)| tat - run);
+                        return Ok(Ok(Slots { first: first.ok_or_else(|| damaged("tat"))?, spacing, k: request.k }));
                     }
                     Outcome::Refused(item, _) => item.as_ref().map_or_else(|| Ok(Ledger::default()), read)?,
                 },
@@ -190,20 +190,21 @@ fn partition(erp: &ErpId) -> String {
     format!("erp/{erp}")
 }
 
-/// From the first slot to the next free one.
-fn run(request: &Request, limits: &Limits) -> SignedDuration {
-    limits.spacing() * i32::try_from(request.k).unwrap_or(i32::MAX)
+/// From the first slot to the next free one; `None` if that is beyond all time.
+fn run(request: &Request, limits: &Limits) -> Option<SignedDuration> {
+    i32::try_from(request.k).ok().and_then(|k| limits.spacing().checked_mul(k))
 }
 
 /// [`Ledger::reserve`] as an update that holds only in `branch`; `None` if there it can hold for no item.
 fn reservation(request: &Request, limits: &Limits, now: Timestamp, branch: Branch) -> Option<Update> {
-    let (day, error, run) = (limits.day(now), limits.clock_error, run(request, limits));
+    let (day, error, run) = (limits.day(now), limits.clock_error, run(request, limits)?);
     let other = if request.purpose == Purpose::Other { request.k } else { 0 };
     // What may be used before, so that `k` more stay within the day.
     let room = limits.per_day.checked_sub(request.k)?;
     let room_other = if other > 0 { limits.other_per_day().checked_sub(other)? } else { u32::MAX };
-    // Every slot, sent as late as allowed, must be over before the reset.
-    let last_first = (now + limits.horizon).min(day.end - error - run - limits.lateness);
+    // Every slot, sent as late and travelling as long as allowed, must be over before the reset.
+    let last_first =
+        (day.end - error - limits.lateness - limits.jitter).checked_sub(run).ok()?.min(now + limits.horizon);
     if now < day.start + error || last_first < now {
         return None;
     }

@@ -251,9 +251,11 @@ impl Draft<'_> {
         self.update.set("due", time(due)).set("soon", time(soon));
     }
 
+    /// Stops at `desired`, whose attempts they were.
     fn stop(&mut self, how: End, reason: &str) -> State {
         self.update
             .copy("parked_version", "desired")
+            .set("attempts", number(0))
             .set("parked_end", text(end(how)))
             .set("parked_reason", text(reason));
         match how {
