@@ -1,1 +1,53 @@
-//! functions
+//! The Lambda functions: a thin bin each, its handler here. Events in, flows called, answers out; nothing is decided here.
+//!
+//! Invariant: an event that cannot be understood is an error that says so, and a message that was not put on record is
+//! reported as failed: nothing is acknowledged that was not done.
+
+pub mod backfill;
+pub mod ingest;
+pub mod sweep;
+pub mod worker;
+
+mod app;
+
+use std::future::Future;
+
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use puente::{Error, Kind};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tracing_subscriber::EnvFilter;
+
+pub use self::app::App;
+
+/// Answers events with `handle` until Lambda ends the process. Events come as raw JSON text: what is wrong with one is said
+/// by its handler.
+async fn serve<F, A>(handle: impl Fn(Box<RawValue>, Context) -> F) -> Result<(), lambda_runtime::Error>
+where
+    F: Future<Output = puente::Result<A>>,
+    A: Serialize,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        let answer = handle(event.payload, event.context).await;
+        answer.map_err(|error| {
+            tracing::error!(event = "invocation.failed", %error);
+            lambda_runtime::Error::from(error.to_string())
+        })
+    }))
+    .await
+}
+
+/// Logs as JSON lines at `info`: no bodies, and no variable that could turn on the libraries' own traces of them.
+fn log() {
+    let filter = EnvFilter::new("info");
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_ansi(false);
+    // A second start in one process (a test) keeps the first.
+    let _ = lines.try_init();
+}
+
+/// Our own code panicked: the order or request is named in the log by the panic's place, never by its content.
+fn panicked(what: &str) -> Error {
+    tracing::error!(event = "panic", what);
+    Error::new(Kind::Bug, format!("{what} panicked"))
+}

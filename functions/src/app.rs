@@ -1,0 +1,108 @@
+//! What outlives an invocation: clients, made once, and the published configuration, read again when it is five minutes old.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    Error, Kind, Result,
+    aws::Aws,
+    config::Settings,
+    flow::Puente,
+    outbound::Client,
+    ports::{Clock, SystemChance, SystemClock},
+};
+use tokio::sync::Mutex;
+
+/// How old the configuration may be. Secrets are fetched again with it.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+/// How soon reading it is tried again where it failed and an older one serves on.
+const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// Clients and the configuration, shared by all invocations of a process.
+pub struct App {
+    aws: Aws,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    /// The settings, and until when they are fresh.
+    loaded: Mutex<Option<(Arc<Settings>, Timestamp)>>,
+}
+
+impl App {
+    /// As the function's environment says. The connection to the table is warm when this returns.
+    pub async fn from_env() -> Result<Self> {
+        let app = Self::new(Aws::from_env().await?)?;
+        if let Err(error) = app.puente().await {
+            // No reason to end: each invocation says so again, and it works as soon as a configuration is published.
+            tracing::error!(event = "config.unusable", %error);
+        }
+        Ok(app)
+    }
+
+    /// On these adapters.
+    pub fn new(aws: Aws) -> Result<Self> {
+        Self::with_clock(aws, Arc::new(SystemClock))
+    }
+
+    /// On these adapters, by this clock.
+    pub fn with_clock(aws: Aws, clock: Arc<dyn Clock>) -> Result<Self> {
+        Ok(Self { aws, client: Client::new()?, clock, loaded: Mutex::new(None) })
+    }
+
+    /// The adapters.
+    #[must_use]
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// Everything the flows work with.
+    pub async fn puente(&self) -> Result<Puente> {
+        Ok(Puente {
+            settings: self.settings().await?,
+            records: self.aws.records.clone(),
+            accounts: self.aws.accounts.clone(),
+            queue: self.aws.queue.clone(),
+            clock: self.clock.clone(),
+            chance: Arc::new(SystemChance),
+            client: self.client.clone(),
+        })
+    }
+
+    async fn settings(&self) -> Result<Arc<Settings>> {
+        let mut loaded = self.loaded.lock().await;
+        let now = self.clock.now();
+        if let Some((settings, until)) = &*loaded
+            && now < *until
+        {
+            return Ok(settings.clone());
+        }
+        match (self.read().await, &mut *loaded) {
+            (Ok(settings), loaded) => {
+                let settings = Arc::new(settings);
+                *loaded = Some((settings.clone(), now + FRESH));
+                Ok(settings)
+            }
+            // An order must not wait for a table that is slow to say what it said five minutes ago.
+            (Err(error), Some((settings, until))) => {
+                tracing::error!(event = "config.stale", %error);
+                *until = now + AGAIN;
+                Ok(settings.clone())
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    async fn read(&self) -> Result<Settings> {
+        let unpublished = || Error::new(Kind::Config, "no configuration is published: publish your puente.toml first");
+        let text = self.aws.published.config().await?.ok_or_else(unpublished)?;
+        let settings = Settings::parse(&text, "puente.toml", self.aws.secrets.clone())?;
+        let keyless: Vec<String> = settings.keyless().iter().map(ToString::to_string).collect();
+        if keyless.is_empty() {
+            return Ok(settings);
+        }
+        let names = keyless.join(", ");
+        Err(Error::new(
+            Kind::Config,
+            format!("puente.toml: on AWS every connection needs a `key`; without one: {names}"),
+        ))
+    }
+}

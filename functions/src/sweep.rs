@@ -1,0 +1,30 @@
+//! Every minute: [`puente::flow::sweep`]. The event says only that it is time.
+
+use puente::{Result, flow::sweep::sweep};
+use serde::Serialize;
+
+use crate::{App, log, panicked, serve};
+
+/// What a sweep did, for whoever invokes it by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Accounts looked at.
+    pub accounts: u32,
+    /// Accounts woken.
+    pub woken: u32,
+}
+
+/// Sweeps on every event until Lambda ends the process.
+pub async fn run() -> Result<(), lambda_runtime::Error> {
+    log();
+    let app = &App::from_env().await?;
+    serve(async |_, _| handle(app).await).await
+}
+
+/// Sweeps once.
+pub async fn handle(app: &App) -> Result<Answer> {
+    let puente = app.puente().await?;
+    let swept = tokio::spawn(async move { sweep(&puente).await }).await.map_err(|_| panicked("the sweep"))??;
+    tracing::info!(event = "sweep", accounts = swept.accounts, woken = swept.woken);
+    Ok(Answer { accounts: swept.accounts, woken: swept.woken })
+}

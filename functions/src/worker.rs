@@ -1,0 +1,60 @@
+//! Messages of the work queue: [`puente::flow::work`] on each batch.
+//!
+//! Messages that failed are reported one by one (`ReportBatchItemFailures`), with the ids they came with, so that the others
+//! of the batch are done. Those that cannot be decoded are among them: the queue's redrive policy takes them to the
+//! dead-letter queue. A batch of which nothing can be told is an error: then all of it comes again.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use jiff::{SignedDuration, Timestamp};
+use puente::{Error, Kind, Result, aws::decode, domain::message::Message, flow::work::work};
+
+use crate::{App, log, panicked, serve};
+
+/// What is left of an invocation's time when its flows must have ended.
+const LEFT: SignedDuration = SignedDuration::from_secs(3);
+
+/// Works until Lambda ends the process.
+pub async fn run() -> Result<(), lambda_runtime::Error> {
+    log();
+    let app = &App::from_env().await?;
+    serve(async |event, context| {
+        let ends = i64::try_from(context.deadline).ok().and_then(|ends| Timestamp::from_millisecond(ends).ok());
+        let ends = ends.ok_or_else(|| Error::new(Kind::Bug, "Lambda did not say when the invocation ends"))?;
+        handle(app, event.get(), ends - LEFT).await
+    })
+    .await
+}
+
+/// Works on one batch until `deadline`: which messages failed.
+pub async fn handle(app: &App, event: &str, deadline: Timestamp) -> Result<SqsBatchResponse> {
+    let deliveries = read(event)?;
+    let ids: Vec<String> = deliveries.iter().map(|(id, _)| id.clone()).collect();
+    let puente = app.puente().await?;
+    let worked = tokio::spawn(async move { work(&puente, deliveries, deadline).await }).await;
+    let failed = worked.unwrap_or_else(|_| {
+        // Which of them did it is not known: all come again, and what was recorded is recognised.
+        let _ = panicked("working on a batch");
+        ids.clone()
+    });
+    tracing::info!(event = "batch", messages = ids.len(), failed = failed.len());
+    let mut answer = SqsBatchResponse::default();
+    failed.into_iter().for_each(|id| answer.add_failure(id));
+    Ok(answer)
+}
+
+fn read(event: &str) -> Result<Vec<(String, Result<Message>)>> {
+    let event: SqsEvent = serde_json::from_str(event).map_err(|cause| {
+        // The cause would quote the event, and the event is orders.
+        let place = format!("line {}, column {}", cause.line(), cause.column());
+        Error::new(Kind::Unreadable, format!("the event is not one of SQS ({place})"))
+    })?;
+    let read = |message: aws_lambda_events::sqs::SqsMessage| {
+        // Without its id a failure could not be reported: it would count as done.
+        let id = message.message_id.filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Error::new(Kind::Unreadable, "a message of the batch has no `messageId`"))?;
+        let body = message.body.ok_or_else(|| Error::new(Kind::Unreadable, "the message has no body"));
+        Ok((id, body.and_then(|body| decode(&body))))
+    };
+    event.records.into_iter().map(read).collect()
+}
