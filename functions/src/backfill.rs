@@ -3,10 +3,10 @@
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use jiff::SignedDuration;
-use puente::{Error, Kind, Result, flow::backfill::backfill, ports::Clock};
+use puente::{Error, Kind, Result, flow::backfill::backfill};
 use serde::{Deserialize, Serialize};
 
-use crate::{App, log, panicked, serve};
+use crate::{App, isolated, log, serve};
 
 /// The farthest a backfill may reach back: a year.
 const FARTHEST: u32 = 366 * 24;
@@ -50,8 +50,7 @@ pub async fn handle(app: &App, event: &str) -> Result<Answer> {
     }
     let puente = app.puente().await?;
     let since = hours.map(|hours| puente.clock.now() - SignedDuration::from_hours(i64::from(hours)));
-    let report = tokio::spawn(async move { backfill(&puente, since).await }).await;
-    let report = report.map_err(|_| panicked("the backfill"))??;
+    let report = isolated("the backfill", backfill(&puente, since)).await??;
     let mut answer = Answer { connections: report.len(), ..Answer::default() };
     for done in report {
         answer.listed += done.listed;

@@ -11,7 +11,7 @@ use puente::{Error, config::Settings, ports::Queue};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
-use crate::{App, log, panicked};
+use crate::{App, isolated, log};
 
 /// The router, for as long as its settings are fresh.
 pub struct Ingest {
@@ -46,13 +46,9 @@ impl Ingest {
                 return problem(503, "Service Unavailable");
             }
         };
-        // In a task of its own: a panic costs one request, not the process.
-        match tokio::spawn(router.oneshot(without_stage(request))).await {
+        match isolated("answering a request", router.oneshot(without_stage(request))).await {
             Ok(Ok(response)) => response,
-            Err(_) => {
-                let _ = panicked("answering a request");
-                problem(500, "Internal Server Error")
-            }
+            Err(_) => problem(500, "Internal Server Error"),
         }
     }
 

@@ -3,7 +3,7 @@
 use puente::{Result, flow::sweep::sweep};
 use serde::Serialize;
 
-use crate::{App, log, panicked, serve};
+use crate::{App, isolated, log, serve};
 
 /// What a sweep did, for whoever invokes it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 /// Sweeps once.
 pub async fn handle(app: &App) -> Result<Answer> {
     let puente = app.puente().await?;
-    let swept = tokio::spawn(async move { sweep(&puente).await }).await.map_err(|_| panicked("the sweep"))??;
+    let swept = isolated("the sweep", sweep(&puente)).await??;
     tracing::info!(event = "sweep", accounts = swept.accounts, woken = swept.woken);
     Ok(Answer { accounts: swept.accounts, woken: swept.woken })
 }

@@ -9,7 +9,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::{SignedDuration, Timestamp};
 use puente::{Error, Kind, Result, aws::decode, domain::message::Message, flow::work::work};
 
-use crate::{App, log, panicked, serve};
+use crate::{App, isolated, log, serve};
 
 /// What is left of an invocation's time when its flows must have ended.
 const LEFT: SignedDuration = SignedDuration::from_secs(3);
@@ -31,15 +31,14 @@ pub async fn handle(app: &App, event: &str, deadline: Timestamp) -> Result<SqsBa
     let deliveries = read(event)?;
     let ids: Vec<String> = deliveries.iter().map(|(id, _)| id.clone()).collect();
     let puente = app.puente().await?;
-    let worked = tokio::spawn(async move { work(&puente, deliveries, deadline).await }).await;
-    let failed = worked.unwrap_or_else(|_| {
-        // Which of them did it is not known: all come again, and what was recorded is recognised.
-        let _ = panicked("working on a batch");
-        ids.clone()
-    });
+    let failed = isolated("working on a batch", Box::pin(work(&puente, deliveries, deadline))).await;
+    // Which of them made it panic is not known: all come again, and what was recorded is recognised.
+    let failed = failed.unwrap_or_else(|_| ids.clone());
     tracing::info!(event = "batch", messages = ids.len(), failed = failed.len());
     let mut answer = SqsBatchResponse::default();
-    failed.into_iter().for_each(|id| answer.add_failure(id));
+    for id in failed {
+        answer.add_failure(id);
+    }
     Ok(answer)
 }
 
