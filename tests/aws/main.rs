@@ -1,4 +1,21 @@
-//! aws
+//! The AWS adapters and the Lambda handlers, on moto: no account, no cloud. The ports' contract runs on it too, see
+//! `contract/ports.rs`.
+//!
+//! What the emulator (moto 5.2) does otherwise than AWS, so that nothing is concluded from it:
+//! - its conditional writes are not atomic between requests; `support/moto_server.py` makes them so;
+//! - its indexes never lag, its queues deliver each message once and in order: lag and doubles are played by the tests;
+//! - it takes a message group on a standard queue and ignores it: that fair queues are fair is not shown here;
+//! - it checks no signature, no permission and no `dynamodb:LeadingKeys`: policies are only read, in `template.rs`;
+//! - it bills nothing and throttles nothing, and does some 75 calls a second: no time measured on it means anything.
+//!
+//! It does return the old item of a refused condition, and holds bodies to 1 MiB.
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod adapters;
+mod handlers;
+mod journey;
+mod proxy;
+mod stack;
+mod template;

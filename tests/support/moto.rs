@@ -57,9 +57,14 @@ fn moto() -> Option<&'static Moto> {
     .as_ref()
 }
 
+/// `template.yaml`, its short intrinsics spelled out. `None`: offline.
+pub fn template() -> Option<&'static Value> {
+    moto().map(|moto| &moto.template)
+}
+
 /// The properties of a resource of `template.yaml`. `None`: offline.
-pub fn properties(resource: &str) -> Option<Value> {
-    Some(moto()?.template["Resources"][resource]["Properties"].clone())
+pub fn properties(resource: &str) -> Option<&'static Value> {
+    template().map(|template| &template["Resources"][resource]["Properties"])
 }
 
 /// A fresh stack; `None`: offline, and the skip was said.

@@ -1,0 +1,331 @@
+//! What only the AWS adapters can get wrong: writes that meet themselves, batches that fail in part, large values.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    Kind,
+    aws::Aws,
+    domain::{
+        ids::{AttemptId, ErpId, OrderKey},
+        ledger::{Limits, Purpose, Released, Request, Taken},
+        message::{Arrival, Message, News},
+        order::Flag,
+        record::{Document, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
+        version::Version,
+    },
+    ports::{Accounts, Payload, Queue, Records, Secrets},
+};
+
+use crate::{
+    proxy::{Answer, Proxy},
+    support::moto::{Stack, stack},
+};
+
+fn at(second: i64) -> Timestamp {
+    "2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+}
+
+fn version(second: i64) -> Version {
+    format!("{}/00000/{:016x}", at(second), second).parse().unwrap()
+}
+
+fn key(order: &str) -> OrderKey {
+    OrderKey::new("acme".parse().unwrap(), order.parse().unwrap())
+}
+
+fn record(second: i64) -> Write {
+    let summary = Summary { number: "#1042".into(), total: None, currency: None, life: 1, flags: vec![] };
+    Write::Record { version: version(second), summary }
+}
+
+fn intent(key: &OrderKey, attempt: &str, unknown: bool) -> Intent {
+    Intent {
+        step: Step { operation: Operation::Create, reference: key.sale() },
+        planned: version(1),
+        attempt: AttemptId::new(attempt),
+        epoch: 1,
+        start_by: at(15),
+        settle_at: at(30),
+        unknown,
+        refused: false,
+    }
+}
+
+fn begin(key: &OrderKey) -> Write {
+    Write::Begin { desired: version(1), applied: None, intent: intent(key, "a1", false), due: at(40) }
+}
+
+fn message(order: &str, raw: &str) -> Message {
+    Message::Arrival(Arrival {
+        connection: "acme".parse().unwrap(),
+        order: order.parse().unwrap(),
+        received: at(0),
+        request: "r-1".into(),
+        tries: 0,
+        news: News::Unmapped { flag: Flag { code: "unmapped".into(), detail: "x".into() }, raw: raw.into() },
+    })
+}
+
+/// Text that does not compress, the same every time.
+fn noise(length: usize) -> String {
+    let mut state = 7_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + u8::try_from((state >> 58) % 64).unwrap())
+    };
+    (0..length).map(|_| next()).filter(|c| *c != '\\').collect()
+}
+
+async fn through(stack: &Stack) -> (Proxy, Aws) {
+    let proxy = Proxy::before(&stack.endpoint).await;
+    let aws = Aws::new(&stack.access().at(&proxy.endpoint), stack.place.clone());
+    (proxy, aws)
+}
+
+#[tokio::test]
+async fn a_write_whose_reply_was_lost_is_applied_once() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let attempt = || AttemptId::new("a1");
+    let reschedule = Write::Reschedule {
+        attempt: attempt(),
+        backoff: at(60),
+        floor: at(11),
+        forgiven: false,
+        reason: "busy".into(),
+    };
+    let resend = |key: &OrderKey| Write::Resend { looked_up: attempt(), intent: intent(key, "a2", true), due: at(50) };
+    let document = Document { id: "7".into(), number: None };
+    let defer = Write::Defer {
+        desired: version(1),
+        applied: None,
+        epoch: 1,
+        due: at(60),
+        floor: at(11),
+        forgiven: false,
+        reason: "busy".into(),
+    };
+    let park = Write::Park { attempt: attempt(), end: End::Parked, reason: "no such article".into(), floor: at(11) };
+    let writes: Vec<(&str, Box<dyn Fn(&OrderKey) -> Vec<Write>>)> = vec![
+        ("record", Box::new(|_| vec![record(1)])),
+        ("a newer record", Box::new(|_| vec![record(1), record(2)])),
+        ("touch", Box::new(|_| vec![record(1), Write::Touch { desired: version(1), newest: at(9) }])),
+        ("begin", Box::new(|key| vec![record(1), begin(key)])),
+        ("resend", Box::new(move |key| vec![record(1), begin(key), resend(key)])),
+        ("complete", {
+            let document = document.clone();
+            let complete =
+                move || Write::Complete { attempt: attempt(), applied: version(1), document: document.clone() };
+            Box::new(move |key| vec![record(1), begin(key), complete()])
+        }),
+        ("reschedule", Box::new(move |key| vec![record(1), begin(key), reschedule.clone()])),
+        // These add and subtract: applied twice, the count would be wrong.
+        ("forgive", {
+            let forgive = Write::Reschedule {
+                attempt: AttemptId::new("a2"),
+                backoff: at(60),
+                floor: at(11),
+                forgiven: true,
+                reason: "busy".into(),
+            };
+            Box::new(move |key| vec![record(1), begin(key), resend(key), forgive.clone()])
+        }),
+        ("defer", Box::new(move |_| vec![record(1), defer.clone()])),
+        ("park", Box::new(move |key| vec![record(1), begin(key), park.clone()])),
+        ("rest", Box::new(|_| vec![record(1), Write::Rest { desired: version(1), applied: None, rest: Rest::Synced }])),
+        ("replay", Box::new(|key| vec![record(1), begin(key), Write::Replay])),
+    ];
+    for (name, writes) in writes {
+        let key = key(name);
+        let writes = writes(&key);
+        let mut expected: Option<Head> = None;
+        for (n, write) in writes.iter().enumerate() {
+            if n + 1 == writes.len() {
+                proxy.lose_next("UpdateItem");
+            }
+            let written = aws.records.write(&key, write, at(10)).await.unwrap();
+            expected = write.apply(&key, expected.as_ref(), at(10));
+            assert_eq!(written, Written::Applied(expected.clone().unwrap()), "{name}: {write:?}");
+        }
+        assert_eq!(aws.records.head(&key).await.unwrap(), expected, "{name}: the record");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lost_reply_is_recognised_though_somebody_wrote_after_it() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let (one, other) = (key("one"), stack.aws());
+    aws.records.write(&one, &record(1), at(10)).await.unwrap();
+    // Between the lost reply and the SDK's second try an arrival comes in and leaves its own mark on the item.
+    let (handle, target, arrived) = (tokio::runtime::Handle::current(), one.clone(), std::sync::Once::new());
+    proxy.trouble(move |called, _| {
+        let mut lost = false;
+        if called.ends_with("UpdateItem") {
+            arrived.call_once(|| {
+                lost = true;
+                let (other, target) = (other.clone(), target.clone());
+                let written = std::thread::scope(|scope| {
+                    let write = async { other.records.write(&target, &record(2), at(11)).await };
+                    scope.spawn(|| handle.block_on(write)).join().unwrap()
+                });
+                assert!(written.unwrap().applied());
+            });
+        }
+        if lost { Answer::Lost } else { Answer::Arrives }
+    });
+    let written = aws.records.write(&one, &begin(&one), at(10)).await.unwrap();
+    let Written::Applied(head) = written else { panic!("the attempt on record is ours: {written:?}") };
+    assert_eq!((head.desired, head.attempts), (version(2), 1));
+    // Somebody else's attempt is not.
+    let mut foreign = begin(&one);
+    if let Write::Begin { intent, .. } = &mut foreign {
+        intent.attempt = AttemptId::new("a9");
+    }
+    proxy.lose_next("UpdateItem");
+    assert!(!aws.records.write(&one, &foreign, at(12)).await.unwrap().applied());
+}
+
+#[tokio::test]
+async fn a_ledger_whose_reply_was_lost_grants_no_slot_twice() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let (erp, limits): (ErpId, _) = ("main".parse().unwrap(), Limits::default());
+    proxy.lose_next("UpdateItem");
+    let Taken::Taken(ledger) = aws.accounts.take(&erp, "me", at(0), at(90), limits.clock_error).await.unwrap() else {
+        panic!("nobody else has it")
+    };
+    let request = Request { k: 2, purpose: Purpose::Orders, lease: Some((ledger.epoch, at(90))) };
+    proxy.lose_next("UpdateItem");
+    let first = aws.accounts.reserve(&erp, &request, &limits, at(1)).await.unwrap().unwrap();
+    let second = aws.accounts.reserve(&erp, &request, &limits, at(1)).await.unwrap().unwrap();
+    assert!(second.first >= first.first + first.spacing * 2, "slots of our own, wasted ones before them");
+    proxy.lose_next("UpdateItem");
+    let released = aws.accounts.release(&erp, ledger.epoch, Some(ledger.mark)).await.unwrap();
+    assert_eq!(released, Released::Released, "only we could release our epoch");
+    assert_eq!(aws.accounts.release(&erp, ledger.epoch, None).await.unwrap(), Released::Lost);
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_reached_grants_nothing() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    proxy.down(true);
+    let request = Request { k: 1, purpose: Purpose::Orders, lease: None };
+    let erp = "main".parse().unwrap();
+    let error = aws.accounts.reserve(&erp, &request, &Limits::default(), at(1)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+}
+
+#[tokio::test]
+async fn entries_that_fail_or_are_not_mentioned_answer_their_own_message() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    proxy.trouble(|called, answer| {
+        if called.ends_with("SendMessageBatch") {
+            let sent = answer["Successful"].as_array_mut().unwrap();
+            sent.retain(|entry| entry["Id"] != "1" && entry["Id"] != "11");
+            let failed = serde_json::json!({ "Id": "11", "Code": "InternalError", "SenderFault": false });
+            answer["Failed"] = serde_json::json!([failed]);
+        }
+        Answer::Arrives
+    });
+    let messages: Vec<Message> = (0..13).map(|n| message(&n.to_string(), "x")).collect();
+    let outcomes = aws.queue.send(&messages, Duration::ZERO).await.unwrap();
+    let failed: Vec<usize> = (0..13).filter(|n| outcomes[*n].is_err()).collect();
+    assert_eq!(failed, [1, 11]);
+    for n in failed {
+        assert_eq!(outcomes[n].as_ref().unwrap_err().kind(), Kind::Unavailable);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_reached_has_taken_nothing() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    proxy.down(true);
+    let outcomes = aws.queue.send(&[message("1", "x"), message("2", "x")], Duration::ZERO).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable)));
+    assert!(aws.queue.ready().await.is_err() && aws.records.ready().await.is_err());
+    proxy.down(false);
+    aws.queue.ready().await.unwrap();
+    aws.records.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn large_messages_travel_apart_and_too_large_ones_sink_nobody() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    // Packed to some 0.5 MB each: two fit into one request, ten would not.
+    let messages: Vec<Message> =
+        (0..5).map(|n| message(&n.to_string(), &noise(if n == 2 { 3_000_000 } else { 500_000 }))).collect();
+    let outcomes = aws.queue.send(&messages, Duration::ZERO).await.unwrap();
+    let kinds: Vec<Option<Kind>> =
+        outcomes.iter().map(|outcome| outcome.as_ref().err().map(puente::Error::kind)).collect();
+    assert_eq!(kinds, [None, None, Some(Kind::TooLarge), None, None]);
+    let mut received = Vec::new();
+    while let [delivery, ..] = &mut aws.queue.receive(1, Duration::ZERO).await.unwrap()[..] {
+        received.push(std::mem::replace(&mut delivery.message, Err(puente::Error::new(Kind::Bug, "taken"))).unwrap());
+    }
+    assert_eq!(received.len(), 4);
+    assert!(received.iter().all(|message| messages.contains(message)));
+}
+
+#[tokio::test]
+async fn a_reason_with_anything_in_it_can_be_given() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    for reason in ["", "a\u{0}b\u{FFFF}c\u{1b}", &"long ".repeat(10_000)] {
+        aws.queue.bury(&message("1", "x"), reason).await.unwrap();
+    }
+    let mut reasons: Vec<String> = aws.queue.dead(10).await.unwrap().into_iter().map(|dead| dead.reason).collect();
+    reasons.sort_by_key(String::len);
+    assert_eq!(reasons[0], "abc");
+    assert_eq!(reasons[1], "no reason was given");
+    assert_eq!(reasons[2].chars().count(), 1000);
+}
+
+#[tokio::test]
+async fn without_a_dead_letter_queue_nothing_pretends_to_be_buried() {
+    let Some(stack) = stack().await else { return };
+    let place = puente::aws::Place { dead: None, ..stack.place.clone() };
+    let aws = Aws::new(&stack.access(), place);
+    assert_eq!(aws.queue.bury(&message("1", "x"), "why").await.unwrap_err().kind(), Kind::Config);
+    assert_eq!(aws.queue.dead(1).await.unwrap_err().kind(), Kind::Config);
+}
+
+#[tokio::test]
+async fn a_payload_larger_than_an_item_lies_in_parts() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    let key = key("1");
+    let payload = Payload::Order(noise(1_200_000).into_bytes().into());
+    aws.records.keep(&key, &version(1), &payload).await.unwrap();
+    aws.records.keep(&key, &version(1), &payload).await.unwrap();
+    assert!(aws.records.payload(&key, &version(1)).await.unwrap() == Some(payload));
+    assert!(aws.records.payload(&key, &version(2)).await.unwrap().is_none());
+    assert!(aws.records.timeline(&key).await.unwrap().is_empty(), "parts are no lines");
+}
+
+#[tokio::test]
+async fn the_configuration_is_published_whatever_its_size() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    assert_eq!(aws.published.config().await.unwrap(), None);
+    for text in ["# small\n".to_owned(), noise(900_000), "# small again: ñ\n".to_owned()] {
+        aws.published.publish_config(&text).await.unwrap();
+        assert!(aws.published.config().await.unwrap().as_deref() == Some(&text), "{} bytes", text.len());
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_named() {
+    let Some(stack) = stack().await else { return };
+    let secrets = stack.aws().secrets;
+    stack.secret("puente/adapters/one", "s3cret").await;
+    assert!(secrets.secret("puente/adapters/one").await.is_ok());
+    let error = secrets.secret("puente/adapters/two").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("puente/adapters/two"), "{error}");
+}

@@ -1,0 +1,141 @@
+//! A stack with everything in it: adapters, a published configuration, an ERP and a shop of the sandbox.
+
+use jiff::Timestamp;
+use puente::aws::{Aws, Place};
+use puente_functions::App;
+use puente_sandbox::{
+    erp::{Config, Erp},
+    store::{Plan, Shop, Vendor},
+};
+use serde_json::{Value, json};
+
+use crate::support::moto::{self, Stack};
+
+/// What the shop signs with, and what its webhooks carry: as in `events/ingest.json`.
+pub const SECRET: &str = "sample-webhook-secret";
+pub const KEY: &str = "sample-key";
+pub const SHOP: &str = "acme.myshopify.com";
+
+/// The sample events of `events/`.
+pub fn event(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../events/{name}.json"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A stack with an ERP and a published configuration.
+pub struct World {
+    pub stack: Stack,
+    pub erp: Erp,
+}
+
+impl World {
+    /// `None`: offline, and the skip was said.
+    pub async fn new() -> Option<Self> {
+        let stack = moto::stack().await?;
+        let articles = ["YERBA-500", "MATE-CAL"].map(str::to_owned);
+        let products = Config::default().products.into_iter().chain(articles).collect();
+        let erp = Erp::start(Config { products, ..Config::default() }).await.unwrap();
+        let world = Self { stack, erp };
+        world.stack.secret(&world.name("key"), KEY).await;
+        world.stack.secret(&world.name("webhook"), SECRET).await;
+        world.publish("").await;
+        Some(world)
+    }
+
+    /// The name of a secret of this stack: the emulator has one drawer for all.
+    pub fn name(&self, secret: &str) -> String {
+        format!("puente/{}/{secret}", self.stack.place.table)
+    }
+
+    /// Publishes a configuration; `store` adds keys to the shop's part.
+    pub async fn publish(&self, store: &str) {
+        let text = format!(
+            "[erp.main]\nkind = \"rest\"\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n{}\n\
+             [connection.acme-shop]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n\
+             [connection.acme-shop.store]\nkind = \"shopify\"\nshop = \"{SHOP}\"\n\
+             webhook_secrets = [{{ secret = \"{}\" }}]\n{store}",
+            self.erp.config_example(),
+            self.name("key"),
+            self.name("webhook"),
+        );
+        self.aws().published.publish_config(&text).await.unwrap();
+    }
+
+    pub fn aws(&self) -> Aws {
+        self.stack.aws()
+    }
+
+    pub fn app(&self) -> App {
+        App::new(self.aws()).unwrap()
+    }
+
+    /// The adapters, reached through `endpoint`.
+    pub fn through(&self, endpoint: &str) -> Aws {
+        let place: Place = self.stack.place.clone();
+        Aws::new(&self.stack.access().at(endpoint), place)
+    }
+
+    /// A batch of messages as the event source mapping hands it over; `None` if there is none. They stay in flight.
+    pub async fn batch(&self) -> Option<Batch> {
+        let request = json!({ "QueueUrl": self.stack.place.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0 });
+        let answer = self.sqs("ReceiveMessage", &request).await;
+        let received = answer["Messages"].as_array().cloned().unwrap_or_default();
+        let records = received.iter().map(|message| {
+            json!({
+                "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+                "md5OfBody": message["MD5OfBody"], "messageAttributes": {}, "eventSource": "aws:sqs",
+                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1773533193000" },
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:puente-WorkQueue", "awsRegion": "eu-west-1",
+            })
+        });
+        let event = json!({ "Records": records.collect::<Vec<_>>() }).to_string();
+        (!received.is_empty()).then_some(Batch { received, event })
+    }
+
+    /// What the mapping does with the handler's answer: deletes what did not fail.
+    pub async fn settle(&self, batch: &Batch, failed: &[String]) {
+        for message in &batch.received {
+            if !failed.iter().any(|id| message["MessageId"] == id.as_str()) {
+                let request = json!({ "QueueUrl": self.stack.place.queue, "ReceiptHandle": message["ReceiptHandle"] });
+                self.sqs("DeleteMessage", &request).await;
+            }
+        }
+    }
+
+    pub async fn sqs(&self, call: &str, request: &Value) -> Value {
+        moto::call(&self.stack.endpoint, "sqs", &format!("AmazonSQS.{call}"), request).await
+    }
+}
+
+/// Messages in flight, and the event about them.
+pub struct Batch {
+    pub received: Vec<Value>,
+    pub event: String,
+}
+
+/// The sandbox's shop, as it is in the configuration.
+pub fn shop(seed: u64, orders: usize) -> Shop {
+    let since: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+    Shop::open(Plan::new(Vendor::Shopify, SHOP, SECRET, seed, orders, since))
+}
+
+/// A webhook as API Gateway hands it over.
+pub fn api_event(headers: &http::HeaderMap, body: &[u8]) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let mut event: Value = serde_json::from_str(&event("ingest")).unwrap();
+    let mut single = json!({});
+    let mut multi = json!({});
+    for (name, value) in headers {
+        let value = value.to_str().unwrap();
+        single[name.as_str()] = value.into();
+        multi[name.as_str()] = json!([value]);
+    }
+    (event["headers"], event["multiValueHeaders"]) = (single, multi);
+    event["body"] = STANDARD.encode(body).into();
+    event.to_string()
+}
+
+/// The ids in a worker's answer.
+pub fn failed(answer: &aws_lambda_events::sqs::SqsBatchResponse) -> Vec<String> {
+    answer.batch_item_failures.iter().map(|failure| failure.item_identifier.clone()).collect()
+}
