@@ -13,6 +13,7 @@ use puente::{
 };
 use puente_functions::{ingest::Ingest, sweep, worker};
 use puente_sandbox::{erp::Fault, store::Expect};
+use rust_decimal::Decimal;
 
 use crate::stack::{World, api_event, failed, shop};
 
@@ -66,8 +67,7 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
 
     let made = world.erp.orders();
     assert_eq!(world.erp.doubled(), Vec::<String>::new());
-    let totals: HashMap<&str, String> =
-        made.iter().map(|made| (made.reference.as_str(), made.total.to_string())).collect();
+    let totals: HashMap<&str, Decimal> = made.iter().map(|made| (made.reference.as_str(), made.total)).collect();
     let mut in_erp = HashSet::new();
     for truth in shop.truth() {
         let key = OrderKey::new("acme-shop".parse().unwrap(), truth.order.parse().unwrap());
@@ -75,7 +75,7 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
         let state = head.as_ref().map(|head| head.state());
         match truth.expect {
             Expect::InErp { total, .. } => {
-                assert_eq!(totals.get(key.to_string().as_str()), Some(&total.to_string()), "{} {head:?}", truth.number);
+                assert_eq!(totals.get(key.to_string().as_str()), Some(&total), "{} {head:?}", truth.number);
                 assert_eq!(state, Some(State::Synced), "{}", truth.number);
                 in_erp.insert(key.to_string());
             }
