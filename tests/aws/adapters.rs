@@ -107,7 +107,8 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         reason: "busy".into(),
     };
     let park = Write::Park { attempt: attempt(), end: End::Parked, reason: "no such article".into(), floor: at(11) };
-    let writes: Vec<(&str, Box<dyn Fn(&OrderKey) -> Vec<Write>>)> = vec![
+    type Writes<'a> = Box<dyn Fn(&OrderKey) -> Vec<Write> + 'a>;
+    let writes: Vec<(&str, Writes<'_>)> = vec![
         ("record", Box::new(|_| vec![record(1)])),
         ("a newer record", Box::new(|_| vec![record(1), record(2)])),
         ("touch", Box::new(|_| vec![record(1), Write::Touch { desired: version(1), newest: at(9) }])),

@@ -41,9 +41,9 @@ impl Batch<'_> {
             self.finish(unfinished).await?;
         }
         // One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their
-        // attempts: each further attempt travels in a smaller company.
+        // attempts: each further attempt travels in a quarter of the company.
         let attempts = again.iter().map(|one| one.head.attempts).max().unwrap_or(0);
-        let company = again.len() >> attempts.saturating_sub(1).min(16);
+        let company = again.len() >> attempts.saturating_sub(1).saturating_mul(2).min(16);
         self.send(again, company.max(1)).await
     }
 
