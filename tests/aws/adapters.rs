@@ -93,6 +93,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         backoff: at(60),
         floor: at(11),
         forgiven: false,
+        doubtful: false,
         reason: "busy".into(),
     };
     let resend = |key: &OrderKey| Write::Resend { looked_up: attempt(), intent: intent(key, "a2", true), due: at(50) };
@@ -106,7 +107,14 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         forgiven: false,
         reason: "busy".into(),
     };
-    let park = Write::Park { attempt: attempt(), end: End::Parked, reason: "no such article".into(), floor: at(11) };
+    let park = Write::Park {
+        attempt: attempt(),
+        judged: version(1),
+        doubtful: false,
+        end: End::Parked,
+        reason: "no such article".into(),
+        floor: at(11),
+    };
     type Writes<'a> = Box<dyn Fn(&OrderKey) -> Vec<Write> + 'a>;
     let writes: Vec<(&str, Writes<'_>)> = vec![
         ("record", Box::new(|_| vec![record(1)])),
@@ -128,6 +136,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
                 backoff: at(60),
                 floor: at(11),
                 forgiven: true,
+                doubtful: false,
                 reason: "busy".into(),
             };
             Box::new(move |key| vec![record(1), begin(key), resend(key), forgive.clone()])

@@ -85,7 +85,7 @@ async fn embedded() -> Option<Ports> {
 
 /// On the emulator, whose queue goes by the system's time.
 async fn aws() -> Option<Ports> {
-    let (visibility, max_receives) = (Duration::from_secs(10), 3);
+    let (visibility, max_receives) = (Duration::from_secs(25), 3);
     let stack = crate::support::moto::stack_with(visibility, max_receives).await?;
     let aws = stack.aws();
     Some(Ports {

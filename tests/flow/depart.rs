@@ -260,3 +260,121 @@ async fn a_spent_day_waits_for_the_next_and_loses_nobody() {
     assert_eq!(states(&world), [(State::Synced, 6)]);
     assert!(world.erp.calls.lock().unwrap()[4] >= midnight);
 }
+
+#[tokio::test]
+async fn what_is_not_wanted_any_more_is_not_looked_up_for_ever() {
+    let world = with_orders(1, &[]).await;
+    world.erp.faults.lock().unwrap().push_back(Some(Fault::TimeoutBefore));
+    world.work().await;
+    let key = world.key(0, "0");
+    // Sent again after a look-up, refused for good: parked, and the first send stays in doubt.
+    world.erp.faults.lock().unwrap().push_back(Some(Fault::Refused));
+    world.erp.faults.lock().unwrap().push_back(Some(Fault::Refused));
+    world.run_for(SignedDuration::from_mins(3)).await;
+    assert_eq!(world.head(&key).state(), State::Parked);
+    // The buyer cancels: nothing to send, and nothing to ask again and again.
+    let mut cancelled = order("0", "A", "10.00", 500);
+    cancelled.status = puente::domain::order::Status::Cancelled;
+    world.arrives(0, cancelled).await;
+    world.run_for(SignedDuration::from_mins(2)).await;
+    let calls = world.erp.calls.lock().unwrap().len();
+    world.run_for(SignedDuration::from_hours(2)).await;
+    assert_eq!(world.erp.calls.lock().unwrap().len(), calls, "a hot loop");
+    assert_eq!(world.head(&key).state(), State::Ignored);
+    world.assert_single();
+}
+
+#[tokio::test]
+async fn a_newer_version_of_a_dead_one_has_attempts_of_its_own() {
+    let world = with_orders(1, &[]).await;
+    world.erp.faults.lock().unwrap().extend((0..12).map(|_| Some(Fault::TimeoutBefore)));
+    world.run_for(SignedDuration::from_hours(12)).await;
+    assert_eq!(states(&world), [(State::Dead, 1)]);
+    world.arrives(0, order("0", "A", "12.00", 50_000)).await;
+    world.run_for(SignedDuration::from_mins(10)).await;
+    assert_eq!(states(&world), [(State::Synced, 1)]);
+    assert_eq!(world.queue.dead.lock().unwrap().len(), 1, "buried once");
+    world.assert_single();
+}
+
+#[tokio::test]
+async fn an_erp_that_cannot_be_asked_gets_no_second_order_from_an_update_either() {
+    let world = with_orders(1, &[]).await;
+    world.erp.manners.lock().unwrap().create = Class::Nothing;
+    world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));
+    world.run_for(SignedDuration::from_mins(5)).await;
+    world.arrives(0, order("0", "A", "12.00", 600)).await;
+    world.run_for(SignedDuration::from_mins(30)).await;
+    assert_eq!(states(&world), [(State::Parked, 1)]);
+    assert_eq!(world.erp.calls.lock().unwrap().len(), 1);
+    // Only a person who looked and replays lets it go out again.
+    world.erp.sales.lock().unwrap().clear();
+    world.news(0, "0", News::Replay).await;
+    world.run_for(SignedDuration::from_mins(10)).await;
+    assert_eq!(states(&world), [(State::Synced, 1)]);
+    assert_eq!(world.erp.calls.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_document_that_will_not_go_on_is_never_made_twice() {
+    let world = with_orders(1, &[]).await;
+    world.erp.manners.lock().unwrap().create = Class::Searchable;
+    *world.erp.stuck.lock().unwrap() = Some(true);
+    world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));
+    world.run_for(SignedDuration::from_mins(5)).await;
+    assert_eq!(states(&world), [(State::Parked, 1)]);
+    for second in [600, 700] {
+        world.arrives(0, order("0", "A", "12.00", second)).await;
+        world.run_for(SignedDuration::from_mins(10)).await;
+    }
+    world.news(0, "0", News::Replay).await;
+    world.run_for(SignedDuration::from_mins(10)).await;
+    assert_eq!(world.erp.sales.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn one_document_that_cannot_be_finished_does_not_keep_the_account_closed() {
+    let world = with_orders(1, &[]).await;
+    *world.erp.stuck.lock().unwrap() = Some(false);
+    world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));
+    world.run_for(SignedDuration::from_mins(5)).await;
+    for i in 1..20 {
+        world.arrives(0, order(&i.to_string(), "A", "10.00", 1)).await;
+    }
+    world.run_for(SignedDuration::from_hours(2)).await;
+    assert_eq!(states(&world), [(State::Sending, 1), (State::Synced, 19)]);
+    *world.erp.stuck.lock().unwrap() = None;
+    world.run_for(SignedDuration::from_hours(3)).await;
+    assert_eq!(states(&world), [(State::Synced, 20)]);
+    world.assert_single();
+}
+
+#[tokio::test]
+async fn a_patient_time_out_and_a_slow_rate_still_get_their_calls() {
+    let limits = Limits { calls: 10, window: SignedDuration::from_mins(1), ..plenty() };
+    let world = World::new(7, 1, limits);
+    world.erp.manners.lock().unwrap().timeout = std::time::Duration::from_mins(2);
+    world.erp.manners.lock().unwrap().settle = std::time::Duration::from_mins(4);
+    *world.erp.more_calls.lock().unwrap() = 4;
+    for i in 0..30 {
+        world.arrives(0, order(&i.to_string(), "A", "10.00", 1)).await;
+    }
+    world.run_for(SignedDuration::from_mins(30)).await;
+    assert_eq!(states(&world), [(State::Synced, 30)]);
+    world.assert_rate(10, SignedDuration::from_mins(1));
+    assert!(world.erp.calls.lock().unwrap().len() <= 15);
+}
+
+#[tokio::test]
+async fn a_state_in_the_erp_that_is_not_on_record_is_no_reason_to_create() {
+    let world = with_orders(1, &[]).await;
+    // A backup was restored: the ERP holds a later state than the records know.
+    let later = order("0", "A", "99.00", 900).version();
+    world.erp.sales.lock().unwrap().push((world.key(0, "0").sale(), later, "99".into()));
+    world.run_for(SignedDuration::from_hours(1)).await;
+    assert_eq!(states(&world), [(State::Parked, 1)]);
+    let head = world.head(&world.key(0, "0"));
+    assert!(head.reason.unwrap().contains("not on record"));
+    assert!(world.erp.calls.lock().unwrap().len() < 6);
+    world.assert_single();
+}

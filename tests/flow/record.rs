@@ -134,3 +134,15 @@ async fn a_body_nobody_could_map_is_kept_and_names_its_field() {
     world.run_for(SignedDuration::from_mins(1)).await;
     assert_eq!(world.head(&world.key(0, "1")).state(), State::Synced);
 }
+
+#[tokio::test]
+async fn a_deletion_that_overtakes_its_order_is_not_forgotten() {
+    let world = World::new(1, 1, Limits::default());
+    let mut pending = order("1", "A", "10.00", 5);
+    pending.payment = Payment::Pending;
+    world.news(0, "1", News::Deleted).await;
+    world.run_for(SignedDuration::from_secs(5)).await;
+    world.arrives(0, pending).await;
+    world.run_for(SignedDuration::from_mins(10)).await;
+    assert!(world.head(&world.key(0, "1")).reason.unwrap().contains("cancelled before"));
+}

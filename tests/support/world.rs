@@ -307,6 +307,8 @@ pub enum Fault {
     TooMany(u64),
     /// Connection refused.
     Down,
+    /// Refused for good, whatever it is.
+    Refused,
 }
 
 /// An ERP with a unique reference and atomic bulks (or as told), which counts its calls by true time.
@@ -321,6 +323,8 @@ pub struct ModelErp {
     pub outage: Mutex<Option<(Timestamp, Timestamp)>>,
     /// Whether a look-up's answer is lost.
     pub blind: Mutex<bool>,
+    /// Documents are found unfinished, and finishing is refused (`true`) or fails (`false`).
+    pub stuck: Mutex<Option<bool>>,
     /// Calls that a create takes beyond the first: reading back, confirming.
     pub more_calls: Mutex<u32>,
 }
@@ -446,6 +450,9 @@ impl Erp for ErpHandle {
                 return all(&|| Setback::Account(Error::new(Kind::Limited, "the ERP answered 429").retry(retry)));
             }
             Some(Fault::Down) => return all(&|| Setback::Account(down())),
+            Some(Fault::Refused) => {
+                return all(&|| Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
+            }
             Some(Fault::CommitThenTimeout) | None => {}
         }
         if drafts.iter().any(|d| sku(d) == POISON_SKU) {
@@ -484,13 +491,23 @@ impl Erp for ErpHandle {
                 sales.iter().position(|(r, ..)| r == reference).map(|i| Found {
                     document: Document { id: (i + 1).to_string(), number: Some(format!("S{}", i + 1)) },
                     version: Some(sales[i].1.clone()),
-                    finished: true,
+                    finished: self.0.stuck.lock().unwrap().is_none(),
                 })
             })
             .collect())
     }
 
-    async fn finish(&self, _calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, Setback>> {
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, Setback>> {
+        let stuck = *self.0.stuck.lock().unwrap();
+        if let Some(refused) = stuck {
+            let sent = self.0.call(calls).await;
+            let setback = || match &sent {
+                Err(failure) => Setback::Account(Error::new(Kind::Unavailable, failure.error().to_string())),
+                Ok(()) if refused => Setback::Refused(Error::new(Kind::Refused, "the warehouse is closed")),
+                Ok(()) => Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")),
+            };
+            return documents.iter().map(|_| Err(setback())).collect();
+        }
         documents.iter().cloned().map(Ok).collect()
     }
 
@@ -562,6 +579,7 @@ impl World {
             faults: Mutex::default(),
             outage: Mutex::default(),
             blind: Mutex::default(),
+            stuck: Mutex::default(),
             more_calls: Mutex::default(),
         });
         let erp_id: ErpId = "main".parse().unwrap();

@@ -111,7 +111,8 @@ impl Engine {
 
 /// How long a message stays with the worker that took it, and after a crash is kept from others: twice the longest round.
 pub(crate) async fn visibility(settings: &Settings) -> Result<Duration> {
-    Ok(longest_round(settings).await?.unsigned_abs() * 2)
+    // A round may begin with asking stores, which take their time too.
+    Ok(longest_round(settings).await?.unsigned_abs() * 2 + Duration::from_secs(90))
 }
 
 /// How long one round of work may take: the slowest ERP's time-out, and some.
@@ -119,7 +120,8 @@ async fn longest_round(settings: &Settings) -> Result<SignedDuration> {
     let mut slowest = Duration::ZERO;
     for erp in settings.accounts() {
         if let Some(account) = settings.account(&erp).await? {
-            slowest = slowest.max(account.erp.manners().timeout);
+            let step = Duration::try_from(account.limits.spacing() * 12).unwrap_or_default();
+            slowest = slowest.max(account.erp.manners().timeout + step);
         }
     }
     Ok(SignedDuration::try_from(slowest).unwrap_or(STRETCH).saturating_add(STRETCH))

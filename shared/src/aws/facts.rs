@@ -25,7 +25,7 @@ pub(super) struct Facts {
     pub(super) stopped: bool,
     /// Attempts are on record.
     pub(super) attempted: bool,
-    /// The version a [`Write::Complete`] brings is the desired one.
+    /// The version a [`Write::Complete`] brings, or a [`Write::Park`] is about, is the desired one.
     pub(super) last_word: bool,
 }
 
@@ -61,7 +61,12 @@ impl Facts {
             applied_is_desired: head.applied.as_ref().is_some_and(|applied| &applied.to_string() == desired),
             stopped: head.parked.as_ref().is_some_and(|parked| parked.version == head.desired),
             attempted: head.attempts > 0,
-            last_word: matches!(write, Write::Complete { applied, .. } if applied.to_string() == on_record),
+            last_word: match write {
+                Write::Complete { applied: version, .. } | Write::Park { judged: version, .. } => {
+                    version.to_string() == on_record
+                }
+                _ => false,
+            },
         }
     }
 

@@ -204,7 +204,7 @@ fn reservation(request: &Request, limits: &Limits, now: Timestamp, branch: Branc
     let room_other = if other > 0 { limits.other_per_day().checked_sub(other)? } else { u32::MAX };
     // Every slot, sent as late and travelling as long as allowed, must be over before the reset.
     let last_first =
-        (day.end - error - limits.lateness - limits.jitter).checked_sub(run).ok()?.min(now + limits.horizon);
+        (day.end - error - limits.lateness - limits.jitter).checked_sub(run).ok()?.min(now + limits.reach());
     if now < day.start + error || last_first < now {
         return None;
     }

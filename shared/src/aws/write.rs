@@ -80,7 +80,7 @@ impl Draft<'_> {
                 self.attempt(looked_up);
                 return Ok(self.begin(step, *due));
             }
-            Write::Reschedule { attempt, backoff, floor, forgiven, reason } => {
+            Write::Reschedule { attempt, backoff, floor, forgiven, doubtful, reason } => {
                 self.attempt(attempt);
                 self.planned_is_desired();
                 self.update.set("reason", text(reason));
@@ -88,11 +88,13 @@ impl Draft<'_> {
                 if *forgiven {
                     self.forgive();
                 }
-                return Ok(self.drop_intent_unless_unknown(false));
+                return Ok(self.drop_intent_unless_unknown(*doubtful, false));
             }
-            Write::Park { attempt, end, reason, floor } => {
+            Write::Park { attempt, judged, doubtful, end, reason, floor } => {
                 self.attempt(attempt);
-                return Ok(self.park(*end, reason, *floor));
+                self.update.set("reason", text(reason));
+                let state = self.drop_intent_unless_unknown(*doubtful, true);
+                return Ok(self.park(judged, *end, reason, *floor).or(state));
             }
             Write::Rest { desired, applied, rest } => {
                 self.planned_from(desired, applied.as_ref());
@@ -185,14 +187,15 @@ impl Draft<'_> {
         Ok(Facts { intent: false, applied_is_desired: false, ..self.facts }.state())
     }
 
-    fn park(&mut self, how: End, reason: &str, floor: Timestamp) -> Option<State> {
-        self.planned_is_desired();
-        self.update.set("reason", text(reason));
-        let state = self.drop_intent_unless_unknown(true);
-        if !self.facts.planned_is_desired {
+    /// Stops at the judged version; `None` if a newer one waits, which gets its turn and attempts of its own.
+    fn park(&mut self, judged: &Version, how: End, reason: &str, floor: Timestamp) -> Option<State> {
+        if !self.facts.last_word {
+            self.is("desired", "<>", text(judged.to_string()));
             self.wait(floor, floor);
-            return state;
+            self.update.set("attempts", number(0));
+            return None;
         }
+        self.is("desired", "=", text(judged.to_string()));
         self.update.set("soon", time(floor)).remove(&["due"]);
         Some(self.stop(how, reason))
     }
@@ -232,9 +235,13 @@ impl Draft<'_> {
     }
 
     /// Ends the intent, unless its outcome is in doubt.
-    fn drop_intent_unless_unknown(&mut self, refused: bool) -> Option<State> {
-        let facts = self.facts;
-        self.is("intent.unknown", "=", AttributeValue::Bool(facts.unknown));
+    fn drop_intent_unless_unknown(&mut self, doubtful: bool, refused: bool) -> Option<State> {
+        let facts = Facts { unknown: self.facts.unknown || doubtful, ..self.facts };
+        if doubtful {
+            self.update.set("intent.unknown", AttributeValue::Bool(true));
+        } else {
+            self.is("intent.unknown", "=", AttributeValue::Bool(facts.unknown));
+        }
         if !facts.unknown {
             self.update.remove(&["intent"]);
         } else if refused {

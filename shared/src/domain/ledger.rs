@@ -81,6 +81,13 @@ impl Limits {
         SignedDuration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
     }
 
+    /// How far ahead slots are given out: the horizon, or two slots where the rate is slow, so that a step of several calls
+    /// gets its next one.
+    #[must_use]
+    pub fn reach(&self) -> SignedDuration {
+        self.horizon.max(self.spacing() * 2)
+    }
+
     /// The day of the ERP that `now` lies in.
     #[must_use]
     pub fn day(&self, now: Timestamp) -> Day {
@@ -295,8 +302,8 @@ impl Ledger {
         }
         let spacing = limits.spacing();
         let first = self.tat.map_or(now, |tat| tat.max(now));
-        if first > now + limits.horizon {
-            return Err(Denied::Horizon(first - limits.horizon));
+        if first > now + limits.reach() {
+            return Err(Denied::Horizon(first - limits.reach()));
         }
         // Every slot, sent as late and travelling as long as allowed, must be over before the reset, whoever's clock is asked.
         let last = day.end - error - limits.lateness - limits.jitter;

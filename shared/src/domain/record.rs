@@ -280,13 +280,20 @@ pub enum Write {
         floor: Timestamp,
         /// Whether the attempt does not count: the account failed (quota, outage), not this order.
         forgiven: bool,
+        /// Whether the ERP may hold the document all the same: the intent stays, to be looked up before anything is sent.
+        doubtful: bool,
         /// Why, for people.
         reason: String,
     },
-    /// The step failed for good: the order stops.
+    /// The step failed for good: the order stops, if `judged` is what it should be.
     Park {
         /// The attempt on record.
         attempt: AttemptId,
+        /// The version the verdict is about. Not always the intent's: judged by that, a newer version that is not wanted either
+        /// (cancelled, not paid) would be looked up and refused again every second.
+        judged: Version,
+        /// As in [`Write::Reschedule`]: without it the next version, or a replay, would create a second document.
+        doubtful: bool,
         /// Parked or dead.
         end: End,
         /// Why, for people.
@@ -419,9 +426,12 @@ impl Head {
     }
 
     /// Ends the intent, unless its outcome is in doubt: then it stays and is looked up before anything else is sent.
-    fn drop_intent_unless_unknown(&mut self, refused: bool) {
+    fn drop_intent_unless_unknown(&mut self, doubtful: bool, refused: bool) {
         match &mut self.intent {
-            Some(intent) if intent.unknown => intent.refused |= refused,
+            Some(intent) if intent.unknown || doubtful => {
+                intent.unknown = true;
+                intent.refused |= refused;
+            }
             _ => self.intent = None,
         }
     }
@@ -506,7 +516,7 @@ impl Write {
                     next.soon = Some(now);
                 }
             }
-            Self::Reschedule { backoff, floor, forgiven, reason, .. } => {
+            Self::Reschedule { backoff, floor, forgiven, doubtful, reason, .. } => {
                 let same_version = next.planned_is_desired();
                 next.due = Some(if same_version { *backoff } else { *floor });
                 next.soon = Some(*floor);
@@ -514,19 +524,21 @@ impl Write {
                     next.attempts = next.attempts.saturating_sub(1);
                 }
                 next.reason = Some(reason.clone());
-                next.drop_intent_unless_unknown(false);
+                next.drop_intent_unless_unknown(*doubtful, false);
             }
-            Self::Park { end, reason, floor, .. } => {
-                // Parked while v2 was recorded would leave v2 without a `due`: parking is for the planned version.
-                if next.planned_is_desired() {
+            Self::Park { judged, doubtful, end, reason, floor, .. } => {
+                // Parked while v2 was recorded would leave v2 without a `due`: parking is for the judged version.
+                if next.desired == *judged {
                     next.stop(*end, reason);
                     next.due = None;
                 } else {
+                    // The attempts were the judged version's.
+                    next.attempts = 0;
                     next.due = Some(*floor);
                 }
                 next.soon = Some(*floor);
                 next.reason = Some(reason.clone());
-                next.drop_intent_unless_unknown(true);
+                next.drop_intent_unless_unknown(*doubtful, true);
             }
             Self::Rest { rest, .. } => {
                 next.due = None;

@@ -109,6 +109,10 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     if page.is_some() && done.stopped.is_none() {
         done.stopped = Some("more than one run lists at once; the next goes on".to_owned());
     }
+    if page.is_some() && reached - OVERLAP <= from {
+        // More than a run's pages within the overlap: else the same pages would be listed for ever.
+        reached += OVERLAP;
+    }
     if since.is_none() {
         puente.records.set_cursor(&cursor, &reached.to_string()).await?;
     }

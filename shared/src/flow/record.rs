@@ -20,6 +20,9 @@ use crate::{
 
 use super::Puente;
 
+/// How often a deletion of an order that was never seen looks again.
+const UNSEEN: u32 = 3;
+
 /// How often a store is asked for one order before the message is buried.
 const FETCHES: u32 = 12;
 
@@ -92,7 +95,7 @@ impl Recorder<'_> {
             Ok(None) => self.deleted().await,
             Err(error) if error.kind() == Kind::Unreadable => {
                 let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
-                self.unmapped(&flag, "").await
+                self.keep_raw(&flag, "").await
             }
             Err(error) => self.put_off(error).await,
         }
@@ -111,7 +114,10 @@ impl Recorder<'_> {
     /// Deleted in the store: its last known state, cancelled.
     async fn deleted(&self) -> Result<bool> {
         let Some(head) = self.puente.records.head(&self.key).await? else {
-            // Never seen: there is nothing in the ERP, and nothing to put there.
+            // Never seen. Perhaps its own state is still on the way: look again, before it is believed that nothing was there.
+            if self.arrival.tries < UNSEEN {
+                self.again(self.arrival.tries + 1, Duration::from_mins(1)).await?;
+            }
             tracing::info!(event = "order.deleted_unseen", order = %self.key);
             return Ok(false);
         };
@@ -127,12 +133,30 @@ impl Recorder<'_> {
         self.put_above(&order, &head).await
     }
 
-    /// A body nobody could map is kept raw, and stops there with the field named.
+    /// A body nobody could map. Where a readable state is on record and the store can be asked, its word counts; otherwise the
+    /// body is kept raw, and stops there with the field named.
     async fn unmapped(&self, flag: &Flag, raw: &str) -> Result<bool> {
+        let head = self.puente.records.head(&self.key).await?;
+        if let Some(head) = &head
+            && self.connection.store.can_fetch()
+            && matches!(self.puente.records.payload(&self.key, &head.desired).await?, Some(Payload::Order(_)))
+        {
+            return self.changed().await;
+        }
+        self.keep_raw(flag, raw).await
+    }
+
+    async fn keep_raw(&self, flag: &Flag, raw: &str) -> Result<bool> {
         let raw = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, raw)
             .map_err(|e| Error::new(Kind::Unreadable, "the raw body in the message is not base64").caused_by(e))?;
         let content = ContentHash::of(|sha| sha2::Digest::update(sha, &raw));
-        let version = Version { modified: self.arrival.received, tie: 0, content };
+        // It has no time of its own that could be trusted. Whatever the store says later, or is asked for, is newer.
+        let (modified, tie) = match self.puente.records.head(&self.key).await? {
+            Some(head) if head.desired.content == content => (head.desired.modified, head.desired.tie),
+            Some(head) => (head.newest, head.desired.tie.saturating_add(1)),
+            None => (jiff::Timestamp::UNIX_EPOCH, 0),
+        };
+        let version = Version { modified, tie, content };
         let summary = Summary {
             number: self.arrival.order.to_string(),
             total: None,
@@ -141,7 +165,7 @@ impl Recorder<'_> {
             flags: vec![flag.to_string()],
         };
         let (standing, _) = self.put(&version, &Payload::Raw(raw.into()), summary).await?;
-        Ok(standing == Standing::Newer)
+        self.above(standing)
     }
 
     /// Something happened to an order that cannot be read: noted on its record, or a record of its own.
@@ -150,7 +174,7 @@ impl Recorder<'_> {
             self.note("flagged", Some(detail), None).await;
             return Ok(false);
         }
-        self.unmapped(&Flag { code: "unread".into(), detail: detail.to_owned() }, "").await
+        self.keep_raw(&Flag { code: "unread".into(), detail: detail.to_owned() }, "").await
     }
 
     async fn replay(&self) -> Result<bool> {
@@ -178,9 +202,15 @@ impl Recorder<'_> {
         };
         let delay = delay.min(Duration::from_mins(15));
         self.note("fetch_put_off", Some(&error.to_string()), None).await;
-        let sent = self.puente.queue.send(&[Message::Arrival(again)], delay).await?;
-        sent.into_iter().collect::<Result<Vec<()>>>()?;
+        self.again(again.tries, delay).await?;
         Ok(false)
+    }
+
+    /// The same arrival, later, as a new message: waiting burns no receive count.
+    async fn again(&self, tries: u32, delay: Duration) -> Result<()> {
+        let again = Arrival { tries, ..self.arrival.clone() };
+        let sent = self.puente.queue.send(&[Message::Arrival(again)], delay).await?;
+        sent.into_iter().collect()
     }
 
     /// One above the state on record, which has the same modification time.
@@ -192,7 +222,16 @@ impl Recorder<'_> {
         };
         let payload = Payload::Order(serialise(order)?);
         let (standing, _) = self.put(&version, &payload, Summary::of(order)).await?;
-        Ok(standing == Standing::Newer)
+        self.above(standing)
+    }
+
+    /// What was put above a state is lost if another state came in between: delivered again, it reads the new one.
+    fn above(&self, standing: Standing) -> Result<bool> {
+        match standing {
+            Standing::Newer => Ok(true),
+            Standing::Duplicate => Ok(false),
+            Standing::Superseded | Standing::Tied => Err(busy(&self.key)),
+        }
     }
 
     /// Keeps the payload, then makes it `desired` if it is newer. Returns how it stood, and the head it stood against.

@@ -23,7 +23,9 @@ pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, dea
     let accounts: BTreeSet<_> =
         done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()).collect();
     for erp in accounts {
-        if let Err(error) = depart::conduct(puente, &erp, deadline).await {
+        let isolated = std::panic::AssertUnwindSafe(depart::conduct(puente, &erp, deadline)).catch_unwind().await;
+        let conducted = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "conducting panicked")));
+        if let Err(error) = conducted {
             // Nothing is lost: the records have their `due`, and the sweeper wakes the account again.
             tracing::warn!(event = "departure.failed", %erp, %error);
         }

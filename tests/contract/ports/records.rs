@@ -44,9 +44,17 @@ fn other_attempt(attempt: &str) -> Vec<Write> {
             backoff: at(90),
             floor: at(31),
             forgiven: false,
+            doubtful: false,
             reason: "busy".into(),
         },
-        Write::Park { attempt, end: End::Parked, reason: "unknown article".into(), floor: at(31) },
+        Write::Park {
+            attempt,
+            judged: version(1, 0, 1),
+            doubtful: false,
+            end: End::Parked,
+            reason: "unknown article".into(),
+            floor: at(31),
+        },
     ]
 }
 
@@ -80,10 +88,13 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         backoff: at(90),
         floor: at(31),
         forgiven,
+        doubtful: false,
         reason: "the ERP is busy".into(),
     };
     let park = |attempt: &str, end| Write::Park {
         attempt: AttemptId::new(attempt),
+        judged: v1.clone(),
+        doubtful: false,
         end,
         reason: "unknown article".into(),
         floor: at(31),
@@ -294,8 +305,12 @@ fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32, now: Time
             let planned = on_record.filter(|_| step.flag).map_or(&step.version, |intent| &intent.planned).clone();
             Write::Complete { attempt, applied: planned, document: document("7") }
         }
-        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, reason },
-        7 => Write::Park { attempt, end, reason, floor },
+        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, doubtful: step.epoch == 3, reason },
+        7 => {
+            let planned = on_record.map_or(&step.version, |intent| &intent.planned).clone();
+            let judged = if step.after % 2 == 0 { desired } else { planned };
+            Write::Park { attempt, judged, doubtful: step.epoch == 3, end, reason, floor }
+        }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
             Write::Rest { desired, applied, rest }

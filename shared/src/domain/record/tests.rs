@@ -83,8 +83,12 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
             let planned = on_record.map(|i| i.planned.clone()).filter(|_| step.flag);
             Write::Complete { attempt, applied: planned.unwrap_or_else(|| step.version.clone()), document: document() }
         }
-        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, reason },
-        7 => Write::Park { attempt, end, reason, floor },
+        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, doubtful: step.epoch == 3, reason },
+        7 => {
+            let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
+            let judged = if step.after % 2 == 0 { desired } else { planned };
+            Write::Park { attempt, judged, doubtful: step.epoch == 3, end, reason, floor }
+        }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
             Write::Rest { desired, applied, rest }
@@ -143,7 +147,7 @@ proptest! {
                 Write::Resend { intent, .. } => assert_eq!(after.intent.as_ref(), Some(intent)),
                 // Whatever else: it is still to be looked up, bound to the same content.
                 _ => {
-                    let now = after.intent.as_ref().unwrap();
+                    let now = after.intent.as_ref().expect("still in doubt");
                     assert_eq!((&now.attempt, &now.planned, now.unknown), (&doubt.attempt, &doubt.planned, true));
                 }
             }
@@ -156,10 +160,16 @@ proptest! {
             let (Some(before), Some(after)) = (before, after) else { return };
             let older = before.intent.as_ref().is_some_and(|intent| intent.planned != before.desired);
             match write {
-                Write::Park { floor, .. } | Write::Reschedule { floor, .. } if older => {
+                Write::Reschedule { floor, .. } if older => {
                     assert_eq!(after.due, Some(*floor), "the newer one goes after the least interval, not the old backoff");
                     assert_eq!(after.parked, before.parked);
                 }
+                Write::Park { judged, floor, .. } if *judged != before.desired => {
+                    assert_eq!((after.due, after.attempts), (Some(*floor), 0), "the newer one has its turn and its attempts");
+                    assert_eq!(after.parked, before.parked);
+                }
+                // Judged by the intent's version instead, it would come back every second, for ever.
+                Write::Park { .. } => assert_eq!(after.due, None),
                 Write::Complete { applied, .. } if *applied != before.desired => assert_eq!(after.due, Some(now)),
                 _ => {}
             }

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The longest a step's calls may wait for their start.
-pub(super) const LONGEST_START: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const LONGEST_START: SignedDuration = SignedDuration::from_mins(5);
 
 /// How a batch ended.
 pub(super) enum Outcome {
@@ -57,12 +57,10 @@ pub(super) struct Batch<'a> {
     pub(super) closed: Option<Timestamp>,
 }
 
-/// A sale on its way, with the attempt that its record knows.
+/// A sale on its way. A fresh one's head has no intent before it is written.
 pub(super) struct Ready {
     pub(super) sale: Sale,
     pub(super) head: Head,
-    /// The attempt on record; a fresh step has none before its intent is written.
-    pub(super) attempt: Option<AttemptId>,
 }
 
 /// A rendered one.
@@ -93,10 +91,10 @@ impl<'a> Batch<'a> {
             self.puente.accounts.unblock(&self.account.id).await?;
         }
         Ok(match (self.slots.end().await, self.closed) {
-            (Some(Ended::Denied(Denied::Lost) | Ended::Lease), _) => Outcome::Lost,
+            (Some(Ended::Denied(Denied::Lost)), _) => Outcome::Lost,
             (Some(Ended::Denied(Denied::Day(until) | Denied::Horizon(until) | Denied::Blocked(until))), _)
             | (_, Some(until)) => Outcome::Closed(until),
-            (Some(Ended::Time), _) => Outcome::TimeShort,
+            (Some(Ended::Time | Ended::Lease), _) => Outcome::TimeShort,
             (None, None) => Outcome::Done,
         })
     }
@@ -146,8 +144,9 @@ impl<'a> Batch<'a> {
         let manners = self.account.erp.manners();
         let timeout = SignedDuration::try_from(manners.timeout).unwrap_or(LONGEST_START);
         let settle = SignedDuration::try_from(manners.settle).unwrap_or(LONGEST_START);
-        // Every call of the step has to start in this time: a bulk takes several.
-        let start_by = self.now() + (timeout * 2).clamp(SignedDuration::from_secs(1), LONGEST_START);
+        // Every call of the step has to start in this time: a bulk takes several, each at its slot.
+        let room = (timeout * 2).max(self.account.limits.spacing() * 12);
+        let start_by = self.now() + room.clamp(SignedDuration::from_secs(1), LONGEST_START);
         Intent {
             step: Step { operation: Operation::Create, reference: sale.reference.clone() },
             planned: sale.version.clone(),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Kind, Result,
+    config::Connection,
     domain::record::{End, Head, Rest, Write},
     erp::Sale,
 };
@@ -44,8 +45,11 @@ impl Batch<'_> {
             match found {
                 None => missing.push(one),
                 Some(found) => {
-                    if let Some(head) = self.intend(&one).await? {
+                    let Some(head) = self.intend(&one).await? else { continue };
+                    if found.finished {
                         self.adopt(&head, &found).await?;
+                    } else {
+                        self.finish(vec![(&head, found)]).await?;
                     }
                 }
             }
@@ -54,42 +58,12 @@ impl Batch<'_> {
     }
 
     /// Plans one order. `Ok(None)`: its record was written, nothing more to do now.
-    pub(super) async fn plan(&self, head: &Head) -> Result<Option<Ready>> {
+    async fn plan(&self, head: &Head) -> Result<Option<Ready>> {
         let connection = self.connection(&head.key).await?;
-        let stop = |end, reason: String| Plan::Rest(Rest::Stop { end, reason });
-        let plan = if head.attempts >= self.account.max_attempts {
-            let reason = format!(
-                "gave up after {} attempts; the last: {}",
-                head.attempts,
-                head.reason.as_deref().unwrap_or("its outcome was never known")
-            );
-            self.bury(&head.key, &reason).await?;
-            stop(End::Dead, reason)
-        } else {
-            match self.order(&head.key, &head.desired).await {
-                Ok(Some(order)) => {
-                    let applied = match &head.applied {
-                        Some(applied) => self.order(&head.key, applied).await?,
-                        None => None,
-                    };
-                    // A panic in one order's own work parks that order and costs its batchmates nothing.
-                    std::panic::catch_unwind(AssertUnwindSafe(|| {
-                        plan(head, order, applied.as_ref(), &connection.orders)
-                    }))
-                    .unwrap_or_else(|_| {
-                        stop(End::Parked, "planning it failed in our own code: please report it, then replay it".into())
-                    })
-                }
-                Ok(None) => {
-                    let why = head.summary.flags.first().map_or("it could not be read", String::as_str);
-                    stop(
-                        End::Parked,
-                        format!("{why}. Its body is kept raw: mend it in the store, which sends it again"),
-                    )
-                }
-                Err(error) if error.kind() == Kind::Unreadable => stop(End::Parked, error.to_string()),
-                Err(error) => return Err(error),
-            }
+        let plan = match self.planned(head, &connection).await {
+            // One payload that cannot be read must not keep the whole account waiting.
+            Err(error) if error.kind() == Kind::Unreadable => stop(End::Parked, error.to_string()),
+            plan => plan?,
         };
         match plan {
             Plan::Create(order) => Ok(Some(Ready {
@@ -101,7 +75,6 @@ impl Batch<'_> {
                     rules: Arc::new(connection.orders.clone()),
                 },
                 head: head.clone(),
-                attempt: None,
             })),
             Plan::Rest(rest) => {
                 let (event, detail) = match &rest {
@@ -116,4 +89,37 @@ impl Batch<'_> {
             }
         }
     }
+
+    async fn planned(&self, head: &Head, connection: &Connection) -> Result<Plan> {
+        if head.attempts >= self.account.max_attempts {
+            let last = head.reason.as_deref().unwrap_or("its outcome was never known");
+            let reason = format!("gave up after {} attempts; the last: {last}", head.attempts);
+            self.bury(&head.key, &reason).await?;
+            return Ok(stop(End::Dead, reason));
+        }
+        let Some(order) = self.order(&head.key, &head.desired).await? else {
+            let why = head.summary.flags.first().map_or("it could not be read", String::as_str);
+            let reason = format!("{why}. Its body is kept raw: mend it in the store, which sends it again");
+            return Ok(stop(End::Parked, reason));
+        };
+        let mut applied = None;
+        if let Some(version) = &head.applied {
+            applied = self.order(&head.key, version).await?;
+            if applied.is_none() {
+                // Taken for "the ERP holds nothing", this would create a second sale.
+                let reason = "the ERP holds a state of it that is not on record (was a backup restored?): compare the sale there \
+                              with the store by hand";
+                return Ok(stop(End::Parked, reason.to_owned()));
+            }
+        }
+        // A panic in one order's own work parks that order and costs its batchmates nothing.
+        let isolated = AssertUnwindSafe(|| plan(head, order, applied.as_ref(), &connection.orders));
+        Ok(std::panic::catch_unwind(isolated).unwrap_or_else(|_| {
+            stop(End::Parked, "planning it failed in our own code: please report it, then replay it".to_owned())
+        }))
+    }
+}
+
+fn stop(end: End, reason: String) -> Plan {
+    Plan::Rest(Rest::Stop { end, reason })
 }

@@ -76,7 +76,7 @@ impl Batch<'_> {
                     }
                     // Held back until it is known whether the order or the account is to blame.
                     Err(Setback::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
-                    Err(setback) => self.outcome(one, setback).await?,
+                    Err(setback) => self.set_back(&one.ready, setback).await?,
                 }
             }
         }
@@ -86,10 +86,10 @@ impl Batch<'_> {
         }
         for (one, error) in refused {
             let setback = if account_is_to_blame { Setback::NotNow(error) } else { Setback::Refused(error) };
-            self.outcome(one, setback).await?;
+            self.set_back(&one.ready, setback).await?;
         }
         for one in groups.into_iter().flatten() {
-            self.not_sent(one).await?;
+            self.not_sent(&one.ready).await?;
         }
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Batch<'_> {
         for (one, outcome) in others {
             match outcome {
                 Ok(document) => self.created(&one, document).await?,
-                Err(setback) => self.outcome(one, setback).await?,
+                Err(setback) => self.set_back(&one.ready, setback).await?,
             }
         }
         let references: Vec<_> = asked.iter().map(|one| one.ready.sale.reference.clone()).collect();

@@ -14,8 +14,19 @@ use crate::{
     outbound::Meter,
 };
 
-/// How long a lease lasts from its last renewal: short, so that one crash does not stall an account.
-pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(90);
+/// How long a lease lasts from its last renewal: short, so that one crash does not stall an account, and longer than a call.
+pub(super) fn lease(account: &Account) -> SignedDuration {
+    let timeout = SignedDuration::try_from(account.erp.manners().timeout).unwrap_or(LEASE);
+    LEASE.max(timeout.saturating_add(LEASE / 2))
+}
+
+const LEASE: SignedDuration = SignedDuration::from_secs(90);
+
+/// So many slots in a row that came too late: the ledger is too slow for the time being.
+const LATE: u32 = 3;
+
+/// The longest that a reservation is believed to take.
+const SLOWEST: SignedDuration = SignedDuration::from_secs(1);
 
 /// What completing a record may take after the last answer.
 const COMMIT: SignedDuration = SignedDuration::from_secs(2);
@@ -36,6 +47,8 @@ struct State {
     calls: u32,
     end: Option<End>,
     late: bool,
+    /// How long the last reservation took: the next slot is asked for as much later, or it would be over before it is ours.
+    lead: SignedDuration,
 }
 
 /// Why no further call of this departure may start.
@@ -57,7 +70,15 @@ impl Slots {
         lease_until: Timestamp,
         deadline: Timestamp,
     ) -> Self {
-        let state = State { lease_until, slots: VecDeque::new(), start_by: None, calls: 0, end: None, late: false };
+        let state = State {
+            lease_until,
+            slots: VecDeque::new(),
+            start_by: None,
+            calls: 0,
+            end: None,
+            late: false,
+            lead: SignedDuration::ZERO,
+        };
         Self { puente: puente.clone(), account: account.clone(), epoch, deadline, state: Mutex::new(state) }
     }
 
@@ -97,10 +118,15 @@ impl Slots {
 
     /// Reserves the next slot, which also renews the lease: a conductor that lost it gets none.
     async fn reserve(&self, state: &mut State) -> Result<()> {
-        let now = self.puente.clock.now();
-        let until = now + LEASE;
+        let asked = self.puente.clock.now();
+        let until = asked + lease(&self.account);
         let request = Request { k: 1, purpose: Purpose::Orders, lease: Some((self.epoch, until)) };
-        match self.puente.accounts.reserve(&self.account.id, &request, &self.account.limits, now).await? {
+        // A later slot is always safe.
+        let from = asked + state.lead;
+        let answer = self.puente.accounts.reserve(&self.account.id, &request, &self.account.limits, from).await?;
+        let now = self.puente.clock.now();
+        state.lead = now.duration_since(asked).clamp(SignedDuration::ZERO, SLOWEST);
+        match answer {
             Ok(slots) => {
                 state.lease_until = until;
                 state.slots.extend(
@@ -135,7 +161,12 @@ impl Meter for Slots {
         let lateness = self.account.limits.lateness;
         // One at a time: the slots are in order, and so are the calls.
         let mut state = self.state.lock().await;
+        let mut late = 0;
         loop {
+            if late == LATE || !self.time_left(timeout) {
+                state.end = Some(End::Time);
+                return Err(Error::new(Kind::Limited, "the time of this invocation is nearly over"));
+            }
             let Some(slot) = state.slots.pop_front() else {
                 self.reserve(&mut state).await?;
                 continue;
@@ -144,15 +175,12 @@ impl Meter for Slots {
             let now = clock.now();
             if now > slot + lateness {
                 // A wasted slot is safe, a late call is not.
+                late += 1;
                 continue;
             }
             if state.start_by.is_some_and(|start_by| now > start_by) {
                 state.late = true;
                 return Err(Error::new(Kind::Limited, "the time to start this step is over"));
-            }
-            if !self.time_left(timeout) {
-                state.end = Some(End::Time);
-                return Err(Error::new(Kind::Limited, "the time of this invocation is nearly over"));
             }
             let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
             if state.lease_until.duration_since(now) <= timeout.saturating_add(COMMIT) {

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 use batch::{Batch, Outcome};
-use meter::{LEASE, Slots};
+use meter::{Slots, lease};
 pub(super) use pace::closed;
 use pace::{FLOOR, next_departure};
 
@@ -84,7 +84,7 @@ async fn take_or_mark(puente: &Puente, account: &Account) -> Result<Option<Ledge
     loop {
         let now = puente.clock.now();
         let error = account.limits.clock_error;
-        match puente.accounts.take(&account.id, &nonce, now, now + LEASE, error).await? {
+        match puente.accounts.take(&account.id, &nonce, now, now + lease(account), error).await? {
             Taken::Taken(ledger) => return Ok(Some(ledger)),
             Taken::Held => {}
         }
@@ -246,6 +246,9 @@ impl Conductor<'_> {
             .into_iter()
             .map(|keys| keys.map(Vec::into_iter))
             .collect::<Result<_>>()?;
+        // Each departure begins with another connection: after a block only one order goes.
+        let turn = usize::try_from(self.epoch).unwrap_or(0) % queues.len().max(1);
+        queues.rotate_left(turn);
         let mut heads = Vec::new();
         while heads.len() < most {
             let keys: Vec<OrderKey> = queues.iter_mut().filter_map(Iterator::next).collect();
@@ -255,8 +258,17 @@ impl Conductor<'_> {
             let read: Vec<Result<Option<Head>>> =
                 stream::iter(&keys).map(|key| records.head(key)).buffered(AT_A_TIME).collect().await;
             for head in read {
+                let head = match head {
+                    Ok(head) => head,
+                    // A later release wrote it, perhaps: it must not keep the whole account waiting.
+                    Err(error) if error.kind() == Kind::Unreadable => {
+                        tracing::error!(event = "record.unreadable", %error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
                 // An unresolved intent is left alone until its settle time, whatever brought the order back.
-                let head = head?.filter(|head| {
+                let head = head.filter(|head| {
                     head.due.is_some_and(|due| due <= now)
                         && head.intent.as_ref().is_none_or(|intent| intent.settle_at <= now)
                 });

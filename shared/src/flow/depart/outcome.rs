@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 
 use super::{
-    batch::{Batch, Rendered},
+    batch::{Batch, Ready, Rendered},
     pace::FLOOR,
 };
 use crate::{
     Result,
     domain::{
-        ids::{AttemptId, OrderKey},
+        ids::OrderKey,
         message::{Arrival, Message, News},
-        record::{Document, End, Write},
+        record::{Document, End, Head, Intent, Write},
         version::Version,
     },
     erp::Setback,
@@ -20,48 +20,35 @@ use crate::{
 impl Batch<'_> {
     pub(super) async fn created(&mut self, one: &Rendered, document: Document) -> Result<()> {
         self.succeeded = true;
-        let Some(attempt) = one.ready.attempt.clone() else { return Ok(()) };
-        self.complete(&one.ready.sale.key, attempt, one.ready.sale.version.clone(), document, "synced").await
+        self.complete(&one.ready.head, one.ready.sale.version.clone(), document, "synced").await
     }
 
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
-    pub(super) async fn not_sent(&mut self, one: Rendered) -> Result<()> {
-        let Some(attempt) = one.ready.attempt else { return Ok(()) };
+    pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<()> {
         let soon = self.now() + FLOOR;
-        let reason = "the departure ended before its turn".to_owned();
-        self.reschedule(&one.ready.sale.key, attempt, soon, true, reason).await
-    }
-
-    pub(super) async fn outcome(&mut self, one: Rendered, setback: Setback) -> Result<()> {
-        let Some(attempt) = one.ready.attempt else { return Ok(()) };
-        self.set_back(&one.ready.sale.key, one.ready.head.attempts, attempt, setback).await
+        self.reschedule(&ready.head, soon, true, false, "the departure ended before its turn".to_owned()).await
     }
 
     /// A step that was begun did not succeed.
-    pub(super) async fn set_back(
-        &mut self,
-        key: &OrderKey,
-        attempts: u32,
-        attempt: AttemptId,
-        setback: Setback,
-    ) -> Result<()> {
-        let now = self.now();
+    pub(super) async fn set_back(&mut self, ready: &Ready, setback: Setback) -> Result<()> {
+        let (now, head) = (self.now(), &ready.head);
         match setback {
             Setback::Refused(error) => {
                 self.succeeded = true;
-                self.park(key, attempt, End::Parked, error.to_string()).await
+                self.park(head, &ready.sale.version, false, End::Parked, error.to_string()).await
             }
             Setback::NotNow(error) => {
-                let backoff = now + self.wait(&error, attempts);
-                self.reschedule(key, attempt, backoff, false, error.to_string()).await
+                let backoff = now + self.wait(&error, head.attempts);
+                self.reschedule(head, backoff, false, false, error.to_string()).await
             }
             Setback::Account(error) => {
                 self.close(&error).await?;
-                self.reschedule(key, attempt, now + FLOOR, true, error.to_string()).await
+                self.reschedule(head, now + FLOOR, true, false, error.to_string()).await
             }
             // No write: the intent and its `due` already stand.
             Setback::Unknown(error) => {
-                self.note(key, "unknown", Some(error.to_string()), Some(&attempt)).await;
+                let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
+                self.note(&head.key, "unknown", Some(error.to_string()), attempt).await;
                 Ok(())
             }
             Setback::Exists => Ok(()),
@@ -70,47 +57,70 @@ impl Batch<'_> {
 
     pub(super) async fn complete(
         &mut self,
-        key: &OrderKey,
-        attempt: AttemptId,
+        head: &Head,
         applied: Version,
         document: Document,
         event: &str,
     ) -> Result<()> {
+        let Some(Intent { attempt, .. }) = &head.intent else { return Ok(()) };
         let name = document.number.clone().unwrap_or_else(|| document.id.clone());
         let write = Write::Complete { attempt: attempt.clone(), applied, document };
-        if self.write(key, write).await?.applied() {
-            self.note(key, event, Some(format!("as {name}")), Some(&attempt)).await;
+        if self.write(&head.key, write).await?.applied() {
+            self.note(&head.key, event, Some(format!("as {name}")), Some(attempt)).await;
         }
         Ok(())
     }
 
-    pub(super) async fn park(&mut self, key: &OrderKey, attempt: AttemptId, end: End, reason: String) -> Result<()> {
-        let floor = self.now() + FLOOR;
-        let write = Write::Park { attempt: attempt.clone(), end, reason: reason.clone(), floor };
-        if self.write(key, write).await?.applied() {
-            self.note(key, end_name(end), Some(reason), Some(&attempt)).await;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn reschedule(
+    /// The order stops at the version `judged`. `doubtful`: the ERP may hold a document of it all the same.
+    pub(super) async fn park(
         &mut self,
-        key: &OrderKey,
-        attempt: AttemptId,
-        backoff: Timestamp,
-        forgiven: bool,
+        head: &Head,
+        judged: &Version,
+        doubtful: bool,
+        end: End,
         reason: String,
     ) -> Result<()> {
+        let Some(Intent { attempt, .. }) = &head.intent else { return Ok(()) };
         let floor = self.now() + FLOOR;
-        let write = Write::Reschedule {
+        let write = Write::Park {
             attempt: attempt.clone(),
+            judged: judged.clone(),
+            doubtful,
+            end,
+            reason: reason.clone(),
+            floor,
+        };
+        if self.write(&head.key, write).await?.applied() {
+            self.note(&head.key, end_name(end), Some(reason), Some(attempt)).await;
+        }
+        Ok(())
+    }
+
+    /// Later. A step in doubt never comes back before its look-up can be trusted: due earlier, it would only be passed over,
+    /// and stand in the way of others.
+    pub(super) async fn reschedule(
+        &mut self,
+        head: &Head,
+        backoff: Timestamp,
+        forgiven: bool,
+        doubtful: bool,
+        reason: String,
+    ) -> Result<()> {
+        let Some(intent) = &head.intent else { return Ok(()) };
+        let mut floor = self.now() + FLOOR;
+        if intent.unknown || doubtful {
+            floor = floor.max(intent.settle_at);
+        }
+        let write = Write::Reschedule {
+            attempt: intent.attempt.clone(),
             backoff: backoff.max(floor),
             floor,
             forgiven,
+            doubtful,
             reason: reason.clone(),
         };
-        if self.write(key, write).await?.applied() {
-            self.note(key, "rescheduled", Some(reason), Some(&attempt)).await;
+        if self.write(&head.key, write).await?.applied() {
+            self.note(&head.key, "rescheduled", Some(reason), Some(&intent.attempt)).await;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{
     plan::{Plan, plan},
 };
 use crate::{
-    Result,
+    Error, Kind, Result,
     domain::record::{Document, End, Head, Rest, Write, Written},
     erp::{Class, Found, Sale, Setback},
 };
@@ -26,8 +26,14 @@ impl Batch<'_> {
                 chunk.iter().filter_map(|head| head.intent.as_ref().map(|i| i.step.reference.clone())).collect();
             let found = match self.account.erp.look_up(&self.metered, &references).await {
                 Ok(found) => found,
-                // Their intents stand and they are still due: the account is left alone for a while instead.
-                Err(failure) => return self.close(failure.error()).await,
+                Err(failure) => {
+                    // Their intents stand and they are still due: the account is left alone for a while instead.
+                    self.close(failure.error()).await?;
+                    if let [alone] = chunk {
+                        self.postpone(alone, failure.error()).await?;
+                    }
+                    break;
+                }
             };
             self.succeeded = true;
             let mut unfinished = Vec::new();
@@ -40,37 +46,56 @@ impl Batch<'_> {
             }
             self.finish(unfinished).await?;
         }
-        // One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their
-        // attempts: each further attempt travels in a quarter of the company.
+        self.send_again(again).await
+    }
+
+    /// One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their attempts:
+    /// each further attempt travels in a quarter of the company.
+    async fn send_again(&mut self, again: Vec<Ready>) -> Result<()> {
         let attempts = again.iter().map(|one| one.head.attempts).max().unwrap_or(0);
         let company = again.len() >> attempts.saturating_sub(1).saturating_mul(2).min(16);
         self.send(again, company.max(1)).await
     }
 
     /// An ERP that can neither refuse a second document nor be asked: at most once, the rest is a person's.
-    pub(super) async fn hand_over(&mut self, heads: Vec<Head>) -> Result<()> {
+    async fn hand_over(&mut self, heads: Vec<Head>) -> Result<()> {
+        let mut again = Vec::new();
         for head in heads {
             let Some(intent) = &head.intent else { continue };
+            if intent.refused && head.parked.is_none() {
+                // Handed over before, and replayed: a person looked, and it is missing.
+                again.extend(self.resend(&head).await?);
+                continue;
+            }
             let reason = format!(
                 "the ERP never answered and cannot be asked by reference: look for {} there. If it is missing, replay the order",
                 intent.step.reference
             );
-            self.park(&head.key, intent.attempt.clone(), End::Parked, reason).await?;
+            self.park(&head, &head.desired, true, End::Parked, reason).await?;
         }
-        Ok(())
+        self.send_again(again).await
+    }
+
+    /// In doubt, and the ERP does not say: later, behind the others. As the one that is asked about first after every block it
+    /// would keep the whole account closed.
+    async fn postpone(&mut self, head: &Head, error: &Error) -> Result<()> {
+        if self.slots.held_back().await {
+            return Ok(());
+        }
+        let later = self.now() + backoff(self.puente, head.attempts.max(4));
+        self.reschedule(head, later, false, true, error.to_string()).await
     }
 
     /// The ERP holds the step's document: the record says so, with the version the document carries.
     pub(super) async fn adopt(&mut self, head: &Head, found: &Found) -> Result<()> {
-        let Some(attempt) = head.intent.as_ref().map(|i| i.attempt.clone()) else { return Ok(()) };
         let Some(applied) = found.version.clone() else {
             let name = found.document.number.as_ref().unwrap_or(&found.document.id);
             let reason = format!(
                 "sale {name} in the ERP has this order's reference but not our version: compare the two by hand"
             );
-            return self.park(&head.key, attempt, End::Parked, reason).await;
+            return self.park(head, &head.desired, true, End::Parked, reason).await;
         };
-        self.complete(&head.key, attempt, applied, found.document.clone(), "adopted").await
+        self.complete(head, applied, found.document.clone(), "adopted").await
     }
 
     /// Found, but not in the configured state yet.
@@ -87,14 +112,14 @@ impl Batch<'_> {
                     self.adopt(head, &found).await?;
                 }
                 Err(Setback::Refused(error)) => {
-                    let Some(attempt) = head.intent.as_ref().map(|i| i.attempt.clone()) else { continue };
                     let name = found.document.number.as_ref().unwrap_or(&found.document.id);
                     let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
-                    self.park(&head.key, attempt, End::Parked, reason).await?;
+                    self.park(head, &head.desired, true, End::Parked, reason).await?;
                 }
-                // Still in doubt and still due: the account is left alone for a while.
+                // It is there, and not as it should be: still in doubt.
                 Err(Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error)) => {
                     self.close(&error).await?;
+                    self.postpone(head, &error).await?;
                 }
                 Err(Setback::Exists) => {}
             }
@@ -103,22 +128,33 @@ impl Batch<'_> {
     }
 
     /// Looked up after its settle time and not there: the same step with the same content, still in doubt.
-    pub(super) async fn resend(&mut self, head: &Head) -> Result<Option<Ready>> {
+    async fn resend(&mut self, head: &Head) -> Result<Option<Ready>> {
         let Some(intent) = &head.intent else { return Ok(None) };
         if head.attempts >= self.account.max_attempts {
             let reason = format!("gave up after {} attempts, none of which arrived in the ERP in time", head.attempts);
-            self.bury(&head.key, &reason).await?;
-            self.park(&head.key, intent.attempt.clone(), End::Dead, reason).await?;
+            // A newer version has attempts of its own.
+            if intent.planned == head.desired {
+                self.bury(&head.key, &reason).await?;
+            }
+            self.park(head, &intent.planned, true, End::Dead, reason).await?;
             return Ok(None);
         }
         // A permanent refusal lifts the binding to the old content, not the need of the look-up that was just made.
         let content = if intent.refused { &head.desired } else { &intent.planned };
         let planned = Head { desired: content.clone(), applied: None, ..head.clone() };
         let connection = self.connection(&head.key).await?;
-        let Some(order) = self.order(&head.key, content).await? else {
-            let reason = "its content is not on record any more: send it again from the store".to_owned();
-            self.park(&head.key, intent.attempt.clone(), End::Parked, reason).await?;
-            return Ok(None);
+        let order = match self.order(&head.key, content).await {
+            Ok(Some(order)) => order,
+            Ok(None) => {
+                let reason = "its content cannot be read: send it again from the store".to_owned();
+                self.park(head, content, true, End::Parked, reason).await?;
+                return Ok(None);
+            }
+            Err(error) if error.kind() == Kind::Unreadable => {
+                self.park(head, content, true, End::Parked, error.to_string()).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
         let order = match plan(&planned, order, None, &connection.orders) {
             Plan::Create(order) => order,
@@ -127,7 +163,7 @@ impl Batch<'_> {
                     Rest::Stop { end, reason } => (end, reason),
                     Rest::Synced => (End::Parked, "nothing to send".to_owned()),
                 };
-                self.park(&head.key, intent.attempt.clone(), end, reason).await?;
+                self.park(head, content, true, end, reason).await?;
                 return Ok(None);
             }
         };
@@ -141,10 +177,9 @@ impl Batch<'_> {
         // On record before anything else is tried: from here every failure knows of the doubt.
         let next = self.intent(&sale, true);
         let due = next.settle_at.max(self.now() + backoff(self.puente, head.attempts));
-        let attempt = next.attempt.clone();
         let write = Write::Resend { looked_up: intent.attempt.clone(), intent: next, due };
         match self.write(&head.key, write).await? {
-            Written::Applied(head) => Ok(Some(Ready { sale, head, attempt: Some(attempt) })),
+            Written::Applied(head) => Ok(Some(Ready { sale, head })),
             Written::Refused(_) => Ok(None),
         }
     }

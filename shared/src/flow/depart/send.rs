@@ -19,7 +19,10 @@ use crate::{
 impl Batch<'_> {
     /// Prepares sales together, writes the intents of those that have none yet, and creates them in bulk.
     pub(super) async fn send(&mut self, ready: Vec<Ready>, company: usize) -> Result<()> {
-        if ready.is_empty() || self.over().await {
+        if self.over().await {
+            return self.left_behind(ready).await;
+        }
+        if ready.is_empty() {
             return Ok(());
         }
         let rendered = self.prepare(ready, false).await?;
@@ -28,11 +31,19 @@ impl Batch<'_> {
         while rest.peek().is_some() {
             let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
             if self.over().await {
-                // Nothing was sent of these: fresh ones are still due, the others' intents stand.
-                break;
+                let left = chunk.into_iter().chain(rest).map(|one| one.ready).collect();
+                return self.left_behind(left).await;
             }
             let chunk = self.intend_all(chunk).await?;
             self.create(chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing was sent of these: fresh ones are still due; the others get back the attempt that their intent counted.
+    async fn left_behind(&mut self, left: Vec<Ready>) -> Result<()> {
+        for ready in &left {
+            self.not_sent(ready).await?;
         }
         Ok(())
     }
@@ -71,10 +82,10 @@ impl Batch<'_> {
 
     /// A sale that could not be rendered: of the sale itself nothing was sent.
     pub(super) async fn unprepared(&mut self, ready: Ready, setback: Setback) -> Result<()> {
-        let Ready { sale, head, attempt } = ready;
-        if let Some(attempt) = attempt {
-            return self.set_back(&sale.key, head.attempts, attempt, setback).await;
+        if ready.head.intent.is_some() {
+            return self.set_back(&ready, setback).await;
         }
+        let Ready { sale, head } = ready;
         let now = self.now();
         let (desired, applied) = (head.desired.clone(), head.applied.clone());
         match setback {
@@ -138,9 +149,8 @@ impl Batch<'_> {
     pub(super) async fn intend_all(&self, chunk: Vec<Rendered>) -> Result<Vec<Rendered>> {
         let intended: Vec<Result<Option<Rendered>>> = stream::iter(chunk)
             .map(|mut one| async move {
-                if one.ready.attempt.is_none() {
+                if one.ready.head.intent.is_none() {
                     let Some(head) = self.intend(&one.ready).await? else { return Ok(None) };
-                    one.ready.attempt = head.intent.as_ref().map(|i| i.attempt.clone());
                     one.ready.head = head;
                 }
                 Ok(Some(one))
