@@ -129,7 +129,7 @@ proptest! {
             }
             match granted {
                 Ok(slots) => {
-                    prop_assert!(slots.first >= shown && slots.first <= shown + limits.horizon);
+                    prop_assert!(slots.first >= shown && slots.first <= shown + limits.reach());
                     if step.mishap == Mishap::Crash {
                         continue;
                     }
