@@ -73,12 +73,13 @@ pub struct Access {
 }
 
 impl Access {
-    /// As Lambda says it: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `AWS_REGION`, nothing else.
+    /// As Lambda says it: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `AWS_REGION`; and
+    /// `AWS_ENDPOINT_URL`, where everything is at an emulator. No other place is searched.
     pub async fn from_env() -> Self {
         Self {
             credentials: SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
             region: EnvironmentVariableRegionProvider::new().region().await,
-            endpoint: None,
+            endpoint: variable("AWS_ENDPOINT_URL").ok(),
         }
     }
 
