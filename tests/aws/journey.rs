@@ -9,16 +9,13 @@ use puente::{
         ids::OrderKey,
         record::{State, Write},
     },
-    ports::{Clock, Queue, Records, SystemClock},
+    ports::{Clock, Query, Queue, Records, SystemClock},
 };
 use puente_functions::{ingest::Ingest, sweep, worker};
 use puente_sandbox::{erp::Fault, store::Expect};
 use rust_decimal::Decimal;
 
-use crate::stack::{World, api_event, failed, shop};
-
-/// More than this many rounds means that something turns for ever.
-const ROUNDS: usize = 60;
+use crate::stack::{World, api_event, event, shop};
 
 #[tokio::test]
 async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
@@ -41,29 +38,7 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
     }
     assert!(refused > 0, "the shop's forgeries are refused");
 
-    let mut rounds = 0;
-    loop {
-        rounds += 1;
-        assert!(rounds < ROUNDS, "it does not come to rest");
-        let mut idle = true;
-        while let Some(batch) = world.batch().await {
-            idle = false;
-            let soon = SystemClock.now() + SignedDuration::from_secs(60);
-            // At least once: every batch comes twice.
-            let first = worker::handle(&app, &batch.event, soon).await.unwrap();
-            let answer = worker::handle(&app, &batch.event, soon).await.unwrap();
-            assert_eq!((failed(&first), failed(&answer)), (vec![], vec![]));
-            world.settle(&batch, &[]).await;
-        }
-        if sweep::handle(&app).await.unwrap().woken > 0 {
-            continue;
-        }
-        match aws.records.next_due(&"acme-shop".parse().unwrap()).await.unwrap() {
-            None if idle => break,
-            Some(due) => SystemClock.sleep_until(due).await,
-            None => {}
-        }
-    }
+    world.rest(&app).await;
 
     let made = world.erp.orders();
     assert_eq!(world.erp.doubled(), Vec::<String>::new());
@@ -103,4 +78,34 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
     let soon = SystemClock.now() + SignedDuration::from_secs(60);
     worker::handle(&app, &batch.event, soon).await.unwrap();
     assert_eq!(world.erp.orders().len(), made.len());
+}
+
+#[tokio::test]
+async fn attempts_run_out_and_a_redrive_brings_the_order_into_the_erp() {
+    let Some(world) = World::new().await else { return };
+    let (app, aws) = (world.app(), world.aws());
+    // As many failures as there are attempts.
+    for _ in 0..2 {
+        world.erp.next("POST /orders", Fault::ErrorBefore);
+    }
+    let ingest = Ingest::new(world.app());
+    let request = lambda_http::request::from_str(&event("ingest")).unwrap();
+    assert_eq!(ingest.answer(request).await.status().as_u16(), 200);
+    world.rest(&app).await;
+    let query = Query { connection: "acme-shop".parse().unwrap(), state: Some(State::Dead), limit: 10, cursor: None };
+    let page = aws.records.list(&query).await.unwrap();
+    let [head] = page.heads.as_slice() else { panic!("{page:?}") };
+    assert!(head.reason.as_ref().unwrap().contains("gave up after 2 attempts"), "{head:?}");
+    let dead = aws.queue.dead(10).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].reason.contains("gave up after 2 attempts"), "{dead:?}");
+    assert!(world.erp.orders().is_empty());
+
+    // The ERP is well again. The second and third redrive find nothing, and change nothing.
+    for moved in [1, 0, 0] {
+        assert_eq!(aws.queue.redrive(10).await.unwrap(), moved);
+        world.rest(&app).await;
+        assert_eq!(aws.records.head(&head.key).await.unwrap().unwrap().state(), State::Synced);
+        assert_eq!(world.erp.orders().len(), 1);
+    }
 }

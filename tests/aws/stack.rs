@@ -1,8 +1,11 @@
 //! A stack with everything in it: adapters, a published configuration, an ERP and a shop of the sandbox.
 
-use jiff::Timestamp;
-use puente::aws::{Aws, Place};
-use puente_functions::App;
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    aws::{Aws, Place},
+    ports::{Clock, Records, SystemClock},
+};
+use puente_functions::{App, sweep, worker};
 use puente_sandbox::{
     erp::{Config, Erp},
     store::{Plan, Shop, Vendor},
@@ -15,6 +18,9 @@ use crate::support::moto::{self, Stack};
 pub const SECRET: &str = "sample-webhook-secret";
 pub const KEY: &str = "sample-key";
 pub const SHOP: &str = "acme.myshopify.com";
+
+/// More than this many rounds means that something turns for ever.
+const ROUNDS: usize = 60;
 
 /// The sample events of `events/`.
 pub fn event(name: &str) -> String {
@@ -50,7 +56,7 @@ impl World {
     /// Publishes a configuration; `store` adds keys to the shop's part.
     pub async fn publish(&self, store: &str) {
         let text = format!(
-            "[erp.main]\nkind = \"rest\"\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n{}\n\
+            "[erp.main]\nkind = \"rest\"\nmax_attempts = 2\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n{}\n\
              [connection.acme-shop]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n\
              [connection.acme-shop.store]\nkind = \"shopify\"\nshop = \"{SHOP}\"\n\
              webhook_secrets = [{{ secret = \"{}\" }}]\n{store}",
@@ -100,6 +106,31 @@ impl World {
                 self.sqs("DeleteMessage", &request).await;
             }
         }
+    }
+
+    /// Works and sweeps until nothing is due: every batch comes twice, as a queue that delivers at least once may have it.
+    pub async fn rest(&self, app: &App) {
+        let aws = self.aws();
+        for _ in 0..ROUNDS {
+            let mut idle = true;
+            while let Some(batch) = self.batch().await {
+                idle = false;
+                let soon = SystemClock.now() + SignedDuration::from_secs(60);
+                let first = worker::handle(app, &batch.event, soon).await.unwrap();
+                let answer = worker::handle(app, &batch.event, soon).await.unwrap();
+                assert_eq!((failed(&first), failed(&answer)), (vec![], vec![]));
+                self.settle(&batch, &[]).await;
+            }
+            if sweep::handle(app).await.unwrap().woken > 0 {
+                continue;
+            }
+            match aws.records.next_due(&"acme-shop".parse().unwrap()).await.unwrap() {
+                None if idle => return,
+                Some(due) => SystemClock.sleep_until(due).await,
+                None => {}
+            }
+        }
+        panic!("it does not come to rest");
     }
 
     pub async fn sqs(&self, call: &str, request: &Value) -> Value {
