@@ -1,7 +1,15 @@
 //! Verify, parse and map: what every webhook costs before its order is put into the queue.
 //!
 //! Bodies of about 1, 5 and 100 KB: the stores' own samples, stripped of what a short order lacks, or with more lines of the
-//! same kind. Their books hold at every size, so that no time goes into flags. `cargo bench -p puente-tests --bench ingest`.
+//! same kind. Their books hold at every size, so that no time goes into flags. `cargo bench -p puente --bench ingest`.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a bench that cannot go on is meant to stop there"
+)]
 
 use std::{hint::black_box, str::FromStr};
 
