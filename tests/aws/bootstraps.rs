@@ -25,22 +25,18 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 
-use crate::stack::{SECRET, World, event};
+use crate::{
+    stack::{SECRET, World, event},
+    support::binary::cargo_build,
+};
 
 /// The directory of the bins, built first if they are not there or old.
 fn bins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let mut build = std::process::Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "puente-functions", "--bins"]).current_dir(root);
-        // What cargo says to a test about its package is not for other builds: ring's would begin anew because of it.
-        for (name, _) in std::env::vars_os() {
-            let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
-            if name.to_str().is_some_and(|name| told.iter().any(|told| name.starts_with(told))) {
-                build.env_remove(name);
-            }
-        }
+        let mut build = cargo_build("puente-functions");
+        build.current_dir(root);
         assert!(build.status().unwrap().success(), "cargo build -p puente-functions failed");
         std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
     })

@@ -21,6 +21,21 @@ pub fn puente() -> &'static Path {
     })
 }
 
+/// `cargo build` of a package's binaries, from inside a test.
+///
+/// What cargo says to a test about its own package is not for other builds: ring's would begin anew because of it.
+pub fn cargo_build(package: &str) -> Command {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "-p", package, "--bins"]);
+    for (name, _) in std::env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+        if name.to_str().is_some_and(|name| told.iter().any(|told| name.starts_with(told))) {
+            build.env_remove(name);
+        }
+    }
+    build
+}
+
 /// A running `puente serve`.
 pub struct Serve {
     child: Child,
