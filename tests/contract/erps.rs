@@ -4,7 +4,6 @@
 //! in each class and bulk mode; an ERP with a real instance enrols by filling in a bench of its own.
 
 use std::{
-    collections::HashMap,
     net::TcpListener,
     sync::{Arc, Mutex},
     time::Duration,
@@ -19,10 +18,12 @@ use puente::{
         order::Order,
         record::Document,
     },
-    erp::{Class, Draft, ERPS, Erp, Ids, Sale, Setback},
+    erp::{Class, Draft, ERPS, Erp, Sale, Setback},
     outbound::{Client, Failure, Meter, Metered},
 };
 use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults};
+
+use crate::support::tryton::Memory;
 
 /// A connector, and what its ERP really holds.
 pub struct Bench {
@@ -55,26 +56,6 @@ struct Shut;
 impl Meter for Shut {
     async fn permit(&self, _timeout: Duration) -> Result<()> {
         Err(Error::new(Kind::Limited, "today's calls are used up").retry(Retry::After(Duration::from_secs(60))))
-    }
-}
-
-/// Remembered ids.
-#[derive(Default)]
-pub struct Memory(Mutex<HashMap<String, String>>);
-
-#[async_trait]
-impl Ids for Memory {
-    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
-        let known = self.0.lock().unwrap();
-        Ok(names.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
-    }
-    async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
-        self.0.lock().unwrap().extend(ids.iter().cloned());
-        Ok(())
-    }
-    async fn forget(&self, names: &[String]) -> Result<()> {
-        self.0.lock().unwrap().retain(|name, _| !names.contains(name));
-        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         ids::OrderId,
         order::{Flag, Order},
     },
-    outbound::{Call, Client},
+    outbound::Client,
     webhook::{RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -136,6 +136,3 @@ fn check_secrets(secrets: &[Secret]) -> Result<()> {
         _ => refuse("webhook_secrets has more than two: the one in use and, while rotating, the next"),
     }
 }
-
-/// A call that asks whether the store's credentials work, for `puente check`: connectors without one answer `None`.
-pub type Probe = Option<Call>;

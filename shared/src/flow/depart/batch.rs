@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     meter::{End as Ended, Slots},
-    pace::{FLOOR, block_for},
+    pace::{asked_for, block_for},
 };
 use crate::{
-    Error, Kind, Result, Retry,
+    Error, Kind, Result,
     config::{Account, Connection},
     domain::{
         ids::{AttemptId, OrderKey},
@@ -105,10 +105,7 @@ impl<'a> Batch<'a> {
         if self.closed.is_some() || self.slots.held_back().await {
             return Ok(());
         }
-        let step = match error.retryable() {
-            Retry::After(wait) => SignedDuration::try_from(wait).unwrap_or(LONGEST_START).max(FLOOR),
-            _ => block_for(self.puente, self.strikes),
-        };
+        let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.strikes));
         let until = self.now() + step;
         self.puente.accounts.block(&self.account.id, until, &error.to_string()).await?;
         tracing::warn!(event = "account.blocked", erp = %self.account.id, %until, %error);

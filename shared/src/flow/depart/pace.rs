@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::batch::LONGEST_START;
 use crate::{
+    Error, Retry,
     domain::ledger::{Ledger, Limits},
     flow::Puente,
 };
@@ -48,6 +50,14 @@ pub(super) fn backoff(puente: &Puente, attempts: u32) -> SignedDuration {
     let most = 2000_u64.saturating_mul(1 << attempts.min(20)).min(3_600_000);
     let wait = 1000 + puente.chance.below(most);
     SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))
+}
+
+/// How long the other side asked to be left alone, if it said so: never less than the least interval.
+pub(super) fn asked_for(error: &Error) -> Option<SignedDuration> {
+    match error.retryable() {
+        Retry::After(wait) => Some(SignedDuration::try_from(wait).unwrap_or(LONGEST_START).max(FLOOR)),
+        Retry::Never | Retry::Backoff => None,
+    }
 }
 
 /// The least time between two steps of one order.

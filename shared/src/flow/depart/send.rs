@@ -8,10 +8,10 @@ use jiff::SignedDuration;
 use super::{
     AT_A_TIME,
     batch::{Batch, LONGEST_START, Ready, Rendered},
-    pace::{FLOOR, backoff},
+    pace::{FLOOR, asked_for, backoff},
 };
 use crate::{
-    Error, Kind, Result, Retry,
+    Error, Kind, Result,
     domain::record::{End, Head, Rest, Write, Written},
     erp::{Ids, Sale, Setback},
 };
@@ -127,10 +127,7 @@ impl Batch<'_> {
     }
 
     pub(super) fn wait(&self, error: &Error, attempts: u32) -> SignedDuration {
-        match error.retryable() {
-            Retry::After(wait) => SignedDuration::try_from(wait).unwrap_or(LONGEST_START).max(FLOOR),
-            _ => backoff(self.puente, attempts),
-        }
+        asked_for(error).unwrap_or_else(|| backoff(self.puente, attempts))
     }
 
     /// Writes the intent of a fresh step. `None`: the record changed meanwhile, it is planned anew.
