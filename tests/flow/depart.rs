@@ -42,6 +42,35 @@ async fn orders_that_are_due_together_travel_together() {
 }
 
 #[tokio::test]
+async fn a_step_that_the_invocation_could_not_end_is_left_to_the_next() {
+    let mut world = with_orders(2, &[]).await;
+    // Twelve seconds a sale, three calls each: the second one would begin in time, and be cut short half-way.
+    world.erp.manners.lock().unwrap().bulk_limit = 1;
+    *world.erp.takes.lock().unwrap() = SignedDuration::from_secs(4);
+    *world.erp.more_calls.lock().unwrap() = 2;
+    world.span = SignedDuration::from_secs(20);
+    world.run_for(SignedDuration::from_mins(2)).await;
+    for (shop, id) in [(0, "0"), (1, "1")] {
+        assert_eq!(world.events(&world.key(shop, id)).await, ["accepted", "synced"]);
+    }
+    world.assert_single();
+}
+
+#[tokio::test]
+async fn an_invocation_too_short_for_the_erp_begins_nothing_and_does_not_wake_the_next() {
+    let mut world = with_orders(1, &[]).await;
+    world.span = SignedDuration::from_secs(10);
+    world.run_for(SignedDuration::from_secs(30)).await;
+    assert_eq!(states(&world), [(State::Waiting, 1)]);
+    assert!(world.head(&world.key(0, "0")).due.is_some());
+    assert!(world.erp.calls.lock().unwrap().is_empty());
+    assert!(world.queue.next().is_none());
+    world.span = SignedDuration::from_mins(10);
+    world.run_for(SignedDuration::from_mins(2)).await;
+    assert_eq!(states(&world), [(State::Synced, 1)]);
+}
+
+#[tokio::test]
 async fn an_answer_lost_after_the_commit_is_looked_up_and_adopted() {
     let world = with_orders(1, &[]).await;
     world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));

@@ -327,6 +327,8 @@ pub struct ModelErp {
     pub stuck: Mutex<Option<bool>>,
     /// Calls that a create takes beyond the first: reading back, confirming.
     pub more_calls: Mutex<u32>,
+    /// How long a call takes.
+    pub takes: Mutex<SignedDuration>,
 }
 
 pub struct ErpHandle(pub Arc<ModelErp>);
@@ -349,8 +351,7 @@ impl ModelErp {
         calls.permit(Duration::from_secs(5)).await.map_err(Failure::NotSent)?;
         let now = self.clock.now();
         self.calls.lock().unwrap().push(now);
-        // A call takes its time.
-        self.clock.advance_to(now + SignedDuration::from_millis(200));
+        self.clock.advance_to(now + *self.takes.lock().unwrap());
         if self.outage.lock().unwrap().is_some_and(|(from, to)| from <= now && now < to) {
             return Err(Failure::NotSent(down()));
         }
@@ -556,6 +557,8 @@ pub struct World {
     pub queue: Arc<MemoryQueue>,
     pub erp: Arc<ModelErp>,
     pub erp_id: ErpId,
+    /// How long an invocation of the worker may take.
+    pub span: SignedDuration,
 }
 
 pub const START: &str = "2026-03-01T08:00:00Z";
@@ -581,6 +584,7 @@ impl World {
             blind: Mutex::default(),
             stuck: Mutex::default(),
             more_calls: Mutex::default(),
+            takes: Mutex::new(SignedDuration::from_millis(200)),
         });
         let erp_id: ErpId = "main".parse().unwrap();
         let connections: Vec<Connection> = (0..shops)
@@ -612,7 +616,7 @@ impl World {
             chance: SeededChance::new(seed),
             client: Client::new().unwrap(),
         };
-        Self { puente, clock, records, queue, erp, erp_id }
+        Self { puente, clock, records, queue, erp, erp_id, span: SignedDuration::from_mins(10) }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -664,7 +668,7 @@ impl World {
             if batch.is_empty() {
                 return;
             }
-            let deadline = self.now() + SignedDuration::from_mins(10);
+            let deadline = self.now() + self.span;
             let messages = batch.into_iter().enumerate().map(|(i, d)| (i.to_string(), d.message)).collect();
             let failed = flow::work::work(&self.puente, messages, deadline).await;
             assert!(failed.is_empty(), "{failed:?}");

@@ -11,7 +11,7 @@ use puente::{
     config::{Secret, Settings},
     domain::message::Message,
     edge::{front_door::FrontDoors, ingest, operate},
-    flow::{Puente, backfill, sweep, work},
+    flow::{Puente, backfill, depart, sweep, work},
     ports::Delivery,
 };
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
@@ -22,7 +22,7 @@ const BATCH: usize = 20;
 /// How long a worker waits for a message.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// How long a conductor goes on beyond one call's time-out before it lets the worker look at the queue again.
+/// How long a conductor begins further steps before it lets the worker look at the queue again.
 const STRETCH: SignedDuration = SignedDuration::from_secs(10);
 
 /// How far back the nightly backfill looks.
@@ -115,16 +115,15 @@ pub(crate) async fn visibility(settings: &Settings) -> Result<Duration> {
     Ok(longest_round(settings).await?.unsigned_abs() * 2 + Duration::from_secs(90))
 }
 
-/// How long one round of work may take: the slowest ERP's time-out, and some.
+/// How long one round of work may take: what a step of the slowest ERP needs, and some.
 async fn longest_round(settings: &Settings) -> Result<SignedDuration> {
-    let mut slowest = Duration::ZERO;
+    let mut slowest = SignedDuration::ZERO;
     for erp in settings.accounts() {
         if let Some(account) = settings.account(&erp).await? {
-            let step = Duration::try_from(account.limits.spacing() * 12).unwrap_or_default();
-            slowest = slowest.max(account.erp.manners().timeout + step);
+            slowest = slowest.max(depart::least_time(&account));
         }
     }
-    Ok(SignedDuration::try_from(slowest).unwrap_or(STRETCH).saturating_add(STRETCH))
+    Ok(slowest.saturating_add(STRETCH))
 }
 
 /// Resolves once the stop signal came.

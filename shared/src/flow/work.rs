@@ -6,10 +6,13 @@
 use std::collections::BTreeSet;
 
 use futures::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Puente, depart, record};
-use crate::{Error, Kind, Result, domain::message::Message};
+use crate::{
+    Error, Kind, Result,
+    domain::{ids::ErpId, message::Message},
+};
 
 /// How many messages of a batch are recorded at a time.
 const AT_A_TIME: usize = 8;
@@ -19,11 +22,16 @@ const AT_A_TIME: usize = 8;
 /// Returns the ids of the messages that failed, as given: they stay in the queue. Those that cannot be decoded are among
 /// them, so that the queue's redrive policy takes them to the dead-letter queue.
 pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, deadline: Timestamp) -> Vec<String> {
+    let whole = deadline.duration_since(puente.clock.now());
     let done = record_all(puente, messages).await;
     let accounts: BTreeSet<_> =
         done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()).collect();
     for erp in accounts {
-        let isolated = std::panic::AssertUnwindSafe(depart::conduct(puente, &erp, deadline)).catch_unwind().await;
+        let conducted = async {
+            long_enough(puente, &erp, whole).await?;
+            depart::conduct(puente, &erp, deadline).await
+        };
+        let isolated = std::panic::AssertUnwindSafe(conducted).catch_unwind().await;
         let conducted = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "conducting panicked")));
         if let Err(error) = conducted {
             // Nothing is lost: the records have their `due`, and the sweeper wakes the account again.
@@ -33,7 +41,22 @@ pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, dea
     done.into_iter().filter(|(_, outcome)| outcome.is_err()).map(|(id, _)| id).collect()
 }
 
-type Done = (String, Result<Option<crate::domain::ids::ErpId>>);
+/// An invocation that is too short for one step, even from its beginning, would only wake the next one.
+async fn long_enough(puente: &Puente, erp: &ErpId, whole: SignedDuration) -> Result<()> {
+    let Some(account) = puente.settings.account(erp).await? else { return Ok(()) };
+    let needed = depart::least_time(&account);
+    if whole > needed {
+        return Ok(());
+    }
+    let (needed, whole) = (needed.as_secs(), whole.as_secs());
+    let words = format!(
+        "ERP `{erp}`: with its `timeout` an order may take {needed} s, and a worker has {whole} s: shorten the `timeout`, or let \
+         the worker run longer"
+    );
+    Err(Error::new(Kind::Config, words))
+}
+
+type Done = (String, Result<Option<ErpId>>);
 
 async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>) -> Vec<Done> {
     stream::iter(messages)

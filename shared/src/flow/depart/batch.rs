@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    meter::{End as Ended, Slots},
+    meter::{End as Ended, LONGEST_START, Slots, room},
     pace::{asked_for, block_for},
 };
 use crate::{
@@ -26,9 +26,6 @@ use crate::{
     outbound::Metered,
     ports::Payload,
 };
-
-/// The longest a step's calls may wait for their start.
-pub(super) const LONGEST_START: SignedDuration = SignedDuration::from_mins(5);
 
 /// How a batch ended.
 pub(super) enum Outcome {
@@ -120,6 +117,11 @@ impl<'a> Batch<'a> {
             || !self.slots.time_left(self.account.erp.manners().timeout)
     }
 
+    /// Whether the batch should begin no more steps.
+    pub(super) async fn closing(&self) -> bool {
+        self.over().await || !self.slots.step_fits()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.puente.clock.now()
     }
@@ -139,11 +141,8 @@ impl<'a> Batch<'a> {
 
     pub(super) fn intent(&self, sale: &Sale, unknown: bool) -> Intent {
         let manners = self.account.erp.manners();
-        let timeout = SignedDuration::try_from(manners.timeout).unwrap_or(LONGEST_START);
         let settle = SignedDuration::try_from(manners.settle).unwrap_or(LONGEST_START);
-        // Every call of the step has to start in this time: a bulk takes several, each at its slot.
-        let room = (timeout * 2).max(self.account.limits.spacing() * 12);
-        let start_by = self.now() + room.clamp(SignedDuration::from_secs(1), LONGEST_START);
+        let start_by = self.now() + room(self.account);
         Intent {
             step: Step { operation: Operation::Create, reference: sale.reference.clone() },
             planned: sale.version.clone(),

@@ -14,6 +14,23 @@ use crate::{
     outbound::Meter,
 };
 
+/// From the intent of a step to the start of its last call: a bulk takes several calls, each at its slot.
+pub(super) fn room(account: &Account) -> SignedDuration {
+    let timeout = SignedDuration::try_from(account.erp.manners().timeout).unwrap_or(LONGEST_START);
+    timeout.saturating_mul(2).max(account.limits.spacing() * 12).clamp(SignedDuration::from_secs(1), LONGEST_START)
+}
+
+/// The longest that a step's calls may wait for their start.
+pub(super) const LONGEST_START: SignedDuration = SignedDuration::from_mins(5);
+
+/// What one step takes at the longest, from its intent to its last commit: an invocation that has less left begins none.
+///
+/// A step that its invocation cut short would be in doubt, and wait for its look-up although nothing had failed.
+pub(super) fn step(account: &Account) -> SignedDuration {
+    let timeout = SignedDuration::try_from(account.erp.manners().timeout).unwrap_or(SignedDuration::MAX);
+    room(account).saturating_add(timeout).saturating_add(COMMIT)
+}
+
 /// How long a lease lasts from its last renewal: short, so that one crash does not stall an account, and longer than a call.
 pub(super) fn lease(account: &Account) -> SignedDuration {
     let timeout = SignedDuration::try_from(account.erp.manners().timeout).unwrap_or(LEASE);
@@ -108,6 +125,11 @@ impl Slots {
     pub(super) async fn held_back(&self) -> bool {
         let state = self.state.lock().await;
         state.end.is_some() || state.late
+    }
+
+    /// Whether a step that begins now can still be over in time.
+    pub(super) fn step_fits(&self) -> bool {
+        self.puente.clock.now().saturating_add(step(&self.account)).is_ok_and(|end| end < self.deadline)
     }
 
     /// Whether a call of `timeout` that starts now can still be over in time.

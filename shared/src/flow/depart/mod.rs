@@ -78,6 +78,12 @@ pub async fn conduct(puente: &Puente, erp: &ErpId, deadline: Timestamp) -> Resul
     Ok(departure)
 }
 
+/// The time that a conductor of `account` needs: with less it could not carry one bulk to its end.
+#[must_use]
+pub fn least_time(account: &Account) -> SignedDuration {
+    meter::step(account)
+}
+
 /// The ledger with the lease, or nothing: somebody else conducts and knows that there is more.
 async fn take_or_mark(puente: &Puente, account: &Account) -> Result<Option<Ledger>> {
     let nonce = puente.chance.token();
@@ -195,7 +201,7 @@ impl Conductor<'_> {
         if let Some(until) = closed(ledger, &self.account.limits, now) {
             return Ok(Err(Stop::Closed(until)));
         }
-        if !self.slots.time_left(self.account.erp.manners().timeout) {
+        if !self.slots.step_fits() {
             return Ok(Err(Stop::TimeShort));
         }
         // After a block one order goes first: an outage must not cost the day's quota.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::batch::LONGEST_START;
+use super::meter::LONGEST_START;
 use crate::{
     Error, Retry,
     domain::ledger::{Ledger, Limits},

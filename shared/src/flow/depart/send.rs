@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 
 use super::{
     AT_A_TIME,
-    batch::{Batch, LONGEST_START, Ready, Rendered},
+    batch::{Batch, Ready, Rendered},
+    meter::LONGEST_START,
     pace::{FLOOR, asked_for, backoff},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 impl Batch<'_> {
     /// Prepares sales together, writes the intents of those that have none yet, and creates them in bulk.
     pub(super) async fn send(&mut self, ready: Vec<Ready>, company: usize) -> Result<()> {
-        if self.over().await {
+        if self.closing().await {
             return self.left_behind(ready).await;
         }
         if ready.is_empty() {
@@ -30,7 +31,7 @@ impl Batch<'_> {
         let mut rest = rendered.into_iter().peekable();
         while rest.peek().is_some() {
             let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
-            if self.over().await {
+            if self.closing().await {
                 let left = chunk.into_iter().chain(rest).map(|one| one.ready).collect();
                 return self.left_behind(left).await;
             }
