@@ -214,6 +214,12 @@ async fn what_was_accepted_survives_a_kill_and_arrives_once() {
     erp.next("POST /orders", Fault::HangAfter);
     let serving = home.serve();
     home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    // "Sending" says that it may be on its way: only the ERP says that it came.
+    let began = Instant::now();
+    while erp.orders().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it never reached the ERP");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     home.until("sending");
     drop(serving);
     let again = home.serve();

@@ -14,8 +14,7 @@ pub fn puente() -> &'static Path {
     BUILT.get_or_init(|| {
         let target = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let built =
-            Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "puente-cli"]).current_dir(root).status();
+        let built = cargo_build("puente-cli").current_dir(root).status();
         assert!(built.unwrap().success(), "cargo build -p puente-cli failed");
         target.join("puente")
     })
