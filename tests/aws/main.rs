@@ -18,5 +18,6 @@ mod bootstraps;
 mod handlers;
 mod journey;
 mod proxy;
+mod roles;
 mod stack;
 mod template;

@@ -1,4 +1,4 @@
-//! Something between the SDK and AWS that loses replies and changes answers.
+//! Something between the SDK and AWS that loses replies, changes answers, and remembers what was asked.
 
 use std::sync::{
     Arc, Mutex,
@@ -25,6 +25,7 @@ pub struct Proxy {
     pub endpoint: String,
     trouble: Arc<Mutex<Trouble>>,
     down: Arc<AtomicBool>,
+    asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Proxy {
@@ -33,14 +34,15 @@ impl Proxy {
         let trouble: Arc<Mutex<Trouble>> = Arc::new(Mutex::new(Box::new(|_, _| Answer::Arrives)));
         let down = Arc::new(AtomicBool::new(false));
         let client = Client::new().unwrap();
-        let (upstream, shared, off) = (upstream.to_owned(), trouble.clone(), down.clone());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (upstream, shared, off, log) = (upstream.to_owned(), trouble.clone(), down.clone(), asked.clone());
         let router = Router::new().fallback(move |request: Request| {
-            pass(client.clone(), upstream.clone(), shared.clone(), off.clone(), request)
+            pass(client.clone(), upstream.clone(), shared.clone(), off.clone(), log.clone(), request)
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { endpoint, trouble, down }
+        Self { endpoint, trouble, down, asked }
     }
 
     /// From now on.
@@ -57,6 +59,11 @@ impl Proxy {
         });
     }
 
+    /// Every call so far: its target, and what was asked.
+    pub fn asked(&self) -> Vec<(String, Value)> {
+        self.asked.lock().unwrap().clone()
+    }
+
     /// Whether every call fails before AWS is asked.
     pub fn down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
@@ -68,6 +75,7 @@ async fn pass(
     upstream: String,
     trouble: Arc<Mutex<Trouble>>,
     down: Arc<AtomicBool>,
+    asked: Arc<Mutex<Vec<(String, Value)>>>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -77,6 +85,7 @@ async fn pass(
         headers.remove(name);
     }
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    asked.lock().unwrap().push((target.clone(), serde_json::from_slice(&body).unwrap_or_default()));
     if down.load(Ordering::Relaxed) {
         return broken();
     }

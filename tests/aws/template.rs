@@ -15,7 +15,10 @@ fn a_message_comes_back_only_after_its_worker_is_gone() {
     let least = 6 * seconds(&worker["Timeout"]) + seconds(&mapping["MaximumBatchingWindowInSeconds"]);
     assert!(seconds(&queue["VisibilityTimeout"]) >= least, "at least {least}");
     assert_eq!(mapping["FunctionResponseTypes"], serde_json::json!(["ReportBatchItemFailures"]));
-    assert!(mapping["ScalingConfig"]["MaximumConcurrency"].is_object());
+    let concurrency = mapping["ScalingConfig"]["MaximumConcurrency"]["Ref"].as_str().unwrap();
+    let parameter = &template().unwrap()["Parameters"][concurrency];
+    // SQS takes no less than 2.
+    assert!(seconds(&parameter["MinValue"]) >= 2 && seconds(&parameter["Default"]) >= 2);
 }
 
 #[test]
@@ -46,19 +49,106 @@ fn bodies_reach_the_functions_as_they_were_signed() {
 }
 
 #[test]
+fn a_connection_has_ten_requests_a_second_and_three_hundred_a_day() {
+    let (Some(template), Some(plan)) = (template(), properties("UsagePlan")) else { return };
+    let default = |reference: &Value| template["Parameters"][reference["Ref"].as_str().unwrap()]["Default"].clone();
+    assert_eq!(default(&plan["Throttle"]["RateLimit"]), 10);
+    assert_eq!((default(&plan["Quota"]["Limit"]), &plan["Quota"]["Period"]), (300.into(), &"DAY".into()));
+    assert_eq!(plan["ApiStages"][0]["ApiId"]["Ref"], "Api");
+    // The key is the one that the authorizer found, also where it came in the address.
+    assert_eq!(properties("Api").unwrap()["ApiKeySourceType"], "AUTHORIZER");
+}
+
+/// The routes of all functions: method and path, and who checks the caller.
+fn routes(template: &Value) -> Vec<(String, Option<String>, bool)> {
+    let functions = template["Resources"].as_object().unwrap().values();
+    let events =
+        functions.filter_map(|function| function["Properties"]["Events"].as_object()).flat_map(|all| all.values());
+    let api = events.filter(|event| event["Type"] == "Api").map(|event| &event["Properties"]);
+    api.map(|route| {
+        let name = format!("{} {}", route["Method"].as_str().unwrap(), route["Path"].as_str().unwrap());
+        let authorizer = route["Auth"]["Authorizer"].as_str().map(ToOwned::to_owned);
+        (name, authorizer, route["Auth"]["ApiKeyRequired"] == true)
+    })
+    .collect()
+}
+
+#[test]
+fn every_way_in_has_somebody_at_the_door() {
+    let Some(template) = template() else { return };
+    let mut open = Vec::new();
+    for (route, authorizer, counted) in routes(template) {
+        let expected = match route.as_str() {
+            "POST /v1/connections/{connection}/webhook" => Some("Webhooks"),
+            "POST /v1/connections/{connection}/orders" => Some("Clients"),
+            "GET /v1/health" | "GET /v1/ready" | "GET /v1/openapi.json" => None,
+            _ => Some("Operators"),
+        };
+        assert_eq!(authorizer.as_deref(), expected, "{route}");
+        // What has a connection's key counts against its plan.
+        assert_eq!(counted, matches!(expected, Some("Webhooks" | "Clients")), "{route}");
+        open.extend(expected.is_none().then_some(route));
+    }
+    assert_eq!(open.len(), 3, "{open:?}");
+    for (name, authorizer) in properties("Api").unwrap()["Auth"]["Authorizers"].as_object().unwrap() {
+        assert_eq!(authorizer["FunctionPayloadType"], "REQUEST", "{name}");
+        // Cached answers are for one path only: another connection's key stays another's.
+        let context = authorizer["Identity"]["Context"].as_array().unwrap();
+        assert!(context.contains(&"path".into()), "{name}");
+    }
+}
+
+#[test]
+fn what_the_gateway_refuses_is_a_problem_document_too() {
+    let Some(api) = properties("Api") else { return };
+    let responses = api["GatewayResponses"].as_object().unwrap();
+    for (name, response) in responses {
+        let headers = &response["ResponseParameters"]["Headers"];
+        assert_eq!(headers["Content-Type"], "'application/problem+json'", "{name}");
+        let text = response["ResponseTemplates"]["application/json"].as_str().unwrap();
+        let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}: {text}"));
+        assert_eq!(document["request_id"], "$context.requestId", "{name}");
+        if let Some(status) = response["StatusCode"].as_u64() {
+            assert_eq!(document["status"], status, "{name}");
+            assert_eq!(headers["Retry-After"].is_string(), matches!(status, 429 | 503 | 504), "{name}");
+        }
+    }
+    for name in ["UNAUTHORIZED", "ACCESS_DENIED", "THROTTLED", "QUOTA_EXCEEDED", "DEFAULT_4XX", "DEFAULT_5XX"] {
+        assert!(responses.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn the_access_log_has_no_query_and_no_body() {
+    let Some(api) = properties("Api") else { return };
+    let format = api["AccessLogSetting"]["Fn::If"][1]["Format"].as_str().unwrap();
+    let line: Value = serde_json::from_str(format).unwrap();
+    for (name, value) in line.as_object().unwrap() {
+        let value = value.as_str().unwrap();
+        assert!(
+            ["requestOverride", "querystring", "body", "apiKey"].iter().all(|secret| !value.contains(secret)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn every_function_may_do_only_what_it_does() {
     let Some(template) = template() else { return };
     let resources = template["Resources"].as_object().unwrap();
     let of_type =
         |kind: &str| resources.iter().filter(move |(_, resource)| resource["Type"] == kind).collect::<Vec<_>>();
     let functions = of_type("AWS::Serverless::Function");
-    assert_eq!(functions.len(), 4);
+    assert_eq!(functions.len(), 6);
     for (name, function) in functions {
         // A role of its own: what SAM would add by itself is allowed on everything.
         assert_eq!(function["Properties"]["Role"]["Fn::GetAtt"], format!("{name}Role.Arn"), "{name}");
         assert_eq!(function["Metadata"]["BuildMethod"], "rust-cargolambda", "{name}");
         let log = &resources[function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap()];
         assert!(log["Properties"]["RetentionInDays"].is_object(), "{name}'s logs are kept for a time");
+    }
+    for (_, queue) in of_type("AWS::SQS::Queue").into_iter().filter(|(name, _)| *name != "DeadQueue") {
+        assert!(queue["Properties"]["RedrivePolicy"].is_object());
     }
     for (name, role) in of_type("AWS::IAM::Role") {
         let statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap();
@@ -67,8 +157,10 @@ fn every_function_may_do_only_what_it_does() {
             assert!(!statement["Action"].to_string().contains('*'), "{name}: {}", statement["Action"]);
         }
     }
-    // What faces the internet reads the configuration, and no order.
-    let ingest = resources["IngestRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].to_string();
-    assert!(ingest.contains(r#""dynamodb:LeadingKeys":["config"]"#));
-    assert!(!ingest.contains("dynamodb:UpdateItem") && !ingest.contains("dynamodb:Query"));
+    // What faces the internet without an operator's token reads the configuration, and no order.
+    for role in ["IngestRole", "AuthorizerRole"] {
+        let may = resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].to_string();
+        assert!(may.contains(r#""dynamodb:LeadingKeys":["config"]"#), "{role}");
+        assert!(!may.contains("dynamodb:UpdateItem") && !may.contains("dynamodb:Query"), "{role}");
+    }
 }

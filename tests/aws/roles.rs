@@ -1,0 +1,136 @@
+//! One role per function, with exactly the actions it uses: each function runs behind a proxy that remembers what it asked
+//! for, and `template.yaml` must allow that and nothing else.
+//!
+//! The emulator checks no permission: this is the only place where a surplus or a lack would be seen before a deployment.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use puente::ports::{Clock, Queue, Records, SystemClock};
+use puente_functions::{App, backfill, ingest::Ingest, sweep, worker};
+use puente_sandbox::erp::Fault;
+use serde_json::{Value, json};
+
+use crate::{
+    proxy::Proxy,
+    stack::{World, event, shop},
+    support::moto::template,
+};
+
+/// What somebody may do: an action on a resource of the stack.
+type Permissions = BTreeSet<String>;
+
+/// What the event source mapping does with the worker's role, and no code of ours.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+const EVENT_SOURCE: &[&str] = &["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
+
+/// The actions that `template.yaml` allows the role; writing its own log is every function's.
+fn allowed(role: &str) -> Permissions {
+    let statements =
+        &template().unwrap()["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    let mut all = Permissions::new();
+    for statement in statements.as_array().unwrap() {
+        let actions = match &statement["Action"] {
+            Value::String(one) => vec![one.as_str()],
+            many => many.as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect(),
+        };
+        let resource = match &statement["Resource"] {
+            resource if resource["Fn::GetAtt"].is_string() => {
+                resource["Fn::GetAtt"].as_str().unwrap().trim_end_matches(".Arn").to_owned()
+            }
+            resource => resource["Fn::Sub"].as_str().unwrap().replace("${Table.Arn}", "Table"),
+        };
+        let secrets = actions.iter().all(|action| action.starts_with("secretsmanager:"));
+        let resource = if secrets { "secrets".to_owned() } else { resource };
+        let own_log = |action: &&&str| action.starts_with("logs:") && resource.ends_with("Log");
+        assert!(actions.iter().all(|action| !action.starts_with("logs:") || resource.ends_with("Log")), "{statement}");
+        all.extend(actions.iter().filter(|a| !own_log(a)).map(|action| format!("{action} on {resource}")));
+    }
+    all
+}
+
+/// The same for what was asked: batches are allowed by the action of the single call.
+fn needed(world: &World, proxy: &Proxy) -> Permissions {
+    let place = &world.stack.place;
+    let permission = |(target, request): (String, Value)| {
+        let (service, action) = target.split_once('.').unwrap();
+        match service {
+            "DynamoDB_20120810" => {
+                let index = request["IndexName"].as_str().map(|name| format!("/index/{name}")).unwrap_or_default();
+                format!("dynamodb:{action} on Table{index}")
+            }
+            "AmazonSQS" => {
+                let queue = if request["QueueUrl"] == place.queue.as_str() { "WorkQueue" } else { "DeadQueue" };
+                format!("sqs:{} on {queue}", action.trim_end_matches("Batch"))
+            }
+            "secretsmanager" => format!("secretsmanager:{action} on secrets"),
+            other => panic!("{other}.{action}: what allows it?"),
+        }
+    };
+    proxy.asked().into_iter().map(permission).collect()
+}
+
+fn app(world: &World, proxy: &Proxy) -> App {
+    App::new(world.through(&proxy.endpoint)).unwrap()
+}
+
+#[tokio::test]
+async fn each_function_may_do_what_it_does_and_nothing_else() {
+    let Some(world) = World::new().await else { return };
+    let shop = shop(3, 5);
+    let serving = shop.serve().await.unwrap();
+    world.stack.secret(&world.name("token"), "ck_sandbox:cs_sandbox").await;
+    let token = world.name("token");
+    world.publish(&format!("token = {{ secret = \"{token}\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
+
+    let proxy = async || Proxy::before(&world.stack.endpoint).await;
+    let (ingesting, working, sweeping, filling) = (proxy().await, proxy().await, proxy().await, proxy().await);
+
+    // A webhook; its order is refused until the attempts are gone, is buried, and another one arrives.
+    let ingest = Ingest::new(app(&world, &ingesting));
+    world.erp.next("POST /orders", Fault::ErrorBefore);
+    world.erp.next("POST /orders", Fault::ErrorBefore);
+    let request = lambda_http::request::from_str(&event("ingest")).unwrap();
+    assert_eq!(ingest.answer(request).await.status().as_u16(), 200);
+    app(&world, &ingesting).aws().queue.ready().await.unwrap();
+    let worker = app(&world, &working);
+    let sweeper = app(&world, &sweeping);
+    world.rest_with(&worker, &sweeper).await;
+    assert!(!world.aws().queue.dead(10).await.unwrap().is_empty());
+
+    let filler = app(&world, &filling);
+    let hours = (SystemClock.now().as_second() - 1_772_000_000) / 3600;
+    let mut wide: Value = serde_json::from_str(&event("backfill")).unwrap();
+    wide["detail"] = json!({ "hours": hours });
+    assert!(backfill::handle(&filler, &wide.to_string()).await.unwrap().enqueued >= 4);
+    world.rest_with(&worker, &sweeper).await;
+    // One that is due and that nobody is at work on.
+    sweeper_has_to_wake(&world, &sweeper).await;
+
+    let event_source =
+        |action: &&String| EVENT_SOURCE.iter().any(|known| **action == format!("sqs:{known} on WorkQueue"));
+    for (role, proxy) in
+        [("IngestRole", &ingesting), ("WorkerRole", &working), ("SweepRole", &sweeping), ("BackfillRole", &filling)]
+    {
+        let (allowed, needed) = (allowed(role), needed(&world, proxy));
+        let surplus: Vec<_> =
+            allowed.difference(&needed).filter(|a| role != "WorkerRole" || !event_source(a)).collect();
+        let lack: Vec<_> = needed.difference(&allowed).collect();
+        assert!(surplus.is_empty() && lack.is_empty(), "{role}: too much {surplus:?}, too little {lack:?}");
+    }
+}
+
+async fn sweeper_has_to_wake(world: &World, sweeper: &App) {
+    let mut sample: Value = serde_json::from_str(&event("worker")).unwrap();
+    sample["Records"][0]["messageId"] = "11111111-1111-1111-1111-111111111111".into();
+    // Recorded by a worker whose time is over before its departure.
+    worker::handle(&world.app(), &sample.to_string(), SystemClock.now()).await.unwrap();
+    while let Some(batch) = world.batch().await {
+        world.settle(&batch, &[]).await;
+    }
+    let due = world.aws().records.next_due(&"acme-shop".parse().unwrap()).await.unwrap();
+    if let Some(due) = due {
+        SystemClock.sleep_until(due + SignedDuration::from_millis(1)).await;
+    }
+    let _ = sweep::handle(sweeper).await.unwrap();
+}
