@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-use puente::ports::{Clock, Queue, Records, SystemClock};
+use puente::ports::{Clock, Queue, SystemClock};
 use puente_functions::{App, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
 use serde_json::{Value, json};
@@ -86,6 +85,11 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     let proxy = async || Proxy::before(&world.stack.endpoint).await;
     let (ingesting, working, sweeping, filling) = (proxy().await, proxy().await, proxy().await, proxy().await);
 
+    // On record, and due: nobody is at work on it.
+    let sweeper = app(&world, &sweeping);
+    worker::handle(&world.app(), &event("worker"), SystemClock.now()).await.unwrap();
+    assert_eq!(sweep::handle(&sweeper).await.unwrap().woken, 1);
+
     // A webhook; its order is refused until the attempts are gone, is buried, and another one arrives.
     let ingest = Ingest::new(app(&world, &ingesting));
     world.erp.next("POST /orders", Fault::ErrorBefore);
@@ -94,7 +98,6 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     assert_eq!(ingest.answer(request).await.status().as_u16(), 200);
     app(&world, &ingesting).aws().queue.ready().await.unwrap();
     let worker = app(&world, &working);
-    let sweeper = app(&world, &sweeping);
     world.rest_with(&worker, &sweeper).await;
     assert!(!world.aws().queue.dead(10).await.unwrap().is_empty());
 
@@ -103,9 +106,9 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     let mut wide: Value = serde_json::from_str(&event("backfill")).unwrap();
     wide["detail"] = json!({ "hours": hours });
     assert!(backfill::handle(&filler, &wide.to_string()).await.unwrap().enqueued >= 4);
+    // The frequent one remembers how far it came.
+    assert!(backfill::handle(&filler, &event("backfill")).await.unwrap().stopped.is_empty());
     world.rest_with(&worker, &sweeper).await;
-    // One that is due and that nobody is at work on.
-    sweeper_has_to_wake(&world, &sweeper).await;
 
     let event_source =
         |action: &&String| EVENT_SOURCE.iter().any(|known| **action == format!("sqs:{known} on WorkQueue"));
@@ -118,19 +121,4 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         let lack: Vec<_> = needed.difference(&allowed).collect();
         assert!(surplus.is_empty() && lack.is_empty(), "{role}: too much {surplus:?}, too little {lack:?}");
     }
-}
-
-async fn sweeper_has_to_wake(world: &World, sweeper: &App) {
-    let mut sample: Value = serde_json::from_str(&event("worker")).unwrap();
-    sample["Records"][0]["messageId"] = "11111111-1111-1111-1111-111111111111".into();
-    // Recorded by a worker whose time is over before its departure.
-    worker::handle(&world.app(), &sample.to_string(), SystemClock.now()).await.unwrap();
-    while let Some(batch) = world.batch().await {
-        world.settle(&batch, &[]).await;
-    }
-    let due = world.aws().records.next_due(&"acme-shop".parse().unwrap()).await.unwrap();
-    if let Some(due) = due {
-        SystemClock.sleep_until(due + SignedDuration::from_millis(1)).await;
-    }
-    let _ = sweep::handle(sweeper).await.unwrap();
 }

@@ -42,6 +42,7 @@ impl World {
         let products = Config::default().products.into_iter().chain(articles).collect();
         let erp = Erp::start(Config { products, ..Config::default() }).await.unwrap();
         let world = Self { stack, erp };
+        world.stack.secret(&world.name("erp"), "Bearer sandbox").await;
         world.stack.secret(&world.name("key"), KEY).await;
         world.stack.secret(&world.name("webhook"), SECRET).await;
         world.publish("").await;
@@ -56,10 +57,12 @@ impl World {
     /// Publishes a configuration; `store` adds keys to the shop's part.
     pub async fn publish(&self, store: &str) {
         let text = format!(
-            "[erp.main]\nkind = \"rest\"\nmax_attempts = 2\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n{}\n\
+            "[erp.main]\nkind = \"rest\"\nmax_attempts = 2\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n\
+             secret_headers = {{ authorization = {{ secret = \"{}\" }} }}\n{}\n\
              [connection.acme-shop]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n\
              [connection.acme-shop.store]\nkind = \"shopify\"\nshop = \"{SHOP}\"\n\
              webhook_secrets = [{{ secret = \"{}\" }}]\n{store}",
+            self.name("erp"),
             self.erp.config_example(),
             self.name("key"),
             self.name("webhook"),
