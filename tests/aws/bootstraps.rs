@@ -30,6 +30,14 @@ use crate::{
     support::binary::cargo_build,
 };
 
+/// The bin of a function: of `PUENTE_BOOTSTRAPS` (as `cargo lambda build` lays them out: release builds), or built here.
+fn bootstrap(function: &str) -> PathBuf {
+    match std::env::var_os("PUENTE_BOOTSTRAPS") {
+        Some(built) => Path::new(&built).join(function).join("bootstrap"),
+        None => bins().join(function),
+    }
+}
+
 /// The directory of the bins, built first if they are not there or old.
 fn bins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -44,12 +52,12 @@ fn bins() -> &'static Path {
 
 /// What the process does with its one event.
 #[derive(Debug)]
-struct Outcome {
+pub struct Outcome {
     /// `response`, `error` or `init/error`.
-    kind: String,
-    answer: Value,
+    pub kind: String,
+    pub answer: Value,
     /// Everything it printed.
-    log: String,
+    pub log: String,
 }
 
 #[derive(Clone)]
@@ -65,7 +73,7 @@ async fn next(State(runtime): State<Runtime>) -> impl IntoResponse {
         Notify::new().notified().await;
         unreachable!()
     };
-    let deadline = SystemClock.now() + SignedDuration::from_secs(60);
+    let deadline = SystemClock.now() + SignedDuration::from_secs(300);
     let headers = [
         ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
         ("lambda-runtime-deadline-ms", deadline.as_millisecond().to_string()),
@@ -82,8 +90,9 @@ async fn done(State(runtime): State<Runtime>, Segment(kind): Segment<String>, bo
 }
 
 /// Runs one bin on one event, on the stack of `world`.
-async fn invoke(world: &World, bin: &str, event: String) -> Outcome {
-    let bin = tokio::task::spawn_blocking(bins).await.unwrap().join(bin);
+pub async fn invoke(world: &World, function: &str, event: String) -> Outcome {
+    let function = function.to_owned();
+    let bin = tokio::task::spawn_blocking(move || bootstrap(&function)).await.unwrap();
     let (answers, mut answered) = mpsc::channel(1);
     let runtime = Runtime { event: Arc::new(Mutex::new(Some(event))), answers };
     let router = Router::new()
@@ -120,7 +129,7 @@ async fn invoke(world: &World, bin: &str, event: String) -> Outcome {
         .kill_on_drop(true)
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", bin.display()));
-    let answer = tokio::time::timeout(Duration::from_secs(60), answered.recv()).await;
+    let answer = tokio::time::timeout(Duration::from_secs(300), answered.recv()).await;
     child.kill().await.unwrap();
     let (mut log, mut errors) = (String::new(), String::new());
     child.stdout.take().unwrap().read_to_string(&mut log).await.unwrap();
@@ -132,7 +141,7 @@ async fn invoke(world: &World, bin: &str, event: String) -> Outcome {
 }
 
 /// Every line is JSON, and none holds an order or a secret.
-fn is_discreet(outcome: &Outcome) {
+pub fn is_discreet(outcome: &Outcome) {
     for line in outcome.log.lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()), "{line}");
     }

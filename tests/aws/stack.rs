@@ -16,7 +16,7 @@ use crate::support::moto::{self, Stack};
 
 /// What the shop signs with, and what its webhooks carry: as in `events/ingest.json`.
 pub const SECRET: &str = "sample-webhook-secret";
-pub const KEY: &str = "sample-key";
+pub const KEY: &str = "sample-key-of-acme-shop";
 pub const SHOP: &str = "acme.myshopify.com";
 
 /// More than this many rounds means that something turns for ever.
@@ -54,16 +54,23 @@ impl World {
         format!("puente/{}/{secret}", self.stack.place.table)
     }
 
-    /// Publishes a configuration; `store` adds keys to the shop's part.
+    /// Publishes a configuration with the sandbox's ERP; `store` adds keys to the shop's part.
     pub async fn publish(&self, store: &str) {
+        let password = self.name("erp");
+        let account = format!(
+            "kind = \"rest\"\nmax_attempts = 2\nsecret_headers = {{ authorization = {{ secret = \"{password}\" }} }}\n{}",
+            self.erp.config_example()
+        );
+        self.publish_with(&account, store).await;
+    }
+
+    /// Publishes a configuration with this part for its ERP.
+    pub async fn publish_with(&self, account: &str, store: &str) {
         let text = format!(
-            "[erp.main]\nkind = \"rest\"\nmax_attempts = 2\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n\
-             secret_headers = {{ authorization = {{ secret = \"{}\" }} }}\n{}\n\
+            "[erp.main]\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n{account}\n\
              [connection.acme-shop]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n\
              [connection.acme-shop.store]\nkind = \"shopify\"\nshop = \"{SHOP}\"\n\
              webhook_secrets = [{{ secret = \"{}\" }}]\n{store}",
-            self.name("erp"),
-            self.erp.config_example(),
             self.name("key"),
             self.name("webhook"),
         );
