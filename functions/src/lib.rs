@@ -3,6 +3,7 @@
 //! Invariant: an event that cannot be understood is an error that says so, and a message that was not put on record is
 //! reported as failed: nothing is acknowledged that was not done.
 
+pub mod authorizer;
 pub mod backfill;
 pub mod ingest;
 pub mod sweep;

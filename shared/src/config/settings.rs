@@ -32,6 +32,26 @@ struct Entry<T> {
     /// For a connection: its ERP; for an account: nothing.
     erp: Option<ErpId>,
     built: OnceCell<Arc<T>>,
+    /// For a connection: its key, where that alone was asked for.
+    key: OnceCell<Option<Secret>>,
+}
+
+impl<T> Entry<T> {
+    /// A part whose secrets are not fetched yet.
+    fn new(section: Section, erp: Option<ErpId>) -> Self {
+        Self { section, erp, built: OnceCell::new(), key: OnceCell::new() }
+    }
+
+    /// A part built by hand.
+    fn built(section: Section, erp: Option<ErpId>, part: T) -> Self {
+        Self { built: OnceCell::new_with(Some(Arc::new(part))), ..Self::new(section, erp) }
+    }
+}
+
+/// A connection of which nothing but the key is read.
+#[derive(Deserialize)]
+struct KeyOnly {
+    key: Option<Secret>,
 }
 
 /// What every connection says, whatever its store.
@@ -98,14 +118,10 @@ impl Settings {
         let nothing = Section::parse("", "nothing")?;
         let connections = connections.into_iter().map(|connection| {
             let (id, erp) = (connection.id.clone(), Some(connection.erp.clone()));
-            (id, Entry { section: nothing.clone(), erp, built: OnceCell::new_with(Some(Arc::new(connection))) })
+            (id, Entry::built(nothing.clone(), erp, connection))
         });
-        let accounts = accounts.into_iter().map(|account| {
-            (
-                account.id.clone(),
-                Entry { section: nothing.clone(), erp: None, built: OnceCell::new_with(Some(Arc::new(account))) },
-            )
-        });
+        let accounts =
+            accounts.into_iter().map(|account| (account.id.clone(), Entry::built(nothing.clone(), None, account)));
         let (connections, accounts) = (connections.collect(), accounts.collect());
         Ok(Self { vault: Vault::of("nothing", Arc::new(NoSecrets)), connections, accounts })
     }
@@ -150,6 +166,21 @@ impl Settings {
             .await
             .cloned()
             .map(Some)
+    }
+
+    /// The key of one connection, fetched without its other secrets: for the authorizer, which needs nothing else. `None` if
+    /// there is no connection of that name, or it has no key.
+    pub async fn key(&self, id: &ConnectionId) -> Result<Option<Secret>> {
+        let Some(entry) = self.connections.get(id) else { return Ok(None) };
+        if let Some(connection) = entry.built.get() {
+            return Ok(connection.key.clone());
+        }
+        let fetch = || async {
+            let others: Vec<&str> = entry.section.keys().filter(|key| *key != "key").collect();
+            let own = entry.section.clone().without(&others).resolve(&self.vault).await?;
+            own.read().map(|KeyOnly { key }| key).map_err(|error| vec![error])
+        };
+        entry.key.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
     }
 
     /// One ERP account; `None` if there is none of that name.
@@ -255,7 +286,7 @@ where
     for (name, section) in all.tables() {
         let entry = I::try_from(name.clone()).map_err(|error| all.refuse(&name, error)).and_then(|id| {
             let erp = check(&section)?;
-            Ok((id, Entry { section, erp, built: OnceCell::new() }))
+            Ok((id, Entry::new(section, erp)))
         });
         match entry {
             Ok((id, entry)) => {

@@ -4,6 +4,7 @@
 //!
 //! Invariant: every refusal is a problem document (RFC 9457) with the request's id, and says nothing about our insides.
 
+pub mod authorize;
 pub mod front_door;
 pub mod ingest;
 pub mod operate;

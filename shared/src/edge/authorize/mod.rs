@@ -1,0 +1,120 @@
+//! Who may make which request: decided from its method, its path and its credentials, before anything of it is counted or read.
+//! On AWS this runs in the request authorizer in front of both routers.
+//!
+//! Stores prove themselves with their connection's key, people and machines with an OAuth 2.0 bearer token (RFC 6750). Invariant:
+//! whatever is not allowed here by name is refused.
+
+mod issuer;
+mod route;
+mod signature;
+mod token;
+
+use http::Method;
+
+use self::{route::Need, token::forged};
+pub use self::{
+    route::Scope,
+    token::{ResourceServer, Trust},
+};
+use crate::{
+    Error, Kind, Result,
+    config::{Secret, Settings},
+    domain::ids::ConnectionId,
+    flow::Puente,
+};
+
+/// A request, as far as it matters here.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path, percent-encoded as it came, without the API's stage.
+    pub path: String,
+    /// Every connection's key in it: `x-api-key` headers and `key` query parameters, decoded.
+    pub keys: Vec<String>,
+    /// Every `Authorization` header.
+    pub authorization: Vec<String>,
+}
+
+/// What was decided.
+pub enum Decision {
+    /// The connection that the path names, by its own key.
+    AllowConnection {
+        /// Which one.
+        connection: ConnectionId,
+        /// Its key, under which its requests are counted.
+        key: Secret,
+    },
+    /// A person or machine whose token has the scope that the route needs.
+    AllowPerson {
+        /// The token's `sub`, or its `client_id` where it has none.
+        subject: String,
+        /// All scopes of ours that it has.
+        scopes: Vec<Scope>,
+    },
+    /// No credential, or one that does not hold: 401. Says why, for our log: [`Kind::Forged`].
+    Unauthorized(Error),
+    /// A good token that may not do this, or a route that does not exist: 403.
+    Forbidden {
+        /// Whose token.
+        subject: String,
+        /// Why, for our log.
+        reason: &'static str,
+    },
+}
+
+/// Decides about one request. `server` checks tokens; without it every token is refused.
+///
+/// An error is no decision: the key could not be fetched, or the issuer's keys ([`Kind::Unavailable`]).
+pub async fn authorize(puente: &Puente, server: Option<&ResourceServer>, request: &Request) -> Result<Decision> {
+    let decided = match route::need(&request.method, &request.path) {
+        Some(Need::Key(connection)) => by_key(&puente.settings, connection, &request.keys).await,
+        Some(Need::Token(scope)) => by_token(puente, server, request, Some(scope)).await,
+        // A stranger does not learn which routes there are.
+        None => by_token(puente, server, request, None).await,
+    };
+    match decided {
+        Err(error) if error.kind() == Kind::Forged => Ok(Decision::Unauthorized(error)),
+        decided => decided,
+    }
+}
+
+/// Every key in the request must be the connection's. Were one of two enough, an answer that a gateway caches under the other
+/// would let in whoever sends only that.
+async fn by_key(settings: &Settings, connection: ConnectionId, keys: &[String]) -> Result<Decision> {
+    if keys.is_empty() {
+        return Err(forged("the request has no key"));
+    }
+    let key = settings.key(&connection).await?;
+    let key = key.ok_or_else(|| forged("there is no connection of that name, or it has no key"))?;
+    if keys.iter().all(|given| key.is(given)) {
+        return Ok(Decision::AllowConnection { connection, key });
+    }
+    Err(forged("the key is not the connection's"))
+}
+
+async fn by_token(
+    puente: &Puente,
+    server: Option<&ResourceServer>,
+    request: &Request,
+    needed: Option<Scope>,
+) -> Result<Decision> {
+    let token = bearer(&request.authorization)?;
+    let server = server.ok_or_else(|| forged("no issuer of tokens is configured"))?;
+    let token::Bearer { subject, scopes } = server.verify(puente, token).await?;
+    Ok(match needed {
+        Some(scope) if scopes.contains(&scope) => Decision::AllowPerson { subject, scopes },
+        Some(_) => Decision::Forbidden { subject, reason: "the token does not have the scope that the route needs" },
+        None => Decision::Forbidden { subject, reason: "there is no such route" },
+    })
+}
+
+/// The token of the one `Authorization` header (RFC 6750, section 2.1; the scheme's name in any case, RFC 9110, section 11.1).
+fn bearer(headers: &[String]) -> Result<&str> {
+    let [header] = headers else { return Err(forged("the request does not have one Authorization header")) };
+    let (scheme, token) = header.split_once(' ').ok_or_else(|| forged("the Authorization header is not Bearer"))?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(forged("the Authorization header is not Bearer"));
+    }
+    Ok(token.trim_matches(' '))
+}

@@ -1,0 +1,174 @@
+//! Bearer tokens: signed JWTs of one issuer, checked as RFC 8725 advises, and RFC 9068 where issuers keep to it.
+//!
+//! Invariant: nothing of a token is believed before its signature holds, but the name of the key that it is checked with.
+
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, errors::ErrorKind};
+use serde::Deserialize;
+
+use super::{Scope, issuer::Issuer, signature};
+use crate::{Error, Kind, Result, flow::Puente};
+
+/// How far the issuer's clock may be from ours, in seconds.
+const LEEWAY: i64 = 60;
+
+/// The types of token that are taken, in lower case: RFC 9068's, and the one that says nothing. Others are for other things.
+const TYPES: [&str; 3] = ["at+jwt", "application/at+jwt", "jwt"];
+
+/// Whose tokens are taken.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The issuer: an https URL, exactly as its tokens have it in `iss`.
+    pub issuer: String,
+    /// Who tokens may be for: one of these is in `aud`, or, where a token has no `aud` (Amazon Cognito's), is its `client_id`.
+    pub audiences: Vec<String>,
+    /// What may stand before our scopes' names in a token, such as `puente/`: Cognito prefixes its resource servers' names.
+    pub scope_prefix: String,
+}
+
+/// Checks tokens of one issuer: an OAuth 2.0 resource server. Keeps the issuer's keys.
+pub struct ResourceServer {
+    issuer: Issuer,
+    audiences: Vec<String>,
+    scope_prefix: String,
+}
+
+/// Who brought a token, and what for.
+pub(super) struct Bearer {
+    pub(super) subject: String,
+    pub(super) scopes: Vec<Scope>,
+}
+
+/// What we read of a token. Times are whole seconds since 1970 (RFC 7519's `NumericDate`, without fractions).
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    exp: i64,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+    aud: Option<OneOrMore>,
+    client_id: Option<String>,
+    sub: Option<String>,
+    /// Names separated by spaces (RFC 9068).
+    scope: Option<OneOrMore>,
+    /// The same, of issuers that call it so; some write a list.
+    scp: Option<OneOrMore>,
+    /// Cognito's: `access` or `id`.
+    token_use: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl ResourceServer {
+    /// A server that trusts `trust`. [`Kind::Config`] where its issuer is no https URL, or it names no audience. Makes no call.
+    pub fn new(trust: Trust) -> Result<Self> {
+        signature::install();
+        let Trust { issuer, audiences, scope_prefix } = trust;
+        if audiences.is_empty() {
+            let words = "no audience of tokens is named: every token of the issuer would be taken, for whatever it is";
+            return Err(Error::new(Kind::Config, words));
+        }
+        Ok(Self { issuer: Issuer::new(&issuer)?, audiences, scope_prefix })
+    }
+
+    /// Who brought `token`. [`Kind::Forged`]: it does not hold. Any other error: it could not be checked.
+    pub(super) async fn verify(&self, puente: &Puente, token: &str) -> Result<Bearer> {
+        let header = decode_header(token).map_err(|_| forged("the token is not a JWT of a known algorithm"))?;
+        check_header(&header)?;
+        let keys = self.issuer.keys(puente, header.kid.as_deref()).await?;
+        if keys.is_empty() {
+            return Err(forged("the token's key is not one of the issuer's"));
+        }
+        let key = keys.iter().find(|key| key.algorithm == header.alg);
+        let key = key.ok_or_else(|| forged("the token's algorithm is not its key's"))?;
+
+        let mut validation = Validation::new(key.algorithm);
+        // Those that have to do with time or with Cognito are checked below: by our clock, and by `client_id` too.
+        (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
+        validation.set_required_spec_claims(&["iss", "exp"]);
+        validation.set_issuer(&[self.issuer.name()]);
+        let claims = decode::<Claims>(token, &key.public, &validation);
+        let claims = claims.map_err(|error| forged(what_is_wrong(error.kind())))?.claims;
+        self.check(&claims, puente.clock.now().as_second())?;
+
+        let subject = [&claims.sub, &claims.client_id].into_iter().flatten().find(|name| !name.is_empty());
+        let subject = subject.cloned().ok_or_else(|| forged("the token names nobody"))?;
+        Ok(Bearer { subject, scopes: self.scopes(&claims) })
+    }
+
+    fn check(&self, claims: &Claims, now: i64) -> Result<()> {
+        // The library also takes a list that has our issuer in it.
+        if claims.iss != self.issuer.name() {
+            return Err(forged("the token is of another issuer"));
+        }
+        if now >= claims.exp.saturating_add(LEEWAY) {
+            return Err(forged("the token has expired"));
+        }
+        let latest = now.saturating_add(LEEWAY);
+        if claims.nbf.is_some_and(|nbf| nbf > latest) || claims.iat.is_some_and(|iat| iat > latest) {
+            return Err(forged("the token is not valid yet"));
+        }
+        let ours = |name: &str| self.audiences.iter().any(|audience| audience == name);
+        let for_us = match (&claims.aud, &claims.client_id) {
+            (Some(audience), _) => audience.texts().iter().any(|name| ours(name)),
+            (None, Some(client)) => ours(client),
+            (None, None) => false,
+        };
+        if !for_us {
+            return Err(forged("the token is for another audience"));
+        }
+        if claims.token_use.as_deref().is_some_and(|what_for| what_for != "access") {
+            return Err(forged("the token is not an access token"));
+        }
+        Ok(())
+    }
+
+    /// Our scopes among the token's.
+    fn scopes(&self, claims: &Claims) -> Vec<Scope> {
+        let lists = [&claims.scope, &claims.scp].into_iter().flatten().flat_map(OneOrMore::texts);
+        let names: Vec<&str> = lists.flat_map(|list| list.split_ascii_whitespace()).collect();
+        let has = |scope: &Scope| {
+            let name = scope.as_str();
+            names.iter().any(|given| *given == name || given.strip_prefix(self.scope_prefix.as_str()) == Some(name))
+        };
+        Scope::ALL.into_iter().filter(has).collect()
+    }
+}
+
+impl OneOrMore {
+    fn texts(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::More(texts) => texts,
+        }
+    }
+}
+
+/// A credential that does not hold.
+pub(super) fn forged(why: &'static str) -> Error {
+    Error::new(Kind::Forged, why)
+}
+
+fn check_header(header: &Header) -> Result<()> {
+    if ![Algorithm::RS256, Algorithm::ES256].contains(&header.alg) {
+        return Err(forged("the token's algorithm is neither RS256 nor ES256"));
+    }
+    // "Critical" to its sender, unknown to us (RFC 7515, section 4.1.11).
+    if header.extras.inner().contains_key("crit") {
+        return Err(forged("the token has a critical extension"));
+    }
+    let known = header.typ.as_ref().is_none_or(|typ| TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)));
+    if known { Ok(()) } else { Err(forged("the token is of a type for other things")) }
+}
+
+fn what_is_wrong(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidSignature => "the token's signature does not hold",
+        ErrorKind::InvalidIssuer => "the token is of another issuer",
+        _ => "the token's claims cannot be read, or it has no `iss` or `exp`",
+    }
+}
