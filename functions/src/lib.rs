@@ -9,8 +9,6 @@ pub mod ingest;
 pub mod sweep;
 pub mod worker;
 
-mod app;
-
 use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures::FutureExt;
@@ -20,7 +18,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing_subscriber::EnvFilter;
 
-pub use self::app::App;
+pub use puente::aws::App;
 
 /// Answers events with `handle` until Lambda ends the process. Events come as raw JSON text: what is wrong with one is said
 /// by its handler.

@@ -4,6 +4,7 @@
 //! on. Nothing is read, changed and written back. Credentials and region come from the environment that Lambda sets, or
 //! from the caller: no other place is searched.
 
+mod app;
 mod body;
 mod client;
 mod expression;
@@ -29,6 +30,7 @@ use aws_config::{
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
 pub use self::{
+    app::App,
     body::{decode, encode},
     ledger::DynamoAccounts,
     published::Published,

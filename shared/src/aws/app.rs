@@ -1,24 +1,26 @@
-//! What outlives an invocation: clients, made once, and the published configuration, read again when it is five minutes old.
+//! What outlives an invocation of a function, or a round of a server: clients, made once, and the published configuration,
+//! read again when it is five minutes old.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use puente::{
+use tokio::sync::Mutex;
+
+use super::Aws;
+use crate::{
     Error, Kind, Result,
-    aws::Aws,
     config::Settings,
     flow::Puente,
     outbound::Client,
     ports::{Clock, SystemChance, SystemClock},
 };
-use tokio::sync::Mutex;
 
 /// How old the configuration may be. Secrets are fetched again with it.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// How soon reading it is tried again where it failed and an older one serves on.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// Clients and the configuration, shared by all invocations of a process.
+/// Clients and the configuration, shared by everything a process does.
 pub struct App {
     aws: Aws,
     client: Client,
@@ -28,7 +30,7 @@ pub struct App {
 }
 
 impl App {
-    /// As the function's environment says. The connection to the table is warm when this returns.
+    /// As the environment says, see [`Aws::from_env`]. The connection to the table is warm when this returns.
     pub async fn from_env() -> Result<Self> {
         let app = Self::new(Aws::from_env().await?)?;
         if let Err(error) = app.puente().await {
@@ -92,7 +94,12 @@ impl App {
     }
 
     async fn read(&self) -> Result<Settings> {
-        let unpublished = || Error::new(Kind::Config, "no configuration is published: publish your puente.toml first");
+        let unpublished = || {
+            Error::new(
+                Kind::Config,
+                "no configuration is published: `puente connections apply` publishes your puente.toml",
+            )
+        };
         let text = self.aws.published.config().await?.ok_or_else(unpublished)?;
         let settings = Settings::parse(&text, "puente.toml", self.aws.secrets.clone())?;
         let keyless: Vec<String> = settings.keyless().iter().map(ToString::to_string).collect();
