@@ -3,11 +3,14 @@
 //! Invariant: an event that cannot be understood is an error that says so, and a message that was not put on record is
 //! reported as failed: nothing is acknowledged that was not done.
 
+pub mod api;
 pub mod authorizer;
 pub mod backfill;
 pub mod ingest;
 pub mod sweep;
 pub mod worker;
+
+mod gateway;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 

@@ -14,6 +14,7 @@
 mod support;
 
 mod adapters;
+mod api;
 mod bootstraps;
 mod handlers;
 mod journey;

@@ -18,11 +18,17 @@ use axum::{
 };
 
 use self::problem::Problem;
-use crate::flow::Puente;
+use crate::{Error, flow::Puente};
 
 /// The id of a request: in the answer's `x-request-id`, in problems, in logs and in the order's timeline.
 #[derive(Debug, Clone)]
 struct RequestId(String);
+
+/// The refusal of a request that no router could be made for.
+#[must_use]
+pub fn refusal(error: Error, request: &str) -> Response {
+    finished(Problem::from(error).render(request), request)
+}
 
 /// Gives every request its id and every refusal its form. The one place that logs refusals.
 async fn label(State(puente): State<Puente>, mut request: Request, next: Next) -> Response {
@@ -39,7 +45,12 @@ async fn label(State(puente): State<Puente>, mut request: Request, next: Next) -
         problem.log(&id, method.as_str(), route.as_deref().unwrap_or("(none)"));
         response = problem.render(&id);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    finished(response, &id)
+}
+
+/// What every answer says, whatever it is.
+fn finished(mut response: Response, id: &str) -> Response {
+    if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert("x-request-id", id);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

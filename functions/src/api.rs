@@ -1,0 +1,35 @@
+//! What people call, behind API Gateway: [`puente::edge::operate`] served to its REST API events.
+//!
+//! Who may call what is the authorizer's to say, before an event reaches this function: the router has no credential to ask for.
+
+use axum::response::Response;
+use lambda_http::Request;
+
+use crate::{
+    App,
+    gateway::{Gateway, serve},
+    log,
+};
+
+/// The function.
+pub struct Api(Gateway);
+
+/// Serves until Lambda ends the process.
+pub async fn run() -> Result<(), lambda_runtime::Error> {
+    log();
+    let api = &Api::new(App::from_env().await?);
+    serve(async |request| api.answer(request).await).await
+}
+
+impl Api {
+    /// With what outlives an invocation.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self(Gateway::new(app, |puente| puente::edge::operate::router(puente, None)))
+    }
+
+    /// Answers one request, whatever happens.
+    pub async fn answer(&self, request: Request) -> Response {
+        self.0.answer(request).await
+    }
+}

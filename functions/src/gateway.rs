@@ -1,0 +1,86 @@
+//! A router behind API Gateway's REST API: its events in, its answers out, and the router built anew with the configuration.
+//!
+//! The body reaches the router byte for byte, since signatures are over bytes: `template.yaml` declares every media type
+//! binary, so that API Gateway sends base64, which `lambda_http` undoes. The path has no stage in it.
+
+use std::sync::Arc;
+
+use axum::{Router, response::Response};
+use futures::FutureExt;
+use lambda_http::{Request, RequestExt, http::Uri, request::RequestContext, service_fn};
+use puente::{Result, config::Settings, edge, flow::Puente};
+use tokio::sync::Mutex;
+use tower::ServiceExt;
+
+use crate::{App, isolated};
+
+/// Serves one router, kept for as long as its settings are fresh.
+pub(crate) struct Gateway {
+    app: App,
+    build: fn(Puente) -> Router,
+    served: Mutex<Option<(Arc<Settings>, Router)>>,
+}
+
+/// Answers API Gateway's events with `answer` until Lambda ends the process.
+pub(crate) async fn serve<F>(answer: impl Fn(Request) -> F) -> std::result::Result<(), lambda_runtime::Error>
+where
+    F: Future<Output = Response> + Send,
+{
+    lambda_http::run(service_fn(|request| answer(request).map(Ok::<_, lambda_runtime::Error>))).await
+}
+
+impl Gateway {
+    /// With what outlives an invocation, and how its router is made.
+    pub(crate) fn new(app: App, build: fn(Puente) -> Router) -> Self {
+        Self { app, build, served: Mutex::new(None) }
+    }
+
+    /// Answers one request, whatever happens.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        let id = id(&request);
+        let answered = match self.router().await {
+            Ok(router) => isolated("answering a request", router.oneshot(without_stage(request))).await,
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(Ok(response)) => response,
+            Err(error) => {
+                tracing::error!(event = "request.unanswered", request = id, %error);
+                edge::refusal(error, &id)
+            }
+        }
+    }
+
+    async fn router(&self) -> Result<Router> {
+        let puente = self.app.puente().await?;
+        let mut served = self.served.lock().await;
+        match &*served {
+            Some((settings, router)) if Arc::ptr_eq(settings, &puente.settings) => Ok(router.clone()),
+            _ => {
+                let settings = puente.settings.clone();
+                let router = (self.build)(puente);
+                *served = Some((settings, router.clone()));
+                Ok(router)
+            }
+        }
+    }
+}
+
+/// The id that API Gateway's own log has for the request.
+fn id(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// The request with the path its sender used: `lambda_http` puts the API's stage in front, which no caller knows of.
+fn without_stage(mut request: Request) -> Request {
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    if let Ok(uri) = format!("{}{query}", request.raw_http_path()).parse::<Uri>()
+        && uri.path().starts_with('/')
+    {
+        *request.uri_mut() = uri;
+    }
+    request
+}
