@@ -5,12 +5,17 @@
 //! Deny policy becomes 403, any other error 500. Neither keys, tokens nor queries are logged.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use puente::{
     Error, Kind, Result,
     edge::authorize::{Decision, Request, ResourceServer, Scope, Trust, authorize},
+    outbound::Client,
+    ports::SystemClock,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -77,7 +82,7 @@ type Multiple = BTreeMap<String, Option<Vec<String>>>;
 /// Answers until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let authorizer = &Authorizer::new(App::from_env().await?, trust());
+    let authorizer = &Authorizer::new(App::from_env().await?, server());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = isolated("authorizing a request", authorizer.answer(event.payload.get())).await.flatten();
         answer.map_err(|error| {
@@ -91,14 +96,9 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 }
 
 impl Authorizer {
-    /// With what outlives an invocation. Without a usable `trust` every token is refused, and keys go on being checked: a mistake
-    /// about people must cost no order.
+    /// With what outlives an invocation. Without a `server` every token is refused.
     #[must_use]
-    pub fn new(app: App, trust: Option<Trust>) -> Self {
-        let server = trust.and_then(|trust| {
-            let server = ResourceServer::new(trust);
-            server.inspect_err(|error| tracing::error!(event = "issuer.unusable", %error)).ok()
-        });
+    pub fn new(app: App, server: Option<ResourceServer>) -> Self {
         Self { app, server }
     }
 
@@ -110,8 +110,8 @@ impl Authorizer {
             unreadable(&format!(" (line {}, column {})", cause.line(), cause.column()))
         })?;
         let (arn, request) = event.into_request()?;
-        let puente = self.app.puente().await?;
-        match authorize(&puente, self.server.as_ref(), &request).await? {
+        let settings = self.app.puente().await?.settings;
+        match authorize(&settings, self.server.as_ref(), &request).await? {
             Decision::AllowConnection { connection, key } => Ok(Answer {
                 context: BTreeMap::from([("connection", connection.to_string())]),
                 usage_identifier_key: Some(key.expose().to_owned()),
@@ -173,13 +173,21 @@ fn unreadable(why: &str) -> Error {
     Error::new(Kind::Unreadable, format!("the event is not one of an API Gateway REQUEST authorizer{why}"))
 }
 
+/// The server for the tokens of the environment's issuer, if that is usable. If not, keys go on being checked: a mistake about
+/// people must cost no order.
+fn server() -> Option<ResourceServer> {
+    let made = Client::new().and_then(|client| ResourceServer::new(trust()?, client, Arc::new(SystemClock)));
+    made.inspect_err(|error| tracing::error!(event = "tokens.refused", %error)).ok()
+}
+
 /// Whose tokens are taken, as `template.yaml` says it: `PUENTE_ISSUER`, `PUENTE_AUDIENCE` (separated by commas) and
-/// `PUENTE_SCOPE_PREFIX`. `None`: no issuer is named.
-fn trust() -> Option<Trust> {
+/// `PUENTE_SCOPE_PREFIX`.
+fn trust() -> Result<Trust> {
     let audiences = variable("PUENTE_AUDIENCE").unwrap_or_default();
     let audiences = audiences.split(',').map(str::trim).filter(|name| !name.is_empty());
-    Some(Trust {
-        issuer: variable("PUENTE_ISSUER")?,
+    let missing = || Error::new(Kind::Config, "the environment has no PUENTE_ISSUER: no token is taken");
+    Ok(Trust {
+        issuer: variable("PUENTE_ISSUER").ok_or_else(missing)?,
         audiences: audiences.map(str::to_owned).collect(),
         scope_prefix: variable("PUENTE_SCOPE_PREFIX").unwrap_or_else(|| "puente/".to_owned()),
     })

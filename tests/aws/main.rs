@@ -15,6 +15,7 @@ mod support;
 
 mod adapters;
 mod api;
+mod authorizer;
 mod bootstraps;
 mod handlers;
 mod journey;

@@ -2,7 +2,7 @@
 //!
 //! The queue and the records are the embedded ones; the ERP fails the test if it is called.
 
-mod doubles;
+pub(crate) mod doubles;
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},

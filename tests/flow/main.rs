@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authorize;
 mod day;
 mod depart;
 mod edge;

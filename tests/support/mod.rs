@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod binary;
+pub mod issuer;
 pub mod moto;
 pub mod orders;
 pub mod tryton;

@@ -19,8 +19,8 @@ use url::{Host, Url};
 
 use crate::{
     Error, Kind, Result,
-    flow::Puente,
     outbound::{Call, Client},
+    ports::Clock,
 };
 
 /// How long keys are kept before they are fetched again.
@@ -37,6 +37,8 @@ pub(super) struct Issuer {
     /// Exactly as its tokens say it in `iss`.
     name: String,
     discovery: Url,
+    client: Client,
+    clock: Arc<dyn Clock>,
     kept: Mutex<Kept>,
 }
 
@@ -70,7 +72,7 @@ struct KeySet {
 
 impl Issuer {
     /// The issuer of that name: an https URL without query and fragment. [`Kind::Config`] if it is none. Makes no call.
-    pub(super) fn new(name: &str) -> Result<Self> {
+    pub(super) fn new(name: &str, client: Client, clock: Arc<dyn Clock>) -> Result<Self> {
         let wrong = |why| Error::new(Kind::Config, format!("the issuer of tokens `{name}` {why}"));
         let discovery = format!("{}/.well-known/openid-configuration", name.trim_end_matches('/'));
         let discovery: Url = discovery.parse().map_err(|_| wrong("is not a URL"))?;
@@ -78,7 +80,7 @@ impl Issuer {
             return Err(wrong("is not an https URL without query and fragment"));
         }
         let kept = Kept { keys: Vec::new(), fresh_until: Timestamp::MIN, not_before: Timestamp::MIN };
-        Ok(Self { name: name.to_owned(), discovery, kept: Mutex::new(kept) })
+        Ok(Self { name: name.to_owned(), discovery, client, clock, kept: Mutex::new(kept) })
     }
 
     /// As its tokens say it in `iss`.
@@ -88,12 +90,12 @@ impl Issuer {
 
     /// The keys of that id, usually one. A token without an id means the only key, where there is one key only (OpenID Connect
     /// Core 1.0, section 10.1). [`Kind::Unavailable`] where no key was ever fetched.
-    pub(super) async fn keys(&self, puente: &Puente, id: Option<&str>) -> Result<Vec<Arc<Key>>> {
+    pub(super) async fn keys(&self, id: Option<&str>) -> Result<Vec<Arc<Key>>> {
         let mut kept = self.kept.lock().await;
-        let now = puente.clock.now();
+        let now = self.clock.now();
         let wanting = now >= kept.fresh_until || kept.of(id).is_empty();
         if wanting && now >= kept.not_before {
-            match self.fetch(&puente.client).await {
+            match self.fetch().await {
                 Ok(keys) => *kept = Kept { keys, fresh_until: now + FRESH, not_before: now + AGAIN },
                 Err(error) => {
                     tracing::error!(event = "issuer.no_keys", known = kept.keys.len(), %error);
@@ -108,20 +110,31 @@ impl Issuer {
         Ok(kept.of(id))
     }
 
-    async fn fetch(&self, client: &Client) -> Result<Vec<Arc<Key>>> {
-        let document: Discovery = get(client, self.discovery.clone()).await?;
+    async fn fetch(&self) -> Result<Vec<Arc<Key>>> {
+        let document: Discovery = self.get(self.discovery.clone()).await?;
         if document.issuer != self.name {
             let words = format!("{} describes another issuer than {}", self.discovery, self.name);
             return Err(Error::new(Kind::Config, words));
         }
         let url = document.jwks_uri.parse().ok().filter(is_protected);
         let url = url.ok_or_else(|| Error::new(Kind::Config, format!("{} has no https jwks_uri", self.discovery)))?;
-        let set: KeySet = get(client, url).await?;
+        let set: KeySet = self.get(url).await?;
         let keys: Vec<_> = set.keys.into_iter().filter_map(usable).map(Arc::new).collect();
         if keys.is_empty() {
             return Err(Error::new(Kind::Config, format!("{} has no key for RS256 or ES256", self.name)));
         }
         Ok(keys)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let to = url.to_string();
+        let call = Call { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), timeout: TIMEOUT };
+        let answer = self.client.send(call).await?;
+        if answer.status != StatusCode::OK {
+            return Err(Error::new(Kind::Unavailable, format!("{to} answered {}", answer.status)));
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| Error::new(Kind::Unavailable, format!("{to} is not what it should be")).caused_by(error))
     }
 }
 
@@ -162,15 +175,4 @@ fn is_protected(url: &Url) -> bool {
         None => false,
     };
     url.scheme() == "https" || (url.scheme() == "http" && local)
-}
-
-async fn get<T: DeserializeOwned>(client: &Client, url: Url) -> Result<T> {
-    let to = url.to_string();
-    let call = Call { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), timeout: TIMEOUT };
-    let answer = client.send(call).await?;
-    if answer.status != StatusCode::OK {
-        return Err(Error::new(Kind::Unavailable, format!("{to} answered {}", answer.status)));
-    }
-    serde_json::from_slice(&answer.body)
-        .map_err(|error| Error::new(Kind::Unavailable, format!("{to} is not what it should be")).caused_by(error))
 }

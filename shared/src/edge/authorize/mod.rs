@@ -20,7 +20,6 @@ use crate::{
     Error, Kind, Result,
     config::{Secret, Settings},
     domain::ids::ConnectionId,
-    flow::Puente,
 };
 
 /// A request, as far as it matters here.
@@ -66,12 +65,12 @@ pub enum Decision {
 /// Decides about one request. `server` checks tokens; without it every token is refused.
 ///
 /// An error is no decision: the key could not be fetched, or the issuer's keys ([`Kind::Unavailable`]).
-pub async fn authorize(puente: &Puente, server: Option<&ResourceServer>, request: &Request) -> Result<Decision> {
+pub async fn authorize(settings: &Settings, server: Option<&ResourceServer>, request: &Request) -> Result<Decision> {
     let decided = match route::need(&request.method, &request.path) {
-        Some(Need::Key(connection)) => by_key(&puente.settings, connection, &request.keys).await,
-        Some(Need::Token(scope)) => by_token(puente, server, request, Some(scope)).await,
+        Some(Need::Key(connection)) => by_key(settings, connection, &request.keys).await,
+        Some(Need::Token(scope)) => by_token(server, request, Some(scope)).await,
         // A stranger does not learn which routes there are.
-        None => by_token(puente, server, request, None).await,
+        None => by_token(server, request, None).await,
     };
     match decided {
         Err(error) if error.kind() == Kind::Forged => Ok(Decision::Unauthorized(error)),
@@ -93,15 +92,10 @@ async fn by_key(settings: &Settings, connection: ConnectionId, keys: &[String]) 
     Err(forged("the key is not the connection's"))
 }
 
-async fn by_token(
-    puente: &Puente,
-    server: Option<&ResourceServer>,
-    request: &Request,
-    needed: Option<Scope>,
-) -> Result<Decision> {
+async fn by_token(server: Option<&ResourceServer>, request: &Request, needed: Option<Scope>) -> Result<Decision> {
     let token = bearer(&request.authorization)?;
     let server = server.ok_or_else(|| forged("no issuer of tokens is configured"))?;
-    let token::Bearer { subject, scopes } = server.verify(puente, token).await?;
+    let token::Bearer { subject, scopes } = server.verify(token).await?;
     Ok(match needed {
         Some(scope) if scopes.contains(&scope) => Decision::AllowPerson { subject, scopes },
         Some(_) => Decision::Forbidden { subject, reason: "the token does not have the scope that the route needs" },

@@ -2,11 +2,13 @@
 //!
 //! Invariant: nothing of a token is believed before its signature holds, but the name of the key that it is checked with.
 
+use std::sync::Arc;
+
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
 
 use super::{Scope, issuer::Issuer, signature};
-use crate::{Error, Kind, Result, flow::Puente};
+use crate::{Error, Kind, Result, outbound::Client, ports::Clock};
 
 /// How far the issuer's clock may be from ours, in seconds.
 const LEEWAY: i64 = 60;
@@ -30,6 +32,7 @@ pub struct ResourceServer {
     issuer: Issuer,
     audiences: Vec<String>,
     scope_prefix: String,
+    clock: Arc<dyn Clock>,
 }
 
 /// Who brought a token, and what for.
@@ -65,35 +68,38 @@ enum OneOrMore {
 
 impl ResourceServer {
     /// A server that trusts `trust`. [`Kind::Config`] where its issuer is no https URL, or it names no audience. Makes no call.
-    pub fn new(trust: Trust) -> Result<Self> {
+    pub fn new(trust: Trust, client: Client, clock: Arc<dyn Clock>) -> Result<Self> {
         signature::install();
         let Trust { issuer, audiences, scope_prefix } = trust;
         if audiences.is_empty() {
             let words = "no audience of tokens is named: every token of the issuer would be taken, for whatever it is";
             return Err(Error::new(Kind::Config, words));
         }
-        Ok(Self { issuer: Issuer::new(&issuer)?, audiences, scope_prefix })
+        Ok(Self { issuer: Issuer::new(&issuer, client, clock.clone())?, audiences, scope_prefix, clock })
     }
 
     /// Who brought `token`. [`Kind::Forged`]: it does not hold. Any other error: it could not be checked.
-    pub(super) async fn verify(&self, puente: &Puente, token: &str) -> Result<Bearer> {
+    pub(super) async fn verify(&self, token: &str) -> Result<Bearer> {
         let header = decode_header(token).map_err(|_| forged("the token is not a JWT of a known algorithm"))?;
         check_header(&header)?;
-        let keys = self.issuer.keys(puente, header.kid.as_deref()).await?;
+        let keys = self.issuer.keys(header.kid.as_deref()).await?;
         if keys.is_empty() {
             return Err(forged("the token's key is not one of the issuer's"));
         }
         let key = keys.iter().find(|key| key.algorithm == header.alg);
         let key = key.ok_or_else(|| forged("the token's algorithm is not its key's"))?;
 
+        // The library verifies the signature and reads the claims; `check` judges them, in one place: by our clock, and with a
+        // `client_id` for an audience.
         let mut validation = Validation::new(key.algorithm);
-        // Those that have to do with time or with Cognito are checked below: by our clock, and by `client_id` too.
-        (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
-        validation.set_required_spec_claims(&["iss", "exp"]);
-        validation.set_issuer(&[self.issuer.name()]);
-        let claims = decode::<Claims>(token, &key.public, &validation);
-        let claims = claims.map_err(|error| forged(what_is_wrong(error.kind())))?.claims;
-        self.check(&claims, puente.clock.now().as_second())?;
+        (validation.validate_exp, validation.validate_aud) = (false, false);
+        validation.required_spec_claims.clear();
+        let claims = decode::<Claims>(token, &key.public, &validation).map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature => forged("the token's signature does not hold"),
+            _ => forged("the token's claims cannot be read, or it has no `iss` or no `exp`"),
+        });
+        let claims = claims?.claims;
+        self.check(&claims, self.clock.now().as_second())?;
 
         let subject = [&claims.sub, &claims.client_id].into_iter().flatten().find(|name| !name.is_empty());
         let subject = subject.cloned().ok_or_else(|| forged("the token names nobody"))?;
@@ -101,7 +107,6 @@ impl ResourceServer {
     }
 
     fn check(&self, claims: &Claims, now: i64) -> Result<()> {
-        // The library also takes a list that has our issuer in it.
         if claims.iss != self.issuer.name() {
             return Err(forged("the token is of another issuer"));
         }
@@ -158,17 +163,9 @@ fn check_header(header: &Header) -> Result<()> {
         return Err(forged("the token's algorithm is neither RS256 nor ES256"));
     }
     // "Critical" to its sender, unknown to us (RFC 7515, section 4.1.11).
-    if header.extras.inner().contains_key("crit") {
+    if header.crit.is_some() {
         return Err(forged("the token has a critical extension"));
     }
     let known = header.typ.as_ref().is_none_or(|typ| TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)));
     if known { Ok(()) } else { Err(forged("the token is of a type for other things")) }
-}
-
-fn what_is_wrong(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidSignature => "the token's signature does not hold",
-        ErrorKind::InvalidIssuer => "the token is of another issuer",
-        _ => "the token's claims cannot be read, or it has no `iss` or `exp`",
-    }
 }
