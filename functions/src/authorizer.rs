@@ -110,8 +110,16 @@ impl Authorizer {
             unreadable(&format!(" (line {}, column {})", cause.line(), cause.column()))
         })?;
         let (arn, request) = event.into_request()?;
-        let settings = self.app.puente().await?.settings;
-        match authorize(&settings, self.server.as_ref(), &request).await? {
+        let decide = async || {
+            let settings = self.app.puente().await?.settings;
+            authorize(&settings, self.server.as_ref(), &request).await
+        };
+        let mut decision = decide().await?;
+        // Perhaps the key is new.
+        if matches!(decision, Decision::Unauthorized(_)) && !request.keys.is_empty() && self.app.look_again().await {
+            decision = decide().await?;
+        }
+        match decision {
             Decision::AllowConnection { connection, key } => Ok(Answer {
                 context: BTreeMap::from([("connection", connection.to_string())]),
                 usage_identifier_key: Some(key.expose().to_owned()),

@@ -5,9 +5,14 @@
 
 use std::sync::Arc;
 
-use axum::{Router, response::Response};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{Request, StatusCode},
+    response::Response,
+};
 use futures::FutureExt;
-use lambda_http::{Request, RequestExt, http::Uri, request::RequestContext, service_fn};
+use lambda_http::{Request as Event, RequestExt, http::Uri, request::RequestContext, service_fn};
 use puente::{Result, config::Settings, edge, flow::Puente};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -22,7 +27,7 @@ pub(crate) struct Gateway {
 }
 
 /// Answers API Gateway's events with `answer` until Lambda ends the process.
-pub(crate) async fn serve<F>(answer: impl Fn(Request) -> F) -> std::result::Result<(), lambda_runtime::Error>
+pub(crate) async fn serve<F>(answer: impl Fn(Event) -> F) -> std::result::Result<(), lambda_runtime::Error>
 where
     F: Future<Output = Response> + Send,
 {
@@ -36,17 +41,32 @@ impl Gateway {
     }
 
     /// Answers one request, whatever happens.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    ///
+    /// What a store signed with a secret that is new, and a connection that is new, are looked for in the configuration as it is
+    /// now: not every store sends a second time.
+    pub(crate) async fn answer(&self, request: Event) -> Response {
         let id = id(&request);
+        let (parts, body) = without_stage(request).into_parts();
+        // Shared, not copied, between the two times that it may be read.
+        let body = bytes(body);
+        let mut response = self.once(Request::from_parts(parts.clone(), body.clone().into()), &id).await;
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) && self.app.look_again().await
+        {
+            response = self.once(Request::from_parts(parts, body.into()), &id).await;
+        }
+        response
+    }
+
+    async fn once(&self, request: Request<Body>, id: &str) -> Response {
         let answered = match self.router().await {
-            Ok(router) => isolated("answering a request", router.oneshot(without_stage(request))).await,
+            Ok(router) => isolated("answering a request", router.oneshot(request)).await,
             Err(error) => Err(error),
         };
         match answered {
             Ok(Ok(response)) => response,
             Err(error) => {
                 tracing::error!(event = "request.unanswered", request = id, %error);
-                edge::refusal(error, &id)
+                edge::refusal(error, id)
             }
         }
     }
@@ -67,7 +87,7 @@ impl Gateway {
 }
 
 /// The id that API Gateway's own log has for the request.
-fn id(request: &Request) -> String {
+fn id(request: &Event) -> String {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone().unwrap_or_default(),
         _ => String::new(),
@@ -75,7 +95,7 @@ fn id(request: &Request) -> String {
 }
 
 /// The request with the path its sender used: `lambda_http` puts the API's stage in front, which no caller knows of.
-fn without_stage(mut request: Request) -> Request {
+fn without_stage(mut request: Event) -> Event {
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     if let Ok(uri) = format!("{}{query}", request.raw_http_path()).parse::<Uri>()
         && uri.path().starts_with('/')
@@ -83,4 +103,13 @@ fn without_stage(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// The body, without a copy of it.
+fn bytes(body: lambda_http::Body) -> Bytes {
+    match body {
+        lambda_http::Body::Text(text) => text.into(),
+        lambda_http::Body::Binary(bytes) => bytes.into(),
+        _ => Bytes::new(),
+    }
 }

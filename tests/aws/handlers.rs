@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     proxy::Proxy,
-    stack::{World, api_event, event, failed, shop},
+    stack::{SHOP, World, api_event, event, failed, shop},
 };
 
 fn soon() -> Timestamp {
@@ -143,6 +143,44 @@ async fn the_configuration_is_read_again_after_five_minutes_and_an_old_one_outli
     proxy.down(false);
     pass(31);
     assert!(!Arc::ptr_eq(&first, &app.puente().await.unwrap().settings));
+}
+
+#[tokio::test]
+async fn a_signature_nobody_knows_is_looked_for_in_the_newest_configuration_once_a_minute() {
+    let Some(world) = World::new().await else { return };
+    let proxy = Proxy::before(&world.stack.endpoint).await;
+    let clock = Arc::new(HandClock(SystemClock.now().as_second().into()));
+    let pass = |seconds| clock.0.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
+    // A shop that signs with a secret of its own is not known yet.
+    let rotated = world.name("rotated");
+    world.stack.secret(&rotated, "another-webhook-secret").await;
+    let ingest = Ingest::new(App::with_clock(world.through(&proxy.endpoint), clock.clone()).unwrap());
+    assert_eq!(serve(&ingest, &event("ingest")).await.0, 200);
+    let text = world.aws().published.config().await.unwrap().unwrap().replace(&world.name("webhook"), &rotated);
+    world.aws().published.publish_config(&text).await.unwrap();
+    let body = base64::Engine::decode(
+        &base64::prelude::BASE64_STANDARD,
+        serde_json::from_str::<Value>(&event("ingest")).unwrap()["body"].as_str().unwrap(),
+    );
+    let section = format!("shop = \"{SHOP}\"\nwebhook_secrets = [{{ literal = \"another-webhook-secret\" }}]\n");
+    let shopify = puente::store::STORES.iter().find(|row| row.kind == "shopify").unwrap();
+    let store = (shopify.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap();
+    let body = body.unwrap();
+    let signed = api_event(&store.sign(&body, SystemClock.now()), &body);
+
+    let read = || proxy.asked().iter().filter(|(target, _)| target.ends_with(".GetItem")).count();
+    let before = read();
+    assert_eq!(serve(&ingest, &signed).await.0, 401, "the configuration is not a minute old");
+    assert_eq!(read(), before);
+    pass(61);
+    assert_eq!(serve(&ingest, &signed).await.0, 200, "found at once, without a second webhook");
+    let after = read();
+    assert!(after > before);
+    // The old signature is a forgery now; however many come, nothing is read for them within the minute.
+    for _ in 0..5 {
+        assert_eq!(serve(&ingest, &event("ingest")).await.0, 401);
+    }
+    assert_eq!(read(), after);
 }
 
 #[tokio::test]

@@ -19,14 +19,22 @@ use crate::{
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// How soon reading it is tried again where it failed and an older one serves on.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+/// How often it is read before its time, because somebody shows what it does not know.
+const EARLY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Clients and the configuration, shared by everything a process does.
 pub struct App {
     aws: Aws,
     client: Client,
     clock: Arc<dyn Clock>,
-    /// The settings, and until when they are fresh.
-    loaded: Mutex<Option<(Arc<Settings>, Timestamp)>>,
+    loaded: Mutex<Option<Loaded>>,
+}
+
+/// The settings, when they were read, and until when they are fresh.
+struct Loaded {
+    settings: Arc<Settings>,
+    read: Timestamp,
+    until: Timestamp,
 }
 
 impl App {
@@ -69,25 +77,39 @@ impl App {
         })
     }
 
+    /// Somebody shows a key or a signature that the configuration does not know: perhaps it has changed. Whether it was read
+    /// again, which strangers can bring about once a minute and no oftener.
+    pub async fn look_again(&self) -> bool {
+        let now = self.clock.now();
+        match &mut *self.loaded.lock().await {
+            Some(known) if now >= known.read + EARLY => {
+                // Also where reading fails: the next try is a minute from now.
+                (known.read, known.until) = (now, now);
+            }
+            _ => return false,
+        }
+        self.settings().await.is_ok()
+    }
+
     async fn settings(&self) -> Result<Arc<Settings>> {
         let mut loaded = self.loaded.lock().await;
         let now = self.clock.now();
-        if let Some((settings, until)) = &*loaded
-            && now < *until
+        if let Some(known) = &*loaded
+            && now < known.until
         {
-            return Ok(settings.clone());
+            return Ok(known.settings.clone());
         }
         match (self.read().await, &mut *loaded) {
             (Ok(settings), loaded) => {
                 let settings = Arc::new(settings);
-                *loaded = Some((settings.clone(), now + FRESH));
+                *loaded = Some(Loaded { settings: settings.clone(), read: now, until: now + FRESH });
                 Ok(settings)
             }
             // An order must not wait for a table that is slow to say what it said five minutes ago.
-            (Err(error), Some((settings, until))) => {
+            (Err(error), Some(known)) => {
                 tracing::error!(event = "config.stale", %error);
-                *until = now + AGAIN;
-                Ok(settings.clone())
+                known.until = now + AGAIN;
+                Ok(known.settings.clone())
             }
             (Err(error), None) => Err(error),
         }
