@@ -63,7 +63,8 @@ text_id! {
     ErpId
 }
 text_id! {
-    /// The store's own id of an order, as text (Shopify's exceed 2^53): at most 128 bytes, no control characters.
+    /// The store's own id of an order, as text (Shopify's exceed 2^53): at most 128 characters, none of them a control
+    /// character.
     OrderId
 }
 
@@ -92,8 +93,8 @@ impl TryFrom<String> for ErpId {
 impl TryFrom<String> for OrderId {
     type Error = Error;
     fn try_from(text: String) -> Result<Self> {
-        if text.is_empty() || text.len() > 128 {
-            return Err(refuse("an order's id", "has 1 to 128 bytes"));
+        if !(1..=128).contains(&text.chars().count()) {
+            return Err(refuse("an order's id", "has 1 to 128 characters"));
         }
         if text.chars().any(char::is_control) {
             return Err(refuse("an order's id", "has no control characters"));
@@ -193,6 +194,8 @@ mod tests {
         }
         assert!("820982911946154508".parse::<OrderId>().is_ok());
         assert!("order with / and é".parse::<OrderId>().is_ok());
+        assert!("é".repeat(128).parse::<OrderId>().is_ok());
+        assert!("é".repeat(129).parse::<OrderId>().is_err());
         assert!("a\nb".parse::<OrderId>().is_err());
         assert!("".parse::<OrderId>().is_err());
     }

@@ -6,5 +6,6 @@ pub mod message;
 pub mod money;
 pub mod order;
 pub mod record;
+pub mod schema;
 pub mod time;
 pub mod version;

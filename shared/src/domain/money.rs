@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{Error, Kind, Result};
 
 /// The largest absolute amount that is believed: 10^15 leaves every sum of an order far from overflow.
-const LARGEST: i64 = 1_000_000_000_000_000;
+pub(super) const LARGEST: i64 = 1_000_000_000_000_000;
 
 /// The most decimals an amount may have.
 const DECIMALS: u32 = 10;
@@ -60,12 +60,24 @@ impl Amount {
     /// Reads decimal text such as `12.50`, `-3` or `1.5e-7`.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
-        let number =
-            if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-        Self::try_from(
-            number.map_err(|_| Error::new(Kind::Unreadable, "is not a decimal number that can be kept exactly"))?,
-        )
+        let number = match text.split_once(['e', 'E']) {
+            _ if text.contains('_') => None,
+            Some((digits, exponent)) => scientific(text, digits, exponent),
+            None => Decimal::from_str_exact(text).ok(),
+        };
+        let unreadable = || Error::new(Kind::Unreadable, "is not a decimal number that can be kept exactly");
+        Self::try_from(number.ok_or_else(unreadable)?)
     }
+}
+
+/// `1.5e-7`. JSON's numbers may be smaller than a decimal can be: those are nothing, as all beyond the tenth decimal is.
+fn scientific(text: &str, digits: &str, exponent: &str) -> Option<Decimal> {
+    let tiny = exponent.strip_prefix('-').is_some_and(|by| by.parse().is_ok_and(|by: u32| by > Decimal::MAX_SCALE));
+    if tiny {
+        let digits = Decimal::from_str_exact(digits).ok()?;
+        return (digits.abs() <= Decimal::from(LARGEST)).then_some(Decimal::ZERO);
+    }
+    Decimal::from_scientific_lossy(text).ok()
 }
 
 impl TryFrom<Decimal> for Amount {
@@ -178,7 +190,26 @@ mod tests {
             "0.3"
         );
         assert_eq!(read("1e3").unwrap(), "1000");
-        for bad in ["\"\"", "\"12,50\"", "null", "true", "{}", "1e40", "\"NaN\"", "99999999999999999999999999999999"] {
+        assert_eq!(read("1e+3").unwrap(), "1000");
+        // The smallest number that many a sender can write, and one with more digits than a decimal has.
+        for nothing in ["5e-324", "-2.225073858507201e-308", "1.2345678901234567e-20", "-0.0"] {
+            assert_eq!(read(nothing).unwrap(), "0", "{nothing}");
+        }
+        for bad in [
+            "\"1_000\"",
+            "\"1_0e-2\"",
+            "\"e-99\"",
+            "\"1e-\"",
+            "\"1e99999999999\"",
+            "\"\"",
+            "\"12,50\"",
+            "null",
+            "true",
+            "{}",
+            "1e40",
+            "\"NaN\"",
+            "99999999999999999999999999999999",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -5,10 +5,12 @@
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use utoipa::ToSchema;
 
 use super::{
     ids::OrderId,
     money::Amount,
+    schema::CurrencyCode,
     time::Stamp,
     version::{ContentHash, Version},
 };
@@ -17,10 +19,11 @@ use super::{
 pub const SCHEMA: u16 = 1;
 
 /// One state of an order of a store, in one currency: the shop's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// [`SCHEMA`].
+    /// The schema of this form: 1.
+    #[schema(minimum = 1, maximum = 1)]
     pub schema: u16,
     /// The store's own id.
     pub id: OrderId,
@@ -31,6 +34,7 @@ pub struct Order {
     /// When the store last modified it.
     pub updated_at: Stamp,
     /// ISO 4217.
+    #[schema(value_type = CurrencyCode)]
     pub currency: Currency,
     /// Where it was sold: `web`, `pos`, a marketplace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +79,7 @@ pub struct Order {
 }
 
 /// Whether an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It stands.
@@ -85,7 +89,7 @@ pub enum Status {
 }
 
 /// How far the payment of an order is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Payment {
     /// Nothing yet.
@@ -105,7 +109,7 @@ pub enum Payment {
 }
 
 /// Who bought.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
     /// The store's own id; guests have none.
@@ -126,7 +130,7 @@ pub struct Customer {
 }
 
 /// A tax id and what kind it is.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaxId {
     /// Which register it is from.
@@ -136,7 +140,7 @@ pub struct TaxId {
 }
 
 /// The registers met in Latin America and Europe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaxIdKind {
     /// Argentina, companies and the self-employed.
@@ -164,7 +168,7 @@ pub enum TaxIdKind {
 }
 
 /// A postal address.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
     /// The person.
@@ -194,7 +198,7 @@ pub struct Address {
 }
 
 /// One thing bought.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// The store's own id of the line.
@@ -222,7 +226,7 @@ pub struct Line {
 }
 
 /// Something paid beside the lines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Charge {
     /// What for.
@@ -240,7 +244,7 @@ pub struct Charge {
 }
 
 /// What a charge is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeKind {
     /// Carriage.
@@ -258,7 +262,7 @@ pub enum ChargeKind {
 }
 
 /// A discount and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discount {
     /// Code or title.
@@ -268,7 +272,7 @@ pub struct Discount {
 }
 
 /// A tax on a line or a charge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tax {
     /// Such as `VAT`.
@@ -281,7 +285,7 @@ pub struct Tax {
 }
 
 /// Money given back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refund {
     /// The store's own id.
@@ -294,7 +298,7 @@ pub struct Refund {
 }
 
 /// Something a person should know: the order is kept, but not believed blindly.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Flag {
     /// A short code: `books`, `currency`, `tie`.

@@ -12,6 +12,7 @@ use std::fmt;
 use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     ids::{AttemptId, OrderKey, Reference},
@@ -150,7 +151,8 @@ pub enum Operation {
 }
 
 /// The ERP's document of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ErpDocument)]
 pub struct Document {
     /// The ERP's id.
     pub id: String,
@@ -183,8 +185,9 @@ pub enum End {
 }
 
 /// An order's state, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderState)]
 pub enum State {
     /// It will be taken to the ERP at its `due`.
     Waiting,
@@ -582,7 +585,8 @@ impl Write {
 }
 
 /// One line of an order's timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TimelineEntry)]
 pub struct Entry {
     /// When.
     pub at: Timestamp,

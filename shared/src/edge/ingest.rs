@@ -12,21 +12,32 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::request::Parts;
 use jiff::SignedDuration;
 use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, OneOfBuilder, OpenApi, Ref, RefOr, Schema},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{RequestId, front_door::FrontDoors, label, problem::Problem};
+use super::{
+    RequestId,
+    front_door::FrontDoors,
+    label,
+    openapi::{Always, WithKey},
+    problem::Problem,
+};
 use crate::{
     Error, Kind, Result,
     config::Connection,
+    domain::{ids::ConnectionId, order::Order},
     flow::{
         Puente,
-        ingest::{self, LARGEST_BODY, Outcome, Verdict},
+        ingest::{self, LARGEST_BODY, MOST_ORDERS, Outcome, Verdict},
     },
     ports::Clock,
     webhook::RawWebhook,
@@ -52,29 +63,81 @@ pub fn limited(puente: Puente, doors: FrontDoors) -> Router {
 }
 
 fn build(edge: Edge) -> Router {
-    let puente = edge.puente.clone();
-    Router::new()
-        .route("/v1/connections/{connection}/webhook", post(webhook))
-        .route("/v1/connections/{connection}/orders", post(orders))
-        .route("/v1/health", get(health))
-        .layer(middleware::from_fn_with_state(puente, label))
-        .with_state(edge)
+    let label = middleware::from_fn_with_state(edge.puente.clone(), label);
+    let (router, _) = routes().split_for_parts();
+    router.layer(label).with_state(edge)
 }
 
-#[derive(Serialize)]
+/// The routes and what is said of them, in one.
+fn routes() -> OpenApiRouter<Edge> {
+    OpenApiRouter::new().routes(routes!(webhook)).routes(routes!(orders)).routes(routes!(health))
+}
+
+/// What the OpenAPI document says of them.
+pub(super) fn described() -> OpenApi {
+    routes().into_openapi()
+}
+
+/// What became of the orders of a webhook.
+#[derive(Serialize, ToSchema)]
 struct Accepted {
+    /// One for each order; none for a ping.
     accepted: Vec<Verdict>,
 }
 
-#[derive(Serialize)]
+/// What became of the orders of a request.
+#[derive(Serialize, ToSchema)]
 struct Orders {
+    /// One for each order, in the request's order.
     orders: Vec<Verdict>,
 }
 
-async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+/// One canonical order, or an array of them.
+struct OneOrMany;
+
+impl PartialSchema for OneOrMany {
+    fn schema() -> RefOr<Schema> {
+        let order = || Ref::from_schema_name(Order::name());
+        let many = ArrayBuilder::new().items(order()).min_items(Some(1)).max_items(Some(MOST_ORDERS));
+        OneOfBuilder::new().item(order()).item(many).into()
+    }
 }
 
+impl ToSchema for OneOrMany {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Order::name().into_owned(), Order::schema()));
+        Order::schemas(schemas);
+    }
+}
+
+/// That we live.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// `alive`.
+    status: &'static str,
+    /// Which release.
+    version: &'static str,
+}
+
+/// Whether this process answers at all.
+#[utoipa::path(
+    get, path = "/v1/health", operation_id = "health", tag = "service",
+    responses((status = 200, description = "It does.", body = Health), Always),
+)]
+async fn health() -> Json<Health> {
+    Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Takes a store's webhook, byte for byte: its signature is over the bytes, in the headers that the store sends.
+///
+/// Whatever is signed is accepted; what cannot be read as an order is kept for a person and answered `flagged`.
+#[utoipa::path(
+    post, path = "/v1/connections/{connection}/webhook", operation_id = "receive_webhook", tag = "stores",
+    params(("connection" = ConnectionId, Path, description = "Whose webhook.")),
+    request_body(content = serde_json::Value, content_type = "application/json", description = "At most 1 MiB. Usually a JSON object."),
+    responses((status = 200, description = "The queue has it.", body = Accepted), WithKey),
+    security(("key_in_address" = []), ("key" = [])),
+)]
 async fn webhook(
     State(edge): State<Edge>,
     Path(name): Path<String>,
@@ -94,6 +157,14 @@ async fn webhook(
     Ok(Json(Accepted { accepted }))
 }
 
+/// Takes canonical orders, one or an array of at most 100. Each is read by itself: an invalid one does not sink the others.
+#[utoipa::path(
+    post, path = "/v1/connections/{connection}/orders", operation_id = "post_orders", tag = "stores",
+    params(("connection" = ConnectionId, Path, description = "Whose orders: a connection whose store is `canonical`.")),
+    request_body(content = inline(OneOrMany), description = "At most 1 MiB."),
+    responses((status = 202, description = "The queue has those that are `accepted`.", body = Orders), WithKey),
+    security(("key" = []), ("key_in_address" = [])),
+)]
 async fn orders(
     State(edge): State<Edge>,
     Path(name): Path<String>,

@@ -7,6 +7,7 @@
 pub mod authorize;
 pub mod front_door;
 pub mod ingest;
+pub mod openapi;
 pub mod operate;
 mod problem;
 

@@ -5,16 +5,21 @@
 use axum::{
     Extension, Json, Router,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{StatusCode, header::AUTHORIZATION},
+    http::{StatusCode, header},
     middleware::{self, Next},
-    response::Response,
-    routing::{get, post},
+    response::{IntoResponse, Response},
 };
 use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema, openapi::OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{RequestId, label, problem::Problem};
+use super::{
+    RequestId, label,
+    openapi::{self, Always, WithCredential},
+    problem::{self, Problem},
+};
 use crate::{
     Error, Kind, Result,
     config::Secret,
@@ -24,6 +29,7 @@ use crate::{
         message::{Arrival, Message, News},
         money::Amount,
         record::{Document, Entry, Head, State as Standing},
+        schema::CurrencyCode,
         version::Version,
     },
     flow::Puente,
@@ -37,7 +43,8 @@ const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
 
 /// An order as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderRecord)]
 pub struct OrderView {
     /// Whose.
     pub connection: ConnectionId,
@@ -52,6 +59,7 @@ pub struct OrderView {
     /// The total, where it could be read.
     pub total: Option<Amount>,
     /// Its currency.
+    #[schema(value_type = Option<CurrencyCode>)]
     pub currency: Option<Currency>,
     /// The document in the ERP.
     pub document: Option<Document>,
@@ -70,7 +78,8 @@ pub struct OrderView {
 }
 
 /// A page of orders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderPage)]
 pub struct OrdersView {
     /// Those written last first.
     pub orders: Vec<OrderView>,
@@ -79,7 +88,8 @@ pub struct OrdersView {
 }
 
 /// An order with everything that happened to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderStory)]
 pub struct StoryView {
     /// The order.
     pub order: OrderView,
@@ -88,7 +98,8 @@ pub struct StoryView {
 }
 
 /// An ERP account's quota.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Quota)]
 pub struct QuotaView {
     /// Which account.
     pub erp: ErpId,
@@ -123,15 +134,28 @@ struct Desk {
 /// The router. Without an `operator` credential anybody who reaches it may read and replay: only good on loopback.
 pub fn router(puente: Puente, operator: Option<Secret>) -> Router {
     let desk = Desk { puente: puente.clone(), operator };
-    Router::new()
-        .route("/v1/connections/{connection}/orders", get(list))
-        .route("/v1/connections/{connection}/orders/{order}", get(show))
-        .route("/v1/connections/{connection}/orders/{order}/replay", post(replay))
-        .route("/v1/erps/{erp}/quota", get(quota))
+    let (guarded, _) = guarded().split_for_parts();
+    let (open, _) = open().split_for_parts();
+    guarded
         .route_layer(middleware::from_fn_with_state(desk.clone(), credential))
-        .route("/v1/ready", get(ready))
+        .merge(open)
         .layer(middleware::from_fn_with_state(puente, label))
         .with_state(desk)
+}
+
+/// The routes that need the operator's credential, and what is said of them, in one.
+fn guarded() -> OpenApiRouter<Desk> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(replay)).routes(routes!(quota))
+}
+
+/// Those that do not.
+fn open() -> OpenApiRouter<Desk> {
+    OpenApiRouter::new().routes(routes!(ready)).routes(routes!(document))
+}
+
+/// What the OpenAPI document says of them.
+pub(super) fn described() -> OpenApi {
+    guarded().merge(open()).into_openapi()
 }
 
 impl From<Head> for OrderView {
@@ -193,7 +217,7 @@ fn rate(limits: &Limits) -> String {
 
 /// Lets only the operator pass.
 async fn credential(State(desk): State<Desk>, request: Request, next: Next) -> Result<Response, Problem> {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match (&desk.operator, token) {
         (None, _) => {}
@@ -204,29 +228,77 @@ async fn credential(State(desk): State<Desk>, request: Request, next: Next) -> R
 }
 
 /// What a list is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Filter {
+    /// Only orders that stand so.
     status: Option<Standing>,
+    /// How many a page has at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
+    /// Where the page begins: the `cursor` of the page before.
     cursor: Option<String>,
 }
 
+/// A replay on its way.
+#[derive(Serialize, ToSchema)]
+struct Replayed {
+    /// Whose order.
+    connection: ConnectionId,
+    /// Which one.
+    order: OrderId,
+    /// `queued`.
+    result: &'static str,
+}
+
+/// That we can work.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    /// `ready`.
+    status: &'static str,
+}
+
+/// A connection's orders, those written last first.
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}/orders", operation_id = "list_orders", tag = "operators",
+    params(("connection" = ConnectionId, Path, description = "Whose orders."), Filter),
+    responses(
+        (status = 200, description = "A page.", body = OrdersView),
+        (status = 422, description = "A parameter cannot be read.", body = problem::Document, content_type = "application/problem+json"),
+        WithCredential,
+    ),
+    security(("operator" = ["orders:read"])),
+)]
 async fn list(
     State(desk): State<Desk>,
     Path(name): Path<String>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<OrdersView>, Problem> {
     let connection = desk.connection(&name)?;
-    let Query(filter) = filter.map_err(|_| {
+    let unreadable = || {
         let states = Standing::ALL.map(Standing::as_str).join(", ");
-        Error::new(Kind::Unreadable, format!("status is one of {states}; limit is a number"))
-    })?;
-    let limit = filter.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+        Error::new(Kind::Unreadable, format!("status is one of {states}; limit is a number from 1 to {LARGEST_PAGE}"))
+    };
+    let Query(filter) = filter.map_err(|_| unreadable())?;
+    let limit = filter.limit.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(unreadable().into());
+    }
     let wanted = Wanted { connection, state: filter.status, limit, cursor: filter.cursor };
     let Page { heads, cursor } = desk.puente.records.list(&wanted).await?;
     Ok(Json(OrdersView { orders: heads.into_iter().map(OrderView::from).collect(), cursor }))
 }
 
+/// An order's record and its timeline: every attempt, its time, outcome and reason.
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}/orders/{order}", operation_id = "show_order", tag = "operators",
+    params(
+        ("connection" = ConnectionId, Path, description = "Whose order."),
+        ("order" = OrderId, Path, description = "The store's own id, percent-encoded."),
+    ),
+    responses((status = 200, description = "The order.", body = StoryView), WithCredential),
+    security(("operator" = ["orders:read"])),
+)]
 async fn show(
     State(desk): State<Desk>,
     Path((name, order)): Path<(String, String)>,
@@ -236,14 +308,24 @@ async fn show(
     Ok(Json(StoryView { order: head.into(), timeline }))
 }
 
+/// Tries an order again, from its latest state.
+#[utoipa::path(
+    post, path = "/v1/connections/{connection}/orders/{order}/replay", operation_id = "replay_order", tag = "operators",
+    params(
+        ("connection" = ConnectionId, Path, description = "Whose order."),
+        ("order" = OrderId, Path, description = "The store's own id, percent-encoded."),
+    ),
+    responses((status = 202, description = "The queue has it.", body = Replayed), WithCredential),
+    security(("operator" = ["orders:write"])),
+)]
 async fn replay(
     State(desk): State<Desk>,
     Path((name, order)): Path<(String, String)>,
     Extension(RequestId(request)): Extension<RequestId>,
-) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
+) -> Result<(StatusCode, Json<Replayed>), Problem> {
     let OrderKey { connection, order } = desk.head(&name, order).await?.key;
     tracing::info!(event = "order.replay_asked", %connection, %order, request);
-    let answer = serde_json::json!({ "connection": connection, "order": order, "result": "queued" });
+    let answer = Replayed { connection: connection.clone(), order: order.clone(), result: "queued" };
     let received = desk.puente.clock.now();
     let replay = Message::Arrival(Arrival { connection, order, received, request, tries: 0, news: News::Replay });
     let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the replay"));
@@ -251,6 +333,13 @@ async fn replay(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
+/// What an ERP account allows, and what is left of it today.
+#[utoipa::path(
+    get, path = "/v1/erps/{erp}/quota", operation_id = "show_quota", tag = "operators",
+    params(("erp" = ErpId, Path, description = "Which account.")),
+    responses((status = 200, description = "The quota.", body = QuotaView), WithCredential),
+    security(("operator" = ["ops"])),
+)]
 async fn quota(State(desk): State<Desk>, Path(name): Path<String>) -> Result<Json<QuotaView>, Problem> {
     let unknown = || Error::new(Kind::NotFound, "there is no ERP of that name");
     let erp: ErpId = name.parse().map_err(|_| unknown())?;
@@ -259,10 +348,24 @@ async fn quota(State(desk): State<Desk>, Path(name): Path<String>) -> Result<Jso
     Ok(Json(QuotaView::of(erp, &account.limits, &ledger, desk.puente.clock.now())))
 }
 
-async fn ready(State(desk): State<Desk>) -> Result<Json<serde_json::Value>, Problem> {
+/// Whether queue and records can be reached.
+#[utoipa::path(
+    get, path = "/v1/ready", operation_id = "ready", tag = "service",
+    responses((status = 200, description = "They can.", body = Ready), Always),
+)]
+async fn ready(State(desk): State<Desk>) -> Result<Json<Ready>, Problem> {
     desk.puente.queue.ready().await?;
     desk.puente.records.ready().await?;
-    Ok(Json(serde_json::json!({ "status": "ready" })))
+    Ok(Json(Ready { status: "ready" }))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", operation_id = "openapi", tag = "service",
+    responses((status = 200, description = "The OpenAPI 3.1 document.", body = serde_json::Value), Always),
+)]
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::json()).into_response()
 }
 
 impl Desk {

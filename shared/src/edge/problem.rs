@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Error, Kind, Retry, domain::ids::ConnectionId, flow::ingest::Verdict};
 
@@ -23,15 +24,23 @@ pub(super) struct Problem {
     orders: Vec<Verdict>,
 }
 
-/// As it is sent. `type` is left out: it is `about:blank`, and the title the status' own words.
-#[derive(Serialize)]
-struct Document<'a> {
+/// A refusal (RFC 9457). `type` is left out: it is `about:blank`, and the title the status' own words.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// The status' own words.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// What happened, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<&'a str>,
+    /// The id of the request, as in our log.
     request_id: &'a str,
+    /// What became of each order, where the request had any that could be told apart.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     orders: &'a [Verdict],
 }
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::Digest as _;
+use utoipa::ToSchema;
 
 use super::Puente;
 use crate::{
@@ -46,7 +47,7 @@ const LARGEST_RAW: usize = 700 * 1024;
 const BEGINNING: usize = 256 * 1024;
 
 /// What became of one order of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Verdict {
     /// Its place in the request, where a request has several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +66,7 @@ pub struct Verdict {
 }
 
 /// What became of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The queue has it.

@@ -1,0 +1,105 @@
+//! The OpenAPI document against the routers it is about: neither knows a route that the other does not.
+
+use std::collections::BTreeSet;
+
+use axum::{Router, body::Body};
+use http::{Request, StatusCode, header};
+use puente::{edge::openapi::document, flow};
+use serde_json::Value;
+
+use super::{Edge, as_operator, call, says};
+
+/// Methods of HTTP that a route may have.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// `GET /v1/health` and so on, as the document has them.
+fn documented() -> BTreeSet<String> {
+    let document = serde_json::to_value(document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let methods = |(path, item): (&String, &Value)| {
+        let methods: Vec<_> =
+            item.as_object().unwrap().keys().map(|m| format!("{} {path}", m.to_uppercase())).collect();
+        methods
+    };
+    paths.iter().flat_map(methods).collect()
+}
+
+/// The patterns of a router's routes: it tells them nowhere but in `Debug`.
+fn patterns(router: &Router) -> BTreeSet<String> {
+    let text = format!("{router:?}");
+    let quoted = text.split('"').filter(|part| part.starts_with("/v1/"));
+    quoted.map(str::to_owned).collect()
+}
+
+/// Names for the patterns' parameters.
+fn filled(pattern: &str) -> String {
+    pattern.replace("{connection}", "acme").replace("{order}", "1").replace("{erp}", "main")
+}
+
+#[tokio::test]
+async fn the_document_and_the_routers_have_the_same_routes() {
+    let edge = Edge::new();
+    let router = edge.router();
+    let mut routed = BTreeSet::new();
+    edge.webhook(says("order", "1")).await;
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    for pattern in patterns(&router) {
+        for method in METHODS {
+            let answer = call(&router, as_operator(method, &filled(&pattern))).await;
+            assert_ne!(answer.status, StatusCode::NOT_FOUND, "{method} {pattern}");
+            if answer.status != StatusCode::METHOD_NOT_ALLOWED {
+                routed.insert(format!("{method} {pattern}"));
+            }
+        }
+    }
+    assert!(routed.len() >= 9, "{routed:?}");
+    assert_eq!(routed, documented());
+}
+
+#[tokio::test]
+async fn a_method_that_a_route_does_not_have_is_405_and_allow_names_those_it_has() {
+    let edge = Edge::new();
+    let router = edge.router();
+    for pattern in patterns(&router) {
+        let known: BTreeSet<String> = documented()
+            .into_iter()
+            .filter_map(|route| route.strip_suffix(&format!(" {pattern}")).map(str::to_owned))
+            .collect();
+        let answer = call(&router, as_operator("DELETE", &filled(&pattern))).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{pattern}");
+        let allow = answer.headers[header::ALLOW].to_str().unwrap();
+        let allowed: BTreeSet<String> = allow.split(',').map(|method| method.trim().to_owned()).collect();
+        // axum answers HEAD wherever it answers GET.
+        assert_eq!(allowed.into_iter().filter(|method| method != "HEAD").collect::<BTreeSet<_>>(), known, "{pattern}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served_to_everybody() {
+    let edge = Edge::new();
+    let request = Request::get("/v1/openapi.json").body(Body::empty()).unwrap();
+    let answer = edge.call(request).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body, serde_json::to_value(document()).unwrap());
+    assert_eq!(answer.body["openapi"], "3.1.0");
+}
+
+#[test]
+fn a_change_of_the_contract_is_seen() {
+    let mut document = serde_json::to_value(document()).unwrap();
+    // 170 codes that are ISO's, not ours, and the release's number.
+    document["components"]["schemas"]["CurrencyCode"]["enum"].as_array_mut().unwrap().truncate(3);
+    document["info"]["version"] = "-".into();
+    insta::assert_json_snapshot!(document);
+}
+
+#[tokio::test]
+async fn a_page_is_as_large_as_the_document_says() {
+    let edge = Edge::new();
+    for (limit, status) in [("1", 200), ("200", 200), ("0", 422), ("201", 422), ("-1", 422), ("", 422), ("1.5", 422)] {
+        let answer = edge.call(as_operator("GET", &format!("/v1/connections/acme/orders?limit={limit}"))).await;
+        assert_eq!(answer.status, status, "{limit}");
+    }
+}
