@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::{Body, Bytes},
-    http::{Request, StatusCode},
+    http::{HeaderValue, Request, StatusCode, header::STRICT_TRANSPORT_SECURITY},
     response::Response,
 };
 use futures::FutureExt;
@@ -23,6 +23,7 @@ use crate::{App, isolated};
 pub(crate) struct Gateway {
     app: App,
     build: fn(Puente) -> Router,
+    hsts: Option<HeaderValue>,
     served: Mutex<Option<(Arc<Settings>, Router)>>,
 }
 
@@ -37,7 +38,7 @@ where
 impl Gateway {
     /// With what outlives an invocation, and how its router is made.
     pub(crate) fn new(app: App, build: fn(Puente) -> Router) -> Self {
-        Self { app, build, served: Mutex::new(None) }
+        Self { app, build, hsts: hsts(), served: Mutex::new(None) }
     }
 
     /// Answers one request, whatever happens.
@@ -53,6 +54,9 @@ impl Gateway {
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) && self.app.look_again().await
         {
             response = self.once(Request::from_parts(parts, body.into()), &id).await;
+        }
+        if let Some(hsts) = &self.hsts {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
         response
     }
@@ -103,6 +107,13 @@ fn without_stage(mut request: Event) -> Event {
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// How long clients keep to HTTPS: RFC 6797, in seconds as `template.yaml` says.
+#[allow(clippy::disallowed_methods, reason = "the stack's parameter reaches its functions through their environment")]
+fn hsts() -> Option<HeaderValue> {
+    let seconds: u64 = std::env::var("PUENTE_HSTS_MAX_AGE").ok()?.parse().ok()?;
+    (seconds > 0).then(|| HeaderValue::try_from(format!("max-age={seconds}")).ok()).flatten()
 }
 
 /// The body, without a copy of it.

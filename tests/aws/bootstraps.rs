@@ -118,6 +118,7 @@ pub async fn invoke(world: &World, function: &str, event: String) -> Outcome {
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ENDPOINT_URL", world.stack.endpoint.as_str()),
             ("PUENTE_TABLE", place.table.as_str()),
+            ("PUENTE_HSTS_MAX_AGE", "31536000"),
             ("PUENTE_QUEUE_URL", place.queue.as_str()),
             ("PUENTE_DEAD_QUEUE_URL", place.dead.as_deref().unwrap()),
             // Somebody looks for a fault: still no order in the log.
@@ -156,6 +157,7 @@ async fn a_webhook_travels_through_the_processes_of_all_functions() {
     let taken = invoke(&world, "ingest", event("ingest")).await;
     assert_eq!((taken.kind.as_str(), &taken.answer["statusCode"]), ("response", &200.into()), "{taken:?}");
     assert!(taken.answer["body"].as_str().unwrap().contains(r#""result":"accepted""#), "{taken:?}");
+    assert_eq!(taken.answer["multiValueHeaders"]["strict-transport-security"][0], "max-age=31536000", "{taken:?}");
     is_discreet(&taken);
 
     let batch = world.batch().await.unwrap();
