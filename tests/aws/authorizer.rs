@@ -12,6 +12,7 @@ use puente_functions::{App, authorizer::Authorizer};
 use serde_json::{Value, json};
 
 use crate::{
+    bootstraps::{invoke, is_discreet},
     proxy::Proxy,
     stack::{KEY, World, event},
     support::issuer::{Issuer, Pair},
@@ -167,4 +168,21 @@ async fn what_cannot_be_decided_is_an_error_and_no_401() {
     assert_ne!(error.kind(), Kind::Forged, "a store that is told 401 gives up: {error}");
     proxy.down(false);
     assert_eq!(effect(&answer(&authorizer, &event("authorizer")).await), Some("Allow"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_gateway_is_told_unauthorized_word_for_word() {
+    let Some(world) = World::new().await else { return };
+    let wrong = changed(&event("authorizer"), |event| {
+        query(event, &["canary-key"]);
+        header(event, "Authorization", "Bearer canary-token");
+    });
+    let refused = invoke(&world, "authorizer", wrong).await;
+    assert_eq!(
+        (refused.kind.as_str(), &refused.answer["errorMessage"]),
+        ("error", &"Unauthorized".into()),
+        "{refused:?}"
+    );
+    assert!(refused.log.contains("not the connection's") && !refused.log.contains("canary"), "{}", refused.log);
+    is_discreet(&refused);
 }

@@ -17,7 +17,7 @@ use puente::{
 use serde_json::{Value, json};
 
 use crate::{
-    edge::doubles::SetClock,
+    edge::doubles::{KeptLog, SetClock},
     support::issuer::{AUDIENCE, Issuer, Pair, hmac_token, unsigned},
 };
 
@@ -447,4 +447,25 @@ fn an_issuer_is_named_by_a_protected_url_and_an_audience() {
         assert_eq!(server(bad, &["a"]).err().unwrap().kind(), Kind::Config, "{bad}");
     }
     assert_eq!(server("https://issuer.example", &[]).err().unwrap().kind(), Kind::Config);
+}
+
+#[tokio::test]
+async fn neither_keys_nor_tokens_are_logged() {
+    let door = Door::new().await;
+    let log = KeptLog::start();
+    door.key(ORDERS, &["acme-key+/ñ", "canary-key"]).await;
+    let claims = with(door.claims("orders:read"), "sub", "canary-subject");
+    let good = door.ec.token(&claims);
+    let refused = door.rsa.token_with(&with(door.rsa.header(), "kid", "canary-kid"), &claims);
+    door.issuer.answer(503, &json!({}), &json!({})).await;
+    door.decide(Method::GET, ORDERS, &[], &[&format!("Bearer {good}")]).await.unwrap_err();
+    door.issuer.publish(&[&door.ec]).await;
+    door.clock.advance(5);
+    assert_eq!(door.read(&good).await, "canary-subject for orders:read");
+    assert_refused(&door.read(&refused).await, "not one of the issuer's");
+    let log = log.stop();
+    assert!(log.contains("issuer.no_keys"), "the issuer's failure is");
+    for secret in ["acme-key+/ñ", "canary", &good, good.rsplit_once('.').unwrap().1, &refused] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
 }
