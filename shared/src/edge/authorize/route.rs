@@ -67,9 +67,9 @@ impl fmt::Display for Scope {
 
 /// What `method` on the percent-encoded `path` needs; `None` if there is no such route.
 pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
-    let of_method = ROUTES.iter().filter(|(of, ..)| of == method);
+    let mut of_method = ROUTES.iter().filter(|(of, ..)| of == method);
     let (parameters, credential) =
-        of_method.filter_map(|(_, pattern, credential)| Some((parameters(pattern, path)?, credential))).next()?;
+        of_method.find_map(|(_, pattern, credential)| Some((parameters(pattern, path)?, credential)))?;
     Some(match credential {
         Key => Need::Key(parameters.first()?.parse().ok()?),
         Token(scope) => Need::Token(*scope),
