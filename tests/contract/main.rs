@@ -6,6 +6,7 @@
 mod support;
 
 mod erps;
+mod openapi;
 mod ports;
 mod sandbox;
 mod stores;

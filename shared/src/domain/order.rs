@@ -3,7 +3,10 @@
 //! It carries its own proof: lines − discounts + shipping + tax + tips, duties and fees = total, to the minor unit.
 
 use iso_currency::Currency;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use sha2::Sha256;
 use utoipa::ToSchema;
 
@@ -20,7 +23,7 @@ pub const SCHEMA: u16 = 1;
 
 /// One state of an order of a store, in one currency: the shop's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Order {
     /// The schema of this form: 1.
     #[schema(minimum = 1, maximum = 1)]
@@ -110,7 +113,7 @@ pub enum Payment {
 
 /// Who bought.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Customer {
     /// The store's own id; guests have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,7 +134,7 @@ pub struct Customer {
 
 /// A tax id and what kind it is.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct TaxId {
     /// Which register it is from.
     pub kind: TaxIdKind,
@@ -169,7 +172,7 @@ pub enum TaxIdKind {
 
 /// A postal address.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Address {
     /// The person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +202,7 @@ pub struct Address {
 
 /// One thing bought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Line {
     /// The store's own id of the line.
     pub id: String,
@@ -227,7 +230,7 @@ pub struct Line {
 
 /// Something paid beside the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Charge {
     /// What for.
     pub kind: ChargeKind,
@@ -263,7 +266,7 @@ pub enum ChargeKind {
 
 /// A discount and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Discount {
     /// Code or title.
     pub label: String,
@@ -273,7 +276,7 @@ pub struct Discount {
 
 /// A tax on a line or a charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Tax {
     /// Such as `VAT`.
     pub name: String,
@@ -286,7 +289,7 @@ pub struct Tax {
 
 /// Money given back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Refund {
     /// The store's own id.
     pub id: String,
@@ -299,7 +302,7 @@ pub struct Refund {
 
 /// Something a person should know: the order is kept, but not believed blindly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Flag {
     /// A short code: `books`, `currency`, `tie`.
     pub code: String,
@@ -452,6 +455,34 @@ impl std::io::Write for Hashing<'_> {
     }
 }
 
+// serde takes a struct from an array too, by place: `"shipping": []` would be an address. Here only an object is one. `remote`
+// is what makes serde's own reading a plain function, to be called from here.
+macro_rules! objects {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                Self::serialize(self, serializer)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Object;
+                impl<'de> Visitor<'de> for Object {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
+                        $name::deserialize(MapAccessDeserializer::new(map))
+                    }
+                }
+                deserializer.deserialize_map(Object)
+            }
+        }
+    )*};
+}
+objects!(Order, Customer, TaxId, Address, Line, Charge, Discount, Tax, Refund, Flag);
+
 // Personal data stays out of `Debug`, and so out of logs and panics.
 macro_rules! hide {
     ($($name:ident),*) => {$(
@@ -499,6 +530,21 @@ mod tests {
         let mut c = order();
         c.total = Amount::ONE;
         assert_ne!(a.version().content, c.version().content);
+    }
+
+    #[test]
+    fn only_an_object_is_one() {
+        let json = serde_json::to_string(&order()).unwrap();
+        assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());
+        for (is, by_place) in [
+            (r#""customer":{"email":"canary@example.com"}"#, r#""customer":[]"#),
+            (r#"{"label":"ten","amount":"2"}"#, r#"["ten","2"]"#),
+            (r#"{"name":"VAT","rate":"0.21","amount":"3.78"}"#, r#"["VAT","0.21","3.78"]"#),
+        ] {
+            assert!(json.contains(is), "{is}");
+            let error = serde_json::from_str::<Order>(&json.replace(is, by_place)).unwrap_err().to_string();
+            assert!(error.contains("expected an object"), "{error}");
+        }
     }
 
     #[test]

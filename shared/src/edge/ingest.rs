@@ -134,7 +134,7 @@ async fn health() -> Json<Health> {
 #[utoipa::path(
     post, path = "/v1/connections/{connection}/webhook", operation_id = "receive_webhook", tag = "stores",
     params(("connection" = ConnectionId, Path, description = "Whose webhook.")),
-    request_body(content = serde_json::Value, content_type = "application/json", description = "At most 1 MiB. Usually a JSON object."),
+    request_body(content = Option<serde_json::Value>, content_type = "application/json", description = "At most 1 MiB. Usually a JSON object."),
     responses((status = 200, description = "The queue has it.", body = Accepted), WithKey),
     security(("key_in_address" = []), ("key" = [])),
 )]

@@ -77,6 +77,26 @@ async fn a_method_that_a_route_does_not_have_is_405_and_allow_names_those_it_has
 }
 
 #[tokio::test]
+async fn what_the_document_locks_is_401_without_a_key() {
+    let edge = Edge::new();
+    let document = serde_json::to_value(document()).unwrap();
+    let mut locked = 0;
+    for route in documented() {
+        let (method, pattern) = route.split_once(' ').unwrap();
+        let operation = &document["paths"][pattern][method.to_lowercase()];
+        let request = Request::builder().method(method).uri(filled(pattern)).body(Body::empty()).unwrap();
+        let answer = edge.call(request).await;
+        if operation.get("security").is_some() {
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{route}");
+            locked += 1;
+        } else {
+            assert_eq!(answer.status, StatusCode::OK, "{route}");
+        }
+    }
+    assert_eq!(locked, 6);
+}
+
+#[tokio::test]
 async fn the_document_is_served_to_everybody() {
     let edge = Edge::new();
     let request = Request::get("/v1/openapi.json").body(Body::empty()).unwrap();

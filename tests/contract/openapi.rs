@@ -1,0 +1,75 @@
+//! The OpenAPI document against a real `puente serve`: a validator reads it, then schemathesis calls every operation with what
+//! the document allows and with what it does not.
+//!
+//! By hand, against a server that is running:
+//! `schemathesis --config-file tests/support/schemathesis/schemathesis.toml run URL/v1/openapi.json`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use puente_sandbox::erp::{Config, Erp};
+
+use crate::support::{binary::Serve, venv::venv};
+
+const KEY: &str = "schemathesis-key";
+const OPERATOR: &str = "schemathesis-operator";
+const SECRET: &str = "whsec_c2NoZW1hdGhlc2lzLXdlYmhvb2stc2VjcmV0LTMy";
+
+/// A server whose connection `api` takes canonical orders; `None`: offline, and the skip was said.
+async fn serve() -> Option<(PathBuf, tempfile::TempDir, Erp, Serve)> {
+    let python = tokio::task::spawn_blocking(|| venv("schemathesis", &support("requirements.txt"))).await.unwrap()?;
+    let erp = Erp::start(Config::default()).await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    for (name, secret) in [("key", KEY), ("webhook", SECRET)] {
+        std::fs::write(home.path().join(name), secret).unwrap();
+    }
+    let file = |name: &str| format!("{{ file = {:?} }}", home.path().join(name).to_str().unwrap());
+    let text = format!(
+        "[erp.main]\nkind = \"rest\"\n{}\n\
+         [connection.api]\nerp = \"main\"\nkey = {}\nlimits = {{ rate = \"100000/s\", per_day = 100000000 }}\n\
+         store = {{ kind = \"canonical\", webhook_secrets = [{}] }}\n",
+        erp.config_example(),
+        file("key"),
+        file("webhook"),
+    );
+    std::fs::write(home.path().join("puente.toml"), text).unwrap();
+    let serve = Serve::start(home.path(), &["--operator-key", OPERATOR]);
+    Some((python, home, erp, serve))
+}
+
+fn support(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("support/schemathesis").join(name)
+}
+
+/// Runs it, and fails with all it says if it has a finding.
+async fn holds(mut command: Command) {
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let (said, erred) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{said}\n{erred}");
+}
+
+/// schemathesis on a running server, with its settings.
+fn schemathesis(python: &Path, serve: &Serve, settings: &str) -> Command {
+    let mut command = Command::new(python.join("bin/schemathesis"));
+    command.arg("--config-file").arg(settings).arg("run").arg(format!("{}/v1/openapi.json", serve.url));
+    command.env("PUENTE_TEST_KEY", KEY).env("PUENTE_TEST_OPERATOR", OPERATOR).env("PUENTE_TEST_WEBHOOK_SECRET", SECRET);
+    // Where its settings find their hooks.
+    command.current_dir(support("")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing() {
+    let Some((python, _home, _erp, serve)) = serve().await else { return };
+    holds(schemathesis(&python, &serve, "schemathesis.toml")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_is_valid_openapi() {
+    let Some((python, _home, _erp, serve)) = serve().await else { return };
+    let mut command = Command::new(python.join("bin/openapi-spec-validator"));
+    command.args(["--schema", "3.1"]).arg(format!("{}/v1/openapi.json", serve.url));
+    holds(command).await;
+}
