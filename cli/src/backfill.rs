@@ -70,7 +70,7 @@ impl<'a> Shown<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
-    let puente = args.place.open()?;
+    let puente = args.place.open().await?;
     let now = puente.clock.now();
     let since = args.since.map(|since| match since {
         Since::Ago(ago) => now - ago,

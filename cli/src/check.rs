@@ -12,7 +12,6 @@ use puente::{
     config::{Account, Connection},
     domain::ledger::{Denied, Ledger, Purpose, Request},
     edge::operate::QuotaView,
-    embedded::Embedded,
     erp::{Bulk, Class},
     flow::Puente,
     outbound::{Meter, Metered},
@@ -21,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     output::{self, Output, Tone, cell, plain, table},
-    place::{self, Place},
+    place::Place,
     progress,
 };
 
@@ -74,10 +73,8 @@ struct ConnectionReport {
 
 /// Runs the command.
 pub(crate) async fn run(check: Check, output: Output) -> Result<()> {
-    let settings = check.place.file.settings()?;
-    settings.check().await?;
     // Where nobody has served yet the data begin here: what is spent now, `serve` must know of.
-    let puente = place::puente(settings, &Embedded::open(&check.place.data)?)?;
+    let puente = check.place.begin().await?;
     let report = probed(&puente).await?;
     output.answer(&report, || report.described())?;
     if report.ok {

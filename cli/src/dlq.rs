@@ -55,7 +55,7 @@ struct Redriven {
 pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
     match dlq {
         Dlq::List(list) => {
-            let dead = list.place.open()?.queue.dead(list.limit).await?;
+            let dead = list.place.open().await?.queue.dead(list.limit).await?;
             let shown: Vec<Shown> = dead.iter().map(Shown::of).collect();
             output.answer(&shown, || {
                 if shown.is_empty() {
@@ -74,7 +74,7 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
                 (None, true) => usize::MAX,
                 (None, false) => return Err(Error::new(Kind::Unreadable, "how many? Say --limit 10 or --all")),
             };
-            let moved = redrive.place.open()?.queue.redrive(limit).await?;
+            let moved = redrive.place.open().await?.queue.redrive(limit).await?;
             output.answer(&Redriven { moved }, || match moved {
                 0 => "the dead-letter queue is empty: nothing moved".to_owned(),
                 n => format!("moved {n}; `puente serve` takes them from here"),

@@ -126,7 +126,7 @@ pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
 }
 
 async fn list(list: &List, output: Output) -> Result<()> {
-    let puente = list.place.open()?;
+    let puente = list.place.open().await?;
     let connections = place::connections(&puente.settings, list.connection.as_ref())?;
     let mut heads = Vec::new();
     for connection in &connections {
@@ -156,7 +156,7 @@ async fn list(list: &List, output: Output) -> Result<()> {
 }
 
 async fn show(show: &Show, output: Output) -> Result<()> {
-    let puente = show.place.open()?;
+    let puente = show.place.open().await?;
     let head = find(&puente, &show.order, show.connection.as_ref()).await?;
     let timeline = puente.records.timeline(&head.key).await?;
     let intent = head.intent.clone();
@@ -221,7 +221,7 @@ struct Replayed {
 }
 
 async fn replay(replay: &Replay, output: Output) -> Result<()> {
-    let puente = replay.place.open()?;
+    let puente = replay.place.open().await?;
     let orders = match (&replay.order, replay.state) {
         (Some(order), _) => vec![find(&puente, order, replay.connection.as_ref()).await?.key],
         (None, Some(state)) => {

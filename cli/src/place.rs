@@ -1,13 +1,14 @@
-//! Where the configuration and the data are, and opening both.
+//! Where the configuration and the data are, and opening both: a file and a directory on one machine, or the stack on AWS.
 //!
-//! Commands other than `serve` open the data beside a running `serve`: the file allows several processes.
+//! Commands other than `serve` open the data beside a running `serve`: the file allows several processes, and AWS more so.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use puente::{
     Error, Kind, Result,
+    aws::{self, Access, App, Aws},
     config::Settings,
     domain::ids::{ConnectionId, ErpId},
     embedded::Embedded,
@@ -38,9 +39,23 @@ pub(crate) struct ConfigFile {
     pub(crate) config: PathBuf,
 }
 
+/// What holds the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// One directory on this machine.
+    Embedded,
+    /// The stack on AWS.
+    Aws,
+}
+
 /// Where the configuration and the data are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
+    /// What holds the data. `aws` takes the table, the queues and the published configuration of the stack that
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL` and `PUENTE_DEAD_QUEUE_URL` name; region and credentials are found as AWS's own tools
+    /// find them. `--config` and `--data` then say nothing.
+    #[arg(long, value_enum, env = "PUENTE_BACKEND", default_value = "embedded")]
+    pub(crate) backend: Backend,
     #[command(flatten)]
     pub(crate) file: ConfigFile,
     /// The directory with the data of `puente serve`.
@@ -84,9 +99,27 @@ impl ConfigFile {
 
 impl Place {
     /// Everything the flows need, on data that is there already.
-    pub(crate) fn open(&self) -> Result<Puente> {
-        let data = self.data()?;
-        puente(self.file.settings()?, &data)
+    pub(crate) async fn open(&self) -> Result<Puente> {
+        match self.backend {
+            Backend::Embedded => puente(self.file.settings()?, &self.data()?),
+            Backend::Aws => aws().await?.puente().await,
+        }
+    }
+
+    /// The same with every part of the configuration checked; the data may begin here.
+    pub(crate) async fn begin(&self) -> Result<Puente> {
+        match self.backend {
+            Backend::Embedded => {
+                let settings = self.file.settings()?;
+                settings.check().await?;
+                puente(settings, &Embedded::open(&self.data)?)
+            }
+            Backend::Aws => {
+                let puente = aws().await?.puente().await?;
+                puente.settings.check().await?;
+                Ok(puente)
+            }
+        }
     }
 
     /// The data, which must be there: a mistyped directory is not an empty one.
@@ -100,6 +133,11 @@ impl Place {
         }
         Embedded::open(&self.data)
     }
+}
+
+/// The stack on AWS that the environment names.
+pub(crate) async fn aws() -> Result<App> {
+    App::new(Aws::new(&Access::discovered().await?, aws::Place::from_env()?))
 }
 
 /// Everything the flows need, on one machine.

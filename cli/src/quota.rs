@@ -21,7 +21,7 @@ pub(crate) struct Quota {
 
 /// Runs the command.
 pub(crate) async fn run(quota: Quota, output: Output) -> Result<()> {
-    let puente = quota.place.open()?;
+    let puente = quota.place.open().await?;
     let now = puente.clock.now();
     let mut shown = Vec::new();
     for id in place::accounts(&puente.settings, quota.erp.as_ref())? {

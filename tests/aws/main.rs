@@ -21,5 +21,6 @@ mod handlers;
 mod journey;
 mod proxy;
 mod roles;
+mod serve;
 mod stack;
 mod template;

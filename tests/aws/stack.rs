@@ -37,7 +37,11 @@ pub struct World {
 impl World {
     /// `None`: offline, and the skip was said.
     pub async fn new() -> Option<Self> {
-        let stack = moto::stack().await?;
+        Some(Self::on(moto::stack().await?).await)
+    }
+
+    /// The same on a stack that is there.
+    pub async fn on(stack: Stack) -> Self {
         let articles = ["YERBA-500", "MATE-CAL"].map(str::to_owned);
         let products = Config::default().products.into_iter().chain(articles).collect();
         let erp = Erp::start(Config { products, ..Config::default() }).await.unwrap();
@@ -46,7 +50,7 @@ impl World {
         world.stack.secret(&world.name("key"), KEY).await;
         world.stack.secret(&world.name("webhook"), SECRET).await;
         world.publish("").await;
-        Some(world)
+        world
     }
 
     /// The name of a secret of this stack: the emulator has one drawer for all.

@@ -44,6 +44,11 @@ pub struct Serve {
 impl Serve {
     /// Starts it and waits until it says where it listens.
     pub fn start(dir: &Path, extra: &[&str]) -> Self {
+        Self::start_in(dir, extra, &[])
+    }
+
+    /// The same with an environment.
+    pub fn start_in(dir: &Path, extra: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("serve.log")).unwrap();
         let mut child = Command::new(puente())
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"])
@@ -51,6 +56,7 @@ impl Serve {
             .arg("--data")
             .arg(dir.join("data"))
             .args(extra)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -226,7 +226,7 @@ fn configuration(erp: &Erp, shops: &[Playing], orders: usize) -> String {
 }
 
 async fn open(settings: Settings, home: &Path) -> Result<Puente> {
-    let visibility = engine::visibility(&settings).await?;
+    let visibility = engine::visibility(&settings).await;
     let data = Embedded::open_with(home.join("data"), Options { visibility, ..Options::default() })?;
     Ok(Puente { chance: Arc::new(Hasty), ..place::puente(settings, &data)? })
 }

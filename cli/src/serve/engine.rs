@@ -1,25 +1,27 @@
 //! What runs while `serve` (and the demo) serves: the HTTP server, the workers, the sweeper, the backfill.
 //!
 //! Each is a loop that survives its own failures, logs them once and goes on. Stopping is one signal: nothing new is taken,
-//! what is in flight is finished, the lease is given back.
+//! what is in flight is finished, the lease is given back. On AWS several processes run these loops at once: the queue, the
+//! records and the leases are what keeps them apart, as they do for functions.
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use jiff::{SignedDuration, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
     config::{Secret, Settings},
     domain::message::Message,
-    edge::{front_door::FrontDoors, ingest, operate},
     flow::{Puente, backfill, depart, sweep, work},
     ports::Delivery,
 };
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
 
-/// How many messages a worker takes at once.
+use super::source::{Site, Source};
+
+/// How many messages a worker takes at once; SQS gives at most ten.
 const BATCH: usize = 20;
 
-/// How long a worker waits for a message.
+/// How long a worker waits for a message. A stop waits as long for a long poll.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// How long a conductor begins further steps before it lets the worker look at the queue again.
@@ -58,7 +60,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts everything; `listener` is listening already.
     pub(crate) async fn start(
-        puente: Puente,
+        source: impl Into<Source>,
         listener: TcpListener,
         operator: Option<Secret>,
         pace: Pace,
@@ -66,11 +68,11 @@ impl Engine {
         let address = listener
             .local_addr()
             .map_err(|error| Error::new(Kind::Unavailable, "the listener has no address").caused_by(error))?;
-        let span = longest_round(&puente.settings).await?;
+        let source = source.into();
+        let puente = source.puente().await?;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let doors = FrontDoors::new(puente.clock.clone(), puente.records.clone());
-        let router = ingest::limited(puente.clone(), doors).merge(operate::router(puente.clone(), operator));
+        let router = Site::new(source.clone(), &puente, operator).router();
         let until = stopped(stopping.clone());
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
@@ -79,17 +81,19 @@ impl Engine {
         });
         for _ in 0..pace.workers.max(1) {
             // Each on a thread of its own: planning and rendering a full batch must not delay an answer to a store.
-            let (puente, stopping, runtime) = (puente.clone(), stopping.clone(), Handle::current());
-            tasks.spawn_blocking(move || runtime.block_on(worker(puente, span, stopping)));
+            let (source, stopping, runtime) = (source.clone(), stopping.clone(), Handle::current());
+            tasks.spawn_blocking(move || runtime.block_on(worker(source, stopping)));
         }
-        tasks.spawn(every(pace.sweep, stopping.clone(), puente.clone(), |puente| async move {
+        tasks.spawn(every(pace.sweep, stopping.clone(), source.clone(), |puente| async move {
             if let Err(error) = sweep::sweep(&puente).await {
                 tracing::warn!(event = "sweep.failed", %error);
             }
         }));
         if let Some(period) = pace.backfill {
-            tasks.spawn(every(period, stopping, puente, |puente| async move {
-                if let Err(error) = filled(&puente).await {
+            let shared = source.shared();
+            tasks.spawn(every(period, stopping, source, move |puente| async move {
+                let mine = !shared || claimed(&puente, period).await.unwrap_or(true);
+                if mine && let Err(error) = filled(&puente).await {
                     tracing::warn!(event = "backfill.failed", %error);
                 }
             }));
@@ -110,20 +114,21 @@ impl Engine {
 }
 
 /// How long a message stays with the worker that took it, and after a crash is kept from others: twice the longest round.
-pub(crate) async fn visibility(settings: &Settings) -> Result<Duration> {
+pub(crate) async fn visibility(settings: &Settings) -> Duration {
     // A round may begin with asking stores, which take their time too.
-    Ok(longest_round(settings).await?.unsigned_abs() * 2 + Duration::from_secs(90))
+    longest_round(settings).await.unsigned_abs() * 2 + Duration::from_secs(90)
 }
 
 /// How long one round of work may take: what a step of the slowest ERP needs, and some.
-async fn longest_round(settings: &Settings) -> Result<SignedDuration> {
+async fn longest_round(settings: &Settings) -> SignedDuration {
     let mut slowest = SignedDuration::ZERO;
     for erp in settings.accounts() {
-        if let Some(account) = settings.account(&erp).await? {
+        // An account that cannot be built says so where it is worked on.
+        if let Ok(Some(account)) = settings.account(&erp).await {
             slowest = slowest.max(depart::least_time(&account));
         }
     }
-    Ok(slowest.saturating_add(STRETCH))
+    slowest.saturating_add(STRETCH)
 }
 
 /// Resolves once the stop signal came.
@@ -133,7 +138,7 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
 }
 
 /// Does `task` at once and then every `period`, until the stop. A round that began is finished.
-async fn every<F>(period: Duration, stopping: watch::Receiver<bool>, puente: Puente, task: impl Fn(Puente) -> F)
+async fn every<F>(period: Duration, stopping: watch::Receiver<bool>, source: Source, task: impl Fn(Puente) -> F)
 where
     F: Future<Output = ()>,
 {
@@ -144,33 +149,46 @@ where
             () = stopped(stopping.clone()) => return,
             _ = tick.tick() => {}
         }
-        task(puente.clone()).await;
+        match source.puente().await {
+            Ok(puente) => task(puente).await,
+            Err(error) => tracing::error!(event = "config.unusable", %error),
+        }
     }
 }
 
 /// Takes messages, works on them, deletes those that are done.
-async fn worker(puente: Puente, span: SignedDuration, stopping: watch::Receiver<bool>) {
-    loop {
-        let received = tokio::select! {
-            () = stopped(stopping.clone()) => return,
-            received = puente.queue.receive(BATCH, WAIT) => received,
-        };
-        match received {
-            Ok(deliveries) if deliveries.is_empty() => {}
-            Ok(deliveries) => round(&puente, deliveries, span).await,
-            Err(error) => {
-                tracing::error!(event = "queue.failed", %error);
-                tokio::select! {
-                    () = stopped(stopping.clone()) => return,
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
+async fn worker(source: Source, stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        if let Err(error) = turn(&source, &stopping).await {
+            tracing::error!(event = "queue.failed", %error);
+            tokio::select! {
+                () = stopped(stopping.clone()) => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
     }
 }
 
-async fn round(puente: &Puente, deliveries: Vec<Delivery>, span: SignedDuration) {
-    let deadline = puente.clock.now() + span;
+async fn turn(source: &Source, stopping: &watch::Receiver<bool>) -> Result<()> {
+    let puente = source.puente().await?;
+    let receive = puente.queue.receive(BATCH, WAIT);
+    let deliveries = if source.shared() {
+        // Never given up: SQS hands messages also to a caller that hung up, and keeps them from the others meanwhile.
+        receive.await?
+    } else {
+        tokio::select! {
+            () = stopped(stopping.clone()) => return Ok(()),
+            received = receive => received?,
+        }
+    };
+    if !deliveries.is_empty() {
+        round(&puente, deliveries).await;
+    }
+    Ok(())
+}
+
+async fn round(puente: &Puente, deliveries: Vec<Delivery>) {
+    let deadline = puente.clock.now() + longest_round(&puente.settings).await;
     let receipts: Vec<String> = deliveries.iter().map(|delivery| delivery.receipt.clone()).collect();
     let messages: Vec<(String, Result<Message>)> =
         deliveries.into_iter().map(|delivery| (delivery.receipt, delivery.message)).collect();
@@ -181,6 +199,19 @@ async fn round(puente: &Puente, deliveries: Vec<Delivery>, span: SignedDuration)
             tracing::warn!(event = "queue.not_deleted", %error);
         }
     }
+}
+
+/// Whether this process is the one to backfill now. Two that ask at the same moment both are, which only asks stores twice.
+async fn claimed(puente: &Puente, period: Duration) -> Result<bool> {
+    const CURSOR: &str = "backfill/begun";
+    // The clocks of two rounds never differ by the period exactly.
+    let apart = period.saturating_sub(Duration::from_secs(30));
+    let now = puente.clock.now();
+    let last: Option<Timestamp> = puente.records.cursor(CURSOR).await?.and_then(|last| last.parse().ok());
+    if last.is_some_and(|last| now.duration_since(last).unsigned_abs() < apart) {
+        return Ok(false);
+    }
+    puente.records.set_cursor(CURSOR, &now.to_string()).await.map(|()| true)
 }
 
 /// A backfill from where the last one ended; once a night a wider one.

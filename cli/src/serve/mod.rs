@@ -1,28 +1,35 @@
-//! `puente serve`: both routers, the workers, the sweeper and the backfill in one process on one file.
+//! `puente serve`: both routers, the workers, the sweeper and the backfill in one process: on one file, or on AWS's table and
+//! queue (`--backend aws`), where several such processes may run at once.
 //!
-//! It may be killed at any moment: a 2xx was on the disk before it was said, and everything else is a record's `due`.
+//! It may be killed at any moment: a 2xx was on the disk or in the queue before it was said, and everything else is a
+//! record's `due`.
 
 pub(crate) mod engine;
 mod logging;
+mod source;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use puente::{
     Error, Kind, Result,
     config::{Secret, Settings},
-    embedded::{Embedded, Options},
+    embedded::{Embedded, Options, Ownership},
 };
 use serde::Serialize;
 use tokio::{net::TcpListener, signal};
 
 use crate::{
     output::Output,
-    place::{self, Place},
+    place::{self, Backend, Place},
 };
 use engine::{Engine, Pace};
+use source::Source;
 
-/// Receive webhooks and take their orders to the ERP, on this machine.
+/// Receive webhooks and take their orders to the ERP.
+///
+/// On this machine, or with `--backend aws` on the stack's table and queue, as many processes as you like. Each then counts the
+/// front door's limits for itself: with n processes a connection may get n times its rate; the ERP's limits hold over all.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -33,6 +40,9 @@ pub(crate) struct Serve {
     /// How many workers take messages from the queue.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
+    /// Seconds between two looks for what is due and has nobody on it. Without it 1 on this machine, 60 on AWS.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    sweep: Option<u64>,
     /// What people show to read and replay orders over HTTP, as `Authorization: Bearer ...`.
     #[arg(long, env = "PUENTE_OPERATOR_KEY", hide_env_values = true, value_name = "KEY")]
     operator_key: Option<String>,
@@ -51,20 +61,10 @@ struct Listening {
 pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
     logging::start(&serve.log)?;
     let operator = serve.operator_key.clone().filter(|key| !key.is_empty()).map(Secret::new);
-    // The configuration first: a mistake in it starts nothing and leaves nothing behind.
-    let settings = serve.place.file.settings()?;
-    settings.check().await?;
-    guard(&settings, serve.listen, operator.is_some())?;
-    let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
-        Error::new(Kind::Config, format!("cannot listen on {}: choose another --listen", serve.listen)).caused_by(error)
-    })?;
-    let visibility = engine::visibility(&settings).await?;
-    let data = Embedded::open_with(&serve.place.data, Options { visibility, ..Options::default() })?;
-    // Only one process serves from a directory; what a killed one held is free at once.
-    let _owner = data.own().await?;
-    let puente = place::puente(settings, &data)?;
-    let pace = Pace { workers: serve.workers.into(), ..Pace::default() };
-    let engine = Engine::start(puente, listener, operator, pace).await?;
+    let (engine, _owner) = match serve.place.backend {
+        Backend::Embedded => on_this_machine(&serve, operator).await?,
+        Backend::Aws => (on_aws(&serve, operator).await?, None),
+    };
     let said = Listening { listening: engine.url() };
     output.answer(&said, || format!("puente listens on {}", said.listening))?;
     asked_to_stop().await?;
@@ -73,6 +73,45 @@ pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
         () = engine.stop() => Ok(()),
         again = asked_to_stop() => again,
     }
+}
+
+async fn on_this_machine(serve: &Serve, operator: Option<Secret>) -> Result<(Engine, Option<Ownership>)> {
+    // The configuration first: a mistake in it starts nothing and leaves nothing behind.
+    let settings = serve.place.file.settings()?;
+    settings.check().await?;
+    guard(&settings, serve.listen, operator.is_some())?;
+    let listener = listen(serve.listen).await?;
+    let visibility = engine::visibility(&settings).await;
+    let data = Embedded::open_with(&serve.place.data, Options { visibility, ..Options::default() })?;
+    // Only one process serves from a directory; what a killed one held is free at once.
+    let owner = data.own().await?;
+    let puente = place::puente(settings, &data)?;
+    let engine = Engine::start(puente, listener, operator, serve.pace(Pace::default())).await?;
+    Ok((engine, Some(owner)))
+}
+
+async fn on_aws(serve: &Serve, operator: Option<Secret>) -> Result<Engine> {
+    let app = place::aws().await?;
+    // Something must be published; who changes it later need not start this again.
+    let puente = app.puente().await?;
+    guard(&puente.settings, serve.listen, operator.is_some())?;
+    puente.queue.ready().await?;
+    let listener = listen(serve.listen).await?;
+    let pace = Pace { sweep: Duration::from_mins(1), ..Pace::default() };
+    Engine::start(Source::Published(Arc::new(app)), listener, operator, serve.pace(pace)).await
+}
+
+impl Serve {
+    /// The usual pace, as far as nobody asked for another.
+    fn pace(&self, usual: Pace) -> Pace {
+        Pace { workers: self.workers.into(), sweep: self.sweep.map_or(usual.sweep, Duration::from_secs), ..usual }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::new(Kind::Config, format!("cannot listen on {address}: choose another --listen")).caused_by(error)
+    })
 }
 
 /// Beyond loopback everybody who calls must show a key.
@@ -93,7 +132,7 @@ fn guard(settings: &Settings, listen: SocketAddr, operator: bool) -> Result<()> 
 }
 
 /// Waits for ctrl-c or SIGTERM.
-async fn asked_to_stop() -> Result<()> {
+pub(crate) async fn asked_to_stop() -> Result<()> {
     let told = |error| Error::new(Kind::Unavailable, "cannot wait for signals").caused_by(error);
     #[cfg(unix)]
     {

@@ -14,7 +14,7 @@ use std::{
 use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     config::{
-        BehaviorVersion, ConfigBag, Intercept, RuntimeComponents, SharedCredentialsProvider,
+        BehaviorVersion, ConfigBag, Intercept, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
         interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::{BoxError, ProvideErrorMetadata, SdkError},
@@ -32,20 +32,24 @@ const CALL: Duration = Duration::from_millis(4500);
 /// Three attempts, 50 ms to 500 ms apart.
 const ATTEMPTS: u32 = 3;
 
+/// The way to AWS: TLS by rustls with ring.
+pub(super) fn http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
 /// What all clients share.
 pub(super) fn sdk(
     credentials: SharedCredentialsProvider,
     region: Option<Region>,
     endpoint: Option<String>,
 ) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let retry = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_millis(500));
     let mut sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http())
         .credentials_provider(credentials)
         .retry_config(retry)
         .timeout_config(timeouts(Duration::ZERO))

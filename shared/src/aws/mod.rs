@@ -1,8 +1,8 @@
 //! The ports on AWS: one DynamoDB table, an SQS work queue with its dead-letter queue, Secrets Manager.
 //!
 //! Invariant: every change of a record or a ledger is one conditional update that says in its own condition what it relies
-//! on. Nothing is read, changed and written back. Credentials and region come from the environment that Lambda sets, or
-//! from the caller: no other place is searched.
+//! on. Nothing is read, changed and written back. In a function credentials and region come from the environment that Lambda
+//! sets, and no other place is searched; [`Access::discovered`] searches as AWS's own tools do.
 
 mod app;
 mod body;
@@ -24,8 +24,12 @@ use std::sync::Arc;
 
 use aws_config::{
     Region, SdkConfig,
+    default_provider::credentials::DefaultCredentialsChain,
     environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
-    meta::region::ProvideRegion,
+    imds::region::ImdsRegionProvider,
+    meta::region::{ProvideRegion, RegionProviderChain},
+    profile::ProfileFileRegionProvider,
+    provider_config::ProviderConfig,
 };
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
@@ -85,6 +89,25 @@ impl Access {
         }
     }
 
+    /// As AWS's own tools find it, for servers and people's machines: the environment, a profile in `~/.aws`, a web identity
+    /// (EKS), the container's credentials (ECS, EKS Pod Identity), the instance's role (EC2); the region likewise. Profiles
+    /// that sign in through a browser (SSO) are not among them: `aws configure export-credentials` makes variables of them.
+    /// And `AWS_ENDPOINT_URL`. <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
+    pub async fn discovered() -> Result<Self> {
+        let provider = ProviderConfig::default().with_http_client(client::http());
+        let regions = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+            .or_else(ProfileFileRegionProvider::new())
+            .or_else(ImdsRegionProvider::builder().configure(&provider).build());
+        let words = "no AWS region is known: set AWS_REGION, or `region` in the profile";
+        let region = regions.region().await.ok_or_else(|| Error::new(Kind::Config, words))?;
+        let chain = DefaultCredentialsChain::builder().configure(provider).region(region.clone()).build().await;
+        Ok(Self {
+            credentials: SharedCredentialsProvider::new(chain),
+            region: Some(region),
+            endpoint: variable("AWS_ENDPOINT_URL").ok(),
+        })
+    }
+
     /// With these keys, in this region.
     #[must_use]
     pub fn with_keys(key: &str, secret: &str, region: &str) -> Self {
@@ -107,16 +130,22 @@ impl Access {
     }
 }
 
+impl Place {
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL` and `PUENTE_DEAD_QUEUE_URL`. [`Kind::Config`] names the variable that is missing.
+    pub fn from_env() -> Result<Self> {
+        Ok(Self {
+            table: variable("PUENTE_TABLE")?,
+            queue: variable("PUENTE_QUEUE_URL")?,
+            dead: variable("PUENTE_DEAD_QUEUE_URL").ok(),
+        })
+    }
+}
+
 impl Aws {
     /// As the functions find it: [`Access::from_env`], and `PUENTE_TABLE`, `PUENTE_QUEUE_URL` and `PUENTE_DEAD_QUEUE_URL` as
     /// `template.yaml` sets them. [`Kind::Config`] names the variable that is missing.
     pub async fn from_env() -> Result<Self> {
-        let place = Place {
-            table: variable("PUENTE_TABLE")?,
-            queue: variable("PUENTE_QUEUE_URL")?,
-            dead: variable("PUENTE_DEAD_QUEUE_URL").ok(),
-        };
-        Ok(Self::new(&Access::from_env().await, place))
+        Ok(Self::new(&Access::from_env().await, Place::from_env()?))
     }
 
     /// Our parts at `place`, called with `access`. Makes no call.
@@ -139,5 +168,5 @@ fn variable(name: &str) -> Result<String> {
     std::env::var(name)
         .ok()
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| Error::new(Kind::Config, format!("the environment has no {name}: template.yaml sets it")))
+        .ok_or_else(|| Error::new(Kind::Config, format!("the environment has no {name}: it is an output of the stack")))
 }

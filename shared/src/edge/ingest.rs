@@ -58,8 +58,8 @@ pub fn router(puente: Puente) -> Router {
 }
 
 /// The router, counting requests itself: for `puente serve`.
-pub fn limited(puente: Puente, doors: FrontDoors) -> Router {
-    build(Edge { puente, doors: Some(Arc::new(doors)) })
+pub fn limited(puente: Puente, doors: impl Into<Arc<FrontDoors>>) -> Router {
+    build(Edge { puente, doors: Some(doors.into()) })
 }
 
 fn build(edge: Edge) -> Router {

@@ -1,0 +1,99 @@
+//! What `serve` works with: fixed on one machine; on AWS as it is published, so that a change needs no restart.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use puente::{
+    Result,
+    aws::App,
+    config::{Secret, Settings},
+    edge::{front_door::FrontDoors, ingest, operate},
+    flow::Puente,
+};
+use tokio::sync::Mutex;
+
+/// Where a round of work finds what it works with. Asked before each.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// On one machine: settled at the start.
+    Fixed(Box<Puente>),
+    /// On AWS: the published configuration, at most five minutes old.
+    Published(Arc<App>),
+}
+
+impl From<Puente> for Source {
+    fn from(puente: Puente) -> Self {
+        Self::Fixed(Box::new(puente))
+    }
+}
+
+impl Source {
+    /// What to work with now.
+    pub(crate) async fn puente(&self) -> Result<Puente> {
+        match self {
+            Self::Fixed(puente) => Ok(puente.as_ref().clone()),
+            Self::Published(app) => app.puente().await,
+        }
+    }
+
+    /// Whether other processes may serve the same data.
+    pub(super) fn shared(&self) -> bool {
+        matches!(self, Self::Published(_))
+    }
+}
+
+/// Both routers at one address, built anew when the settings change.
+pub(super) struct Site {
+    source: Source,
+    operator: Option<Secret>,
+    /// They outlive the routers: a new configuration does not forget what was counted.
+    doors: Arc<FrontDoors>,
+    built: Mutex<Option<(Arc<Settings>, Router)>>,
+}
+
+impl Site {
+    /// The site of `source`; `puente` is what it is now.
+    pub(super) fn new(source: Source, puente: &Puente, operator: Option<Secret>) -> Self {
+        let doors = Arc::new(FrontDoors::new(puente.clock.clone(), puente.records.clone()));
+        Self { source, operator, doors, built: Mutex::new(None) }
+    }
+
+    /// The service: every request is answered by the routers of its time.
+    pub(super) fn router(self) -> Router {
+        let site = Arc::new(self);
+        Router::new().fallback(async move |request: Request| site.answer(request).await)
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        match self.current().await {
+            Ok(router) => match tower::ServiceExt::oneshot(router, request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(error) => {
+                tracing::error!(event = "http.unavailable", %error);
+                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")]).into_response()
+            }
+        }
+    }
+
+    async fn current(&self) -> Result<Router> {
+        let puente = self.source.puente().await?;
+        let mut built = self.built.lock().await;
+        if let Some((settings, router)) = &*built
+            && Arc::ptr_eq(settings, &puente.settings)
+        {
+            return Ok(router.clone());
+        }
+        let settings = puente.settings.clone();
+        let router = ingest::limited(puente.clone(), self.doors.clone());
+        let router = router.merge(operate::router(puente, self.operator.clone()));
+        *built = Some((settings, router.clone()));
+        Ok(router)
+    }
+}
