@@ -1,10 +1,11 @@
-//! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, config.
+//! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections, config.
 //!
 //! Exit codes: 0 if what was asked for holds, 1 if it does not, 2 if the command line is wrong.
 
 mod backfill;
 mod check;
 mod config;
+mod connections;
 mod demo;
 mod dlq;
 mod orders;
@@ -46,6 +47,8 @@ enum Command {
     Backfill(backfill::Backfill),
     Send(send::Send),
     #[command(subcommand)]
+    Connections(connections::Connections),
+    #[command(subcommand)]
     Config(config::Config),
 }
 
@@ -76,6 +79,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Quota(quota) => quota::run(quota, output).await,
             Command::Backfill(backfill) => backfill::run(backfill, output).await,
             Command::Send(send) => send::run(send, output).await,
+            Command::Connections(connections) => connections::run(connections, output).await,
             Command::Config(config) => config::run(&config),
         }
     });

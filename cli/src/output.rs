@@ -40,6 +40,11 @@ impl Output {
         Self { json }
     }
 
+    /// Whether programs read it.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Writes `value` as JSON, or what `people` makes of it.
     pub(crate) fn answer<T: Serialize>(self, value: &T, people: impl FnOnce() -> String) -> Result<()> {
         if !self.json {

@@ -16,6 +16,7 @@ mod support;
 mod adapters;
 mod api;
 mod authorizer;
+mod apply;
 mod bootstraps;
 mod handlers;
 mod journey;

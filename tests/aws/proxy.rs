@@ -1,4 +1,4 @@
-//! Something between the SDK and AWS that loses replies, changes answers, and remembers what was asked.
+//! Something between the SDK and AWS that loses replies, changes answers, refuses calls, and remembers what was asked.
 
 use std::sync::{
     Arc, Mutex,
@@ -20,34 +20,46 @@ pub enum Answer {
     Lost,
 }
 
+/// Which calls are refused before AWS is asked: by their target, or by `METHOD /path` where the protocol has none.
+type Gate = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// A proxy on loopback; it ends with the test's runtime.
 pub struct Proxy {
     pub endpoint: String,
-    trouble: Arc<Mutex<Trouble>>,
-    down: Arc<AtomicBool>,
-    asked: Arc<Mutex<Vec<(String, Value)>>>,
+    wire: Arc<Wire>,
+}
+
+struct Wire {
+    client: Client,
+    upstream: String,
+    trouble: Mutex<Trouble>,
+    down: AtomicBool,
+    gate: Mutex<Gate>,
+    asked: Mutex<Vec<(String, Value)>>,
 }
 
 impl Proxy {
     /// In front of the emulator at `upstream`. Answers arrive as they are.
     pub async fn before(upstream: &str) -> Self {
-        let trouble: Arc<Mutex<Trouble>> = Arc::new(Mutex::new(Box::new(|_, _| Answer::Arrives)));
-        let down = Arc::new(AtomicBool::new(false));
-        let client = Client::new().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (upstream, shared, off, log) = (upstream.to_owned(), trouble.clone(), down.clone(), asked.clone());
-        let router = Router::new().fallback(move |request: Request| {
-            pass(client.clone(), upstream.clone(), shared.clone(), off.clone(), log.clone(), request)
+        let wire = Arc::new(Wire {
+            client: Client::new().unwrap(),
+            upstream: upstream.to_owned(),
+            trouble: Mutex::new(Box::new(|_, _| Answer::Arrives)),
+            down: AtomicBool::new(false),
+            gate: Mutex::new(Box::new(|_| false)),
+            asked: Mutex::default(),
         });
+        let shared = wire.clone();
+        let router = Router::new().fallback(move |request: Request| pass(shared.clone(), request));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { endpoint, trouble, down, asked }
+        Self { endpoint, wire }
     }
 
     /// From now on.
     pub fn trouble(&self, trouble: impl Fn(&str, &mut Value) -> Answer + Send + Sync + 'static) {
-        *self.trouble.lock().unwrap() = Box::new(trouble);
+        *self.wire.trouble.lock().unwrap() = Box::new(trouble);
     }
 
     /// AWS answers the next call of `target`, but the answer is lost.
@@ -61,51 +73,54 @@ impl Proxy {
 
     /// Every call so far: its target, and what was asked.
     pub fn asked(&self) -> Vec<(String, Value)> {
-        self.asked.lock().unwrap().clone()
+        self.wire.asked.lock().unwrap().clone()
+    }
+
+    /// Refuses the calls that `gate` says, before AWS is asked.
+    pub fn refuse(&self, gate: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        *self.wire.gate.lock().unwrap() = Box::new(gate);
     }
 
     /// Whether every call fails before AWS is asked.
     pub fn down(&self, down: bool) {
-        self.down.store(down, Ordering::Relaxed);
+        self.wire.down.store(down, Ordering::Relaxed);
     }
 }
 
-async fn pass(
-    client: Client,
-    upstream: String,
-    trouble: Arc<Mutex<Trouble>>,
-    down: Arc<AtomicBool>,
-    asked: Arc<Mutex<Vec<(String, Value)>>>,
-    request: Request,
-) -> Response {
+async fn pass(wire: Arc<Wire>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let target = parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default().to_owned();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let target = parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).map(str::to_owned);
+    let target = target.unwrap_or_else(|| format!("{} {path}", parts.method));
     let mut headers = parts.headers;
     for name in ["host", "content-length", "accept-encoding"] {
         headers.remove(name);
     }
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    asked.lock().unwrap().push((target.clone(), serde_json::from_slice(&body).unwrap_or_default()));
-    if down.load(Ordering::Relaxed) {
+    wire.asked.lock().unwrap().push((target.clone(), serde_json::from_slice(&body).unwrap_or_default()));
+    if wire.down.load(Ordering::Relaxed) {
         return broken();
+    }
+    if (wire.gate.lock().unwrap())(&target) {
+        return answer(http::StatusCode::FORBIDDEN, r#"{"__type":"AccessDeniedException","message":"not allowed"}"#);
     }
     let call = Call {
         method: parts.method,
-        url: format!("{upstream}{}", parts.uri.path()).parse().unwrap(),
+        url: format!("{}{path}", wire.upstream).parse().unwrap(),
         headers,
         body,
         timeout: std::time::Duration::from_secs(30),
     };
-    let answer = client.send(call).await.unwrap_or_else(|error| panic!("the emulator: {}", error.error()));
-    let mut json: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-    let body = match (trouble.lock().unwrap())(&target, &mut json) {
+    let answered = wire.client.send(call).await.unwrap_or_else(|error| panic!("the emulator: {}", error.error()));
+    let mut json: Value = serde_json::from_slice(&answered.body).unwrap_or(Value::Null);
+    let body = match (wire.trouble.lock().unwrap())(&target, &mut json) {
         Answer::Lost => return broken(),
-        _ if json.is_null() => answer.body,
+        _ if json.is_null() => answered.body,
         _ => Bytes::from(json.to_string()),
     };
     let mut response = Response::new(body.into());
-    *response.status_mut() = answer.status;
-    if let Some(kind) = answer.headers.get("content-type") {
+    *response.status_mut() = answered.status;
+    if let Some(kind) = answered.headers.get("content-type") {
         response.headers_mut().insert("content-type", kind.clone());
     }
     response
@@ -113,8 +128,12 @@ async fn pass(
 
 /// As AWS's own front end answers when a host behind it dies: the SDK tries again.
 fn broken() -> Response {
-    let mut response = Response::new(r#"{"__type":"InternalServerError","message":"a host died"}"#.into());
-    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    answer(http::StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError","message":"a host died"}"#)
+}
+
+fn answer(status: http::StatusCode, body: &'static str) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0".parse().unwrap());
     response
 }

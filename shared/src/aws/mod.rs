@@ -9,6 +9,8 @@ mod body;
 mod client;
 mod expression;
 mod facts;
+#[cfg(feature = "publish")]
+mod front_door;
 mod head;
 mod index;
 mod item;
@@ -33,6 +35,8 @@ use aws_config::{
 };
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
+#[cfg(feature = "publish")]
+pub use self::front_door::{ApiKey, Gateway, Plan, Stage};
 pub use self::{
     app::App,
     body::{decode, encode},
@@ -123,6 +127,13 @@ impl Access {
     pub fn at(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
+    }
+
+    /// API Gateway's keys and usage plans, of the stack with this table. Makes no call.
+    #[cfg(feature = "publish")]
+    #[must_use]
+    pub fn gateway(&self, table: &str) -> Gateway {
+        Gateway::new(&self.sdk(), table.to_owned())
     }
 
     fn sdk(&self) -> SdkConfig {

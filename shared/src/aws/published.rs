@@ -1,5 +1,7 @@
 //! The text of `puente.toml` as the functions see it: published to the table, so that no deployment is needed to change it.
 
+use std::collections::BTreeSet;
+
 use super::{
     item::{Item, text},
     table::{Table, key},
@@ -37,5 +39,19 @@ impl Published {
         let mut item: Item = key("config", "config");
         item.insert("file".to_owned(), text("puente.toml"));
         self.0.put_large(item, pack(config.as_bytes()), false).await
+    }
+
+    /// The names of secrets that an earlier configuration referred to and the published one does not: nobody deleted them yet.
+    pub async fn retired(&self) -> Result<BTreeSet<String>> {
+        let Some((_, json)) = self.0.get_large("config", "retired").await? else { return Ok(BTreeSet::new()) };
+        serde_json::from_slice(&json)
+            .map_err(|error| Error::new(Kind::Config, "the list of retired secrets cannot be read").caused_by(error))
+    }
+
+    /// Writes down the names of such secrets.
+    pub async fn set_retired(&self, names: &BTreeSet<String>) -> Result<()> {
+        let json = serde_json::to_vec(names)
+            .map_err(|error| Error::new(Kind::Bug, "names cannot be written as JSON").caused_by(error))?;
+        self.0.put_large(key("config", "retired"), json, false).await
     }
 }

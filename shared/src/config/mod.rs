@@ -13,7 +13,12 @@ use std::{collections::HashMap, fmt};
 
 use serde::{Deserialize, Deserializer};
 
-pub use self::{example::example, secret::Secret, section::Section, settings::Settings};
+pub use self::{
+    example::example,
+    secret::Secret,
+    section::Section,
+    settings::{Door, Needs, Settings},
+};
 use crate::{
     domain::{
         ids::{ConnectionId, ErpId},

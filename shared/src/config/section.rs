@@ -144,6 +144,16 @@ impl Section {
         error.within(format_args!("{}:{}: {}", self.file, self.line(""), self.path))
     }
 
+    /// Its own path, such as `connection.acme`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The secrets it refers to, by their path from here.
+    pub(super) fn references(&self) -> impl Iterator<Item = (&str, &Source)> {
+        self.references.iter().map(|(path, source)| (path.as_str(), source))
+    }
+
     /// What is wrong with the secrets in it before one is fetched: those written out.
     pub(super) fn written_out(&self) -> impl Iterator<Item = Error> + '_ {
         self.references

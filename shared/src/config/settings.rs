@@ -1,5 +1,7 @@
 //! The configuration as the flows see it: one connection or account at a time, each built when first asked for.
 
+mod needs;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Deserialize;
@@ -17,6 +19,8 @@ use crate::{
     ports::Secrets,
     store::STORES,
 };
+
+pub use needs::{Door, Needs};
 
 /// The configuration as the flows see it: one connection or account at a time, so that a function with ten thousand
 /// connections fetches the secrets of the one it serves.
