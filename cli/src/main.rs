@@ -1,4 +1,5 @@
-//! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections, config.
+//! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections,
+//! pump, config.
 //!
 //! Exit codes: 0 if what was asked for holds, 1 if it does not, 2 if the command line is wrong.
 
@@ -12,6 +13,7 @@ mod orders;
 mod output;
 mod place;
 mod progress;
+mod pump;
 mod quota;
 mod send;
 mod serve;
@@ -48,6 +50,7 @@ enum Command {
     Send(send::Send),
     #[command(subcommand)]
     Connections(connections::Connections),
+    Pump(pump::Pump),
     #[command(subcommand)]
     Config(config::Config),
 }
@@ -80,6 +83,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Backfill(backfill) => backfill::run(backfill, output).await,
             Command::Send(send) => send::run(send, output).await,
             Command::Connections(connections) => connections::run(connections, output).await,
+            Command::Pump(pump) => pump::run(pump, output).await,
             Command::Config(config) => config::run(&config),
         }
     });

@@ -22,6 +22,7 @@ mod handlers;
 mod journey;
 mod proxy;
 mod roles;
+mod pump;
 mod serve;
 mod stack;
 mod template;

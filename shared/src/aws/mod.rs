@@ -5,6 +5,7 @@
 //! sets, and no other place is searched; [`Access::discovered`] searches as AWS's own tools do.
 
 mod app;
+mod batch;
 mod body;
 mod client;
 mod expression;
@@ -39,6 +40,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 pub use self::front_door::{ApiKey, Gateway, Plan, Stage};
 pub use self::{
     app::App,
+    batch::{Batch, Record},
     body::{decode, encode},
     ledger::DynamoAccounts,
     published::Published,

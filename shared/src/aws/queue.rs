@@ -22,6 +22,7 @@ use aws_sdk_sqs::{
 use jiff::Timestamp;
 
 use super::{
+    batch::{Batch, Record},
     body::{decode, encode},
     client::{failed, timeouts},
 };
@@ -57,6 +58,21 @@ pub struct SqsQueue {
 impl SqsQueue {
     pub(super) fn new(sdk: &SdkConfig, work: String, dead: Option<String>) -> Self {
         Self { client: Client::new(sdk), work, dead }
+    }
+
+    /// The ARN of the work queue.
+    pub async fn arn(&self) -> Result<String> {
+        let ask = self.client.get_queue_attributes().queue_url(&self.work);
+        let answer = ask.attribute_names(QueueAttributeName::QueueArn).send().await;
+        let attributes = answer.map_err(|error| failed("cannot reach the queue", &error))?.attributes;
+        let arn = attributes.and_then(|mut attributes| attributes.remove(&QueueAttributeName::QueueArn));
+        arn.ok_or_else(|| Error::new(Kind::Unavailable, "the queue did not say its ARN"))
+    }
+
+    /// Takes up to `max` messages as a function gets them, waiting up to `wait`; `arn` is the queue's.
+    pub async fn batch(&self, max: usize, wait: Duration, arn: &str) -> Result<Batch> {
+        let received = self.receive_from(&self.work, max, wait, None).await?;
+        Ok(Batch { records: received.into_iter().map(|message| Record::of(message, arn)).collect() })
     }
 
     fn dead_url(&self) -> Result<&str> {
@@ -254,9 +270,7 @@ impl Queue for SqsQueue {
     }
 
     async fn ready(&self) -> Result<()> {
-        let ask = self.client.get_queue_attributes().queue_url(&self.work);
-        let ask = ask.attribute_names(QueueAttributeName::QueueArn).send().await;
-        ask.map(drop).map_err(|error| failed("cannot reach the queue", &error))
+        self.arn().await.map(drop)
     }
 }
 
