@@ -15,14 +15,15 @@ mod support;
 
 mod adapters;
 mod api;
-mod authorizer;
 mod apply;
+mod authorizer;
 mod bootstraps;
 mod handlers;
 mod journey;
 mod proxy;
-mod roles;
 mod pump;
+mod roles;
 mod serve;
 mod stack;
 mod template;
+mod tryton;

@@ -48,7 +48,11 @@ async fn a_webhook_behind_the_front_door_is_a_sale_in_tryton() {
     is_discreet(&worked);
 
     let sales = tryton
-        .search("sale.sale", json!([["web_id", "=", format!("acme-shop/{}", order.id)]]), json!(["total_amount", "number"]))
+        .search(
+            "sale.sale",
+            json!([["web_id", "=", format!("acme-shop/{}", order.id)]]),
+            json!(["total_amount", "number"]),
+        )
         .await;
     let [sale] = sales.as_slice() else { panic!("{sales:?}") };
     assert_eq!(sale["total_amount"]["decimal"], order.total().to_string());

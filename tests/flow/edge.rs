@@ -2,12 +2,8 @@
 //!
 //! The queue and the records are the embedded ones; the ERP fails the test if it is called.
 
-<<<<<<< HEAD
 pub(crate) mod doubles;
-=======
-mod doubles;
 mod openapi;
->>>>>>> 8f5c453 (OpenAPI 3.1 from the handlers: GET /v1/openapi.json, checked against the routers)
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
