@@ -11,7 +11,10 @@ use std::{
 use puente::edge::openapi::document;
 use puente_sandbox::erp::{Config, Erp};
 
-use crate::support::{binary::Serve, venv::venv};
+use crate::support::{
+    binary::Serve,
+    venv::{target, venv},
+};
 
 const KEY: &str = "schemathesis-key";
 const OPERATOR: &str = "schemathesis-operator";
@@ -62,6 +65,8 @@ fn schemathesis(python: &Path, serve: &Serve) -> Command {
     command.env("PUENTE_TEST_KEY", KEY).env("PUENTE_TEST_OPERATOR", OPERATOR).env("PUENTE_TEST_WEBHOOK_SECRET", SECRET);
     // Where its settings find their hooks.
     command.current_dir(support("")).env("PYTHONDONTWRITEBYTECODE", "1");
+    // What it keeps lies with the build.
+    command.env("HYPOTHESIS_STORAGE_DIRECTORY", target().join("hypothesis"));
     command
 }
 
