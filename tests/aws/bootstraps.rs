@@ -5,7 +5,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -27,27 +27,15 @@ use tokio::{
 
 use crate::{
     stack::{SECRET, World, event},
-    support::binary::cargo_build,
+    support::binary::binary,
 };
 
 /// The bin of a function: of `PUENTE_BOOTSTRAPS` (as `cargo lambda build` lays them out: release builds), or built here.
 fn bootstrap(function: &str) -> PathBuf {
     match std::env::var_os("PUENTE_BOOTSTRAPS") {
         Some(built) => Path::new(&built).join(function).join("bootstrap"),
-        None => bins().join(function),
+        None => binary(function),
     }
-}
-
-/// The directory of the bins, built first if they are not there or old.
-fn bins() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let mut build = cargo_build("puente-functions");
-        build.current_dir(root);
-        assert!(build.status().unwrap().success(), "cargo build -p puente-functions failed");
-        std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
-    })
 }
 
 /// What the process does with its one event.

@@ -8,31 +8,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The path of the binary, built first if it is not there or old.
-pub fn puente() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let target = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let built = cargo_build("puente-cli").current_dir(root).status();
-        assert!(built.unwrap().success(), "cargo build -p puente-cli failed");
-        target.join("puente")
-    })
+/// The `puente` binary.
+pub fn puente() -> PathBuf {
+    binary("puente")
 }
 
-/// `cargo build` of a package's binaries, from inside a test.
+/// The path of a binary of the workspace, built first if it is not there or old.
 ///
-/// What cargo says to a test about its own package is not for other builds: ring's would begin anew because of it.
-pub fn cargo_build(package: &str) -> Command {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "-p", package, "--bins"]);
-    for (name, _) in std::env::vars_os() {
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
-        if name.to_str().is_some_and(|name| told.iter().any(|told| name.starts_with(told))) {
-            build.env_remove(name);
+/// Built as `cargo test --workspace` builds it, so that nothing begins anew there: fewer packages would mean other features of
+/// what they share. And what cargo says to a test about its own package is not for other builds.
+pub fn binary(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let directory = BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--workspace", "--bins", "--tests"]);
+        build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+        for (name, _) in std::env::vars_os() {
+            let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+            if name.to_str().is_some_and(|name| told.iter().any(|told| name.starts_with(told))) {
+                build.env_remove(name);
+            }
         }
-    }
-    build
+        assert!(build.status().unwrap().success(), "cargo build of the workspace failed");
+        std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
+    });
+    directory.join(name)
 }
 
 /// A running `puente serve`.
