@@ -40,7 +40,7 @@ async fn serve(api: &Api, event: &str) -> Answer {
 }
 
 /// The sample event with another method and path, and no query.
-fn asking(method: &str, path: &str) -> String {
+pub fn asking(method: &str, path: &str) -> String {
     let mut event: Value = serde_json::from_str(&event("api")).unwrap();
     (event["httpMethod"], event["path"]) = (method.into(), path.into());
     event["requestContext"]["path"] = format!("/live{path}").into();

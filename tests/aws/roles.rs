@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use puente::ports::{Clock, Queue, SystemClock};
-use puente_functions::{App, backfill, ingest::Ingest, sweep, worker};
+use puente_functions::{App, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
 use serde_json::{Value, json};
 
@@ -110,11 +110,33 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     assert!(backfill::handle(&filler, &event("backfill")).await.unwrap().stopped.is_empty());
     world.rest_with(&worker, &sweeper).await;
 
+    // The door, and everything that an operator can ask.
+    let (deciding, operating) = (proxy().await, proxy().await);
+    Authorizer::new(app(&world, &deciding), None).answer(&event("authorizer")).await.unwrap();
+    let api = Api::new(app(&world, &operating));
+    let known = shop.truth().first().unwrap().order.clone();
+    for (method, path) in [
+        ("GET", "/v1/ready".to_owned()),
+        ("GET", "/v1/connections/acme-shop/orders".to_owned()),
+        ("GET", format!("/v1/connections/acme-shop/orders/{known}")),
+        ("POST", format!("/v1/connections/acme-shop/orders/{known}/replay")),
+        ("GET", "/v1/erps/main/quota".to_owned()),
+    ] {
+        let request = lambda_http::request::from_str(&crate::api::asking(method, &path)).unwrap();
+        let status = api.answer(request).await.status();
+        assert!(status.is_success(), "{method} {path}: {status}");
+    }
+
     let event_source =
         |action: &&String| EVENT_SOURCE.iter().any(|known| **action == format!("sqs:{known} on WorkQueue"));
-    for (role, proxy) in
-        [("IngestRole", &ingesting), ("WorkerRole", &working), ("SweepRole", &sweeping), ("BackfillRole", &filling)]
-    {
+    for (role, proxy) in [
+        ("AuthorizerRole", &deciding),
+        ("IngestRole", &ingesting),
+        ("OperateRole", &operating),
+        ("WorkerRole", &working),
+        ("SweepRole", &sweeping),
+        ("BackfillRole", &filling),
+    ] {
         let (allowed, needed) = (allowed(role), needed(&world, proxy));
         let surplus: Vec<_> =
             allowed.difference(&needed).filter(|a| role != "WorkerRole" || !event_source(a)).collect();
