@@ -113,7 +113,7 @@ fn without_stage(mut request: Event) -> Event {
 #[allow(clippy::disallowed_methods, reason = "the stack's parameter reaches its functions through their environment")]
 fn hsts() -> Option<HeaderValue> {
     let seconds: u64 = std::env::var("PUENTE_HSTS_MAX_AGE").ok()?.parse().ok()?;
-    (seconds > 0).then(|| HeaderValue::try_from(format!("max-age={seconds}")).ok()).flatten()
+    HeaderValue::try_from(format!("max-age={seconds}")).ok()
 }
 
 /// The body, without a copy of it.

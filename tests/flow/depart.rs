@@ -71,6 +71,26 @@ async fn an_invocation_too_short_for_the_erp_begins_nothing_and_does_not_wake_th
 }
 
 #[tokio::test]
+async fn a_slow_rate_waits_for_its_slots_and_not_for_good() {
+    // Two calls a minute: the slots of one step alone are longer than an invocation.
+    let limits = Limits { calls: 2, window: SignedDuration::from_mins(1), ..plenty() };
+    let mut world = World::new(7, 1, limits);
+    {
+        let mut manners = world.erp.manners.lock().unwrap();
+        let timeout = std::time::Duration::from_secs(60);
+        (manners.timeout, manners.settle) = (timeout, timeout * 2);
+    }
+    world.span = SignedDuration::from_secs(297);
+    for i in 0..3 {
+        world.arrives(0, order(&i.to_string(), "A", "10.00", 1)).await;
+    }
+    world.run_for(SignedDuration::from_mins(30)).await;
+    assert_eq!(states(&world), [(State::Synced, 3)]);
+    world.assert_single();
+    world.assert_rate(2, SignedDuration::from_mins(1));
+}
+
+#[tokio::test]
 async fn an_answer_lost_after_the_commit_is_looked_up_and_adopted() {
     let world = with_orders(1, &[]).await;
     world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));

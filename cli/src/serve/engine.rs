@@ -119,13 +119,13 @@ pub(crate) async fn visibility(settings: &Settings) -> Duration {
     longest_round(settings).await.unsigned_abs() * 2 + Duration::from_secs(90)
 }
 
-/// How long one round of work may take: what a step of the slowest ERP needs, and some.
+/// How long one round of work may take: what a step of the slowest ERP needs, its slots with it, and some.
 async fn longest_round(settings: &Settings) -> SignedDuration {
     let mut slowest = SignedDuration::ZERO;
     for erp in settings.accounts() {
         // An account that cannot be built says so where it is worked on.
         if let Ok(Some(account)) = settings.account(&erp).await {
-            slowest = slowest.max(depart::least_time(&account));
+            slowest = slowest.max(depart::least_time(&account) + account.limits.spacing() * 12);
         }
     }
     slowest.saturating_add(STRETCH)

@@ -23,12 +23,13 @@ pub(super) fn room(account: &Account) -> SignedDuration {
 /// The longest that a step's calls may wait for their start.
 pub(super) const LONGEST_START: SignedDuration = SignedDuration::from_mins(5);
 
-/// What one step takes at the longest, from its intent to its last commit: an invocation that has less left begins none.
+/// What a step's calls may take, from its intent to its last commit: an invocation that has less left begins none.
 ///
-/// A step that its invocation cut short would be in doubt, and wait for its look-up although nothing had failed.
+/// A step that its invocation cut short would be in doubt, and wait for its look-up although nothing had failed. The slots of a
+/// slow rate are not counted in: an account of two calls a minute would find no invocation long enough, and wait for good.
 pub(super) fn step(account: &Account) -> SignedDuration {
-    let timeout = SignedDuration::try_from(account.erp.manners().timeout).unwrap_or(SignedDuration::MAX);
-    room(account).saturating_add(timeout).saturating_add(COMMIT)
+    let timeout = SignedDuration::try_from(account.erp.manners().timeout).unwrap_or(LONGEST_START);
+    timeout.saturating_mul(3).saturating_add(COMMIT)
 }
 
 /// How long a lease lasts from its last renewal: short, so that one crash does not stall an account, and longer than a call.
