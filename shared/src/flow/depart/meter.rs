@@ -130,13 +130,16 @@ impl Slots {
 
     /// Whether a step that begins now can still be over in time.
     pub(super) fn step_fits(&self) -> bool {
-        self.puente.clock.now().saturating_add(step(&self.account)).is_ok_and(|end| end < self.deadline)
+        self.fits(step(&self.account))
     }
 
     /// Whether a call of `timeout` that starts now can still be over in time.
     pub(super) fn time_left(&self, timeout: Duration) -> bool {
-        let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
-        self.puente.clock.now().saturating_add(timeout).is_ok_and(|end| end + COMMIT < self.deadline)
+        self.fits(SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX).saturating_add(COMMIT))
+    }
+
+    fn fits(&self, needed: SignedDuration) -> bool {
+        self.puente.clock.now().saturating_add(needed).is_ok_and(|end| end < self.deadline)
     }
 
     /// Reserves the next slot, which also renews the lease: a conductor that lost it gets none.
