@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     proxy::Proxy,
-    stack::{SHOP, World, api_event, event, failed, shop},
+    stack::{SHOP, World, api_event, event, failed, shop, wide_backfill},
 };
 
 fn soon() -> Timestamp {
@@ -283,14 +283,9 @@ async fn a_sweep_wakes_what_is_due_and_nobody_conducts() {
 async fn a_backfill_brings_what_no_webhook_brought() {
     let Some(world) = World::new().await else { return };
     let shop = shop(3, 5);
-    let serving = shop.serve().await.unwrap();
-    world.stack.secret(&world.name("token"), "ck_sandbox:cs_sandbox").await;
-    let token = world.name("token");
-    world.publish(&format!("token = {{ secret = \"{token}\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
+    let _serving = world.publish_to_fetch_from(&shop).await;
     let app = world.app();
-    // The sandbox's orders are of a day in the past: the nightly run reaches back.
-    let hours = (SystemClock.now().as_second() - 1_772_000_000) / 3600;
-    let wide = changed(&event("backfill"), |event| event["detail"] = serde_json::json!({ "hours": hours }));
+    let wide = wide_backfill();
     let answer = backfill::handle(&app, &wide).await.unwrap();
     assert_eq!((answer.connections, answer.stopped.len()), (1, 0), "{answer:?}");
     assert!(answer.enqueued >= 4, "{answer:?}");

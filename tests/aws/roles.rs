@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use puente::ports::{Clock, Queue, SystemClock};
 use puente_functions::{App, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     proxy::Proxy,
-    stack::{World, event, shop},
+    stack::{World, event, shop, wide_backfill},
     support::moto::template,
 };
 
@@ -77,10 +77,7 @@ fn app(world: &World, proxy: &Proxy) -> App {
 async fn each_function_may_do_what_it_does_and_nothing_else() {
     let Some(world) = World::new().await else { return };
     let shop = shop(3, 5);
-    let serving = shop.serve().await.unwrap();
-    world.stack.secret(&world.name("token"), "ck_sandbox:cs_sandbox").await;
-    let token = world.name("token");
-    world.publish(&format!("token = {{ secret = \"{token}\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
+    let _serving = world.publish_to_fetch_from(&shop).await;
 
     let proxy = async || Proxy::before(&world.stack.endpoint).await;
     let (ingesting, working, sweeping, filling) = (proxy().await, proxy().await, proxy().await, proxy().await);
@@ -102,10 +99,7 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     assert!(!world.aws().queue.dead(10).await.unwrap().is_empty());
 
     let filler = app(&world, &filling);
-    let hours = (SystemClock.now().as_second() - 1_772_000_000) / 3600;
-    let mut wide: Value = serde_json::from_str(&event("backfill")).unwrap();
-    wide["detail"] = json!({ "hours": hours });
-    assert!(backfill::handle(&filler, &wide.to_string()).await.unwrap().enqueued >= 4);
+    assert!(backfill::handle(&filler, &wide_backfill()).await.unwrap().enqueued >= 4);
     // The frequent one remembers how far it came.
     assert!(backfill::handle(&filler, &event("backfill")).await.unwrap().stopped.is_empty());
     world.rest_with(&worker, &sweeper).await;

@@ -8,7 +8,7 @@ use puente::{
 use puente_functions::{App, sweep, worker};
 use puente_sandbox::{
     erp::{Config, Erp},
-    store::{Plan, Shop, Vendor},
+    store::{Plan, Serving, Shop, Vendor},
 };
 use serde_json::{Value, json};
 
@@ -79,6 +79,15 @@ impl World {
             self.name("webhook"),
         );
         self.aws().published.publish_config(&text).await.unwrap();
+    }
+
+    /// Publishes a configuration whose shop can be asked for its orders, for as long as the handle lives.
+    pub async fn publish_to_fetch_from(&self, shop: &Shop) -> Serving {
+        let serving = shop.serve().await.unwrap();
+        let token = self.name("token");
+        self.stack.secret(&token, "ck_sandbox:cs_sandbox").await;
+        self.publish(&format!("token = {{ secret = \"{token}\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
+        serving
     }
 
     pub fn aws(&self) -> Aws {
@@ -167,6 +176,13 @@ pub struct Batch {
 pub fn shop(seed: u64, orders: usize) -> Shop {
     let since: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
     Shop::open(Plan::new(Vendor::Shopify, SHOP, SECRET, seed, orders, since))
+}
+
+/// The nightly backfill, reaching back to the day in the past that the sandbox's orders are of.
+pub fn wide_backfill() -> String {
+    let mut wide: Value = serde_json::from_str(&event("backfill")).unwrap();
+    wide["detail"] = json!({ "hours": (SystemClock.now().as_second() - 1_772_000_000) / 3600 });
+    wide.to_string()
 }
 
 /// A webhook as API Gateway hands it over.
