@@ -6,28 +6,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Method;
+use axum::body::Bytes;
+use http::{HeaderMap, Method};
 use puente::{
     domain::record::State,
     outbound::{Call, Client},
-    ports::Records,
+    ports::{Clock, Records, SystemClock},
 };
 use puente_sandbox::{
     erp::{Fault, Faults},
-    store::{Delivery, Expect},
+    store::Expect,
 };
 use serde_json::Value;
 
 use crate::{
-    stack::{KEY, World, shop},
+    stack::{KEY, SECRET, World, shop, shopify},
     support::{
         binary::{Serve, puente},
         moto,
+        orders::Made,
     },
 };
 
 /// What the command finds in its environment on ECS, EKS or a virtual machine.
-fn environment(world: &World) -> Vec<(&'static str, &str)> {
+pub fn environment(world: &World) -> Vec<(&'static str, &str)> {
     let place = &world.stack.place;
     vec![
         ("PUENTE_BACKEND", "aws"),
@@ -42,14 +44,14 @@ fn environment(world: &World) -> Vec<(&'static str, &str)> {
 }
 
 /// Posts to one process after the other until somebody answers: a load balancer, and a store that retries.
-async fn deliver(client: &Client, urls: &[String], turn: usize, delivery: &Delivery) -> u16 {
+pub async fn deliver(client: &Client, urls: &[String], turn: usize, headers: &HeaderMap, body: &Bytes) -> u16 {
     for attempt in turn..turn + 200 {
         let url = format!("{}/v1/connections/acme-shop/webhook?key={KEY}", urls[attempt % urls.len()]);
         let call = Call {
             method: Method::POST,
             url: url.parse().unwrap(),
-            headers: delivery.headers.clone(),
-            body: delivery.body.clone(),
+            headers: headers.clone(),
+            body: body.clone(),
             timeout: Duration::from_secs(10),
         };
         match client.send(call).await {
@@ -57,7 +59,7 @@ async fn deliver(client: &Client, urls: &[String], turn: usize, delivery: &Deliv
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
-    panic!("no answer for {:?}", delivery.what);
+    panic!("no answer");
 }
 
 /// Runs a command on the stack: what it says.
@@ -97,7 +99,7 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
             }
             running[0].kill();
         }
-        *answers.entry(deliver(&client, &urls, turn, delivery).await).or_default() += 1;
+        *answers.entry(deliver(&client, &urls, turn, &delivery.headers, &delivery.body).await).or_default() += 1;
     }
     assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [200, 401], "{answers:?}");
     world.erp.set_faults(Faults::default());
@@ -142,8 +144,31 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
     assert!(took < Duration::from_secs(30), "a stop took {took:?}");
     for home in &homes {
         let log = std::fs::read_to_string(home.path().join("serve.log")).unwrap();
-        assert!(!log.contains(KEY) && !log.contains(crate::stack::SECRET), "{log}");
+        assert!(!log.contains(KEY) && !log.contains(SECRET), "{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_does_not_know_is_looked_for_in_the_newest_configuration() {
+    let Some(world) = World::new().await else { return };
+    let home = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let serve = Serve::start_in(home.path(), &["--workers", "1"], &environment(&world));
+    let urls = [serve.url.clone()];
+    // The shop signs with another secret from now on; nobody starts the server again.
+    let rotated = world.name("rotated");
+    world.stack.secret(&rotated, "another-webhook-secret").await;
+    let text = world.aws().published.config().await.unwrap().unwrap().replace(&world.name("webhook"), &rotated);
+    world.aws().published.publish_config(&text).await.unwrap();
+    let order = Made::new(820_982_911_946_154_001).shopify();
+    let signed = shopify("another-webhook-secret").sign(order.as_bytes(), SystemClock.now());
+    let (client, body) = (Client::new().unwrap(), Bytes::from(order));
+    assert_eq!(deliver(&client, &urls, 0, &signed, &body).await, 401, "the configuration is not a minute old");
+    tokio::time::sleep(Duration::from_secs(62).saturating_sub(began.elapsed())).await;
+    assert_eq!(deliver(&client, &urls, 0, &signed, &body).await, 200, "found at once, without a second webhook");
+    // The old signature is a forgery now.
+    let old = shopify(SECRET).sign(&body, SystemClock.now());
+    assert_eq!(deliver(&client, &urls, 0, &old, &body).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
