@@ -1,5 +1,13 @@
 //! The functions as Lambda runs them: each bin as a process, against a Runtime API that hands it one event.
 //!
+//! The bins are those that the tests were built with. `PUENTE_BOOTSTRAPS` names a directory of others, as `sam build` lays it out
+//! (`.aws-sam/build` is its own); these are built for the machine that the tests run on:
+//!
+//! ```sh
+//! sam build --parameter-overrides Architecture=x86_64
+//! PUENTE_BOOTSTRAPS=$PWD/.aws-sam/build cargo test --workspace --test aws -- bootstraps:: tryton::
+//! ```
+//!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::{
@@ -27,15 +35,19 @@ use tokio::{
 
 use crate::{
     stack::{SECRET, World, event},
-    support::binary::binary,
+    support::{binary::binary, moto::template},
 };
 
-/// The bin of a function: of `PUENTE_BOOTSTRAPS` (as `cargo lambda build` lays them out: release builds), or built here.
+/// The bin of a function: of `PUENTE_BOOTSTRAPS`, or built here.
 fn bootstrap(function: &str) -> PathBuf {
-    match std::env::var_os("PUENTE_BOOTSTRAPS") {
-        Some(built) => Path::new(&built).join(function).join("bootstrap"),
-        None => binary(function),
-    }
+    let Some(built) = std::env::var_os("PUENTE_BOOTSTRAPS") else { return binary(function) };
+    // In a directory with the function's name in the template.
+    let resources = template().unwrap()["Resources"].as_object().unwrap();
+    let is = |resource: &Value| resource["Metadata"]["BuildProperties"]["Binary"] == function;
+    let (name, _) = resources.iter().find(|(_, resource)| is(resource)).unwrap();
+    let bin = Path::new(&built).join(name).join("bootstrap");
+    assert!(bin.is_absolute() && bin.exists(), "PUENTE_BOOTSTRAPS: there is no {}, from the root", bin.display());
+    bin
 }
 
 /// What the process does with its one event.
