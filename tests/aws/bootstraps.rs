@@ -63,6 +63,8 @@ pub struct Outcome {
 #[derive(Clone)]
 struct Runtime {
     event: Arc<Mutex<Option<String>>>,
+    /// When the invocation ends, in milliseconds.
+    deadline: i64,
     answers: mpsc::Sender<(String, Bytes)>,
 }
 
@@ -73,10 +75,9 @@ async fn next(State(runtime): State<Runtime>) -> impl IntoResponse {
         Notify::new().notified().await;
         unreachable!()
     };
-    let deadline = SystemClock.now() + SignedDuration::from_secs(300);
     let headers = [
         ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
-        ("lambda-runtime-deadline-ms", deadline.as_millisecond().to_string()),
+        ("lambda-runtime-deadline-ms", runtime.deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:puente".to_owned()),
         ("content-type", "application/json".to_owned()),
     ];
@@ -91,10 +92,16 @@ async fn done(State(runtime): State<Runtime>, Segment(kind): Segment<String>, bo
 
 /// Runs one bin on one event, on the stack of `world`.
 pub async fn invoke(world: &World, function: &str, event: String) -> Outcome {
+    let deadline = SystemClock.now() + SignedDuration::from_secs(300);
+    invoke_until(world, function, event, deadline.as_millisecond()).await
+}
+
+/// The same with this deadline.
+async fn invoke_until(world: &World, function: &str, event: String, deadline: i64) -> Outcome {
     let function = function.to_owned();
     let bin = tokio::task::spawn_blocking(move || bootstrap(&function)).await.unwrap();
     let (answers, mut answered) = mpsc::channel(1);
-    let runtime = Runtime { event: Arc::new(Mutex::new(Some(event))), answers };
+    let runtime = Runtime { event: Arc::new(Mutex::new(Some(event))), deadline, answers };
     let router = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
         .route("/2018-06-01/runtime/{*kind}", post(done))
@@ -173,6 +180,15 @@ async fn a_webhook_travels_through_the_processes_of_all_functions() {
     let asked = invoke(&world, "backfill", event("backfill")).await;
     assert_eq!(asked.answer["connections"], 0, "{asked:?}");
     is_discreet(&asked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_cargo_lambda_watch_the_worker_has_time_too() {
+    let Some(world) = World::new().await else { return };
+    // It says how long, where Lambda says until when.
+    let worked = invoke_until(&world, "worker", event("worker"), 600_000).await;
+    assert_eq!(worked.answer, serde_json::json!({ "batchItemFailures": [] }), "{worked:?}");
+    assert_eq!(world.erp.orders().len(), 1, "{worked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
