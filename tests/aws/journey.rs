@@ -72,7 +72,8 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
     // Replaying what is synced changes nothing in the ERP.
     let one = in_erp.into_iter().next().unwrap();
     let key = OrderKey::new("acme-shop".parse().unwrap(), one.split_once('/').unwrap().1.parse().unwrap());
-    assert!(aws.records.write(&key, &Write::Replay, SystemClock.now()).await.unwrap().applied());
+    let now = SystemClock.now();
+    assert!(aws.records.write(&key, &Write::Replay { asked: now }, now).await.unwrap().applied());
     assert_eq!(sweep::handle(&app).await.unwrap().woken, 1);
     let batch = world.batch().await.unwrap();
     let soon = SystemClock.now() + SignedDuration::from_secs(60);

@@ -181,7 +181,7 @@ async fn a_hundred_orders_due_together_cost_few_calls() {
             flow::record::arrival(&puente, &arrival).await.unwrap();
         }
         let deadline = puente.clock.now() + SignedDuration::from_mins(20);
-        let departure = flow::depart::conduct(&puente, &erp, deadline).await.unwrap();
+        let departure = flow::depart::conduct(&puente, &erp, Vec::new(), deadline).await.unwrap();
         assert!(departure.conducted);
         spent.push(departure.calls);
         all.extend(orders);

@@ -232,4 +232,7 @@ impl Ids for Memory {
         self.0.lock().unwrap().retain(|name, _| !names.contains(name));
         Ok(())
     }
+    async fn begin(&self, _names: &[String]) -> Result<HashSet<String>> {
+        Ok(HashSet::new())
+    }
 }

@@ -74,7 +74,7 @@ impl Records for DynamoRecords {
             };
             let head = head::read(&item)?;
             let ours = Reader(&item).text_if("token") == Some(&token);
-            if ours || repeated && write::done_already(write, &head) {
+            if ours || repeated && write.done_already(&head) {
                 return Ok(Written::Applied(head));
             }
             if write.apply(key, Some(&head), now).is_none() {

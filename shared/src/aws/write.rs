@@ -40,19 +40,6 @@ pub(super) fn update(write: &Write, key: &OrderKey, now: Timestamp, token: &str,
     Ok(draft.update)
 }
 
-/// Whether a refused write is found done in `head`, though somebody wrote after it: asked only if the SDK repeated the
-/// request.
-pub(super) fn done_already(write: &Write, head: &Head) -> bool {
-    match write {
-        Write::Record { version, .. } => &head.desired == version,
-        Write::Begin { intent, .. } | Write::Resend { intent, .. } => {
-            head.intent.as_ref().is_some_and(|on_record| on_record.attempt == intent.attempt)
-        }
-        Write::Complete { attempt, .. } => head.last.as_ref() == Some(attempt),
-        _ => false,
-    }
-}
-
 /// An update in the making. Its methods set, remove and require; those for a write return the state it ends in, `None` if
 /// that stays.
 struct Draft<'a> {
@@ -112,7 +99,7 @@ impl Draft<'_> {
                 let applied_is_desired = applied.as_ref() == Some(desired);
                 return Ok(Facts { intent: false, applied_is_desired, ..self.facts }.state());
             }
-            Write::Replay => return Ok(self.replay()),
+            Write::Replay { asked } => return Ok(self.replay(*asked)),
         }
         Ok(None)
     }
@@ -215,7 +202,12 @@ impl Draft<'_> {
         }
     }
 
-    fn replay(&mut self) -> Option<State> {
+    fn replay(&mut self, asked: Timestamp) -> Option<State> {
+        // Not one that was asked for before the order was handed to a person.
+        let sure = self.update.missing_or("intent.refused", "<>", AttributeValue::Bool(true));
+        let not_handed_over = self.update.missing_or("parked_end", "<>", text(end(End::Parked)));
+        let asked_after = self.update.missing_or("soon", "<=", time(asked));
+        self.update.only_if(format!("({sure} OR {not_handed_over} OR {asked_after})"));
         let Facts { intent, settled, .. } = self.facts;
         self.present(intent, "intent");
         self.update.set("attempts", number(0));

@@ -331,7 +331,11 @@ pub enum Write {
         reason: String,
     },
     /// A person wants it tried again.
-    Replay,
+    Replay {
+        /// When they asked. A replay that was asked for before the order was handed to them, and delivered after, does not say
+        /// that they looked: where the ERP can neither refuse a second document nor be asked, it would make one.
+        asked: Timestamp,
+    },
 }
 
 /// What planning found, when it found no step.
@@ -410,6 +414,13 @@ impl Head {
         }
     }
 
+    /// Whether it was given to a person with its outcome in doubt, and only after `asked`.
+    fn handed_over_after(&self, asked: Timestamp) -> bool {
+        self.intent.as_ref().is_some_and(|intent| intent.refused)
+            && self.parked.as_ref().is_some_and(|parked| parked.end == End::Parked)
+            && self.soon.is_some_and(|soon| soon > asked)
+    }
+
     fn is_attempt(&self, attempt: &AttemptId) -> bool {
         self.intent.as_ref().is_some_and(|i| &i.attempt == attempt)
     }
@@ -459,6 +470,18 @@ impl Write {
         })
     }
 
+    /// Whether a refused write is found done in `head`, though somebody wrote after it: an adapter asks that only if it
+    /// repeated the request itself, or an equal write of somebody else would pass for its own.
+    #[must_use]
+    pub fn done_already(&self, head: &Head) -> bool {
+        match self {
+            Self::Record { version, .. } => &head.desired == version,
+            Self::Begin { intent, .. } | Self::Resend { intent, .. } => head.is_attempt(&intent.attempt),
+            Self::Complete { attempt, .. } => head.last.as_ref() == Some(attempt),
+            _ => false,
+        }
+    }
+
     /// Whether its condition holds on an existing head.
     fn holds(&self, head: &Head) -> bool {
         match self {
@@ -478,7 +501,7 @@ impl Write {
             Self::Defer { desired, applied, epoch, .. } => {
                 head.planned_from(desired, applied.as_ref()) && head.epoch <= *epoch
             }
-            Self::Replay => true,
+            Self::Replay { asked } => !head.handed_over_after(*asked),
         }
     }
 
@@ -568,7 +591,7 @@ impl Write {
                 }
                 next.reason = Some(reason.clone());
             }
-            Self::Replay => {
+            Self::Replay { .. } => {
                 // A synced order without an intent is planned anew and found at rest: replaying changes nothing.
                 let when = match &next.intent {
                     // The look-up may not be trusted earlier.

@@ -6,7 +6,11 @@
 pub mod rest;
 pub mod tryton;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -136,6 +140,9 @@ pub trait Ids: Send + Sync {
     async fn learn(&self, ids: &[(String, String)]) -> Result<()>;
     /// Forgets ids.
     async fn forget(&self, names: &[String]) -> Result<()>;
+    /// Writes down that records of these names are about to be made, unless the ERP itself refuses a second one: the intent of
+    /// that step. Answers those that may not be made now: they were begun before, and a look-up cannot be trusted yet.
+    async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
 }
 
 /// An ERP.

@@ -23,6 +23,9 @@ use super::Puente;
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
 
+/// How often a store is asked again at once, where the record changed meanwhile.
+const ASKED: u32 = 3;
+
 /// How often a store is asked for one order before the message is buried.
 const FETCHES: u32 = 12;
 
@@ -90,24 +93,36 @@ impl Recorder<'_> {
             let detail = "the store says it changed, and there are no store credentials to ask how";
             return self.unread(detail).await;
         }
-        match self.connection.store.fetch(&self.puente.client, &self.arrival.order).await {
-            Ok(Some(order)) => self.fetched(&order).await,
-            Ok(None) => self.deleted().await,
-            Err(error) if error.kind() == Kind::Unreadable => {
-                let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
-                self.keep_raw(&flag, "").await
+        for _ in 0..ASKED {
+            // Read before the store is asked: its word is the last only about what was on record by then.
+            let head = self.puente.records.head(&self.key).await?;
+            match self.connection.store.fetch(&self.puente.client, &self.arrival.order).await {
+                Ok(Some(order)) => {
+                    if let Some(news) = self.fetched(&order, head.as_ref()).await? {
+                        return Ok(news);
+                    }
+                }
+                Ok(None) => return self.deleted().await,
+                Err(error) if error.kind() == Kind::Unreadable => {
+                    let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
+                    return self.keep_raw(&flag, "", head.as_ref()).await;
+                }
+                Err(error) => return self.put_off(error).await,
             }
-            Err(error) => self.put_off(error).await,
         }
+        self.put_off(busy(&self.key)).await
     }
 
-    async fn fetched(&self, order: &Order) -> Result<bool> {
+    /// What the store answered, put on record. `None`: the record changed since `before`, so that the answer may be older.
+    async fn fetched(&self, order: &Order, before: Option<&Head>) -> Result<Option<bool>> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
         match self.put(&version, &payload, Summary::of(order)).await? {
-            // The store was asked after the state on record came: its word is the last.
-            (Standing::Tied, Some(head)) => self.put_above(order, &head).await,
-            (standing, _) => Ok(standing == Standing::Newer),
+            (Standing::Tied, Some(head)) => {
+                let unchanged = before.is_some_and(|before| before.desired == head.desired);
+                if unchanged { self.put_above(order, &head).await.map(Some) } else { Ok(None) }
+            }
+            (standing, _) => Ok(Some(standing == Standing::Newer)),
         }
     }
 
@@ -143,15 +158,16 @@ impl Recorder<'_> {
         {
             return self.changed().await;
         }
-        self.keep_raw(flag, raw).await
+        self.keep_raw(flag, raw, head.as_ref()).await
     }
 
-    async fn keep_raw(&self, flag: &Flag, raw: &str) -> Result<bool> {
+    /// Above the state that was read: one that was recorded since is not laid over with what cannot be read.
+    async fn keep_raw(&self, flag: &Flag, raw: &str, head: Option<&Head>) -> Result<bool> {
         let raw = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, raw)
             .map_err(|e| Error::new(Kind::Unreadable, "the raw body in the message is not base64").caused_by(e))?;
         let content = ContentHash::of(|sha| sha2::Digest::update(sha, &raw));
         // It has no time of its own that could be trusted. Whatever the store says later, or is asked for, is newer.
-        let (modified, tie) = match self.puente.records.head(&self.key).await? {
+        let (modified, tie) = match head {
             Some(head) if head.desired.content == content => (head.desired.modified, head.desired.tie),
             Some(head) => (head.newest, head.desired.tie.saturating_add(1)),
             None => (jiff::Timestamp::UNIX_EPOCH, 0),
@@ -174,14 +190,20 @@ impl Recorder<'_> {
             self.note("flagged", Some(detail), None).await;
             return Ok(false);
         }
-        self.keep_raw(&Flag { code: "unread".into(), detail: detail.to_owned() }, "").await
+        self.keep_raw(&Flag { code: "unread".into(), detail: detail.to_owned() }, "", None).await
     }
 
     async fn replay(&self) -> Result<bool> {
         let now = self.puente.clock.now();
-        let written = self.puente.records.write(&self.key, &Write::Replay, now).await?;
-        if written.applied() {
-            self.note("replayed", None, None).await;
+        let replay = Write::Replay { asked: self.arrival.received };
+        let written = self.puente.records.write(&self.key, &replay, now).await?;
+        match written {
+            Written::Applied(_) => self.note("replayed", None, None).await,
+            Written::Refused(Some(_)) => {
+                let detail = "asked for before the order was handed to a person: look in the ERP, then replay it again";
+                self.note("replay_passed_over", Some(detail), None).await;
+            }
+            Written::Refused(None) => {}
         }
         Ok(written.applied())
     }

@@ -3,7 +3,7 @@
 //! A message is done once the record carries its order; whatever goes wrong after that is the record's `due`, never a
 //! redelivery. So waiting burns no receive count, and a failed message always means: not on record.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Puente, depart, record};
 use crate::{
     Error, Kind, Result,
-    domain::{ids::ErpId, message::Message},
+    domain::{
+        ids::{ErpId, OrderKey},
+        message::Message,
+    },
 };
 
 /// How many messages of a batch are recorded at a time.
@@ -24,12 +27,14 @@ const AT_A_TIME: usize = 8;
 pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, deadline: Timestamp) -> Vec<String> {
     let whole = deadline.duration_since(puente.clock.now());
     let done = record_all(puente, messages).await;
-    let accounts: BTreeSet<_> =
-        done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()).collect();
-    for erp in accounts {
+    let mut accounts: BTreeMap<ErpId, Vec<OrderKey>> = BTreeMap::new();
+    for (erp, order) in done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()) {
+        accounts.entry(erp).or_default().extend(order);
+    }
+    for (erp, recorded) in accounts {
         let conducted = async {
             long_enough(puente, &erp, whole).await?;
-            depart::conduct(puente, &erp, deadline).await
+            depart::conduct(puente, &erp, recorded, deadline).await
         };
         let isolated = std::panic::AssertUnwindSafe(conducted).catch_unwind().await;
         let conducted = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "conducting panicked")));
@@ -56,18 +61,20 @@ async fn long_enough(puente: &Puente, erp: &ErpId, whole: SignedDuration) -> Res
     Err(Error::new(Kind::Config, words))
 }
 
-type Done = (String, Result<Option<ErpId>>);
+/// A message's id, and the account that has something to do now, with the order that was put on record.
+type Done = (String, Result<Option<(ErpId, Option<OrderKey>)>>);
 
 async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>) -> Vec<Done> {
     stream::iter(messages)
         .map(|(id, message)| async move {
             let outcome = match message {
-                Ok(Message::Wake { erp }) => Ok(Some(erp)),
+                Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
                 Ok(Message::Arrival(arrival)) => {
                     let isolated = std::panic::AssertUnwindSafe(record::arrival(puente, &arrival)).catch_unwind().await;
-                    isolated.unwrap_or_else(|_| {
+                    let recorded = isolated.unwrap_or_else(|_| {
                         Err(Error::new(Kind::Bug, format!("order {}: recording it panicked", arrival.key())))
-                    })
+                    });
+                    recorded.map(|erp| erp.map(|erp| (erp, Some(arrival.key()))))
                 }
                 Err(error) => Err(error),
             };

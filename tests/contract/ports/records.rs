@@ -114,6 +114,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         forgiven,
         reason: "its customer could not be resolved".into(),
     };
+    let replay = || Write::Replay { asked: at(60) };
     let touch = |desired: &Version, second| Write::Touch { desired: desired.clone(), newest: at(second) };
 
     let new = vec![record(&v1)];
@@ -217,7 +218,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         Case("defer: from what the ERP holds", with(&synced, vec![record(&v2)]), defer(&v2, Some(&v1), 3, false), true),
         Case(
             "defer: a replayed one that the ERP holds",
-            with(&synced, vec![Write::Replay]),
+            with(&synced, vec![replay()]),
             defer(&v1, Some(&v1), 3, false),
             true,
         ),
@@ -225,13 +226,25 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         Case("defer: the ERP holds a state by now", synced.clone(), defer(&v1, None, 3, false), false),
         Case("defer: a step is on its way", sending.clone(), defer(&v1, None, 3, false), false),
         Case("defer: by a conductor of before", failed.clone(), defer(&v1, None, 2, false), false),
-        Case("replay: waiting", failed.clone(), Write::Replay, true),
-        Case("replay: synced", synced, Write::Replay, true),
-        Case("replay: parked", parked, Write::Replay, true),
-        Case("replay: ignored", ignored, Write::Replay, true),
-        Case("replay: parked, its doubt stays", with(&unknown, vec![park("a2", End::Parked)]), Write::Replay, true),
-        Case("replay: in mid-flight", sending.clone(), Write::Replay, true),
-        Case("replay: twice", with(&sending, vec![Write::Replay]), Write::Replay, true),
+        Case("replay: waiting", failed.clone(), replay(), true),
+        Case("replay: synced", synced, replay(), true),
+        Case("replay: parked", parked, replay(), true),
+        Case("replay: ignored", ignored, replay(), true),
+        Case("replay: parked, its doubt stays", with(&unknown, vec![park("a2", End::Parked)]), replay(), true),
+        Case(
+            "replay: asked for before it was handed to a person",
+            with(&unknown, vec![park("a2", End::Parked)]),
+            Write::Replay { asked: at(2) },
+            false,
+        ),
+        Case(
+            "replay: a dead one, asked for before it died",
+            with(&unknown, vec![park("a2", End::Dead)]),
+            Write::Replay { asked: at(2) },
+            true,
+        ),
+        Case("replay: in mid-flight", sending.clone(), replay(), true),
+        Case("replay: twice", with(&sending, vec![replay()]), replay(), true),
     ];
     for given in [&new, &sending, &unknown, &failed] {
         cases.extend(
@@ -239,8 +252,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         );
     }
     let on_nothing = [touch(&v1, 30), begin(&v1, None, "a1", 3), resend("a1", "a2", 3), rest(&v1, None, Rest::Synced)];
-    let on_nothing =
-        on_nothing.into_iter().chain([defer(&v1, None, 3, false), Write::Replay]).chain(other_attempt("a1"));
+    let on_nothing = on_nothing.into_iter().chain([defer(&v1, None, 3, false), replay()]).chain(other_attempt("a1"));
     cases.extend(on_nothing.map(|write| Case("only an arrival makes a record", vec![], write, false)));
     cases
 }
@@ -316,7 +328,7 @@ fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32, now: Time
             Write::Rest { desired, applied, rest }
         }
         9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
-        _ => Write::Replay,
+        _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
     }
 }
 
@@ -464,7 +476,7 @@ pub(super) async fn the_due_index_suggests_what_is_due(ports: &Ports) {
     write(records, &keys[0], &rest, at(101), "stops").await.unwrap();
     assert_eq!(records.due(&shop, at(100), 1).await.unwrap(), keys[1..2]);
     assert_eq!(records.next_due(&shop).await.unwrap(), Some(at(92)));
-    write(records, &keys[0], &Write::Replay, at(200), "comes back").await.unwrap();
+    write(records, &keys[0], &replay(), at(200), "comes back").await.unwrap();
     assert_eq!(records.due(&shop, at(200), 100).await.unwrap().last(), Some(&keys[0]));
 }
 
@@ -520,7 +532,7 @@ pub(super) async fn a_head_written_while_paging_is_not_shown_twice(ports: &Ports
     }
     let mut query = Query { connection: "moving".parse().unwrap(), state: None, limit: 5, cursor: None };
     let first = records.list(&query).await.unwrap();
-    write(records, &key("moving", "9"), &Write::Replay, at(50), "one of the first page").await;
+    write(records, &key("moving", "9"), &replay(), at(50), "one of the first page").await;
     query.cursor = first.cursor;
     let second = records.list(&query).await.unwrap();
     let shown: Vec<_> = first.heads.iter().chain(&second.heads).map(|head| head.key.order.to_string()).collect();

@@ -94,7 +94,7 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
             Write::Rest { desired, applied, rest }
         }
         9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
-        _ => Write::Replay,
+        _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
     }
 }
 
@@ -215,14 +215,15 @@ proptest! {
     fn replaying_twice_is_replaying_once_and_never_loses_a_step(moves in moves()) {
         let Some(head) = history(&moves, |_, _, _, _| {}) else { return Ok(()) };
         let now = at(5000);
-        let once = Write::Replay.apply(&key(), Some(&head), now).unwrap();
-        let twice = Write::Replay.apply(&key(), Some(&once), now).unwrap();
+        let replay = Write::Replay { asked: now };
+        let once = replay.apply(&key(), Some(&head), now).unwrap();
+        let twice = replay.apply(&key(), Some(&once), now).unwrap();
         prop_assert_eq!(&once, &twice);
         prop_assert_eq!((&once.intent, &once.applied, &once.desired), (&head.intent, &head.applied, &head.desired));
         prop_assert!(!matches!(once.state(), State::Parked | State::Dead | State::Ignored) && once.due.is_some());
         // In mid-flight: not before its look-up can be trusted.
         if let Some(intent) = &head.intent {
-            let early = Write::Replay.apply(&key(), Some(&head), intent.settle_at - SignedDuration::from_secs(1)).unwrap();
+            let early = replay.apply(&key(), Some(&head), intent.settle_at - SignedDuration::from_secs(1)).unwrap();
             prop_assert_eq!(early.due, Some(intent.settle_at));
         }
     }

@@ -1,6 +1,6 @@
 //! Before a sale can be created: its books, its products and its customer. All sales of a batch are resolved together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use minijinja::{Value as Data, context};
 
@@ -108,11 +108,23 @@ impl Rest {
                 Err(verdict) => return names.into_iter().map(|name| (name, Err(verdict.clone()))).collect(),
             },
         };
-        let new: Vec<String> = met
+        let mut new: Vec<String> = met
             .iter()
             .filter(|(_, id)| id.as_ref().is_err_and(Verdict::is_absence))
             .map(|(name, _)| name.clone())
             .collect();
+        match begin(ids, "customer", &new).await {
+            Ok(in_doubt) => {
+                new.retain(|name| !in_doubt.contains(name));
+                met.extend(in_doubt.into_iter().map(|name| {
+                    let words = format!("the customer {name} is being created, and cannot be looked up yet");
+                    (name, Err(Verdict::new(What::NotNow, Kind::Unavailable, words)))
+                }));
+            }
+            Err(verdict) => {
+                met.extend(std::mem::take(&mut new).into_iter().map(|name| (name, Err(verdict.clone()))));
+            }
+        }
         for chunk in new.chunks(create.at_most()) {
             let data: Vec<Data> = chunk.iter().filter_map(|name| buyers.get(name).cloned()).collect();
             let made = self.create_customers(calls, create, chunk, &data).await;
@@ -287,6 +299,17 @@ async fn cached(
     }
     let cached = ids.ids(&keys).await.map_err(unavailable)?;
     Ok(names.iter().zip(&keys).filter_map(|(name, key)| Some((name.clone(), cached.get(key)?.clone()))).collect())
+}
+
+/// Writes down that these are about to be made; answers those that may not be made now.
+async fn begin(ids: &dyn Ids, what: &str, names: &[String]) -> Result<HashSet<String>, Verdict> {
+    if names.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let keys: Vec<String> = names.iter().map(|name| format!("{what}/{name}")).collect();
+    let in_doubt = ids.begin(&keys).await;
+    let in_doubt = in_doubt.map_err(|error| Verdict::new(What::NotNow, error.kind(), error.to_string()))?;
+    Ok(names.iter().zip(&keys).filter(|(_, key)| in_doubt.contains(*key)).map(|(name, _)| name.clone()).collect())
 }
 
 /// Remembers the ids that were found. Forgetting one costs a call, no more, so a failure is no reason to stop.

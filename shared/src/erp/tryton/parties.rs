@@ -159,6 +159,13 @@ impl Resolver<'_> {
         if absent.is_empty() {
             return Ok(());
         }
+        // Unlike a party's code, nothing keeps an address from being there twice.
+        let names: Vec<String> = absent.iter().map(|(name, _)| name.clone()).collect();
+        let in_doubt = self.ids.begin(&names).await.map_err(Setback::NotNow)?;
+        absent.retain(|(name, _)| !in_doubt.contains(name));
+        if absent.is_empty() {
+            return Ok(());
+        }
         let values: Vec<_> = absent.iter().map(|(_, address)| address).collect();
         let ids: wire::Ids =
             self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await?;

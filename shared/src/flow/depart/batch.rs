@@ -139,17 +139,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    pub(super) fn intent(&self, sale: &Sale, unknown: bool) -> Intent {
-        let manners = self.account.erp.manners();
-        let settle = SignedDuration::try_from(manners.settle).unwrap_or(LONGEST_START);
+    /// Until when the calls of a step that begins now may start, and from when on a look-up of it can be trusted.
+    pub(super) fn times(&self) -> (Timestamp, Timestamp) {
+        let settle = SignedDuration::try_from(self.account.erp.manners().settle).unwrap_or(LONGEST_START);
         let start_by = self.now() + room(self.account);
+        (start_by, start_by + settle)
+    }
+
+    pub(super) fn intent(&self, sale: &Sale, unknown: bool) -> Intent {
+        let (start_by, settle_at) = self.times();
         Intent {
             step: Step { operation: Operation::Create, reference: sale.reference.clone() },
             planned: sale.version.clone(),
             attempt: AttemptId::new(self.puente.chance.token()),
             epoch: self.epoch,
             start_by,
-            settle_at: start_by + settle,
+            settle_at,
             unknown,
             refused: false,
         }

@@ -68,16 +68,23 @@ impl Batch<'_> {
                 // Not one answer: the account may be in trouble, and the next hundred orders should not find out.
                 self.close(error).await?;
             }
+            let mut stale = Vec::new();
             for (one, outcome) in group.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(document) => {
                         accepted = true;
                         self.created(&one, document).await?;
                     }
+                    // Perhaps a remembered id is stale: not blamed before that is known.
+                    Err(Setback::Refused(_)) if bulk == Bulk::PerItem && !refreshed => stale.push(one.ready),
                     // Held back until it is known whether the order or the account is to blame.
                     Err(Setback::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
                     Err(setback) => self.set_back(&one.ready, setback).await?,
                 }
+            }
+            if !stale.is_empty() {
+                refreshed = true;
+                groups.push(self.prepare(stale, true).await?);
             }
         }
         let account_is_to_blame = !accepted && alike(&refused);

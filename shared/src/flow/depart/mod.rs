@@ -14,7 +14,7 @@ pub mod plan;
 mod resolve;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -57,8 +57,9 @@ pub struct Departure {
     pub next: Option<Timestamp>,
 }
 
-/// Conducts `erp` until nothing is due, its quota or a block stops it, or `deadline` is near.
-pub async fn conduct(puente: &Puente, erp: &ErpId, deadline: Timestamp) -> Result<Departure> {
+/// Conducts `erp` until nothing is due, its quota or a block stops it, or `deadline` is near. `recorded`: orders that were put on
+/// record a moment ago, which an index that lags may not show yet.
+pub async fn conduct(puente: &Puente, erp: &ErpId, recorded: Vec<OrderKey>, deadline: Timestamp) -> Result<Departure> {
     let Some(account) = puente.settings.account(erp).await? else {
         return Err(Error::new(Kind::NotFound, format!("there is no ERP `{erp}` in the configuration")));
     };
@@ -68,7 +69,7 @@ pub async fn conduct(puente: &Puente, erp: &ErpId, deadline: Timestamp) -> Resul
     let lease_until = ledger.lease_until.unwrap_or(deadline);
     let slots = Arc::new(Slots::new(puente, &account, ledger.epoch, lease_until, deadline));
     let conductor = Conductor { puente, account: &account, epoch: ledger.epoch, slots };
-    let outcome = conductor.run(ledger).await;
+    let outcome = conductor.run(ledger, recorded).await;
     if outcome.is_err() {
         // Whatever failed, the account should not wait for the lease to lapse.
         let _ = puente.accounts.release(erp, conductor.epoch, None).await;
@@ -129,15 +130,17 @@ enum Stop {
 }
 
 impl Conductor<'_> {
-    async fn run(&self, mut ledger: Ledger) -> Result<Departure> {
+    async fn run(&self, mut ledger: Ledger, mut recorded: Vec<OrderKey>) -> Result<Departure> {
         let mut orders = 0;
         // Read with the take, before the first look.
         let mut seen = ledger.mark;
+        let first = seen;
         loop {
-            match self.depart(&ledger).await? {
+            match self.depart(&ledger, std::mem::take(&mut recorded)).await? {
                 Ok(count) => orders += count,
                 Err(stop) => {
-                    if let Some(departure) = self.stop(stop, orders, &mut seen).await? {
+                    let marked = seen != first;
+                    if let Some(departure) = self.stop(stop, orders, &mut seen, marked).await? {
                         return Ok(departure);
                     }
                 }
@@ -146,8 +149,8 @@ impl Conductor<'_> {
         }
     }
 
-    /// Ends the work, unless a mark came since `seen`.
-    async fn stop(&self, stop: Stop, orders: u32, seen: &mut u64) -> Result<Option<Departure>> {
+    /// Ends the work, unless a mark came since `seen`. `marked`: one came before, about an order that the index may not show yet.
+    async fn stop(&self, stop: Stop, orders: u32, seen: &mut u64, marked: bool) -> Result<Option<Departure>> {
         let accounts = &self.puente.accounts;
         let erp = &self.account.id;
         let calls = self.slots.calls().await;
@@ -162,7 +165,8 @@ impl Conductor<'_> {
             }
             Stop::Idle(next) => match accounts.release(erp, self.epoch, Some(*seen)).await? {
                 Released::Released => {
-                    if let Some(next) = next {
+                    let again = marked.then(|| self.puente.clock.now() + FLOOR);
+                    if let Some(next) = next.into_iter().chain(again).min() {
                         self.wake(next).await?;
                     }
                     Ok(departure(next))
@@ -193,7 +197,7 @@ impl Conductor<'_> {
     }
 
     /// One departure: everything due, up to a batch. Returns how many orders it touched.
-    async fn depart(&self, ledger: &Ledger) -> Result<std::result::Result<u32, Stop>> {
+    async fn depart(&self, ledger: &Ledger, recorded: Vec<OrderKey>) -> Result<std::result::Result<u32, Stop>> {
         let now = self.puente.clock.now();
         if ledger.epoch != self.epoch {
             return Ok(Err(Stop::Lost));
@@ -206,7 +210,7 @@ impl Conductor<'_> {
         }
         // After a block one order goes first: an outage must not cost the day's quota.
         let most = if ledger.strikes > 0 { 1 } else { BATCH };
-        let heads = self.due(most).await?;
+        let heads = self.due(most, recorded).await?;
         if heads.is_empty() {
             // An index that lags may still name an order that is done: never wake faster than the least interval.
             let next = self.next_due().await?.map(|next| next.max(now + FLOOR));
@@ -240,8 +244,8 @@ impl Conductor<'_> {
 
     /// The due heads of the account's connections in turn, so that a flooding shop cannot starve the others.
     ///
-    /// The index only suggests; each head is read consistently.
-    async fn due(&self, most: usize) -> Result<Vec<Head>> {
+    /// The index only suggests, and may not show yet what was `recorded` a moment ago; each head is read consistently.
+    async fn due(&self, most: usize, recorded: Vec<OrderKey>) -> Result<Vec<Head>> {
         let now = self.puente.clock.now();
         let records = &self.puente.records;
         let mut queues: Vec<std::vec::IntoIter<OrderKey>> = stream::iter(&self.account.connections)
@@ -250,7 +254,14 @@ impl Conductor<'_> {
             .collect::<Vec<_>>()
             .await
             .into_iter()
-            .map(|keys| keys.map(Vec::into_iter))
+            .zip(&self.account.connections)
+            .map(|(keys, connection)| {
+                let mut seen = HashSet::new();
+                let ours = recorded.iter().filter(|key| &key.connection == connection).cloned();
+                let mut keys: Vec<OrderKey> = ours.chain(keys?).collect();
+                keys.retain(|key| seen.insert(key.clone()));
+                Ok(keys.into_iter())
+            })
             .collect::<Result<_>>()?;
         // Each departure begins with another connection: after a block only one order goes.
         let turn = usize::try_from(self.epoch).unwrap_or(0) % queues.len().max(1);

@@ -59,12 +59,17 @@ impl Batch<'_> {
 
     /// An ERP that can neither refuse a second document nor be asked: at most once, the rest is a person's.
     async fn hand_over(&mut self, heads: Vec<Head>) -> Result<()> {
-        let mut again = Vec::new();
         for head in heads {
             let Some(intent) = &head.intent else { continue };
             if intent.refused && head.parked.is_none() {
-                // Handed over before, and replayed: a person looked, and it is missing.
-                again.extend(self.resend(&head).await?);
+                // Handed over before, and replayed: a person looked, and it is missing. Alone, since in company one that makes
+                // the ERP fail would leave all of them in doubt again; and not begun before its turn, or it would be handed
+                // over again although nothing was sent.
+                if self.closing().await {
+                    continue;
+                }
+                let ready = self.resend(&head).await?;
+                self.send(ready.into_iter().collect(), 1).await?;
                 continue;
             }
             let reason = format!(
@@ -73,7 +78,7 @@ impl Batch<'_> {
             );
             self.park(&head, &head.desired, true, End::Parked, reason).await?;
         }
-        self.send_again(again).await
+        Ok(())
     }
 
     /// In doubt, and the ERP does not say: later, behind the others. As the one that is asked about first after every block it

@@ -1,9 +1,12 @@
 //! From planned sales to documents on their way: prepare together, write the intents, go on in bulks.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+};
 
 use futures::{FutureExt, StreamExt, stream};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     AT_A_TIME,
@@ -71,6 +74,8 @@ impl Batch<'_> {
             }
             outcomes
         };
+        // What was begun here is over.
+        self.slots.start_by(None).await;
         let mut rendered = Vec::new();
         for (ready, outcome) in ready.into_iter().zip(outcomes) {
             match outcome {
@@ -165,7 +170,7 @@ struct Cache<'a>(&'a Batch<'a>);
 
 #[async_trait::async_trait]
 impl Ids for Cache<'_> {
-    async fn ids(&self, names: &[String]) -> Result<std::collections::HashMap<String, String>> {
+    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
         self.0.puente.records.ids(&self.0.account.id, names).await
     }
     async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
@@ -173,5 +178,23 @@ impl Ids for Cache<'_> {
     }
     async fn forget(&self, names: &[String]) -> Result<()> {
         self.0.puente.records.forget(&self.0.account.id, names).await
+    }
+    async fn begin(&self, names: &[String]) -> Result<HashSet<String>> {
+        let (records, erp) = (&self.0.puente.records, &self.0.account.id);
+        let begun = |name: &String| format!("begun/{name}");
+        let known = records.ids(erp, &names.iter().map(begun).collect::<Vec<_>>()).await?;
+        let now = self.0.now();
+        let in_doubt = |name: &&String| {
+            let until = known.get(&begun(name)).and_then(|until| until.parse::<Timestamp>().ok());
+            until.is_some_and(|until| until > now)
+        };
+        let (in_doubt, free): (Vec<&String>, Vec<&String>) = names.iter().partition(in_doubt);
+        if !free.is_empty() {
+            let (start_by, settle_at) = self.0.times();
+            self.0.slots.start_by(Some(start_by)).await;
+            let begin: Vec<_> = free.iter().map(|name| (begun(name), settle_at.to_string())).collect();
+            records.learn(erp, &begin).await?;
+        }
+        Ok(in_doubt.into_iter().cloned().collect())
     }
 }
