@@ -1,0 +1,140 @@
+//! A test of the tests: plants the bugs of `planted.toml`, one at a time, and tells which seed found each.
+//!
+//! ```sh
+//! cargo run -p puente-simulation --bin planted              # all of them
+//! cargo run -p puente-simulation --bin planted -- settle    # those with that word in their name
+//! ```
+//!
+//! The bugs are planted into a copy of the sources under `target/planted`, all at once and each behind a switch of its own, so that
+//! one build serves them all; the sources themselves know nothing of it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Output},
+};
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use puente_simulation::planted::{self, Bug};
+
+/// So many seeds have to find a bug.
+const SEEDS: &str = "10000";
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let bugs = planted::list();
+    let copy = Copy::of(&root, &bugs);
+    eprintln!("building {} bugs ...", bugs.len());
+    copy.build();
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["bug", "where", "found by seed", "found by test"]);
+    let mut missed = 0;
+    for (number, bug) in bugs.iter().enumerate().filter(|(_, bug)| bug.name.contains(&wanted)) {
+        let seed = bug.by_chance.then(|| copy.seed(number + 1));
+        let test = bug.test.as_ref().map(|test| copy.test_fails(number + 1, test));
+        let found =
+            seed.as_ref().is_none_or(Option::is_some) && test != Some(false) && (seed.is_some() || test.is_some());
+        missed += usize::from(!found);
+        let seed = seed.map_or_else(|| "-".to_owned(), |seed| seed.unwrap_or_else(|| "NOT FOUND".to_owned()));
+        let test = match (test, &bug.test) {
+            (Some(true), Some(name)) => name.clone(),
+            (Some(false), Some(name)) => format!("{name} DID NOT FAIL"),
+            _ => "-".to_owned(),
+        };
+        let place = bug.file.trim_start_matches("shared/src/").to_owned();
+        eprintln!("{:3}/{} {}: {seed}, {test}", number + 1, bugs.len(), bug.name);
+        table.add_row([bug.name.clone(), place, seed, test]);
+    }
+    if let Some(seeds) = table.column_mut(2) {
+        seeds.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    if missed == 0 {
+        println!("Every planted bug was found.");
+        return ExitCode::SUCCESS;
+    }
+    println!("{missed} planted bugs were not found.");
+    ExitCode::FAILURE
+}
+
+/// The copy of the sources.
+struct Copy {
+    path: PathBuf,
+}
+
+impl Copy {
+    fn of(root: &Path, bugs: &[Bug]) -> Self {
+        let path = root.join("target/planted");
+        for part in ["shared", "simulation"] {
+            let _ = fs::remove_dir_all(path.join(part));
+            copy_tree(&root.join(part), &path.join(part));
+        }
+        let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        let members = r#"members = ["shared", "simulation"]"#;
+        let whole = manifest.lines().map(|line| match line {
+            line if line.starts_with("members = ") => members,
+            line if line.starts_with("default-members") => "",
+            line => line,
+        });
+        fs::write(path.join("Cargo.toml"), whole.collect::<Vec<_>>().join("\n")).unwrap();
+        fs::copy(root.join("Cargo.lock"), path.join("Cargo.lock")).unwrap();
+        for (number, bug) in bugs.iter().enumerate() {
+            let file = path.join(&bug.file);
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(&file, bug.plant(&text, number + 1)).unwrap();
+        }
+        let library = path.join("shared/src/lib.rs");
+        let text = fs::read_to_string(&library).unwrap();
+        fs::write(&library, format!("{text}\n{}", planted::SWITCH)).unwrap();
+        Self { path }
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Output {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(arguments).current_dir(&self.path).env("CARGO_TARGET_DIR", self.path.join("target"));
+        // Parentheses and branches that only a planted bug has.
+        command.env("RUSTFLAGS", "--cap-lints=allow").output().unwrap()
+    }
+
+    fn build(&self) {
+        for arguments in [vec!["build", "--bins"], vec!["test", "--no-run", "--test", "protocol"]] {
+            let output = self.cargo(&[&arguments[..], &["-p", "puente-simulation"]].concat());
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    /// The seed that finds a bug.
+    fn seed(&self, number: usize) -> Option<String> {
+        let program = self.path.join("target/debug/puente-simulation");
+        let output = Command::new(program).args(["--histories", SEEDS]).env("PLANTED", number.to_string()).output();
+        let words = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
+        let line = words.lines().find(|line| line.starts_with("Seed "))?;
+        line.split(' ').nth(1).map(str::to_owned)
+    }
+
+    /// Whether the test named for it fails.
+    fn test_fails(&self, number: usize, test: &str) -> bool {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["test", "-p", "puente-simulation", "--test", "protocol", "--", "--exact", test]);
+        command.current_dir(&self.path).env("CARGO_TARGET_DIR", self.path.join("target"));
+        let output = command.env("RUSTFLAGS", "--cap-lints=allow").env("PLANTED", number.to_string()).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stdout);
+        words.contains("1 failed")
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

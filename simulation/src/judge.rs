@@ -1,0 +1,344 @@
+//! What must hold of every history, asked of the ERP's own books and the shops' own lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use puente::{
+    domain::{
+        ids::OrderKey,
+        order::{Order, Payment, Status},
+        record::{Head, State},
+        version::ContentHash,
+    },
+    erp::Class,
+};
+
+use crate::{
+    erp::{Booked, PANIC_SKU, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
+    executor::Micros,
+    fault::Fault,
+    history::{Accepted, History},
+    scenario::Backfills,
+    shop::{BUYER_CANARY, Known, SECRET_CANARY, Says},
+    world::{span, stamp},
+};
+
+/// One order, from every side.
+struct Case<'a> {
+    history: &'a History,
+    key: OrderKey,
+    head: Option<&'a Head>,
+    known: Option<&'a Known>,
+    accepted: Vec<&'a Accepted>,
+    booked: Vec<&'a Booked>,
+    /// Whether a create of it landed after its settle time.
+    very_late: bool,
+}
+
+/// Everything that was accepted has come to an end that is allowed, and the ERP holds what the records say. Returns how many
+/// checks were made.
+pub fn ends(history: &History) -> u64 {
+    cases(history, |case| {
+        case.is_on_record();
+        case.is_at_rest();
+        case.is_in_the_erp_as_recorded();
+        case.is_the_newest();
+        case.is_buried_if_dead();
+    })
+}
+
+/// The same, and what was dead because something failed is in the ERP, now that nothing fails.
+pub fn mended(history: &History) -> u64 {
+    ends(history) + cases(history, |case| case.is_synced_if_it_can_be())
+}
+
+fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
+    let rows = history.table.rows();
+    let books = history.erp.books();
+    let accepted = history.accepted.lock().unwrap();
+    let mut keys: BTreeSet<OrderKey> = rows.heads.keys().cloned().collect();
+    let shops: Vec<_> = history.shops.iter().map(|shop| (shop.id().clone(), shop.orders().clone())).collect();
+    let mut known = BTreeMap::new();
+    for (shop, orders) in &shops {
+        for (id, order) in orders {
+            let key = OrderKey::new(shop.clone(), id.clone());
+            keys.insert(key.clone());
+            known.insert(key, order);
+        }
+    }
+    let mut checks = 0;
+    for key in keys {
+        let case = Case {
+            history,
+            head: rows.heads.get(&key),
+            known: known.get(&key).copied(),
+            accepted: accepted.iter().filter(|event| event.key == key).collect(),
+            booked: books.sales.iter().filter(|sale| sale.reference == key.sale()).collect(),
+            very_late: books.very_late.contains(&key.to_string()),
+            key,
+        };
+        check(&case);
+        checks += 1;
+    }
+    let references: BTreeSet<String> = books.sales.iter().map(|sale| sale.reference.to_string()).collect();
+    for reference in references {
+        if !known.keys().any(|key| key.to_string() == reference) {
+            history.world.violated(format!("the ERP has {reference}, which no shop knows"));
+        }
+        checks += 1;
+    }
+    let class = history.scenario.erp.manners.create;
+    let mut customers = books.customers.clone();
+    customers.sort();
+    let all = customers.len();
+    customers.dedup();
+    if customers.len() < all && (class <= Class::Unique || !history.scenario.faults.had(Fault::ErpVeryLate)) {
+        history.world.violated(format!("customers are doubled: {:?}", books.customers));
+    }
+    checks + 1
+}
+
+impl Case<'_> {
+    fn violated(&self, what: &str) {
+        let head = self.head.map(|head| format!("{head:?}")).unwrap_or_default();
+        self.history.world.violated(format!("{}: {what}\n    record: {head}\n    ERP: {:?}", self.key, self.booked));
+    }
+
+    /// Invariant 1: a 2xx is a record. Of a deleted order, or a deletion alone, there may be none.
+    fn is_on_record(&self) {
+        let gone = self.known.is_some_and(|known| known.deleted);
+        let told = self.accepted.iter().any(|event| event.says != Says::Deleted);
+        if self.head.is_none() && told && !gone && !self.in_dead_letters() && !self.restored() {
+            self.violated("it was answered 2xx, and is not on record");
+        }
+    }
+
+    /// Invariants 1 and 10: synced, or stopped with a reason.
+    fn is_at_rest(&self) {
+        let Some(head) = self.head else { return };
+        match head.state() {
+            State::Synced => {}
+            State::Parked | State::Dead | State::Ignored => {
+                let reason = head.parked.as_ref().map(|parked| parked.reason.as_str()).unwrap_or_default();
+                if reason.trim().is_empty() {
+                    self.violated("it stopped without a reason");
+                }
+            }
+            State::Waiting | State::Sending => self.violated("it is not at rest"),
+        }
+        if head.forgotten() {
+            self.violated("nobody will come back to it");
+        }
+    }
+
+    /// Invariants 2 and 3: one document at most, and the one that the record tells of.
+    fn is_in_the_erp_as_recorded(&self) {
+        let class = self.history.scenario.erp.manners.create;
+        let stalled = self.history.world.faults().counts().contains_key(&Fault::FreezeBeforeSend);
+        // What can double a document of an ERP that cannot refuse it, by its class.
+        let unprotected = class > Class::Unique && (self.very_late || stalled);
+        if self.booked.len() > 1 && !unprotected && !(class == Class::Nothing && self.restored()) {
+            self.violated("the ERP holds it more than once");
+        }
+        let Some(head) = self.head else { return };
+        match (&head.applied, self.booked.first()) {
+            (Some(applied), Some(booked)) => {
+                if !self.same_sale(&applied.content, &booked.version.content) && !self.restored() {
+                    self.violated("the ERP holds another state than the record says");
+                }
+            }
+            (Some(_), None) => self.violated("the record says that the ERP holds it, and it does not"),
+            (None, Some(_)) if head.intent.is_none() && !unprotected && !self.restored() => {
+                self.violated("the ERP holds it, and the record does not know");
+            }
+            (None, _) => {}
+        }
+        if head.state() == State::Synced && self.booked.first().is_some_and(|booked| !booked.finished) {
+            self.violated("it is synced, and the ERP's document was never confirmed");
+        }
+    }
+
+    /// Invariant 3: the newest accepted state is the one that the ERP should hold.
+    fn is_the_newest(&self) {
+        let (Some(head), Some(known)) = (self.head, self.known) else { return };
+        if known.deleted || self.restored() || self.in_dead_letters() {
+            return;
+        }
+        let last = known.states.len() - 1;
+        let can_fetch = self.history.scenario.can_fetch;
+        let backfill = if can_fetch { self.history.scenario.backfill } else { Backfills::Never };
+        // What a list by modification time does not tell, only a webhook can.
+        let listed = (backfill != Backfills::Never && !known.ambiguous).then_some(last);
+        let told = |event: &&&Accepted| match event.says {
+            Says::State => can_fetch || !known.ambiguous,
+            Says::Pointer => can_fetch,
+            Says::Deleted | Says::Garbled => false,
+        };
+        // A body that cannot be read counts as the last word where the store cannot be asked.
+        let garbled = !can_fetch && self.history.scenario.faults.had(Fault::Garbled);
+        let accepted = self.accepted.iter().filter(told).map(|event| event.state).max().filter(|_| !garbled);
+        let Some(told) = listed.max(accepted) else { return };
+        // A request whose answer was lost may have brought a newer one.
+        let newest: Vec<_> = known.states[told..].iter().map(|state| state.version().content).collect();
+        if !newest.contains(&head.desired.content) {
+            self.violated("a newer accepted state is not what the ERP should hold");
+        }
+    }
+
+    /// A dead order's letter lies in the dead-letter queue.
+    fn is_buried_if_dead(&self) {
+        let redriven = self.history.scenario.faults.had(Fault::RedriveMeanwhile);
+        let dead = self.head.is_some_and(|head| head.state() == State::Dead);
+        if dead && !self.in_dead_letters() && !redriven && !self.restored() {
+            self.violated("it is dead, and the dead-letter queue does not have it");
+        }
+    }
+
+    /// What the ERP would take is in the ERP, once nothing fails.
+    fn is_synced_if_it_can_be(&self) {
+        let (Some(head), Some(known)) = (self.head, self.known) else { return };
+        // Where nobody can be asked, a person is.
+        if self.history.scenario.erp.manners.create == Class::Nothing || self.restored() {
+            return;
+        }
+        let Some(wanted) = known.states.iter().find(|state| state.version().content == head.desired.content) else {
+            return;
+        };
+        let held = head.applied.as_ref();
+        let same = |state: &&Order| held.is_some_and(|held| held.content == state.version().content);
+        let fits = match known.states.iter().find(same) {
+            Some(applied) => applied.same_sale(wanted),
+            None => held.is_none() && takes(wanted),
+        };
+        if fits && head.state() != State::Synced {
+            self.violated("nothing fails any more, and it is not in the ERP");
+        }
+    }
+
+    /// Whether two states of the order, by their contents, are one document for the ERP.
+    fn same_sale(&self, one: &ContentHash, other: &ContentHash) -> bool {
+        let state = |content: &ContentHash| {
+            let mut states = self.known.into_iter().flat_map(|known| &known.states);
+            states.find(|state| state.version().content == *content)
+        };
+        one == other || state(one).zip(state(other)).is_some_and(|(one, other)| one.same_sale(other))
+    }
+
+    fn in_dead_letters(&self) -> bool {
+        let letters = self.history.queue.letters();
+        let id = format!("\"order\":\"{}\"", self.key.order);
+        letters.dead.iter().any(|(body, ..)| body.contains(&id))
+    }
+
+    /// After a restore the records know less than the ERP: that is found out by looking up, or given to a person.
+    fn restored(&self) -> bool {
+        self.history.world.faults().counts().contains_key(&Fault::BackupRestored)
+    }
+}
+
+/// Whether the ERP would take an order in this state, as its first.
+fn takes(order: &Order) -> bool {
+    let sku = order.lines.first().and_then(|line| line.sku.as_deref()).unwrap_or_default();
+    order.status == Status::Open
+        && order.payment == Payment::Paid
+        && order.refunds.is_empty()
+        && ![REFUSED_SKU, POISON_SKU, PANIC_SKU, UNKNOWN_SKU].contains(&sku)
+}
+
+/// What a replay must not change: what the ERP holds, and what the records say of it.
+pub fn picture(history: &History) -> Vec<String> {
+    let rows = history.table.rows();
+    let heads: Vec<String> = rows
+        .heads
+        .values()
+        .map(|head| {
+            // Refused among others it ends dead, alone it is parked: stopped, both.
+            let state = if head.state() == State::Dead { State::Parked } else { head.state() };
+            format!("{} {state:?} {} {:?}", head.key, head.desired, head.applied)
+        })
+        .collect();
+    let books = history.erp.books();
+    let sales = books.sales.iter().map(|sale| format!("sale {} {}", sale.reference, sale.version));
+    let customers = books.customers.iter().map(|customer| format!("customer {customer}"));
+    heads.into_iter().chain(sales).chain(customers).collect()
+}
+
+/// Invariant 5: no window and no day ever exceeded, counted at the sender by true time; and invariants 7 and 8 where nothing
+/// else went wrong.
+pub fn limits(history: &History) -> u64 {
+    let limits = &history.scenario.limits;
+    let books = history.erp.books();
+    // Nothing can hold a call to its slot that stands still between the last check and its first byte.
+    let sent: Vec<Micros> = books.sent.iter().filter(|sent| !sent.stalled).map(|sent| sent.at).collect();
+    let window = span(limits.window);
+    let most = usize::try_from(limits.calls).unwrap_or(usize::MAX);
+    for pair in sent.windows(most + 1) {
+        if let [first, .., last] = pair
+            && last - first < window
+        {
+            history.world.violated(format!(
+                "more than {most} calls within {:?}, from {}",
+                limits.window,
+                stamp(*first)
+            ));
+            break;
+        }
+    }
+    let mut days: BTreeMap<i64, u32> = BTreeMap::new();
+    for at in &sent {
+        *days.entry(limits.day(stamp(*at)).number).or_default() += 1;
+    }
+    // A backup brings yesterday's count back.
+    let restored = history.scenario.faults.had(Fault::BackupRestored);
+    if let Some((day, calls)) = days.iter().find(|(_, calls)| **calls > limits.per_day && !restored) {
+        history.world.violated(format!("{calls} calls in the ERP's day {day}, {} are allowed", limits.per_day));
+    }
+    receives(history);
+    3
+}
+
+/// Invariants 7 and 8: what waits, is refused or panics costs nobody a receive.
+fn receives(history: &History) {
+    const WAITING: &[Fault] = &[
+        Fault::ErpTooMany,
+        Fault::ErpTooManySilent,
+        Fault::ErpQuotaGone,
+        Fault::ErpOutage,
+        Fault::ErpRefused,
+        Fault::ErpTls,
+        Fault::ErpUnauthorized,
+        Fault::OrderRefused,
+        Fault::OrderPoison,
+        Fault::OrderPanics,
+        Fault::ErpErrorBefore,
+        Fault::ErpErrorAfter,
+        Fault::ErpDrips,
+        Fault::Midnight,
+        Fault::Flood,
+        Fault::WebhookTwice,
+        Fault::WebhookLate,
+    ];
+    let receives = history.queue.letters().most_receives;
+    // Where something is told to go wrong, the teller knows what to expect.
+    let told = history.world.scripted() || history.scenario.faults.kinds().next().is_none();
+    let only_waiting = !told && history.scenario.faults.kinds().all(|kind| WAITING.contains(&kind));
+    if only_waiting && receives > 1 {
+        history.world.violated(format!("a message was received {receives} times although only waiting went on"));
+    }
+}
+
+/// Invariant 11: no secret and no personal data in reasons, timelines and dead letters' reasons.
+pub fn canaries(history: &History) -> u64 {
+    let rows = history.table.rows();
+    let reasons = rows.heads.values().flat_map(|head| {
+        [head.reason.clone(), head.parked.as_ref().map(|parked| parked.reason.clone())].into_iter().flatten()
+    });
+    let lines = rows.timelines.values().flatten().filter_map(|entry| entry.detail.clone());
+    let letters = history.queue.letters();
+    let dead = letters.dead.iter().map(|(_, reason, _)| reason.clone());
+    for text in reasons.chain(lines).chain(dead) {
+        if text.contains(BUYER_CANARY) || text.contains(SECRET_CANARY) {
+            history.world.violated(format!("personal data or a secret is shown: {text}"));
+        }
+    }
+    1
+}

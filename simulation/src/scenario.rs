@@ -1,0 +1,191 @@
+//! What a seed makes: an ERP, shops, limits, sizes, and the faults that the history suffers. Each history suffers a few kinds
+//! out of all, often enough to matter: all of them at once would hide behind each other.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use puente::{
+    domain::ledger::Limits,
+    erp::{Bulk, Class, Manners},
+    ports::Chance as _,
+};
+
+use crate::{
+    chance::Seeded,
+    erp,
+    executor::Micros,
+    fault::{Fault, Faults},
+    queue,
+    world::{HOUR, MINUTE, SECOND, micros},
+};
+
+/// Whether the stores are asked for what no webhook brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backfills {
+    /// Never: webhooks alone must do.
+    Never,
+    /// Every quarter of an hour, from the last position.
+    OnTime,
+    /// The same, and at the end everything of the day, as every night.
+    Wide,
+}
+
+/// The circumstances of a history.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// When it begins.
+    pub start: Micros,
+    /// For how long shops sell and faults happen.
+    pub busy: Micros,
+    /// How many shops share the ERP account.
+    pub shops: usize,
+    /// How many orders they sell together.
+    pub orders: usize,
+    /// Whether the shops can be asked.
+    pub can_fetch: bool,
+    /// Whether they are asked what no webhook brought, and how far back at the end.
+    pub backfill: Backfills,
+    /// How often a store sends a webhook that was not accepted.
+    pub tries: u32,
+    /// The ERP.
+    pub erp: erp::Settings,
+    /// Its limits.
+    pub limits: Limits,
+    /// Attempts before an order is dead.
+    pub max_attempts: u32,
+    /// The queue.
+    pub queue: queue::Settings,
+    /// How long an invocation of the worker may take.
+    pub function: Micros,
+    /// Workers at a time.
+    pub workers: usize,
+    /// How far any clock is off, at most.
+    pub skew: Micros,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+impl Scenario {
+    /// The circumstances that a seed makes.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let chance = Seeded::new(seed ^ 0x5ee_d0f_5ce_a210);
+        let faults = faults(&chance);
+        let timeout = chance.one_of(&[2, 5, 5, 10, 30]);
+        let create = chance.one_of(&[Class::Key, Class::Unique, Class::Unique, Class::Searchable, Class::Nothing]);
+        let manners = Manners {
+            create,
+            bulk: chance.one_of(&[Bulk::Atomic, Bulk::Atomic, Bulk::PerItem, Bulk::Unknown]),
+            bulk_limit: chance.one_of(&[1, 2, 5, 100]),
+            timeout: Duration::from_secs(timeout),
+            settle: Duration::from_secs(timeout * 2),
+        };
+        let limits = limits(&chance, &faults);
+        let start = start(&chance, &limits, &faults);
+        // Three calls of a step, its commit, what is left for the answer, and some.
+        let least = Micros::try_from(timeout).unwrap_or(30) * 3 + 12;
+        let function = chance.one_of(&[least + 3, least.max(60), 300]).max(least) * SECOND;
+        let many = faults.had(Fault::Flood) || chance.permille(30);
+        Self {
+            start,
+            busy: chance.one_of(&[2 * MINUTE, 10 * MINUTE, 40 * MINUTE, 3 * HOUR]),
+            shops: 1 + chance.index(3),
+            orders: if many { 20 + chance.index(40) } else { 1 + chance.index(7) },
+            can_fetch: chance.permille(600),
+            backfill: chance.one_of(&[Backfills::Never, Backfills::OnTime, Backfills::OnTime, Backfills::Wide]),
+            tries: chance.one_of(&[1, 3, 8]),
+            erp: erp::Settings {
+                manners,
+                drafts: chance.permille(250),
+                customers: create != Class::Nothing && chance.permille(400),
+            },
+            limits,
+            max_attempts: chance.one_of(&[3, 6, 12, 12]),
+            queue: queue::Settings { visibility: function * 6 + SECOND, most_receives: chance.one_of(&[3, 5, 5, 10]) },
+            function,
+            workers: 2 + chance.index(3),
+            skew: if faults.had(Fault::Skew) || faults.had(Fault::ClockJump) { 50_000 } else { 0 },
+            faults,
+        }
+    }
+}
+
+impl Scenario {
+    /// Nothing goes wrong by chance: for histories that are told step by step.
+    #[must_use]
+    pub fn calm(create: Class, bulk: Bulk) -> Self {
+        let timeout = Duration::from_secs(5);
+        let manners = Manners { create, bulk, bulk_limit: 100, timeout, settle: timeout * 2 };
+        Self {
+            start: micros("2026-03-02T08:00:00Z".parse().unwrap()),
+            busy: 5 * MINUTE,
+            shops: 1,
+            orders: 0,
+            can_fetch: true,
+            backfill: Backfills::Wide,
+            tries: 3,
+            erp: erp::Settings { manners, drafts: false, customers: false },
+            limits: Limits { per_day: 100_000, ..Limits::default() },
+            max_attempts: 6,
+            queue: queue::Settings { visibility: 30 * SECOND, most_receives: 5 },
+            function: 60 * SECOND,
+            workers: 2,
+            skew: 0,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// A few kinds of all, at a rate.
+fn faults(chance: &Seeded) -> Faults {
+    let count = chance.one_of(&[1, 2, 3, 3, 4, 5, 6, 8, 12]);
+    let mut kinds: Vec<Fault> = (0..count).map(|_| chance.one_of(Fault::ALL)).collect();
+    // What breaks most where it meets another: a lost answer.
+    if chance.permille(400) {
+        kinds.push(chance.one_of(&[Fault::ErpDrips, Fault::ErpLate, Fault::ErpResetAfter, Fault::Crash]));
+    }
+    Faults::of(kinds, chance.one_of(&[10, 30, 60, 120, 250]))
+}
+
+fn limits(chance: &Seeded, faults: &Faults) -> Limits {
+    let second = SignedDuration::from_secs(1);
+    let (calls, window) = chance.one_of(&[
+        (10, second),
+        (10, second),
+        (3, second),
+        (25, second * 10),
+        (150, second * 60),
+        (12, second * 60),
+    ]);
+    let zones = ["UTC", "America/Argentina/Buenos_Aires", "America/Mexico_City", "Europe/Madrid", "America/Santiago"];
+    let zone = if faults.had(Fault::DaylightSaving) { chance.one_of(&zones[3..]) } else { chance.one_of(&zones) };
+    Limits {
+        calls,
+        window,
+        per_day: chance.one_of(&[100_000, 100_000, 300, 300, 40]),
+        reset: if chance.permille(200) { civil::time(6, 30, 0, 0) } else { civil::Time::midnight() },
+        time_zone: TimeZone::get(zone).unwrap(),
+        ..Limits::default()
+    }
+}
+
+fn start(chance: &Seeded, limits: &Limits, faults: &Faults) -> Micros {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let day = if faults.had(Fault::DaylightSaving) {
+        // The days on which Madrid's and Santiago's clocks change in 2026.
+        chance.one_of(&[
+            at("2026-03-28T12:00:00Z"),
+            at("2026-10-24T12:00:00Z"),
+            at("2026-04-04T12:00:00Z"),
+            at("2026-09-05T12:00:00Z"),
+        ])
+    } else {
+        at("2026-05-04T12:00:00Z") + SignedDuration::from_hours(24) * i32::try_from(chance.below(30)).unwrap_or(0)
+    };
+    let end = micros(limits.day(day).end);
+    if faults.had(Fault::Midnight) || faults.had(Fault::DaylightSaving) {
+        end - chance.within(SECOND, 8 * MINUTE)
+    } else {
+        end - chance.within(HOUR, 24 * HOUR)
+    }
+}

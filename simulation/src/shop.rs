@@ -1,0 +1,344 @@
+//! The stores: what buyers and shopkeepers do to orders, the webhooks that tell of it, and the answers to our questions. The
+//! shop's own list is the truth that everything is judged by.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use puente::{
+    Error, Kind, Result, Retry,
+    config::Secret,
+    domain::{
+        ids::{ConnectionId, OrderId, OrderKey},
+        money::Amount,
+        order::{Flag, Order, Payment, Refund, Status},
+        time::Stamp,
+    },
+    outbound::Client,
+    store::{Changes, Reading, Store, canonical::read_order},
+    webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
+};
+
+use crate::{
+    executor::Micros,
+    fault::{Fault, Place},
+    world::{MINUTE, SECOND, World, micros, stamp},
+};
+
+/// The header that webhooks are signed in.
+pub const SIGNATURE: &str = "x-shop-signature";
+
+/// Personal data of every buyer: it may be nowhere but in payloads.
+pub const BUYER_CANARY: &str = "canary-buyer@example.com";
+/// What every secret holds: it may be nowhere at all.
+pub const SECRET_CANARY: &str = "canary-secret";
+
+/// An order as the shop knows it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its states, oldest first.
+    pub states: Vec<Order>,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// When the last change was made.
+    pub changed_at: Micros,
+    /// Whether a change moved no timestamp, or shares one: a list by time, or a state alone, cannot tell of it.
+    pub ambiguous: bool,
+}
+
+impl Known {
+    /// The state it has now.
+    #[must_use]
+    pub fn last(&self) -> &Order {
+        self.states.last().unwrap()
+    }
+}
+
+/// A shop.
+pub struct Shop {
+    world: Arc<World>,
+    id: ConnectionId,
+    /// The old one, and the one it rotates to.
+    secrets: [Secret; 2],
+    /// Which of them it signs with.
+    signs_with: AtomicUsize,
+    /// How many of them our configuration knows.
+    known: AtomicUsize,
+    can_fetch: bool,
+    orders: Mutex<BTreeMap<OrderId, Known>>,
+}
+
+/// The production's side of a shop.
+pub struct Asked(pub Arc<Shop>);
+
+/// What a webhook says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// The whole order.
+    State,
+    /// Which order changed.
+    Pointer,
+    /// That it was deleted.
+    Deleted,
+    /// Something nobody can map.
+    Garbled,
+}
+
+impl Shop {
+    /// A shop without orders.
+    #[must_use]
+    pub fn new(world: Arc<World>, id: ConnectionId, can_fetch: bool) -> Arc<Self> {
+        let secret = |n| Secret::new(format!("{SECRET_CANARY}-{id}-{n}"));
+        Arc::new(Self {
+            world,
+            secrets: [secret(1), secret(2)],
+            signs_with: AtomicUsize::new(0),
+            known: AtomicUsize::new(1),
+            id,
+            can_fetch,
+            orders: Mutex::default(),
+        })
+    }
+
+    /// Whose shop.
+    #[must_use]
+    pub fn id(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    /// Whether it can be asked.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.can_fetch
+    }
+
+    /// Signs with the new secret from now on.
+    pub fn rotate(&self) {
+        self.signs_with.store(1, Ordering::Relaxed);
+    }
+
+    /// Our configuration knows the new secret too.
+    pub fn rotated(&self) {
+        self.known.store(2, Ordering::Relaxed);
+    }
+
+    /// Its orders.
+    pub fn orders(&self) -> MutexGuard<'_, BTreeMap<OrderId, Known>> {
+        self.orders.lock().unwrap()
+    }
+
+    /// A buyer places an order.
+    pub fn place(&self, id: &OrderId, sku: &str, paid: bool, customer: u64) {
+        let now = self.world.now();
+        let key = OrderKey::new(self.id.clone(), id.clone());
+        let cents = self.world.chance.within(100, 99_999);
+        let total = format!("{}.{:02}", cents / 100, cents % 100);
+        let text = format!(
+            r#"{{"schema":1,"id":"{id}","number":"{key}","placed_at":"{at}","updated_at":"{at}","currency":"EUR","status":"open",
+            "payment":"pending","customer":{{"id":"{customer}","email":"{BUYER_CANARY}"}},"lines":[{{"id":"1","sku":"{sku}",
+            "title":"A thing","quantity":"1","unit_price":"{total}","amount":"{total}"}}],"tax":"0","total":"{total}"}}"#,
+            at = whole_second(now),
+        );
+        let mut order: Order = serde_json::from_str(&text).unwrap();
+        if paid {
+            order.payment = Payment::Paid;
+        }
+        let known = Known { states: vec![order], deleted: false, changed_at: now, ambiguous: false };
+        self.orders().insert(id.clone(), known);
+    }
+
+    /// Somebody changes an order. `moved`: whether its modification time moves.
+    pub fn change(&self, id: &OrderId, moved: bool, change: impl FnOnce(&mut Order)) {
+        let now = self.world.now();
+        let mut orders = self.orders();
+        let Some(known) = orders.get_mut(id) else { return };
+        let before = known.last().clone();
+        let mut next = before.clone();
+        change(&mut next);
+        if next == before || known.deleted {
+            return;
+        }
+        if moved {
+            next.updated_at = Stamp::utc(whole_second(now));
+        }
+        known.ambiguous |= next.updated_at.at() <= before.updated_at.at();
+        known.changed_at = now;
+        known.states.push(next);
+    }
+
+    /// The shopkeeper deletes an order.
+    pub fn delete(&self, id: &OrderId) {
+        if let Some(known) = self.orders().get_mut(id) {
+            known.deleted = true;
+            known.changed_at = self.world.now();
+        }
+    }
+
+    /// The request of a webhook about the state that `state` is.
+    #[must_use]
+    pub fn webhook(&self, id: &OrderId, state: usize, says: Says) -> RawWebhook {
+        let body = match says {
+            Says::State => serde_json::to_vec(&self.orders()[id].states[state]).unwrap(),
+            Says::Pointer => format!("changed {id}").into_bytes(),
+            Says::Deleted => format!("deleted {id}").into_bytes(),
+            Says::Garbled => format!("garbled {id} {state}").into_bytes(),
+        };
+        let signature = sign(&self.secrets[self.signs_with.load(Ordering::Relaxed)], &body);
+        self.request(body, &signature)
+    }
+
+    fn request(&self, body: Vec<u8>, signature: &str) -> RawWebhook {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(SIGNATURE, signature.parse().unwrap());
+        RawWebhook { headers, body: body.into(), received: stamp(self.world.now()) }
+    }
+
+    /// The request of a webhook that somebody else made up.
+    #[must_use]
+    pub fn forgery(&self, id: &OrderId) -> RawWebhook {
+        let body = format!("changed {id}").into_bytes();
+        let signature = sign(&Secret::new("a guess"), &body);
+        self.request(body, &signature)
+    }
+
+    /// A question to the shop.
+    async fn ask<T>(&self, name: &'static str, answer: impl Fn() -> T) -> Result<T> {
+        let told = self.world.call(Place::Store, name, |_| answer()).await?;
+        self.world.executor.sleep(self.world.chance.within(20_000, 400_000)).await;
+        if self.world.strikes(Fault::StoreDown, 300) {
+            let error = if self.world.chance.permille(500) {
+                let wait = Duration::from_secs(self.world.chance.within(1, 120).unsigned_abs());
+                Error::new(Kind::Limited, "the store answered 429").retry(Retry::After(wait))
+            } else {
+                Error::new(Kind::Unavailable, "the store answered 503")
+            };
+            return Err(error);
+        }
+        Ok(told)
+    }
+}
+
+/// Stores give modification times in whole seconds.
+fn whole_second(at: Micros) -> Timestamp {
+    stamp(at - at.rem_euclid(SECOND))
+}
+
+/// Pays it.
+pub fn pay(order: &mut Order) {
+    if order.payment == Payment::Pending {
+        order.payment = Payment::Paid;
+    }
+}
+
+/// Cancels it.
+pub fn cancel(order: &mut Order) {
+    order.status = Status::Cancelled;
+}
+
+/// Changes what was bought.
+pub fn edit(order: &mut Order) {
+    let one = Amount::parse("1.00").unwrap();
+    for line in &mut order.lines {
+        line.amount = line.amount + one;
+        line.unit_price = line.amount;
+    }
+    order.total = order.total + one;
+}
+
+/// Changes something that the sale does not show.
+pub fn change_channel(order: &mut Order) {
+    // There and back: the content of a while ago comes again.
+    order.channel = if order.channel.is_some() { None } else { Some("app".to_owned()) };
+}
+
+/// Gives a part back.
+pub fn refund(order: &mut Order) {
+    if order.payment < Payment::Paid {
+        return;
+    }
+    order.payment = Payment::PartiallyRefunded;
+    let id = (order.refunds.len() + 1).to_string();
+    order.refunds.push(Refund { id, amount: Amount::parse("0.10").unwrap(), reason: None });
+}
+
+#[async_trait]
+impl Store for Asked {
+    fn scheme(&self) -> Scheme {
+        Scheme::HmacBase64(&[SIGNATURE])
+    }
+
+    fn secrets(&self) -> &[Secret] {
+        &self.0.secrets[..self.0.known.load(Ordering::Relaxed)]
+    }
+
+    fn is_ping(&self, _raw: &RawWebhook) -> bool {
+        false
+    }
+
+    fn read(&self, webhook: &VerifiedWebhook) -> Reading {
+        let text = std::str::from_utf8(webhook.body()).unwrap_or_default();
+        let mut words = text.split(' ');
+        let id = |words: &mut std::str::Split<'_, char>| words.next().and_then(|id| id.parse::<OrderId>().ok());
+        match words.next() {
+            Some("changed") => id(&mut words).map_or(Reading::Ignored("nothing"), Reading::Changed),
+            Some("deleted") => id(&mut words).map_or(Reading::Ignored("nothing"), Reading::Deleted),
+            Some("garbled") => {
+                let flag = Flag { code: "unmapped".into(), detail: "total_price: is not a number".into() };
+                Reading::Unmapped(id(&mut words), flag)
+            }
+            _ => match read_order(webhook.body()) {
+                Ok(order) => Reading::Order(Box::new(order)),
+                Err((id, flag)) => Reading::Unmapped(id, flag),
+            },
+        }
+    }
+
+    fn sign(&self, body: &[u8], _now: Timestamp) -> http::HeaderMap {
+        self.0.request(Vec::new(), &sign(&self.0.secrets[0], body)).headers
+    }
+
+    fn can_fetch(&self) -> bool {
+        self.0.can_fetch
+    }
+
+    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+        let shop = &self.0;
+        let last = || {
+            let orders = shop.orders();
+            orders.get(order).filter(|known| !known.deleted).map(|known| known.last().clone())
+        };
+        shop.ask("store.fetch", last).await
+    }
+
+    async fn changed_since(&self, _client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+        const PAGE: usize = 20;
+        let shop = &self.0;
+        let lag = if shop.world.strikes(Fault::ListLags, 300) { shop.world.chance.within(0, 5 * MINUTE) } else { 0 };
+        let visible = shop.world.now() - lag;
+        // Paged by what was listed last, as the connectors page: a place in the list would move under whoever counts on it.
+        let after = |order: &Order| format!("{:020}/{}", micros(order.updated_at.at()), order.id);
+        let page = page.unwrap_or_default();
+        let list = || {
+            let orders = shop.orders();
+            let listed = orders
+                .values()
+                .filter(|known| !known.deleted && known.changed_at <= visible && known.last().updated_at.at() >= since);
+            let mut listed: Vec<Order> = listed.map(|known| known.last().clone()).collect();
+            listed.sort_by_key(&after);
+            listed.retain(|order| after(order).as_str() > page);
+            listed
+        };
+        let mut orders = shop.ask("store.list", list).await?;
+        let more = orders.len() > PAGE;
+        orders.truncate(PAGE);
+        let next = orders.last().filter(|_| more).map(after);
+        Ok(Changes { orders, unmapped: Vec::new(), next })
+    }
+}

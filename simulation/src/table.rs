@@ -1,0 +1,353 @@
+//! The table: records and ledgers as DynamoDB keeps them. Conditional writes are atomic and run the production's own pure
+//! functions; heads are read consistently, the index lags; a write may be repeated by the SDK, or its answer be lost.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use puente::{
+    Result,
+    domain::{
+        ids::{ConnectionId, ErpId, OrderKey},
+        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        record::{Entry, Head, State, Write, Written},
+        version::Version,
+    },
+    ports::{Accounts, Chance as _, Page, Payload, Query, Records},
+};
+
+use crate::{
+    erp::GONE,
+    executor::Micros,
+    fault::{Fault, Place},
+    world::{MINUTE, SECOND, World},
+};
+
+/// What the table holds.
+#[derive(Clone, Default)]
+pub struct Rows {
+    /// Heads.
+    pub heads: BTreeMap<OrderKey, Head>,
+    /// Which write a head comes from, so that a repeated request finds its own.
+    tokens: BTreeMap<OrderKey, String>,
+    payloads: HashMap<(OrderKey, Version), Payload>,
+    /// Lines of timelines.
+    pub timelines: BTreeMap<OrderKey, Vec<Entry>>,
+    ids: BTreeMap<String, String>,
+    cursors: BTreeMap<String, String>,
+    /// Ledgers.
+    pub ledgers: BTreeMap<ErpId, Ledger>,
+    index: BTreeMap<OrderKey, Timestamp>,
+    /// What the index will show, and from when.
+    lagging: BTreeMap<(Micros, u64), (OrderKey, Option<Timestamp>)>,
+    shown: BTreeMap<OrderKey, Micros>,
+    writes: u64,
+}
+
+/// The table.
+pub struct Table {
+    world: Arc<World>,
+    rows: Mutex<Rows>,
+}
+
+impl Table {
+    /// An empty one.
+    #[must_use]
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world, rows: Mutex::default() }
+    }
+
+    /// Its rows, as they are.
+    pub fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap()
+    }
+
+    /// A backup.
+    #[must_use]
+    pub fn backup(&self) -> Rows {
+        self.rows().clone()
+    }
+
+    /// Restores a backup.
+    pub fn restore(&self, backup: Rows) {
+        *self.rows() = backup;
+    }
+
+    /// Ids that the cache holds become those of records that are gone.
+    pub fn spoil_ids(&self) {
+        for id in self.rows().ids.values_mut() {
+            id.push_str(GONE);
+        }
+    }
+
+    async fn call<T>(&self, name: &'static str, mut act: impl FnMut(&mut Rows, bool) -> T) -> Result<T> {
+        self.world.call(Place::Table, name, |again| act(&mut self.rows(), again)).await
+    }
+
+    fn written(
+        &self,
+        rows: &mut Rows,
+        key: &OrderKey,
+        write: &Write,
+        now: Timestamp,
+        token: &str,
+        again: bool,
+    ) -> Written {
+        let old = rows.heads.get(key);
+        if again
+            && let Some(head) = old
+            && (rows.tokens.get(key).is_some_and(|last| last == token) || write.done_already(head))
+        {
+            return Written::Applied(head.clone());
+        }
+        let Some(head) = write.apply(key, old, now) else { return Written::Refused(old.cloned()) };
+        if head.forgotten() {
+            self.world.violated(format!("{key}: {write:?} leaves an order without a due: {head:?}"));
+        }
+        self.world.say(|| format!("{key}: {} -> {:?}", kind(write), head.state()));
+        let due = head.due;
+        rows.heads.insert(key.clone(), head.clone());
+        rows.tokens.insert(key.clone(), token.to_owned());
+        self.show(rows, key, due);
+        Written::Applied(head)
+    }
+
+    /// The index shows a write a moment later; a lagging one much later. Never an older write after a newer one.
+    fn show(&self, rows: &mut Rows, key: &OrderKey, due: Option<Timestamp>) {
+        let chance = &self.world.chance;
+        let lag = if self.world.strikes(Fault::IndexLags, 100) {
+            chance.within(SECOND, 2 * MINUTE)
+        } else {
+            chance.within(0, SECOND / 20)
+        };
+        let at = (self.world.now() + lag).max(rows.shown.get(key).copied().unwrap_or(0));
+        rows.shown.insert(key.clone(), at);
+        rows.writes += 1;
+        rows.lagging.insert((at, rows.writes), (key.clone(), due));
+    }
+
+    fn index<'a>(&self, rows: &'a mut Rows) -> &'a BTreeMap<OrderKey, Timestamp> {
+        let now = self.world.now();
+        while let Some(entry) = rows.lagging.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            match entry.remove() {
+                (key, Some(due)) => rows.index.insert(key, due),
+                (key, None) => rows.index.remove(&key),
+            };
+        }
+        &rows.index
+    }
+
+    /// When the index shows the next write.
+    #[must_use]
+    pub fn next_shown(&self) -> Option<Micros> {
+        self.rows().lagging.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+/// A write's name.
+fn kind(write: &Write) -> String {
+    let text = format!("{write:?}");
+    let name: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
+    match write {
+        Write::Begin { intent, due, .. } | Write::Resend { intent, due, .. } => {
+            format!("{name} attempt {} start by {} due {due}", intent.attempt, intent.start_by)
+        }
+        Write::Complete { attempt, applied, .. } => format!("{name} attempt {attempt} applied {applied}"),
+        Write::Record { version, .. } => format!("{name} {version}"),
+        Write::Reschedule { reason, .. } | Write::Park { reason, .. } | Write::Defer { reason, .. } => {
+            format!("{name}: {reason}")
+        }
+        Write::Rest { rest, .. } => format!("{name} {rest:?}"),
+        Write::Touch { .. } | Write::Replay { .. } => name,
+    }
+}
+
+#[async_trait]
+impl Records for Table {
+    async fn head(&self, key: &OrderKey) -> Result<Option<Head>> {
+        self.call("records.head", |rows, _| rows.heads.get(key).cloned()).await
+    }
+
+    async fn write(&self, key: &OrderKey, write: &Write, now: Timestamp) -> Result<Written> {
+        let token = self.world.chance.token();
+        self.call("records.write", |rows, again| self.written(rows, key, write, now, &token, again)).await
+    }
+
+    async fn keep(&self, key: &OrderKey, version: &Version, payload: &Payload) -> Result<()> {
+        self.call("records.keep", |rows, _| {
+            rows.payloads.insert((key.clone(), version.clone()), payload.clone());
+        })
+        .await
+    }
+
+    async fn payload(&self, key: &OrderKey, version: &Version) -> Result<Option<Payload>> {
+        self.call("records.payload", |rows, _| rows.payloads.get(&(key.clone(), version.clone())).cloned()).await
+    }
+
+    async fn due(&self, connection: &ConnectionId, now: Timestamp, limit: usize) -> Result<Vec<OrderKey>> {
+        self.call("records.due", |rows, _| {
+            let index = self.index(rows);
+            let ours = index.iter().filter(|(key, due)| &key.connection == connection && **due <= now);
+            let mut due: Vec<_> = ours.map(|(key, due)| (*due, key.clone())).collect();
+            due.sort();
+            due.into_iter().take(limit).map(|(_, key)| key).collect()
+        })
+        .await
+    }
+
+    async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>> {
+        self.call("records.next_due", |rows, _| {
+            let index = self.index(rows);
+            index.iter().filter(|(key, _)| &key.connection == connection).map(|(_, due)| *due).min()
+        })
+        .await
+    }
+
+    async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
+        self.call("records.note", |rows, again| {
+            for (key, entry) in entries.iter().filter(|_| !again) {
+                rows.timelines.entry(key.clone()).or_default().push(entry.clone());
+            }
+        })
+        .await
+    }
+
+    async fn timeline(&self, key: &OrderKey) -> Result<Vec<Entry>> {
+        self.call("records.timeline", |rows, _| rows.timelines.get(key).cloned().unwrap_or_default()).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page> {
+        let wanted = |head: &&Head| {
+            head.key.connection == query.connection && query.state.is_none_or(|state| head.state() == state)
+        };
+        let heads = |rows: &mut Rows, _| rows.heads.values().filter(wanted).take(query.limit).cloned().collect();
+        Ok(Page { heads: self.call("records.list", heads).await?, cursor: None })
+    }
+
+    async fn counts(&self, connection: &ConnectionId) -> Result<HashMap<State, u64>> {
+        self.call("records.counts", |rows, _| {
+            let mut counts = HashMap::new();
+            for head in rows.heads.values().filter(|head| &head.key.connection == connection) {
+                *counts.entry(head.state()).or_default() += 1;
+            }
+            counts
+        })
+        .await
+    }
+
+    async fn ids(&self, _erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>> {
+        self.call("records.ids", |rows, _| {
+            names.iter().filter_map(|name| Some((name.clone(), rows.ids.get(name)?.clone()))).collect()
+        })
+        .await
+    }
+
+    async fn learn(&self, _erp: &ErpId, ids: &[(String, String)]) -> Result<()> {
+        self.call("records.learn", |rows, _| rows.ids.extend(ids.iter().cloned())).await
+    }
+
+    async fn forget(&self, _erp: &ErpId, names: &[String]) -> Result<()> {
+        self.call("records.forget", |rows, _| rows.ids.retain(|name, _| !names.contains(name))).await
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<String>> {
+        self.call("records.cursor", |rows, _| rows.cursors.get(name).cloned()).await
+    }
+
+    async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
+        self.call("records.set_cursor", |rows, _| {
+            rows.cursors.insert(name.to_owned(), value.to_owned());
+        })
+        .await
+    }
+
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Accounts for Table {
+    async fn ledger(&self, erp: &ErpId) -> Result<Ledger> {
+        self.call("ledger.read", |rows, _| rows.ledger(erp).clone()).await
+    }
+
+    async fn take(
+        &self,
+        erp: &ErpId,
+        nonce: &str,
+        now: Timestamp,
+        until: Timestamp,
+        clock_error: SignedDuration,
+    ) -> Result<Taken> {
+        self.call("ledger.take", |rows, _| {
+            let taken = rows.ledger(erp).take(nonce, now, until, clock_error);
+            self.world.say(|| format!("take {erp}: {}", if matches!(taken, Taken::Held) { "held" } else { "taken" }));
+            taken
+        })
+        .await
+    }
+
+    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool> {
+        self.call("ledger.mark", |rows, _| rows.ledger(erp).leave_mark(now)).await
+    }
+
+    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released> {
+        self.call("ledger.release", |rows, again| {
+            let ledger = rows.ledger(erp);
+            // Only we could release our epoch: the first of two equal requests did.
+            if again && ledger.epoch == epoch && ledger.holder.is_none() {
+                return Released::Released;
+            }
+            let released = ledger.release(epoch, seen);
+            self.world.say(|| format!("release {erp}: {released:?}"));
+            released
+        })
+        .await
+    }
+
+    async fn reserve(
+        &self,
+        erp: &ErpId,
+        request: &Request,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<std::result::Result<Slots, Denied>> {
+        self.call("ledger.reserve", |rows, _| {
+            let answer = rows.ledger(erp).reserve(request, limits, now);
+            self.world.say(|| format!("reserve: {answer:?}"));
+            answer
+        })
+        .await
+    }
+
+    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()> {
+        self.call("ledger.block", |rows, again| {
+            if !again {
+                self.world.say(|| format!("block {erp} until {until}: {because}"));
+                rows.ledger(erp).block(until, because);
+            }
+        })
+        .await
+    }
+
+    async fn unblock(&self, erp: &ErpId) -> Result<()> {
+        self.call("ledger.unblock", |rows, _| rows.ledger(erp).unblock()).await
+    }
+
+    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()> {
+        self.call("ledger.departed", |rows, _| rows.ledger(erp).departed(epoch, departs_at, per_departure)).await
+    }
+}
+
+impl Rows {
+    fn ledger(&mut self, erp: &ErpId) -> &mut Ledger {
+        self.ledgers.entry(erp.clone()).or_default()
+    }
+}

@@ -1,0 +1,328 @@
+//! The histories that each condition of the protocol is there for. Told step by step; each fails when its condition is dropped,
+//! which `planted.toml` says by name and `--bin planted` shows.
+
+use std::sync::Arc;
+
+use puente::{
+    domain::{
+        ids::{OrderId, OrderKey},
+        message::{Arrival, Message, News},
+        record::{Head, State},
+    },
+    erp::{Bulk, Class},
+    outbound::Client,
+};
+use puente_simulation::{
+    erp::{REFUSED_SKU, Told},
+    executor::Micros,
+    fault::Fault,
+    history::History,
+    queue::encode,
+    scenario::Scenario,
+    shop,
+    world::{Effect, HOUR, MINUTE, Point, SECOND, stamp},
+};
+
+/// A history that is told: its clock moves only where the teller says. What happened is shown where it fails.
+struct Teller(Arc<History>);
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.world.trace().iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+impl Teller {
+    fn new(scenario: Scenario, points: Vec<Point>) -> Self {
+        Self(History::new(scenario, 11, &Client::new().unwrap(), points, true))
+    }
+
+    /// The next call of that name is lost, and what it asked for lands so long after.
+    fn late(&self, call: &'static str, lands: Micros) {
+        self.0.erp.books().told.push(Told { call, fault: Fault::ErpLate, lands });
+    }
+
+    fn next(&self, call: &'static str, fault: Fault) {
+        self.0.erp.books().told.push(Told { call, fault, lands: 0 });
+    }
+
+    fn pass(&self, time: Micros) {
+        self.0.run_until(self.0.world.now() + time);
+    }
+
+    fn place(&self, id: &str, sku: &str) {
+        let id: OrderId = id.parse().unwrap();
+        self.0.shops[0].place(&id, sku, true, 1);
+        self.0.tell(&self.0.shops[0], &id);
+    }
+
+    fn edit(&self, id: &str) {
+        let id: OrderId = id.parse().unwrap();
+        self.0.shops[0].change(&id, true, shop::edit);
+        self.0.tell(&self.0.shops[0], &id);
+    }
+
+    fn key(&self, id: &str) -> OrderKey {
+        OrderKey::new("shop-0".parse().unwrap(), id.parse().unwrap())
+    }
+
+    fn head(&self, id: &str) -> Head {
+        self.0.table.rows().heads[&self.key(id)].clone()
+    }
+
+    fn booked(&self) -> usize {
+        self.0.erp.books().sales.len()
+    }
+
+    fn calls(&self) -> usize {
+        self.0.erp.books().sent.len()
+    }
+
+    /// To the end, and judged.
+    fn end(self) {
+        self.0.end();
+        assert_eq!(self.0.world.violations(), Vec::<String>::new());
+    }
+}
+
+fn calm(class: Class) -> Scenario {
+    Scenario::calm(class, Bulk::Atomic)
+}
+
+#[test]
+fn settle_counts_from_the_last_moment_that_the_call_could_start() {
+    let mut scenario = calm(Class::Searchable);
+    // Two calls a minute: the create waits half a minute for its slot, after its intent.
+    scenario.limits.calls = 2;
+    scenario.limits.window = jiff::SignedDuration::from_mins(1);
+    scenario.erp.manners.settle = std::time::Duration::from_secs(60);
+    scenario.function = 280 * SECOND;
+    let history = Teller::new(scenario, Vec::new());
+    history.late("erp.create", 59 * SECOND);
+    history.place("1", "A");
+    history.pass(HOUR);
+    assert_eq!(history.booked(), 1);
+    history.end();
+}
+
+#[test]
+fn a_step_in_doubt_is_sent_again_with_the_same_content() {
+    let history = Teller::new(calm(Class::Key), Vec::new());
+    // Lost before it was looked up, landing just before it is sent again.
+    history.late("erp.create", 31 * SECOND);
+    history.next("erp.look_up", Fault::ErpErrorBefore);
+    history.place("1", "A");
+    history.pass(3 * SECOND);
+    history.edit("1");
+    history.next("erp.create", Fault::ErpResetBefore);
+    history.pass(HOUR);
+    let head = history.head("1");
+    assert_eq!(head.applied.unwrap().content, history.0.erp.books().sales[0].version.content);
+    history.end();
+}
+
+#[test]
+fn what_is_adopted_is_recorded_as_the_version_it_carries() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    history.next("erp.create", Fault::ErpResetAfter);
+    history.place("1", "A");
+    history.pass(3 * SECOND);
+    history.edit("1");
+    history.pass(10 * MINUTE);
+    let head = history.head("1");
+    assert_eq!(head.applied.as_ref(), Some(&history.0.erp.books().sales[0].version));
+    assert_eq!(head.state(), State::Parked, "the edit is not booked by us");
+    history.end();
+}
+
+#[test]
+fn a_look_up_that_fails_is_no_look_up() {
+    let history = Teller::new(calm(Class::Searchable), Vec::new());
+    history.next("erp.create", Fault::ErpResetAfter);
+    history.next("erp.look_up", Fault::ErpErrorBefore);
+    history.place("1", "A");
+    history.pass(HOUR);
+    assert_eq!(history.booked(), 1);
+    history.end();
+}
+
+#[test]
+fn a_definite_failure_of_a_resend_does_not_lift_the_doubt_about_the_first() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    history.late("erp.create", 5 * MINUTE);
+    history.0.erp.books().very_late.push("shop-0/1".to_owned());
+    history.place("1", "A");
+    history.pass(4 * SECOND);
+    // Looked up, not there, sent again and refused for good. Then the first one lands.
+    history.0.erp.books().refuses = true;
+    history.pass(4 * MINUTE);
+    assert_eq!(history.head("1").state(), State::Parked);
+    history.0.erp.books().refuses = false;
+    history.pass(5 * MINUTE);
+    assert_eq!(history.booked(), 1);
+    assert!(history.head("1").intent.is_some(), "the ERP holds a sale that the record must not have forgotten");
+    history.0.replay(&history.key("1"));
+    history.pass(MINUTE);
+    history.end();
+}
+
+#[test]
+fn a_version_that_arrives_during_the_call_follows_as_its_own_step() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    history.next("erp.create", Fault::ErpDrips);
+    history.place("1", "A");
+    history.pass(3 * SECOND);
+    history.edit("1");
+    history.pass(10 * MINUTE);
+    let head = history.head("1");
+    assert!(head.applied.is_some_and(|applied| applied != head.desired));
+    assert!(head.parked.is_some_and(|parked| parked.version == head.desired), "judged, not left behind");
+    history.end();
+}
+
+#[test]
+fn a_version_that_arrives_while_its_forerunner_is_refused_is_not_parked_with_it() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    history.place("1", REFUSED_SKU);
+    // Refused twice, with ids looked up again in between: somewhere there the article is changed.
+    history.pass(SECOND);
+    let id: OrderId = "1".parse().unwrap();
+    for _ in 0..40 {
+        history.pass(SECOND / 20);
+        if history.head("1").intent.is_some() {
+            break;
+        }
+    }
+    history.0.shops[0].change(&id, true, |order| order.lines[0].sku = Some("A".to_owned()));
+    history.0.tell(&history.0.shops[0], &id);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.head("1").state(), State::Synced);
+    history.end();
+}
+
+#[test]
+fn an_order_that_is_updated_again_and_again_is_not_tried_hot() {
+    let mut scenario = calm(Class::Searchable);
+    scenario.erp.customers = true;
+    scenario.tries = 1;
+    let history = Teller::new(scenario, Vec::new());
+    // Its customer is in doubt: until that can be looked up, each try is a call for nothing.
+    history.late("erp.create_customers", 9 * SECOND);
+    history.place("1", "A");
+    history.pass(7 * SECOND);
+    let before = history.calls();
+    for _ in 0..50 {
+        history.pass(SECOND / 10);
+        history.edit("1");
+    }
+    let tries = history.calls() - before;
+    assert!(tries <= 7, "{tries} calls in five seconds");
+    history.pass(10 * MINUTE);
+    history.end();
+}
+
+#[test]
+fn a_new_version_does_not_wait_out_the_old_ones_backoff() {
+    let mut scenario = calm(Class::Searchable);
+    scenario.erp.customers = true;
+    let history = Teller::new(scenario, Vec::new());
+    history.late("erp.create_customers", 9 * SECOND);
+    history.place("1", "A");
+    history.pass(8 * SECOND);
+    let due = history.head("1").due.unwrap();
+    assert!(due > stamp(history.0.world.now() + 5 * SECOND), "it waits for its customer");
+    history.edit("1");
+    history.pass(3 * SECOND);
+    assert!(history.head("1").updated > stamp(history.0.world.now() - 3 * SECOND));
+    assert!(history.calls() >= 3, "the new version was tried at once");
+    history.pass(10 * MINUTE);
+    history.end();
+}
+
+#[test]
+fn an_erp_that_always_times_out_is_given_up_and_not_called_twice_per_settle_time() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    for _ in 0..1000 {
+        history.next("erp.create", Fault::ErpResetBefore);
+    }
+    history.place("1", "A");
+    history.pass(12 * HOUR);
+    assert_eq!(history.head("1").state(), State::Dead);
+    // Six attempts, each looked up, and the products resolved.
+    assert!(history.calls() <= 14, "{} calls", history.calls());
+    history.0.erp.books().told.clear();
+    history.end();
+}
+
+#[test]
+fn a_customer_in_doubt_is_not_made_again_for_another_order() {
+    let mut scenario = calm(Class::Searchable);
+    scenario.erp.customers = true;
+    let history = Teller::new(scenario, Vec::new());
+    history.late("erp.create_customers", 9 * SECOND);
+    history.place("1", "A");
+    history.pass(7 * SECOND);
+    history.place("2", "A");
+    history.pass(10 * MINUTE);
+    assert_eq!(history.0.erp.books().customers.len(), 1);
+    history.end();
+}
+
+#[test]
+fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again() {
+    let history = Teller::new(calm(Class::Nothing), Vec::new());
+    history.next("erp.create", Fault::ErpDrips);
+    let arrival = Arrival {
+        connection: "shop-0".parse().unwrap(),
+        order: "1".parse().unwrap(),
+        received: stamp(history.0.world.now()),
+        request: "replay".into(),
+        tries: 0,
+        news: News::Replay,
+    };
+    // Asked for at once; the queue delivers it when the order has long been handed to a person.
+    history.0.queue.put(encode(&Message::Arrival(arrival)), 4 * MINUTE);
+    history.place("1", "A");
+    history.pass(3 * MINUTE);
+    assert_eq!(history.head("1").state(), State::Parked);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.booked(), 1);
+    assert_eq!(history.head("1").state(), State::Parked);
+    history.end();
+}
+
+#[test]
+fn what_arrives_while_the_conductor_looks_is_not_left_to_the_sweeper() {
+    // A second order at every moment of the first one's departure.
+    let mut unswept = 0;
+    for offset in 0..150 {
+        let history = Teller::new(calm(Class::Unique), Vec::new());
+        history.place("1", "A");
+        history.pass(SECOND + offset * SECOND / 100);
+        history.place("2", "A");
+        history.pass(15 * SECOND);
+        let sweeps = history.0.world.calls().keys().filter(|process| process.starts_with("sweep")).count();
+        if sweeps == 0 {
+            unswept += 1;
+            assert_eq!(history.head("2").state(), State::Synced, "{offset}");
+        }
+    }
+    assert!(unswept >= 100, "{unswept}");
+}
+
+#[test]
+fn the_sweeper_ends_the_wait_after_a_conductor_that_died() {
+    let die = Point { process: "worker-1".to_owned(), call: 9, effect: Effect::DieBefore };
+    let mut scenario = calm(Class::Unique);
+    // Its message does not come again in time.
+    scenario.queue.visibility = 2 * HOUR;
+    let history = Teller::new(scenario, vec![die]);
+    history.place("1", "A");
+    history.pass(2 * SECOND);
+    assert!(history.head("1").due.is_some() && history.booked() == 0);
+    // What is left of the lease, a minute until the sweep, and the step itself.
+    history.pass(3 * MINUTE);
+    assert_eq!(history.head("1").state(), State::Synced);
+}
