@@ -239,8 +239,9 @@ impl Rest {
             else {
                 continue;
             };
+            // Also a third one of which the second said the same id.
             let twice =
-                found.get(&name).is_some_and(|other: &Result<String, Verdict>| other.as_ref().is_ok_and(|o| *o != id));
+                found.get(&name).is_some_and(|other: &Result<String, Verdict>| other.as_ref().ok() != Some(&id));
             let id = if twice {
                 Err(Verdict::refused(format!(
                     "the ERP has more than one entry with the code {name:?}: keep one of them"
