@@ -5,8 +5,10 @@
 
 use crate::{Result, domain::message::Message};
 
+#[allow(clippy::duplicate_mod, reason = "with the adapter built too it is there twice")]
 #[path = "embedded/body.rs"]
 mod sqlite;
+#[allow(clippy::duplicate_mod, reason = "with the adapter built too it is there twice")]
 #[path = "aws/body.rs"]
 mod sqs;
 

@@ -48,7 +48,9 @@ fn is_sound(order: Order) {
     for amount in [proof.lines, proof.discounts, proof.shipping, proof.other, proof.total, proof.difference] {
         let _ = (amount.rounded(order.currency), -amount, amount.abs());
     }
-    let _ = (order.life(), order.lines.iter().map(|line| line.net()).count());
+    for line in &order.lines {
+        assert_eq!(line.net() + line.discounts.iter().map(|discount| discount.amount).sum(), line.amount, "{line:?}");
+    }
     assert!(order.same_sale(&order));
     erp::renders(&order);
 
