@@ -70,7 +70,10 @@ pub fn erp_replies(data: &[u8]) {
 
 /// Compares what was found under a reference with what the answer lists.
 fn seen(speaks: Speaks, answer: &Scripted, reference: &Reference, found: Option<&Found>) {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // Tryton's connector reads over what it does not need; where all of it is no JSON there is nothing to compare with.
+    let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+        return assert!(speaks == Speaks::Tryton || found.is_none(), "found in what is no JSON");
+    };
     let (body, key) = match speaks {
         Speaks::Tryton => (body.get("result").cloned().unwrap_or_default(), "web_id"),
         _ => (body, "reference"),
@@ -86,7 +89,8 @@ fn seen(speaks: Speaks, answer: &Scripted, reference: &Reference, found: Option<
             assert!(ids.contains(&found.document.id), "found, and the answer does not list it");
             assert!(found.version.is_none() || ids.len() == 1, "two documents, and one is taken for the right one");
             let content = found.version.as_ref().map(|version| version.content.to_string());
-            assert!(content.is_none_or(|content| body.to_string().contains(&content)), "another version");
+            let listed = body.to_string().to_ascii_lowercase();
+            assert!(content.is_none_or(|content| listed.contains(&content)), "another version");
         }
     }
 }
