@@ -19,8 +19,11 @@ pub mod embedded;
 pub mod erp;
 mod error;
 pub mod flow;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod outbound;
-#[cfg(any(feature = "aws", feature = "embedded"))]
+#[cfg(any(feature = "aws", feature = "embedded", feature = "fuzzing"))]
 mod payload;
 pub mod ports;
 pub mod store;

@@ -22,6 +22,9 @@ const UNPACKED: usize = 32 * 1024 * 1024;
 pub fn encode(message: &Message) -> Result<String> {
     let json = serde_json::to_string(message)
         .map_err(|cause| Error::new(Kind::Bug, "a message cannot be written as JSON").caused_by(cause))?;
+    if json.len() > UNPACKED {
+        return Err(Error::new(Kind::TooLarge, "the order is larger than 32 MiB: the queue could not give it back"));
+    }
     // Two characters that JSON leaves as they are and SQS refuses, with the whole message.
     let plain = json.len() <= PLAIN && !json.contains(['\u{FFFE}', '\u{FFFF}']);
     let body = if plain { json } else { STANDARD.encode(pack(json.as_bytes())) };
@@ -99,6 +102,12 @@ mod tests {
         };
         let noise: String = (0..2_000_000).map(|_| next()).filter(|c| !['"', '\\'].contains(c)).collect();
         assert_eq!(encode(&message(&noise)).unwrap_err().kind(), Kind::TooLarge);
+    }
+
+    #[test]
+    fn what_could_not_be_unpacked_again_is_refused() {
+        // It shrinks to next to nothing, and no one could read it.
+        assert_eq!(encode(&message(&"x".repeat(UNPACKED))).unwrap_err().kind(), Kind::TooLarge);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! SQLite: <https://www.sqlite.org/wal.html>, <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 
 mod accounts;
+mod body;
 mod file;
 mod owner;
 mod queue;

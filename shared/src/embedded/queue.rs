@@ -10,18 +10,18 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Embedded, file::Fault, micros, micros_now};
+use super::{
+    Embedded,
+    body::{decode, encode},
+    file::Fault,
+    micros, micros_now,
+};
 use crate::{
     Error, Kind, Result,
     domain::message::Message,
-    payload::{pack, unpack},
     ports::{Dead, Delivery, Queue},
 };
 
-/// The largest message, packed: what SQS takes, so that a shop can move there.
-const LARGEST: usize = 1 << 20;
-/// The largest message once unpacked.
-const LARGEST_UNPACKED: usize = 16 << 20;
 /// The longest delay, as SQS has it.
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
 /// How often a waiting receiver looks whether another process sent something.
@@ -176,17 +176,12 @@ struct Row {
 
 impl Row {
     fn of(message: &Message) -> Result<Self> {
-        let json = serde_json::to_vec(message);
-        let json = json.map_err(|cause| Error::new(Kind::Bug, "cannot serialise a message").caused_by(cause))?;
-        let body = pack(&json);
         let (lane, what) = match message {
             Message::Arrival(arrival) => (arrival.connection.to_string(), format!("order {}", arrival.key())),
             // A connection's name has no colon.
             Message::Wake { erp } => (format!("wake:{erp}"), format!("the wake-up of ERP {erp}")),
         };
-        if body.len() > LARGEST || json.len() > LARGEST_UNPACKED {
-            return Err(Error::new(Kind::TooLarge, format!("{what} is larger than a message may be (1 MiB)")));
-        }
+        let body = encode(message).map_err(|error| error.within(what))?;
         Ok(Self { lane, body })
     }
 }
@@ -268,15 +263,6 @@ fn close(sql: &Connection, lane: &str) -> Result<(), Fault> {
         sql.prepare_cached("DELETE FROM lane WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE lane = ?1)")?;
     delete.execute([lane])?;
     Ok(())
-}
-
-fn decode(body: &[u8]) -> Result<Message> {
-    let json = unpack(body, LARGEST_UNPACKED)?;
-    serde_json::from_slice(&json).map_err(|cause| {
-        // serde's words may quote what they stumbled on: only the place is told.
-        let words = format!("a message of the queue cannot be read (byte {})", cause.column());
-        Error::new(Kind::Unreadable, words)
-    })
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

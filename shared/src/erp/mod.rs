@@ -145,6 +145,16 @@ pub trait Ids: Send + Sync {
     async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
 }
 
+/// The most characters of an ERP's own words that are repeated.
+const WORDS: usize = 300;
+
+/// An ERP's own words as they may be repeated: on one line, cut short, and without anything that looks like an e-mail address.
+fn repeatable(text: &str) -> String {
+    let hidden = |word| if str::contains(word, '@') { "(hidden)" } else { word };
+    let line = text.split_whitespace().map(hidden).collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(WORDS).collect()
+}
+
 /// An ERP.
 #[async_trait]
 pub trait Erp: Send + Sync {

@@ -5,17 +5,14 @@
 
 use http::HeaderMap;
 use jiff::{Timestamp, fmt::rfc2822};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::wire::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
-    erp::Setback,
+    erp::{Setback, repeatable},
     outbound::{Answer, Failure, retry_after},
 };
-
-/// The most characters of an ERP's own words that are repeated.
-const WORDS: usize = 300;
 
 /// A setback that can be said of several orders.
 #[derive(Debug, Clone)]
@@ -200,13 +197,20 @@ pub(super) fn items<'v>(request: &Request, body: &'v Value) -> Option<Vec<&'v Va
     }
 }
 
-/// A text or a number as text.
+/// A text or a number as text; a number that is not what the ERP wrote any more is none.
 pub(super) fn text_at(pointer: Option<&Pointer>, value: &Value) -> Option<String> {
     match pointer?.of(value)? {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) if is_exact(number) => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// Whether the digits are the ERP's own: a fraction, or a number beyond 64 bits, was read as a float, which holds 15 of them.
+fn is_exact(number: &Number) -> bool {
+    let text = number.to_string();
+    let digits = text.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    !number.is_f64() || (digits <= 15 && !text.contains('e'))
 }
 
 /// The ERP's words at `pointer`: cut short, on one line, and without anything that looks like an e-mail address.
@@ -218,13 +222,7 @@ pub(super) fn words_at(pointer: Option<&Pointer>, value: &Value) -> Option<Strin
         Value::Array(items) if items.is_empty() => return None,
         other => other.to_string(),
     };
-    let words: Vec<&str> =
-        text.split_whitespace().map(|word| if word.contains('@') { "(hidden)" } else { word }).collect();
-    let line = words.join(" ");
-    if line.is_empty() {
-        return None;
-    }
-    Some(line.chars().filter(|c| !c.is_control()).take(WORDS).collect())
+    (!text.trim().is_empty()).then(|| repeatable(&text))
 }
 
 #[cfg(test)]
@@ -296,6 +294,18 @@ mod tests {
         assert!(!words.contains('@') && !words.contains('\n') && words.len() < 400, "{words}");
         // Without a pointer nothing of the body is repeated.
         assert!(!verdict("", 422, r#"{"e": "canary"}"#, true).error().to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_number_is_what_the_erp_wrote_or_nothing() {
+        let text = |json: &str| text_at(Some(&Pointer::default()), &serde_json::from_str(json).unwrap());
+        for exact in ["0", "-7", "18446744073709551615", "26.78", "0.001", "1234567890123.45"] {
+            assert_eq!(text(exact).as_deref(), Some(exact));
+        }
+        // As floats: the ids 1.2345678901234568e22 and 1e23, and one more than the ten billiards that are meant.
+        for lost in ["12345678901234567890123", "100000000000000000000001", "9999999999999999.99"] {
+            assert_eq!(text(lost), None, "{lost}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! A draft carries the store's total beside the rendered document, so that the ERP's own total can be compared.
 
+use std::collections::HashSet;
+
 use minijinja::{Value as Data, context};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{money::Amount, record::Document},
-    erp::{Bulk, Draft, Sale, Setback},
+    erp::{Bulk, Draft, Sale, Setback, repeatable},
     outbound::{Answer, Metered},
 };
 
@@ -110,21 +112,34 @@ impl Rest {
         let told = drafts.iter().enumerate().map(|(place, draft)| {
             let named =
                 |item: &&&Value| text_at(request.reference.as_ref(), item).as_deref() == Some(draft.reference.as_str());
-            let item = match request.reference {
-                Some(_) => items.iter().find(named),
-                None => items.get(place),
+            let ours: Vec<&&Value> = match request.reference {
+                Some(_) => items.iter().filter(named).collect(),
+                None => items.get(place).into_iter().collect(),
             };
-            let item = item.ok_or_else(|| Verdict::unknown("the answer to create does not tell of this document"))?;
-            self.outcome(draft, item)
+            let mut said = ours.into_iter().map(|item| self.outcome(draft, item));
+            let first =
+                said.next().ok_or_else(|| Verdict::unknown("the answer to create does not tell of this document"))?;
+            // Created and refused, or created twice: which of them is true is not for us to guess.
+            if said.all(|other| is_same(&first, &other)) {
+                first
+            } else {
+                Err(Verdict::unknown("the answer to create contradicts itself about this document"))
+            }
         });
-        told.collect()
+        unshared(told.collect())
     }
 
     /// What one item says.
     fn outcome(&self, draft: &Draft, item: &Value) -> Result<Made, Verdict> {
         let request = &self.section.create;
         let words = words_at(request.error.as_ref(), item);
-        let status = text_at(request.status.as_ref(), item).and_then(|text| text.parse::<u16>().ok());
+        let status = match request.status.as_ref().and_then(|status| status.of(item)) {
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                let status = text_at(request.status.as_ref(), item).and_then(|text| text.parse::<u16>().ok());
+                Some(status.ok_or_else(|| Verdict::unknown("the ERP answered this document with no HTTP status"))?)
+            }
+        };
         let tail = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         match status {
             Some(status) if !request.is_ok(status) => {
@@ -166,6 +181,7 @@ impl Rest {
     fn compare(&self, draft: &Draft, item: &Value, id: &str) -> Result<(), Verdict> {
         let Some(pointer) = &self.section.create.total else { return Ok(()) };
         let erp = text_at(Some(pointer), item).and_then(|text| Amount::parse(&text).ok());
+        let id = repeatable(id);
         let store = rendered(draft).map_err(|error| Verdict::unknown(error.to_string()))?.total;
         match erp {
             Some(erp) if erp == store => Ok(()),
@@ -212,8 +228,87 @@ impl Rest {
     }
 }
 
+/// Whether two items say the same of one document.
+fn is_same(one: &Result<Made, Verdict>, other: &Result<Made, Verdict>) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => one == other,
+        (Err(one), Err(other)) => one.what == other.what,
+        _ => false,
+    }
+}
+
+/// The outcomes, those in doubt that share a document: one document is never two orders.
+fn unshared(outcomes: Vec<Result<Made, Verdict>>) -> Vec<Result<Made, Verdict>> {
+    let mut seen = HashSet::new();
+    let ids = outcomes.iter().flatten().map(|made| &made.document.id);
+    let shared: HashSet<String> = ids.filter(|id| !seen.insert(*id)).cloned().collect();
+    let each = |outcome: Result<Made, Verdict>| match outcome {
+        Ok(made) if shared.contains(&made.document.id) => Err(Verdict::unknown(format!(
+            "the ERP named one document ({}) for several orders",
+            repeatable(&made.document.id)
+        ))),
+        other => other,
+    };
+    outcomes.into_iter().map(each).collect()
+}
+
 /// A document as `create` told of it.
+#[derive(PartialEq)]
 struct Made {
     document: Document,
     finished: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::{config::Section, domain::ids::OrderKey};
+
+    /// What an answer of 200 says of orders 1, 2, ...: an id, or which setback.
+    fn said(reference: &str, orders: usize, body: &str) -> Vec<Result<String, What>> {
+        let section = format!(
+            "url = 'https://erp.example'\nclass = 'unique'\ndocument = '{{}}'\nbulk_limit = 9\n\
+             create = {{ method = 'POST', path = '/', id = '/id', status = '/status', error = '/error'{reference} }}\n\
+             look_up = {{ method = 'GET', path = '/', reference = '/ref', id = '/id' }}"
+        );
+        let rest = Rest::build(Section::from_toml(&section).unwrap().read().unwrap()).unwrap();
+        let draft = |order: usize| {
+            let key = OrderKey::new("acme".parse().unwrap(), order.to_string().parse().unwrap());
+            Draft { reference: key.sale(), body: r#"{"total":"1","document":{}}"#.to_owned() }
+        };
+        let drafts: Vec<Draft> = (1..=orders).map(draft).collect();
+        let answer =
+            Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::from(body.to_owned()) };
+        let outcomes = rest.outcomes(&drafts, &answer).into_iter();
+        outcomes.map(|outcome| outcome.map(|made| made.document.id).map_err(|verdict| verdict.what)).collect()
+    }
+
+    const NAMED: &str = ", reference = '/ref'";
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_in_doubt() {
+        let refused = r#"{"ref":"acme/1","error":"unknown article"}"#;
+        let made = |id| format!(r#"{{"ref":"acme/1","id":"{id}"}}"#);
+        for (one, other) in [(refused.to_owned(), made(7)), (made(7), refused.to_owned()), (made(7), made(8))] {
+            assert_eq!(said(NAMED, 1, &format!("[{one},{other}]")), [Err(What::Unknown)], "{one} {other}");
+        }
+        // The same twice is no contradiction.
+        assert_eq!(said(NAMED, 1, &format!("[{},{}]", made(7), made(7))), [Ok("7".to_owned())]);
+    }
+
+    #[test]
+    fn one_document_is_never_two_orders() {
+        let body = r#"[{"id":7},{"id":7},{"id":8}]"#;
+        assert_eq!(said("", 3, body), [Err(What::Unknown), Err(What::Unknown), Ok("8".to_owned())]);
+    }
+
+    #[test]
+    fn a_status_that_is_none_is_no_success() {
+        for status in ["\"failed\"", "70000", "true", "[]"] {
+            let body = format!(r#"[{{"ref":"acme/1","id":7,"status":{status}}}]"#);
+            assert_eq!(said(NAMED, 1, &body), [Err(What::Unknown)], "{status}");
+        }
+    }
 }

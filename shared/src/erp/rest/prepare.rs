@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use minijinja::{Value as Data, context};
+use serde_json::Value;
 
 use super::{
     Rest,
@@ -156,7 +157,7 @@ impl Rest {
         };
         let items = items(request, &body).unwrap_or_default();
         let told = |place: usize, name: &str| -> Result<String, Verdict> {
-            let is_it = |item: &&&serde_json::Value| text_at(request.reference.as_ref(), item).as_deref() == Some(name);
+            let is_it = |item: &&&Value| text_at(request.reference.as_ref(), item).as_deref() == Some(name);
             let item = match request.reference {
                 Some(_) => items.iter().find(is_it),
                 None => items.get(place),
@@ -244,26 +245,28 @@ impl Rest {
         let items = items(request, &body).ok_or_else(|| {
             Verdict::new(What::Account, Kind::Unavailable, format!("{key}: the answer has nothing at items"))
         })?;
-        let mut found = Known::new();
-        for item in items {
-            let (Some(name), Some(id)) =
-                (text_at(request.reference.as_ref(), item), text_at(request.id.as_ref(), item))
-            else {
-                continue;
-            };
-            let twice =
-                found.get(&name).is_some_and(|other: &Result<String, Verdict>| other.as_ref().is_ok_and(|o| *o != id));
-            let id = if twice {
-                Err(Verdict::refused(format!(
-                    "the ERP has more than one entry with the code {name:?}: keep one of them"
-                )))
-            } else {
-                Ok(id)
-            };
-            found.insert(name, id);
-        }
-        Ok(found)
+        Ok(told(request, &items))
     }
+}
+
+/// The ids that items tell, by the names they carry.
+fn told(request: &Request, items: &[&Value]) -> Known {
+    let mut found = Known::new();
+    for item in items {
+        let (Some(name), Some(id)) = (text_at(request.reference.as_ref(), item), text_at(request.id.as_ref(), item))
+        else {
+            continue;
+        };
+        // Once in doubt it stays so, whatever a third entry says.
+        let twice = found.get(&name).is_some_and(|other: &Result<String, Verdict>| other.as_ref().ok() != Some(&id));
+        let id = if twice {
+            Err(Verdict::refused(format!("the ERP has more than one entry with the code {name:?}: keep one of them")))
+        } else {
+            Ok(id)
+        };
+        found.insert(name, id);
+    }
+    found
 }
 
 /// What a sale needs, or the first reason why it cannot have it.
@@ -320,5 +323,26 @@ async fn learn(ids: &dyn Ids, what: &str, found: &Known) {
         && let Err(error) = ids.learn(&pairs).await
     {
         tracing::warn!(%error, "ids.not_remembered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_code_that_two_entries_have_is_nobodys_also_with_a_third() {
+        let request: Request = toml::from_str("reference = '/sku'\nid = '/id'").unwrap();
+        let of = |ids: &[u32]| {
+            let items: Vec<Value> = ids.iter().map(|id| json!({"sku": "A", "id": id})).collect();
+            told(&request, &items.iter().collect::<Vec<_>>()).remove("A").unwrap().ok()
+        };
+        assert_eq!(of(&[1]).as_deref(), Some("1"));
+        assert_eq!(of(&[1, 1]).as_deref(), Some("1"), "the same entry twice");
+        for ids in [&[1, 2][..], &[1, 2, 1], &[1, 2, 2], &[1, 2, 3]] {
+            assert_eq!(of(ids), None, "{ids:?}");
+        }
     }
 }

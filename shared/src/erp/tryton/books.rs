@@ -198,7 +198,7 @@ fn with_tax_inside(items: &[Item], rounding: Rounding) -> Vec<Vec<Line>> {
         .iter()
         .map(|item| {
             let rate: Decimal = item.taxes.iter().map(|tax| tax.rate).sum();
-            let price = unit_price(item.amount / (Decimal::ONE + rate), item.quantity);
+            let price = unit_price(item.amount.checked_div(Decimal::ONE + rate).unwrap_or_default(), item.quantity);
             Line { quantity: item.quantity, price, taxes: item.taxes.clone() }
         })
         .collect();

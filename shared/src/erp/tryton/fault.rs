@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, Kind, Retry,
-    erp::Setback,
+    erp::{Setback, repeatable},
     outbound::{Answer, Failure},
 };
 
@@ -160,24 +160,37 @@ fn first_of(json: &str, at: usize) -> String {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// Tryton's message as it may be repeated.
+fn without_people(message: &str) -> String {
+    repeatable(&without_names(message))
+}
+
+/// Where Tryton's own words go on after a name.
+const GOES_ON: [&str; 4] = [" of ", " on ", " in record ", " for field "];
+
 /// Tryton's messages quote names of records in double quotes. Those that say which field of which kind of record, and of which
 /// sale, help and are kept; any other may be a person or an address.
-fn without_people(message: &str) -> String {
+fn without_names(message: &str) -> String {
     // A value may hold quotes itself: everything up to the field's name is the value.
     if let Some((_, field)) = message.strip_prefix("The value \"").and_then(|rest| rest.rsplit_once("\" for field \""))
     {
-        return without_people(&format!("The value for field \"{field}"));
+        return without_names(&format!("The value for field \"{field}"));
     }
     let mut parts = message.split('"');
     let mut clean = parts.next().unwrap_or_default().to_owned();
     let mut rest = parts.peekable();
     while let Some(quoted) = rest.next() {
-        let after = rest.next().unwrap_or_default();
+        let mut after = rest.next().unwrap_or_default();
         let before = clean.trim_end();
         let model = ["field", "of", "sale", "method", "call"].iter().any(|word| before.ends_with(word));
         let sale = (before.ends_with("record") || before.ends_with(" on"))
             && rest.peek().is_some_and(|of| of.starts_with("Sale"));
         let kept = model || sale;
+        // A name may hold quotes itself, `Juan "Juancho" Paz`: all of it is the name, up to where Tryton's own words go on.
+        while !kept && rest.peek().is_some() && !GOES_ON.contains(&after) {
+            rest.next();
+            after = rest.next().unwrap_or_default();
+        }
         clean.push('"');
         clean.push_str(if kept { quoted } else { "…" });
         clean.push('"');
@@ -271,6 +284,13 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_cut_short_and_holds_no_address() {
+        let long = format!(r#"["UserError",["No mail to canary@example.com: {}","",null]]"#, "x".repeat(100_000));
+        let text = words(&said(&long, Intent::Write));
+        assert!(text.len() < 400 && !text.contains("canary"), "{text:.500}");
+    }
+
+    #[test]
     fn messages_name_the_field_and_never_the_person() {
         let error = r#"["UserError",["The value \"Jane Canary, Secret Street 1\" for field \"Invoice Address\" in record \"[#1005]\" of \"Sale\" is not valid according to its domain.","",null]]"#;
         let text = words(&said(error, Intent::Write));
@@ -279,6 +299,9 @@ mod tests {
         let error = r#"["UserError",["The record \"Jane Canary\" of \"Party\" is odd. To \"quote\" party \"Jane Canary\"","",null]]"#;
         let text = words(&said(error, Intent::Write));
         assert!(!text.contains("Canary"), "{text}");
+        let nested = r#"["UserError",["The record \"Jane \"Canary\" Doe\" of \"Party\" is odd.","",null]]"#;
+        let text = words(&said(nested, Intent::Write));
+        assert!(text.contains(r#"of "Party" is odd"#) && !text.contains("Canary"), "{text}");
         let python = r#"["Jane Canary","Traceback of Jane Canary"]"#;
         assert!(!words(&said(python, Intent::Write)).contains("Canary"));
         let warning = r#"["UserWarning",["Jane Canary","\"Jane Canary\" is over the limit.",""]]"#;

@@ -102,7 +102,7 @@ pub(super) fn read_note(note: &str) -> Option<(crate::domain::version::Version, 
     let mut words = note.split_whitespace();
     let ours = words.next()? == MARK;
     let version = words.next()?.parse().ok()?;
-    let total = words.next()?.parse().ok()?;
+    let total = Amount::parse(words.next()?).ok()?.decimal();
     ours.then_some((version, total))
 }
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Row, Sale, Setback};
+use super::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Row, Sale, Setback, repeatable};
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
@@ -247,14 +247,16 @@ impl Erp for Tryton {
             }
             Setback::Exists => Error::new(Kind::Bug, "Tryton refused a read as a duplicate"),
         };
-        let series = self.server.series(calls).await.map_err(told)?;
+        let series = repeatable(&self.server.series(calls).await.map_err(told)?);
         let nothing: Option<i64> = None;
         let domain = self.settings.web_shop.domain("name");
         let parameters = wire::parameters![domain, 0, nothing, nothing, ["name", "company"]];
         let shops: Vec<Shop> = self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(told)?;
         let named = &self.settings.web_shop;
         match shops.as_slice() {
-            [shop] if shop.company == self.settings.company => Ok(format!("Tryton {series}, web shop {}", shop.name)),
+            [shop] if shop.company == self.settings.company => {
+                Ok(format!("Tryton {series}, web shop {}", repeatable(&shop.name)))
+            }
             [shop] => Err(Error::new(
                 Kind::Config,
                 format!(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -19,6 +20,11 @@ use crate::{
     outbound::Metered,
 };
 
+/// The largest step that a currency is believed to be rounded to.
+const LARGEST_STEP: Decimal = Decimal::ONE_THOUSAND;
+/// The largest rate that is believed of a tax, as a fraction.
+const LARGEST_RATE: Decimal = Decimal::ONE_HUNDRED;
+
 /// What is the same for every sale of the account.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Shop {
@@ -31,7 +37,7 @@ struct Shop {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Currency {
     id: i64,
-    step: rust_decimal::Decimal,
+    step: Decimal,
 }
 
 /// One `prepare`: the calls, what is remembered, and whether to trust it.
@@ -264,12 +270,16 @@ impl Resolver<'_> {
         self.known_or("currency", codes, async |missing| {
             let domain = wire::raw(&[("code", "in", missing)]);
             let found: Vec<Found> = self.search("currency.currency", domain, &["code", "rounding"]).await?;
-            let by_code = found.into_iter().map(|found| {
+            let by_code = found.into_iter().filter(|found| missing.contains(&found.code)).map(|found| {
                 let iso = iso_currency::Currency::from_code(&found.code).map(|iso| minor_unit(iso).decimal());
                 let step = found.rounding.map(|step| step.0).or(iso).unwrap_or_default();
-                (found.code, Currency { id: found.id, step })
+                // By nothing, or by less, rounding has no end.
+                if step <= Decimal::ZERO || step > LARGEST_STEP {
+                    return Err(config(format!("Tryton rounds {} to {step}: correct its currency there", found.code)));
+                }
+                Ok((found.code, Currency { id: found.id, step }))
             });
-            Ok(by_code.collect())
+            by_code.collect()
         })
         .await
     }
@@ -288,7 +298,7 @@ impl Resolver<'_> {
         }
         let names = &self.tryton.tax_names;
         let wanted = sales.iter().flat_map(|sale| map::taxes_of(&sale.order, names)).map(ToOwned::to_owned).collect();
-        let found: HashMap<String, (Option<i64>, i64, rust_decimal::Decimal)> = self
+        let found: HashMap<String, (Option<i64>, i64, Decimal)> = self
             .known_or("tax", wanted, async |missing| {
                 let ids: Vec<i64> = missing.iter().filter_map(|name| name.strip_prefix('#')?.parse().ok()).collect();
                 let company = self.tryton.settings.company;
@@ -299,7 +309,8 @@ impl Resolver<'_> {
                 let mut by_key = HashMap::new();
                 for tax in found {
                     let plain = tax.r#type == "percentage" && tax.childs.is_empty() && !tax.update_unit_price.0;
-                    let Some(rate) = tax.rate.filter(|_| plain) else { continue };
+                    let believed = |rate: &Exact| rate.0.abs() <= LARGEST_RATE;
+                    let Some(rate) = tax.rate.filter(|rate| plain && believed(rate)) else { continue };
                     for key in missing.iter().filter(|key| **key == tax.name || **key == format!("#{}", tax.id)) {
                         by_key.insert(key.clone(), (tax.sequence, tax.id, rate.0));
                     }

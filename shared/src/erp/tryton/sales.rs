@@ -3,7 +3,7 @@
 //! Whatever happens after the create call succeeded, the sales are there: only a refusal or a success is certain then, and
 //! everything else is UNKNOWN, to be looked up and finished.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{ids::Reference, record::Document},
-    erp::{Draft, Found, Setback},
+    erp::{Draft, Found, Setback, repeatable},
     outbound::{Failure, Metered},
 };
 
@@ -48,7 +48,10 @@ impl Tryton {
         let created: Result<wire::Ids, _> =
             self.server.write(calls, "model.sale.sale.create", parameters![bodies]).await;
         match created {
-            Ok(ids) if ids.len() == drafts.len() => self.take_on(calls, &ids, true).await,
+            // One sale is never two orders.
+            Ok(ids) if ids.len() == drafts.len() && ids.iter().collect::<HashSet<_>>().len() == ids.len() => {
+                self.take_on(calls, &ids, true).await
+            }
             Ok(_) => {
                 all(&Setback::Unknown(Error::new(Kind::Unavailable, "Tryton answered for another number of sales")))
             }
@@ -87,12 +90,13 @@ impl Tryton {
             Setback::Refused(error) | Setback::NotNow(error) | Setback::Unknown(error) => Failure::Unknown(error),
             Setback::Exists => Failure::Unknown(Error::new(Kind::Bug, "Tryton refused a read as a duplicate")),
         })?;
-        let by_reference: HashMap<&str, &FoundSale> =
-            found.iter().filter_map(|sale| Some((sale.web_id.as_deref()?, sale))).collect();
         let answer = |reference: &Reference| {
-            let sale = by_reference.get(reference.as_str())?;
+            let mut ours = found.iter().filter(|sale| sale.web_id.as_deref() == Some(reference.as_str()));
+            let sale = ours.next()?;
+            // Web shops of one name: which sale is the right one, a person has to compare.
+            let alone = ours.all(|other| other.id == sale.id);
             let finished = State::of(&sale.state).is_some_and(|state| state >= self.settings.state);
-            let version = sale.mark().map(|(version, _)| version);
+            let version = sale.mark().map(|(version, _)| version).filter(|_| alone);
             Some(Found { document: sale.document(), version, finished })
         };
         Ok(references.iter().map(answer).collect())
@@ -237,9 +241,10 @@ fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
     let mut wrong = Vec::new();
     for (id, sale) in found {
         let refused = |text: String| Setback::Refused(Error::new(Kind::Refused, text));
-        let name = sale.number.clone().unwrap_or_else(|| id.to_string());
+        let name = sale.number.as_deref().map_or_else(|| id.to_string(), repeatable);
         if State::of(&sale.state).is_none() {
-            let text = format!("sale {name} was cancelled in Tryton (it is {}): a person has to decide", sale.state);
+            let state = repeatable(&sale.state);
+            let text = format!("sale {name} was cancelled in Tryton (it is {state}): a person has to decide");
             setbacks.insert(*id, refused(text));
             continue;
         }

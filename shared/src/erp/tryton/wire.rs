@@ -11,7 +11,10 @@ use http::{
 };
 use jiff::civil;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::value::{RawValue, to_raw_value};
 use url::Url;
 
@@ -19,6 +22,7 @@ use super::fault::{self, Intent};
 use crate::{
     Error, Kind, Result,
     config::Secret,
+    domain::money::Amount,
     erp::Setback,
     outbound::{Call, Metered},
 };
@@ -80,7 +84,9 @@ impl<'de> Deserialize<'de> for Exact {
         let text = parts.decimal.as_ref();
         let number =
             if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-        number.map(Self).map_err(serde::de::Error::custom)
+        // Bounded as our own amounts are: sums and differences of what Tryton answers cannot overflow either.
+        let bounded = number.ok().and_then(|number| Amount::try_from(number).ok());
+        bounded.map(|amount| Self(amount.decimal())).ok_or_else(|| D::Error::custom("is no number to calculate with"))
     }
 }
 
