@@ -1,7 +1,13 @@
-//! Real processes, killed: what was answered 2xx is in the ERP once, with the right total.
+//! Real processes behind lines that break, killed: what was answered 2xx is in the ERP once, with the right total.
+//!
+//! `PUENTE_KILLS=2000 cargo test -p puente-tests --test fault killed -- --nocapture` kills so often, and prints what it saw.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod kill;
+mod account;
+mod lambda;
 mod limits;
+mod report;
+mod serve;
+mod store;

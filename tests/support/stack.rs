@@ -12,7 +12,7 @@ use puente_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::moto::{self, Stack};
+use super::moto::{self, Stack};
 
 /// What the shop signs with, and what its webhooks carry: as in `events/ingest.json`.
 pub const SECRET: &str = "sample-webhook-secret";
@@ -104,31 +104,14 @@ impl World {
         Aws::new(&self.stack.access().at(endpoint), place)
     }
 
-    /// A batch of messages as the event source mapping hands it over; `None` if there is none. They stay in flight.
+    /// See [`Stack::batch`].
     pub async fn batch(&self) -> Option<Batch> {
-        let request = json!({ "QueueUrl": self.stack.place.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0 });
-        let answer = self.sqs("ReceiveMessage", &request).await;
-        let received = answer["Messages"].as_array().cloned().unwrap_or_default();
-        let records = received.iter().map(|message| {
-            json!({
-                "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-                "md5OfBody": message["MD5OfBody"], "messageAttributes": {}, "eventSource": "aws:sqs",
-                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1773533193000" },
-                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:puente-WorkQueue", "awsRegion": "eu-west-1",
-            })
-        });
-        let event = json!({ "Records": records.collect::<Vec<_>>() }).to_string();
-        (!received.is_empty()).then_some(Batch { received, event })
+        self.stack.batch().await
     }
 
-    /// What the mapping does with the handler's answer: deletes what did not fail.
+    /// See [`Stack::settle`].
     pub async fn settle(&self, batch: &Batch, failed: &[String]) {
-        for message in &batch.received {
-            if !failed.iter().any(|id| message["MessageId"] == id.as_str()) {
-                let request = json!({ "QueueUrl": self.stack.place.queue, "ReceiptHandle": message["ReceiptHandle"] });
-                self.sqs("DeleteMessage", &request).await;
-            }
-        }
+        self.stack.settle(batch, failed).await;
     }
 
     /// Works and sweeps until nothing is due: every batch comes twice, as a queue that delivers at least once may have it.
@@ -162,7 +145,40 @@ impl World {
     }
 
     pub async fn sqs(&self, call: &str, request: &Value) -> Value {
-        moto::call(&self.stack.endpoint, "sqs", &format!("AmazonSQS.{call}"), request).await
+        self.stack.sqs(call, request).await
+    }
+}
+
+impl Stack {
+    /// A batch of messages as the event source mapping hands it over; `None` if there is none. They stay in flight.
+    pub async fn batch(&self) -> Option<Batch> {
+        let request = json!({ "QueueUrl": self.place.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0 });
+        let answer = self.sqs("ReceiveMessage", &request).await;
+        let received = answer["Messages"].as_array().cloned().unwrap_or_default();
+        let records = received.iter().map(|message| {
+            json!({
+                "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+                "md5OfBody": message["MD5OfBody"], "messageAttributes": {}, "eventSource": "aws:sqs",
+                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1773533193000" },
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:puente-WorkQueue", "awsRegion": "eu-west-1",
+            })
+        });
+        let event = json!({ "Records": records.collect::<Vec<_>>() }).to_string();
+        (!received.is_empty()).then_some(Batch { received, event })
+    }
+
+    /// What the mapping does with the handler's answer: deletes what did not fail.
+    pub async fn settle(&self, batch: &Batch, failed: &[String]) {
+        for message in &batch.received {
+            if !failed.iter().any(|id| message["MessageId"] == id.as_str()) {
+                let request = json!({ "QueueUrl": self.place.queue, "ReceiptHandle": message["ReceiptHandle"] });
+                self.sqs("DeleteMessage", &request).await;
+            }
+        }
+    }
+
+    pub async fn sqs(&self, call: &str, request: &Value) -> Value {
+        moto::call(&self.endpoint, "sqs", &format!("AmazonSQS.{call}"), request).await
     }
 }
 

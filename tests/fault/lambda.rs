@@ -1,0 +1,388 @@
+//! The functions are killed in the middle of their work, behind lines that break, and the queue brings their messages back; and
+//! the books balance. The test plays API Gateway, the event source mapping and the scheduler; AWS is the emulator.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::to_bytes, extract::Request, http::StatusCode, response::IntoResponse};
+use puente::{
+    aws::Aws,
+    domain::ids::ErpId,
+    ports::{Accounts, Queue},
+};
+use puente_sandbox::store::Shop;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Mutex, RwLock},
+    task::JoinSet,
+    time::sleep,
+};
+
+use crate::{
+    account::{Account, PASSWORD},
+    report::Report,
+    store::{self, EDGE_BREAKS, KEY, SECRET, connections},
+    support::{
+        audit::{self, Audit},
+        function::Function,
+        moto::{self, Stack},
+        proxy::{Fault, Proxy},
+        stack::{api_event, event},
+    },
+};
+
+/// An invocation's time, and how long a message stays with the worker that took it: longer.
+const TIME: Duration = Duration::from_secs(10);
+const VISIBILITY: Duration = Duration::from_secs(12);
+
+/// How the lines between the functions and AWS break.
+const AWS_BREAKS: [(Fault, u32); 7] = [
+    (Fault::Refused, 10),
+    (Fault::RequestCut, 5),
+    (Fault::RequestHeld(Duration::from_millis(200)), 8),
+    (Fault::ReplyDropped, 10),
+    (Fault::ReplyCut, 5),
+    (Fault::ReplyHeld(Duration::from_millis(200)), 8),
+    (Fault::Silent, 2),
+];
+
+const ERPS: [&str; 2] = ["main", "other"];
+
+/// Everything but the processes.
+struct Scene {
+    stack: Stack,
+    aws: Aws,
+    accounts: [Account; 2],
+    logs: tempfile::TempDir,
+    report: Mutex<Report>,
+    random: Mutex<StdRng>,
+    /// Held for reading by a worker's invocation.
+    working: RwLock<()>,
+    over: AtomicBool,
+}
+
+/// When an invocation is killed, if it has not ended before.
+#[derive(Clone, Copy, PartialEq)]
+enum Doom {
+    Never,
+    After(Duration),
+    /// When the ERP, or AWS, was asked something so much later than the beginning.
+    Asking(Asked, Duration),
+    /// When it has answered, and nobody hears the answer.
+    Answered,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    Erp,
+    Aws,
+}
+
+impl Scene {
+    async fn doom(&self, function: &str, cold: bool) -> Doom {
+        let report = self.report.lock().await;
+        let mut random = self.random.lock().await;
+        let often = match function {
+            "worker" => 70,
+            "ingest" => 22,
+            _ => 35,
+        };
+        if report.count() >= report.goal() || random.random_range(0..100) >= often {
+            return Doom::Never;
+        }
+        let mut millis = |most| Duration::from_millis(random.random_range(0..most));
+        match (function, millis(100).as_millis()) {
+            (_, ..10) => Doom::Answered,
+            (_, ..30) if cold => Doom::After(millis(150)),
+            ("worker", ..55) => Doom::Asking(Asked::Erp, millis(800)),
+            ("worker", _) => Doom::Asking(Asked::Aws, millis(1200)),
+            _ => Doom::Asking(Asked::Aws, millis(150)),
+        }
+    }
+
+    async fn killed(&self, function: &'static str, moment: &'static str) {
+        let mut report = self.report.lock().await;
+        report.killed(function, moment);
+        let turn = report.count() / 10 % self.accounts.len();
+        self.accounts[turn].fails(&mut report);
+    }
+
+    /// Gives back what dead workers hold, when none is alive: nobody wants to wait a minute and a half after each kill. A server on
+    /// one machine does the same for its predecessor (`embedded/owner.rs`).
+    async fn lapse(&self) {
+        let _nobody_works = self.working.write().await;
+        for erp in ERPS {
+            let erp: ErpId = erp.parse().unwrap();
+            let ledger = self.aws.accounts.ledger(&erp).await.unwrap();
+            if ledger.holder.is_some() {
+                self.aws.accounts.release(&erp, ledger.epoch, None).await.unwrap();
+            }
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    async fn audit(&self, shops: &[(&'static str, Shop); 2]) -> Audit {
+        let [(first, one), (second, other)] = shops;
+        let [main, rest] = &self.accounts;
+        let audit = Audit::of(&main.erp, self.aws.records.as_ref(), &[(first, one)]).await;
+        audit.and(Audit::of(&rest.erp, self.aws.records.as_ref(), &[(second, other)]).await)
+    }
+
+    /// Whether no message is left.
+    async fn drained(&self) -> bool {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let request = json!({ "QueueUrl": self.stack.place.queue, "AttributeNames": names });
+        let answer = self.stack.sqs("GetQueueAttributes", &request).await;
+        names.iter().all(|name| answer["Attributes"][name].to_string().trim_matches('"') == "0")
+    }
+}
+
+/// A function, and its own line to AWS.
+struct Slot {
+    function: &'static str,
+    line: Arc<Proxy>,
+    process: Option<Function>,
+}
+
+impl Slot {
+    async fn new(function: &'static str, scene: &Scene, lines: &mut Vec<Arc<Proxy>>) -> Self {
+        let upstream = scene.stack.endpoint.trim_start_matches("http://").parse().unwrap();
+        let seed = scene.report.lock().await.seed + 10 + lines.len() as u64;
+        let line = Arc::new(Proxy::to(Some(upstream), seed).await);
+        line.breaks(&AWS_BREAKS);
+        lines.push(line.clone());
+        Self { function, line, process: None }
+    }
+
+    /// Hands it an event: what it answers; `None`: it was killed, or answered with an error.
+    async fn invoke(&mut self, scene: &Scene, event: String) -> Option<Value> {
+        let doom = scene.doom(self.function, self.process.is_none()).await;
+        let cold = self.process.is_none();
+        let mut process = match self.process.take() {
+            Some(warm) => warm,
+            None => {
+                let log = scene.logs.path().join(self.function);
+                let endpoint = format!("http://{}", self.line.addr);
+                Function::start(self.function, &scene.stack, &endpoint, &log).await
+            }
+        };
+        let answer = tokio::select! {
+            answer = process.invoke(event, TIME) => Some(answer),
+            () = self.fate(scene, doom) => None,
+        };
+        let moment = match &answer {
+            Some(_) if doom != Doom::Answered => {
+                self.process = Some(process);
+                let (kind, body) = answer?;
+                return (kind == "response").then(|| serde_json::from_slice(&body).unwrap());
+            }
+            Some(_) => "answered, and nobody heard it",
+            None if cold && matches!(doom, Doom::After(_)) => "starting",
+            None if self.function == "worker" && scene.accounts.iter().any(|a| a.line.busy()) => {
+                "a call to the ERP under way"
+            }
+            None if self.line.busy() => "a call to AWS under way",
+            None => "between calls",
+        };
+        process.kill().await;
+        scene.killed(self.function, moment).await;
+        None
+    }
+
+    async fn fate(&self, scene: &Scene, doom: Doom) {
+        match doom {
+            Doom::Never | Doom::Answered => std::future::pending().await,
+            Doom::After(wait) => sleep(wait).await,
+            Doom::Asking(asked, wait) => {
+                sleep(wait).await;
+                match asked {
+                    Asked::Aws => self.line.asked().await,
+                    Asked::Erp => tokio::select! {
+                        () = scene.accounts[0].line.asked() => {}
+                        () = scene.accounts[1].line.asked() => {}
+                        () = sleep(Duration::from_secs(1)) => {}
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// The event source mapping: hands batches over, and deletes what did not fail.
+async fn work(scene: Arc<Scene>, mut slot: Slot) {
+    while !scene.over() {
+        let Some(batch) = scene.stack.batch().await else {
+            sleep(Duration::from_millis(150)).await;
+            continue;
+        };
+        let answer = {
+            let _working = scene.working.read().await;
+            slot.invoke(&scene, batch.event.clone()).await
+        };
+        let Some(answer) = answer else {
+            scene.lapse().await;
+            continue;
+        };
+        let failed = answer["batchItemFailures"].as_array().unwrap().iter();
+        let failed: Vec<String> = failed.map(|f| f["itemIdentifier"].as_str().unwrap().to_owned()).collect();
+        scene.stack.settle(&batch, &failed).await;
+    }
+}
+
+/// The scheduler.
+async fn sweep(scene: Arc<Scene>, mut slot: Slot) {
+    while !scene.over() {
+        slot.invoke(&scene, event("sweep")).await;
+        sleep(Duration::from_millis(700)).await;
+    }
+}
+
+/// API Gateway: where it listens.
+async fn gateway(scene: Arc<Scene>, slots: [Slot; 2]) -> std::net::SocketAddr {
+    let slots = Arc::new(slots.map(Mutex::new));
+    let router = Router::new().fallback(move |request: Request| {
+        let (scene, slots) = (scene.clone(), slots.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
+            let connection = parts.uri.path().split('/').nth(3).unwrap().to_owned();
+            let mut event: Value = serde_json::from_str(&api_event(&parts.headers, &body)).unwrap();
+            event["path"] = parts.uri.path().into();
+            event["requestContext"]["path"] = format!("/live{}", parts.uri.path()).into();
+            event["pathParameters"]["connection"] = connection.as_str().into();
+            event["queryStringParameters"]["key"] = KEY.into();
+            event["multiValueQueryStringParameters"]["key"] = json!([KEY]);
+            // On its own: a caller who hangs up stops no function.
+            let invoked = tokio::spawn(async move {
+                let slot = &slots[usize::from(connection == "woo")];
+                slot.lock().await.invoke(&scene, event.to_string()).await
+            });
+            let Some(answer) = invoked.await.unwrap() else { return StatusCode::BAD_GATEWAY.into_response() };
+            let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
+            (StatusCode::from_u16(status).unwrap(), answer["body"].as_str().unwrap_or_default().to_owned())
+                .into_response()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// A stack with a published configuration: two shops, each with an ERP account of its own.
+async fn set(report: Report) -> Option<Scene> {
+    // What a killed worker held comes back soon, and as often as it is killed.
+    let stack = moto::stack_with(VISIBILITY, 1000).await?;
+    let seed = report.seed;
+    let accounts = [Account::start(seed + 2).await, Account::start(seed + 3).await];
+    let name = |secret: &str| format!("puente/{}/{secret}", stack.place.table);
+    for (secret, value) in [("key", KEY), ("webhook", SECRET), ("erp", PASSWORD)] {
+        stack.secret(&name(secret), value).await;
+    }
+    let reference = |secret: &str| format!("{{ secret = \"{}\" }}", name(secret));
+    let mut text = connections(reference, ERPS);
+    for (erp, account) in ERPS.iter().zip(&accounts) {
+        text += &account.section(erp, &reference("erp"));
+    }
+    let aws = stack.aws();
+    aws.published.publish_config(&text).await.unwrap();
+    Some(Scene {
+        stack,
+        aws,
+        accounts,
+        logs: tempfile::tempdir().unwrap(),
+        report: Mutex::new(report),
+        random: Mutex::new(StdRng::seed_from_u64(seed)),
+        working: RwLock::default(),
+        over: AtomicBool::default(),
+    })
+}
+
+fn discreet(logs: &Path) {
+    for function in ["ingest", "worker", "sweep"] {
+        let log = fs::read_to_string(logs.join(function)).unwrap();
+        audit::is_discreet(&log, &[SECRET, KEY, PASSWORD]);
+        assert!(!log.contains(r#""event":"panic""#), "{function} panicked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_that_are_killed_lose_and_double_nothing() {
+    let Some(scene) = set(Report::begin("Lambda functions", 45)).await else { return };
+    let (scene, mut lines) = (Arc::new(scene), Vec::new());
+    let mut slots = Vec::new();
+    for function in ["worker", "worker", "sweep", "ingest", "ingest"] {
+        slots.push(Slot::new(function, &scene, &mut lines).await);
+    }
+    let [one, other, sweeper, first, second] = slots.try_into().ok().unwrap();
+    let gateway = gateway(scene.clone(), [first, second]).await;
+    let mut loops = JoinSet::new();
+    loops.spawn(work(scene.clone(), one));
+    loops.spawn(work(scene.clone(), other));
+    loops.spawn(sweep(scene.clone(), sweeper));
+
+    let (goal, seed, progress) = {
+        let report = scene.report.lock().await;
+        (report.goal(), report.seed, report.progress())
+    };
+    let edge = Proxy::to(Some(gateway), seed + 4).await;
+    edge.breaks(&EDGE_BREAKS);
+    let shops = store::shops(goal * 5 / 4, seed + 5);
+    let post = |shop| store::post(edge.addr, shop, progress.clone());
+    let stores = [post(&shops[0]), post(&shops[1])];
+    let mut killing = progress.clone();
+    tokio::select! {
+        all = killing.wait_for(|done| *done >= 1000) => drop(all.unwrap()),
+        ended = loops.join_next() => panic!("{ended:?}"),
+    }
+
+    // When the faults stop, everything settles.
+    let lines = lines.iter().map(Arc::as_ref);
+    let quiet: Vec<&Proxy> = lines.chain([&edge]).chain(scene.accounts.iter().map(|account| &account.line)).collect();
+    quiet.iter().for_each(|line| line.breaks(&[]));
+    for store in stores {
+        let posted = store.await.unwrap();
+        scene.report.lock().await.posted(posted);
+    }
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(150) {
+        scene.lapse().await;
+        if scene.drained().await && scene.audit(&shops).await.settled() {
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    eprintln!("Lambda functions: settled {:?} after the last fault", began.elapsed());
+    scene.over.store(true, Ordering::Relaxed);
+    loops.join_all().await;
+
+    discreet(scene.logs.path());
+    let audit = scene.audit(&shops).await;
+    let dead = scene.aws.queue.dead(100).await.unwrap();
+    assert_eq!(dead.len(), audit.states.get("dead").copied().unwrap_or(0), "{dead:?}");
+    let mut report = scene.report.lock().await;
+    for (place, line) in quiet.iter().enumerate() {
+        report.line(
+            if place < 5 {
+                "AWS"
+            } else if place == 5 {
+                "edge"
+            } else {
+                "ERP"
+            },
+            line,
+        );
+    }
+    report.close(audit);
+}
