@@ -17,19 +17,18 @@ use puente::{
     domain::ids::ErpId,
     ports::{Accounts, Queue},
 };
-use puente_sandbox::store::Shop;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Mutex, RwLock},
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use crate::{
-    account::{Account, PASSWORD},
+    market::{EDGE_BREAKS, ERPS, Market, SECRETS},
     report::Report,
-    store::{self, EDGE_BREAKS, KEY, SECRET, connections},
+    store::KEY,
     support::{
         audit::{self, Audit},
         function::Function,
@@ -54,13 +53,11 @@ const AWS_BREAKS: [(Fault, u32); 7] = [
     (Fault::Silent, 2),
 ];
 
-const ERPS: [&str; 2] = ["main", "other"];
-
 /// Everything but the processes.
 struct Scene {
     stack: Stack,
     aws: Aws,
-    accounts: [Account; 2],
+    market: Market,
     logs: tempfile::TempDir,
     report: Mutex<Report>,
     random: Mutex<StdRng>,
@@ -111,8 +108,7 @@ impl Scene {
     async fn killed(&self, function: &'static str, moment: &'static str) {
         let mut report = self.report.lock().await;
         report.killed(function, moment);
-        let turn = report.count() / 10 % self.accounts.len();
-        self.accounts[turn].fails(&mut report);
+        self.market.fails(&mut report);
     }
 
     /// Gives back what dead workers hold, when none is alive: nobody wants to wait a minute and a half after each kill. A server on
@@ -132,11 +128,8 @@ impl Scene {
         self.over.load(Ordering::Relaxed)
     }
 
-    async fn audit(&self, shops: &[(&'static str, Shop); 2]) -> Audit {
-        let [(first, one), (second, other)] = shops;
-        let [main, rest] = &self.accounts;
-        let audit = Audit::of(&main.erp, self.aws.records.as_ref(), &[(first, one)]).await;
-        audit.and(Audit::of(&rest.erp, self.aws.records.as_ref(), &[(second, other)]).await)
+    async fn audit(&self) -> Audit {
+        self.market.audit(self.aws.records.as_ref()).await
     }
 
     /// Whether no message is left.
@@ -189,9 +182,8 @@ impl Slot {
             }
             Some(_) => "answered, and nobody heard it",
             None if cold && matches!(doom, Doom::After(_)) => "starting",
-            None if self.function == "worker" && scene.accounts.iter().any(|a| a.line.busy()) => {
-                "a call to the ERP under way"
-            }
+            None if self.function == "worker" && scene.market.busy() => "a call to the ERP under way",
+            None if self.function == "worker" && scene.market.has_just_replied() => "the ERP has just replied",
             None if self.line.busy() => "a call to AWS under way",
             None => "between calls",
         };
@@ -208,11 +200,10 @@ impl Slot {
                 sleep(wait).await;
                 match asked {
                     Asked::Aws => self.line.asked().await,
-                    Asked::Erp => tokio::select! {
-                        () = scene.accounts[0].line.asked() => {}
-                        () = scene.accounts[1].line.asked() => {}
-                        () = sleep(Duration::from_secs(1)) => {}
-                    },
+                    Asked::Erp => {
+                        let _ = timeout(Duration::from_secs(1), scene.market.asked()).await;
+                        sleep(wait / 16).await;
+                    }
                 }
             }
         }
@@ -285,22 +276,18 @@ async fn set(report: Report) -> Option<Scene> {
     // What a killed worker held comes back soon, and as often as it is killed.
     let stack = moto::stack_with(VISIBILITY, 1000).await?;
     let seed = report.seed;
-    let accounts = [Account::start(seed + 2).await, Account::start(seed + 3).await];
+    let market = Market::open(report.goal() * 5 / 4, seed + 5).await;
     let name = |secret: &str| format!("puente/{}/{secret}", stack.place.table);
-    for (secret, value) in [("key", KEY), ("webhook", SECRET), ("erp", PASSWORD)] {
+    for (secret, value) in SECRETS {
         stack.secret(&name(secret), value).await;
     }
-    let reference = |secret: &str| format!("{{ secret = \"{}\" }}", name(secret));
-    let mut text = connections(reference, ERPS);
-    for (erp, account) in ERPS.iter().zip(&accounts) {
-        text += &account.section(erp, &reference("erp"));
-    }
+    let config = market.config(|secret| format!("{{ secret = \"{}\" }}", name(secret)));
     let aws = stack.aws();
-    aws.published.publish_config(&text).await.unwrap();
+    aws.published.publish_config(&config).await.unwrap();
     Some(Scene {
         stack,
         aws,
-        accounts,
+        market,
         logs: tempfile::tempdir().unwrap(),
         report: Mutex::new(report),
         random: Mutex::new(StdRng::seed_from_u64(seed)),
@@ -312,14 +299,14 @@ async fn set(report: Report) -> Option<Scene> {
 fn discreet(logs: &Path) {
     for function in ["ingest", "worker", "sweep"] {
         let log = fs::read_to_string(logs.join(function)).unwrap();
-        audit::is_discreet(&log, &[SECRET, KEY, PASSWORD]);
+        audit::is_discreet(&log, &SECRETS.map(|(_, secret)| secret));
         assert!(!log.contains(r#""event":"panic""#), "{function} panicked");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_that_are_killed_lose_and_double_nothing() {
-    let Some(scene) = set(Report::begin("Lambda functions", 45)).await else { return };
+    let Some(scene) = set(Report::begin("Lambda functions", 35)).await else { return };
     let (scene, mut lines) = (Arc::new(scene), Vec::new());
     let mut slots = Vec::new();
     for function in ["worker", "worker", "sweep", "ingest", "ingest"] {
@@ -332,25 +319,22 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     loops.spawn(work(scene.clone(), other));
     loops.spawn(sweep(scene.clone(), sweeper));
 
-    let (goal, seed, progress) = {
+    let (edge, stores, mut killing) = {
         let report = scene.report.lock().await;
-        (report.goal(), report.seed, report.progress())
+        let edge = Proxy::to(Some(gateway), report.seed + 4).await;
+        let stores = scene.market.post(edge.addr, &report);
+        (edge, stores, report.progress())
     };
-    let edge = Proxy::to(Some(gateway), seed + 4).await;
     edge.breaks(&EDGE_BREAKS);
-    let shops = store::shops(goal * 5 / 4, seed + 5);
-    let post = |shop| store::post(edge.addr, shop, progress.clone());
-    let stores = [post(&shops[0]), post(&shops[1])];
-    let mut killing = progress.clone();
     tokio::select! {
         all = killing.wait_for(|done| *done >= 1000) => drop(all.unwrap()),
         ended = loops.join_next() => panic!("{ended:?}"),
     }
 
     // When the faults stop, everything settles.
-    let lines = lines.iter().map(Arc::as_ref);
-    let quiet: Vec<&Proxy> = lines.chain([&edge]).chain(scene.accounts.iter().map(|account| &account.line)).collect();
-    quiet.iter().for_each(|line| line.breaks(&[]));
+    edge.breaks(&[]);
+    scene.market.mends();
+    lines.iter().for_each(|line| line.breaks(&[]));
     for store in stores {
         let posted = store.await.unwrap();
         scene.report.lock().await.posted(posted);
@@ -358,7 +342,7 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(150) {
         scene.lapse().await;
-        if scene.drained().await && scene.audit(&shops).await.settled() {
+        if scene.drained().await && scene.audit().await.settled() {
             break;
         }
         sleep(Duration::from_millis(500)).await;
@@ -368,21 +352,12 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     loops.join_all().await;
 
     discreet(scene.logs.path());
-    let audit = scene.audit(&shops).await;
+    let audit = scene.audit().await;
     let dead = scene.aws.queue.dead(100).await.unwrap();
     assert_eq!(dead.len(), audit.states.get("dead").copied().unwrap_or(0), "{dead:?}");
     let mut report = scene.report.lock().await;
-    for (place, line) in quiet.iter().enumerate() {
-        report.line(
-            if place < 5 {
-                "AWS"
-            } else if place == 5 {
-                "edge"
-            } else {
-                "ERP"
-            },
-            line,
-        );
-    }
+    scene.market.tells(&mut report);
+    report.line("edge", &edge);
+    lines.iter().for_each(|line| report.line("AWS", line));
     report.close(audit);
 }

@@ -5,9 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod account;
+mod harness;
 mod lambda;
 mod limits;
+mod market;
 mod report;
 mod serve;
 mod store;

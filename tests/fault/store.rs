@@ -8,13 +8,10 @@ use std::{
 
 use http::Method;
 use puente::outbound::{Call, Client};
-use puente_sandbox::store::{Delivery, Plan, Shop, Vendor, What};
+use puente_sandbox::store::{Delivery, Shop, What};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::support::proxy::Fault;
-
-/// What the shops sign with, and what their webhooks carry.
-pub const SECRET: &str = "the-shops-sign-with-this";
+/// What the webhooks carry.
 pub const KEY: &str = "the-shops-webhooks-carry-this";
 
 /// How long a store waits for an answer, as the real ones do.
@@ -23,30 +20,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const AHEAD: usize = 4;
 /// The longest that a store tries one webhook.
 const PATIENCE: Duration = Duration::from_mins(3);
-
-/// How the line between the stores and the edge breaks.
-pub const EDGE_BREAKS: [(Fault, u32); 7] = [
-    (Fault::Refused, 40),
-    (Fault::RequestCut, 40),
-    (Fault::RequestHeld(Duration::from_millis(150)), 40),
-    (Fault::ReplyDropped, 80),
-    (Fault::ReplyCut, 40),
-    (Fault::ReplyHeld(Duration::from_millis(150)), 40),
-    (Fault::Silent, 4),
-];
-
-/// The shops' part of `puente.toml`: `reference` names a secret, `erps` the account of each.
-pub fn connections(reference: impl Fn(&str) -> String, erps: [&str; 2]) -> String {
-    let (key, secret) = (reference("key"), reference("webhook"));
-    let limits = "limits = { rate = \"10000/s\", per_day = 1000000 }";
-    format!(
-        "[connection.shopify]\nerp = \"{}\"\nkey = {key}\n{limits}\n\
-         store = {{ kind = \"shopify\", shop = \"kill.myshopify.com\", webhook_secrets = [{secret}] }}\n\
-         [connection.woo]\nerp = \"{}\"\nkey = {key}\n{limits}\n\
-         store = {{ kind = \"woocommerce\", url = \"https://kill.example\", webhook_secrets = [{secret}] }}\n",
-        erps[0], erps[1]
-    )
-}
 
 /// What a store saw.
 #[derive(Debug, Default)]
@@ -57,23 +30,14 @@ pub struct Posted {
     pub answered: BTreeMap<u16, u32>,
 }
 
-/// The shops, by connection: one of each vendor, with so many orders together.
-pub fn shops(orders: usize, seed: u64) -> [(&'static str, Shop); 2] {
-    let since = "2026-03-01T08:00:00Z".parse().unwrap();
-    let open = |vendor, name, seed| Shop::open(Plan::new(vendor, name, SECRET, seed, orders / 2, since));
-    [
-        ("shopify", open(Vendor::Shopify, "kill.myshopify.com", seed)),
-        ("woo", open(Vendor::WooCommerce, "https://kill.example", seed + 1)),
-    ]
-}
-
-/// Posts every webhook of `shop` to `edge`. Not faster than the killing: `done` of a thousand is how far that has got.
+/// Posts every webhook of `shop` to `edge`. Not faster than the killing: `done` of a thousand says how far that has got.
 pub fn post(
     edge: SocketAddr,
-    (connection, shop): &(&'static str, Shop),
+    connection: &'static str,
+    shop: &Shop,
     mut done: watch::Receiver<usize>,
 ) -> JoinHandle<Posted> {
-    let (connection, deliveries) = (*connection, shop.deliveries().to_vec());
+    let deliveries = shop.deliveries().to_vec();
     tokio::spawn(async move {
         let client = Client::new().unwrap();
         let mut posted = Posted::default();

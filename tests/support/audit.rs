@@ -62,8 +62,8 @@ pub async fn forgotten(records: &dyn Records, connection: &ConnectionId) -> Vec<
 }
 
 impl Audit {
-    /// Compares the books of one ERP with those of the shops that sell into it, by connection.
-    pub async fn of(erp: &Erp, records: &dyn Records, shops: &[(&str, &Shop)]) -> Self {
+    /// Compares the books of an ERP with those of the shop that sells into it.
+    pub async fn of(erp: &Erp, records: &dyn Records, connection: &str, shop: &Shop) -> Self {
         let made = erp.orders();
         let mut documents: HashMap<&str, Vec<&Made>> = HashMap::new();
         for one in &made {
@@ -71,18 +71,16 @@ impl Audit {
         }
         let mut audit =
             Self { in_erp: made.len(), doubled: erp.doubled(), violations: erp.violations(), ..Self::default() };
-        for (connection, shop) in shops {
-            let connection: ConnectionId = connection.parse().unwrap();
-            let mut heads: HashMap<OrderKey, Head> =
-                heads(records, &connection).await.into_iter().map(|head| (head.key.clone(), head)).collect();
-            for truth in shop.truth() {
-                let key = OrderKey::new(connection.clone(), truth.order.parse().unwrap());
-                let there = documents.remove(key.sale().as_str()).unwrap_or_default();
-                audit.order(&key, &truth.expect, &there, heads.remove(&key).as_ref());
-            }
-            audit.astray.extend(heads.values().map(told));
+        let connection: ConnectionId = connection.parse().unwrap();
+        let mut heads: HashMap<OrderKey, Head> =
+            heads(records, &connection).await.into_iter().map(|head| (head.key.clone(), head)).collect();
+        for truth in shop.truth() {
+            let key = OrderKey::new(connection.clone(), truth.order.parse().unwrap());
+            let there = documents.remove(key.sale().as_str()).unwrap_or_default();
+            audit.order(&key, &truth.expect, &there, heads.remove(&key).as_ref());
         }
-        // Documents that no shop knows of.
+        // Orders and documents that no shop knows of.
+        audit.astray.extend(heads.values().map(told));
         audit.astray.extend(documents.keys().map(|reference| (*reference).to_owned()));
         audit
     }
@@ -112,6 +110,8 @@ impl Audit {
                     _ => {}
                 }
             }
+            // A person must find it.
+            Expect::Parked if state.is_none() => self.lost.push(found()),
             Expect::Parked => self.astray.extend((state != Some(State::Parked) || !there.is_empty()).then(found)),
             Expect::Nowhere => {
                 let right = matches!(state, None | Some(State::Ignored)) && there.is_empty();

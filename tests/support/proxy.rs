@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -71,8 +71,12 @@ struct Wire {
     /// Each fault, and how many exchanges of a thousand meet it.
     per_thousand: Mutex<Vec<(Fault, u32)>>,
     played: Mutex<BTreeMap<&'static str, u64>>,
+    /// How long every reply takes: no fault, only distance.
+    far: Mutex<Duration>,
     /// Requests that have begun and have no reply yet.
     open: watch::Sender<usize>,
+    /// When the last reply was passed on.
+    replied: Mutex<Option<Instant>>,
 }
 
 impl Proxy {
@@ -84,7 +88,9 @@ impl Proxy {
             upstream: Mutex::new(upstream),
             per_thousand: Mutex::default(),
             played: Mutex::default(),
+            far: Mutex::default(),
             open: watch::Sender::new(0),
+            replied: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -107,6 +113,11 @@ impl Proxy {
         *self.wire.per_thousand.lock().unwrap() = per_thousand.to_vec();
     }
 
+    /// How long every reply takes from now on.
+    pub fn is_far(&self, far: Duration) {
+        *self.wire.far.lock().unwrap() = far;
+    }
+
     /// How often each fault was played.
     pub fn played(&self) -> BTreeMap<&'static str, u64> {
         self.wire.played.lock().unwrap().clone()
@@ -115,6 +126,11 @@ impl Proxy {
     /// Whether a request is on its way and has no reply yet.
     pub fn busy(&self) -> bool {
         *self.wire.open.borrow() > 0
+    }
+
+    /// Whether a reply was passed on so lately that hardly anything can have come of it.
+    pub fn has_just_replied(&self) -> bool {
+        self.wire.replied.lock().unwrap().is_some_and(|at| at.elapsed() < Duration::from_millis(20))
     }
 
     /// Returns when a request is on its way.
@@ -207,7 +223,12 @@ async fn talk(wire: &Wire, mut client: TcpStream, mut server: TcpStream) {
             }
             read = server.read(&mut down) => {
                 let Ok(n @ 1..) = read else { return };
-                let first = exchange.take().is_some();
+                let first = exchange.is_some();
+                if first {
+                    let far = *wire.far.lock().unwrap();
+                    sleep(far).await;
+                    exchange = None;
+                }
                 if let Some((fault, mut random)) = fault.take().filter(|_| first) {
                     match fault {
                         Fault::ReplyDropped => {
@@ -236,6 +257,7 @@ async fn talk(wire: &Wire, mut client: TcpStream, mut server: TcpStream) {
                 if client.write_all(&down[..n]).await.is_err() {
                     return;
                 }
+                *wire.replied.lock().unwrap() = Some(Instant::now());
             }
         }
     }
