@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use puente::ports::Records;
 use puente_sandbox::{
-    erp::{Config, Erp, Fault as Failure, Limits},
+    erp::{Class, Config, Erp, Fault as Failure, Limits},
     store::{Plan, Shop, Vendor},
 };
 use tokio::task::JoinHandle;
@@ -63,7 +63,7 @@ impl Market {
     pub async fn open(orders: usize, seed: u64) -> Self {
         let since = "2026-03-01T08:00:00Z".parse().unwrap();
         let shop = |vendor, name, seed| Shop::open(Plan::new(vendor, name, SECRETS[0].1, seed, orders / 2, since));
-        let erps = [erp().await, erp().await];
+        let erps = [erp(Class::Unique).await, erp(Class::Searchable).await];
         let lines = [Proxy::to(Some(erps[0].addr()), seed + 2).await, Proxy::to(Some(erps[1].addr()), seed + 3).await];
         for line in &lines {
             line.breaks(&ERP_BREAKS);
@@ -159,9 +159,11 @@ impl Market {
     }
 }
 
-async fn erp() -> Erp {
+/// One that refuses a reference twice, and one that does not: there only we can prevent a double. No create lands after it was
+/// looked for here, so that neither may have one.
+async fn erp(class: Class) -> Erp {
     let limits =
         Limits { calls: RATE, window: Duration::from_secs(1), per_day: 1_000_000, day: Duration::from_hours(24) };
     let authorization = Some(SECRETS[2].1.to_owned());
-    Erp::start(Config { limits: Some(limits), authorization, ..Config::default() }).await.unwrap()
+    Erp::start(Config { class, limits: Some(limits), authorization, ..Config::default() }).await.unwrap()
 }
