@@ -213,14 +213,14 @@ impl Slot {
 /// The event source mapping: hands batches over, and deletes what did not fail.
 async fn work(scene: Arc<Scene>, mut slot: Slot) {
     while !scene.over() {
+        let working = scene.working.read().await;
         let Some(batch) = scene.stack.batch().await else {
+            drop(working);
             sleep(Duration::from_millis(150)).await;
             continue;
         };
-        let answer = {
-            let _working = scene.working.read().await;
-            slot.invoke(&scene, batch.event.clone()).await
-        };
+        let answer = slot.invoke(&scene, batch.event.clone()).await;
+        drop(working);
         let Some(answer) = answer else {
             scene.lapse().await;
             continue;

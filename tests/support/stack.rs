@@ -167,13 +167,14 @@ impl Stack {
         (!received.is_empty()).then_some(Batch { received, event })
     }
 
-    /// What the mapping does with the handler's answer: deletes what did not fail.
+    /// What the mapping does with the handler's answer: deletes what did not fail. What was shown to another worker meanwhile
+    /// stays, and comes again.
     pub async fn settle(&self, batch: &Batch, failed: &[String]) {
-        for message in &batch.received {
-            if !failed.iter().any(|id| message["MessageId"] == id.as_str()) {
-                let request = json!({ "QueueUrl": self.place.queue, "ReceiptHandle": message["ReceiptHandle"] });
-                self.sqs("DeleteMessage", &request).await;
-            }
+        let done = batch.received.iter().filter(|message| !failed.iter().any(|id| message["MessageId"] == id.as_str()));
+        let entry = |message: &Value| json!({ "Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"] });
+        let entries: Vec<Value> = done.map(entry).collect();
+        if !entries.is_empty() {
+            self.sqs("DeleteMessageBatch", &json!({ "QueueUrl": self.place.queue, "Entries": entries })).await;
         }
     }
 
