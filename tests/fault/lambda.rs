@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    market::{EDGE_BREAKS, ERPS, Market, SECRETS},
+    market::{CONNECTIONS, EDGE_BREAKS, ERPS, Market, SECRETS},
     report::Report,
     store::KEY,
     support::{
@@ -121,6 +121,14 @@ impl Scene {
             if ledger.holder.is_some() {
                 self.aws.accounts.release(&erp, ledger.epoch, None).await.unwrap();
             }
+        }
+    }
+
+    /// Whatever they died of: every order is at rest, or something will bring it back.
+    async fn forgets_nothing(&self) {
+        for connection in CONNECTIONS {
+            let forgotten = audit::forgotten(self.aws.records.as_ref(), &connection.parse().unwrap()).await;
+            assert_eq!(forgotten, Vec::<String>::new());
         }
     }
 
@@ -223,6 +231,9 @@ async fn work(scene: Arc<Scene>, mut slot: Slot) {
         drop(working);
         let Some(answer) = answer else {
             scene.lapse().await;
+            if scene.report.lock().await.count().is_multiple_of(10) {
+                scene.forgets_nothing().await;
+            }
             continue;
         };
         let failed = answer["batchItemFailures"].as_array().unwrap().iter();
