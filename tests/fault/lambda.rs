@@ -38,9 +38,10 @@ use crate::{
     },
 };
 
-/// An invocation's time, and how long a message stays with the worker that took it: longer.
-const TIME: Duration = Duration::from_secs(10);
-const VISIBILITY: Duration = Duration::from_secs(12);
+/// An invocation's time, and how long a message stays with the worker that took it: longer. Less would not do on the emulator:
+/// planning a full departure takes seconds there, and no step is begun that may not end in time.
+const TIME: Duration = Duration::from_secs(20);
+const VISIBILITY: Duration = Duration::from_secs(30);
 
 /// How the lines between the functions and AWS break.
 const AWS_BREAKS: [(Fault, u32); 7] = [
@@ -87,12 +88,10 @@ impl Scene {
     async fn doom(&self, function: &str, cold: bool) -> Doom {
         let report = self.report.lock().await;
         let mut random = self.random.lock().await;
-        let often = match function {
-            "worker" => 70,
-            "ingest" => 22,
-            _ => 35,
-        };
-        if report.count() >= report.goal() || random.random_range(0..100) >= often {
+        let often = if function == "worker" { 70 } else { 25 };
+        // The killing sets the stores' pace: were their own function killed oftener, webhooks would outrun the work.
+        let enough = function == "ingest" && report.of(function) * 2 > report.of("worker") + 4;
+        if enough || report.count() >= report.goal() || random.random_range(0..100) >= often {
             return Doom::Never;
         }
         let mut millis = |most| Duration::from_millis(random.random_range(0..most));
@@ -140,12 +139,12 @@ impl Scene {
         self.market.audit(self.aws.records.as_ref()).await
     }
 
-    /// Whether no message is left.
-    async fn drained(&self) -> bool {
+    /// How many messages are left.
+    async fn messages(&self) -> u64 {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let request = json!({ "QueueUrl": self.stack.place.queue, "AttributeNames": names });
         let answer = self.stack.sqs("GetQueueAttributes", &request).await;
-        names.iter().all(|name| answer["Attributes"][name].to_string().trim_matches('"') == "0")
+        names.iter().map(|name| answer["Attributes"][name].as_str().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
 
@@ -231,6 +230,7 @@ async fn work(scene: Arc<Scene>, mut slot: Slot) {
         drop(working);
         let Some(answer) = answer else {
             scene.lapse().await;
+            scene.stack.give_back(&batch).await;
             if scene.report.lock().await.count().is_multiple_of(10) {
                 scene.forgets_nothing().await;
             }
@@ -317,7 +317,7 @@ fn discreet(logs: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_that_are_killed_lose_and_double_nothing() {
-    let Some(scene) = set(Report::begin("Lambda functions", 35)).await else { return };
+    let Some(scene) = set(Report::begin("Lambda functions", 28)).await else { return };
     let (scene, mut lines) = (Arc::new(scene), Vec::new());
     let mut slots = Vec::new();
     for function in ["worker", "worker", "sweep", "ingest", "ingest"] {
@@ -351,9 +351,9 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
         scene.report.lock().await.posted(posted);
     }
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(150) {
+    while began.elapsed() < Duration::from_secs(180) {
         scene.lapse().await;
-        if scene.drained().await && scene.audit().await.settled() {
+        if scene.messages().await == 0 && scene.audit().await.settled() {
             break;
         }
         sleep(Duration::from_millis(500)).await;
@@ -362,6 +362,7 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     scene.over.store(true, Ordering::Relaxed);
     loops.join_all().await;
 
+    let left = scene.messages().await;
     discreet(scene.logs.path());
     let audit = scene.audit().await;
     let dead = scene.aws.queue.dead(100).await.unwrap();
@@ -370,5 +371,7 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     scene.market.tells(&mut report);
     report.line("edge", &edge);
     lines.iter().for_each(|line| report.line("AWS", line));
+    // Not lost, but a run that says nothing.
+    assert!(left == 0 || audit.settled(), "{left} messages are left: {report}");
     report.close(audit);
 }

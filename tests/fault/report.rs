@@ -75,6 +75,11 @@ impl Report {
         self.kills.values().sum()
     }
 
+    /// Of these, so many of one kind.
+    pub fn of(&self, process: &str) -> usize {
+        self.kills.iter().filter(|((of, _), _)| *of == process).map(|(_, count)| count).sum()
+    }
+
     /// Faults that were played on a line.
     pub fn line(&mut self, between: &str, proxy: &Proxy) {
         for (fault, times) in proxy.played() {

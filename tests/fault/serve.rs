@@ -92,7 +92,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_loses_and_doubles_nothing() {
-    let report = Report::begin("puente serve", 65);
+    let report = Report::begin("puente serve", 72);
     let seed = report.seed;
     let mut scene = Scene {
         dir: tempfile::tempdir().unwrap(),

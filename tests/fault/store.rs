@@ -17,7 +17,7 @@ pub const KEY: &str = "the-shops-webhooks-carry-this";
 /// How long a store waits for an answer, as the real ones do.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// So many webhooks may be ahead of the killing.
-const AHEAD: usize = 4;
+const AHEAD: usize = 12;
 /// The longest that a store tries one webhook.
 const PATIENCE: Duration = Duration::from_mins(3);
 

@@ -178,6 +178,14 @@ impl Stack {
         }
     }
 
+    /// The messages of a worker that is dead for certain come back now, as their visibility time-out would bring them back.
+    pub async fn give_back(&self, batch: &Batch) {
+        let entry = |message: &Value| json!({ "Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0 });
+        let entries: Vec<Value> = batch.received.iter().map(entry).collect();
+        let request = json!({ "QueueUrl": self.place.queue, "Entries": entries });
+        self.sqs("ChangeMessageVisibilityBatch", &request).await;
+    }
+
     pub async fn sqs(&self, call: &str, request: &Value) -> Value {
         moto::call(&self.endpoint, "sqs", &format!("AmazonSQS.{call}"), request).await
     }
