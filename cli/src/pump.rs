@@ -1,6 +1,9 @@
 //! `puente pump`: plays Lambda's event source for local work. It takes messages from SQS (the emulator's) and posts them as
 //! events to a function (`cargo lambda watch`).
 //!
+//! A message that was taken is nobody else's until its visibility time-out, half an hour on the stack's queue: none is taken
+//! while nobody listens.
+//!
 //! Invariant: a message is deleted only if the function answered and did not report it as failed. What an answer means is
 //! Lambda's own rule: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
 
@@ -15,6 +18,7 @@ use puente::{
 };
 use reqwest::{Method, Url, header::HeaderMap};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use tokio::net::TcpStream;
 
 use crate::{
     output::{self, Output},
@@ -23,6 +27,10 @@ use crate::{
 
 /// How long a function may take: Lambda's own limit, and some.
 const INVOCATION: Duration = Duration::from_secs(905);
+/// How long a look takes at most for whether anybody listens.
+const LOOK: Duration = Duration::from_secs(2);
+/// After a failure, before the next try.
+const REST: Duration = Duration::from_secs(1);
 
 /// Carry messages from SQS to a function, as Lambda's event source does. For local work.
 ///
@@ -94,13 +102,23 @@ pub(crate) async fn run(pump: Pump, output: Output) -> Result<()> {
     }
     output::remark(format!("carrying messages to {url}; ctrl-c ends it"));
     let carry = async {
+        let mut said = String::new();
         loop {
             match pump.carry(&queue, &arn, &client, &url).await {
-                Ok(carried) if carried.received == 0 => {}
-                Ok(carried) => output.answer(&carried, || carried.described())?,
+                Ok(carried) => {
+                    said.clear();
+                    if carried.received > 0 {
+                        output.answer(&carried, || carried.described())?;
+                    }
+                }
                 Err(error) => {
-                    output::failure(&error);
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    // Once, not every second until it is mended.
+                    let words = error.to_string();
+                    if words != said {
+                        output::failure(&error);
+                        said = words;
+                    }
+                    tokio::time::sleep(REST).await;
                 }
             }
         }
@@ -120,7 +138,24 @@ impl Pump {
         Ok(url)
     }
 
+    /// Whether anybody listens at the function's address: an error says that nobody does.
+    async fn listens(&self) -> Result<()> {
+        let nobody = || {
+            let words = format!(
+                "nobody listens at {}: is `cargo lambda watch` running? No message is taken until then",
+                self.to
+            );
+            Error::new(Kind::Unavailable, words)
+        };
+        let addresses = self.to.socket_addrs(|| None).map_err(|error| nobody().caused_by(error))?;
+        match tokio::time::timeout(LOOK, TcpStream::connect(&*addresses)).await {
+            Ok(connected) => connected.map(drop).map_err(|error| nobody().caused_by(error)),
+            Err(_) => Err(nobody()),
+        }
+    }
+
     async fn carry(&self, queue: &SqsQueue, arn: &str, client: &Client, url: &Url) -> Result<Carried> {
+        self.listens().await?;
         let batch = queue.batch(self.batch.into(), Duration::from_secs(self.wait.into()), arn).await?;
         let ids: BTreeSet<String> = batch.records.iter().map(|record| record.message_id.clone()).collect();
         let (failed, error) = match self.invoked(&batch, &ids, client, url).await {
@@ -156,7 +191,7 @@ impl Pump {
             timeout: INVOCATION,
         };
         let answer = client.send(call).await.map_err(|failure| {
-            let words = format!("nobody answers at {url}: is `cargo lambda watch` running? {}", failure.error());
+            let words = format!("no answer from {url}: is `cargo lambda watch` still running? {}", failure.error());
             Error::new(Kind::Unavailable, words)
         })?;
         failures(&answer, ids)

@@ -1,184 +1,15 @@
 //! `puente connections apply` as a user types it, on the emulator.
 
-use std::{
-    collections::BTreeSet,
-    process::{Command, Output},
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Method;
-use puente::outbound::{Call, Client};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{
+    desk::{CANARY, Desk, rest, words},
     proxy::Proxy,
-    support::{
-        binary::puente,
-        moto::{self, Stack},
-    },
+    support::moto,
 };
-
-/// What no output may hold.
-const CANARY: &str = "canary-of-a-secret";
-
-/// A stack with its usage plan, and a directory to work in.
-struct Desk {
-    stack: Stack,
-    plan: String,
-    dir: TempDir,
-    endpoint: String,
-}
-
-impl Desk {
-    async fn new() -> Option<Self> {
-        let stack = moto::stack().await?;
-        let stage = json!({ "apiId": format!("api-{}", stack.place.table), "stage": "live" });
-        let plan = json!({
-            "name": format!("stack {}", stack.place.table), "apiStages": [stage],
-            "throttle": { "rateLimit": 10, "burstLimit": 20 }, "quota": { "limit": 300, "period": "DAY" },
-        });
-        let plan = rest(&stack, Method::POST, "/usageplans", Some(plan)).await["id"].as_str().unwrap().to_owned();
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("canary"), format!("{CANARY}\n")).unwrap();
-        let endpoint = stack.endpoint.clone();
-        Some(Self { stack, plan, dir, endpoint })
-    }
-
-    /// The name of a secret of this stack: the emulator has one drawer for all.
-    fn name(&self, name: &str) -> String {
-        format!("{}/{name}", self.stack.place.table)
-    }
-
-    /// Writes a puente.toml with these connections: name, and what else it says.
-    fn write(&self, connections: &[(&str, &str)]) {
-        let mut text = format!(
-            "[erp.main]\nkind = \"tryton\"\nurl = \"http://127.0.0.1:9\"\ndatabase = \"d\"\nusername = \"u\"\nweb_shop = \"Web\"\n\
-             password = {{ secret = \"{}\" }}\n",
-            self.name("erp")
-        );
-        for (name, more) in connections {
-            text += &format!(
-                "[connection.{name}]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n{more}\n\
-                 store = {{ kind = \"shopify\", shop = \"{name}.myshopify.com\", webhook_secrets = [{{ secret = \"{}\" }}] }}\n",
-                self.name(&format!("{name}/key")),
-                self.name(&format!("{name}/webhook")),
-            );
-        }
-        std::fs::write(self.dir.path().join("puente.toml"), text).unwrap();
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let output = Command::new(puente())
-            .current_dir(self.dir.path())
-            .args(["connections", "apply"])
-            .args(args)
-            .envs([
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_REGION", "eu-west-1"),
-                ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
-                ("PUENTE_TABLE", self.stack.place.table.as_str()),
-                ("PUENTE_USAGE_PLAN", self.plan.as_str()),
-            ])
-            .output()
-            .unwrap();
-        assert!(!words(&output).contains(CANARY), "{}", words(&output));
-        output
-    }
-
-    /// Applies: the changes other than `keep`, as `action what name`.
-    fn apply(&self, args: &[&str]) -> Vec<String> {
-        let output = self.run(&[args, &["--json"]].concat());
-        assert!(output.status.success(), "{args:?}: {}", words(&output));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let row = |row: &Value| {
-            let part = |name: &str| row[name].as_str().unwrap().replace(&format!("{}/", self.stack.place.table), "");
-            format!("{} {} {}", part("action"), part("what"), part("name"))
-        };
-        let rows = report["changes"].as_array().unwrap().iter().map(row);
-        rows.filter(|row| !row.starts_with("keep ")).collect()
-    }
-
-    /// Refused: its words.
-    fn refused(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", words(&output));
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    /// Everything a secret needs to be there.
-    fn all(&self, connections: &[&str]) -> Vec<String> {
-        let mut args = vec!["--yes".to_owned(), "--secret".to_owned(), format!("{}=canary", self.name("erp"))];
-        for name in connections {
-            args.extend(["--secret".to_owned(), format!("{}=canary", self.name(&format!("{name}/webhook")))]);
-        }
-        args
-    }
-
-    fn apply_all(&self, connections: &[&str]) -> Vec<String> {
-        let args = self.all(connections);
-        self.apply(&args.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    async fn secret(&self, name: &str) -> Option<String> {
-        let list = json!({ "IncludePlannedDeletion": false });
-        let list = moto::call(&self.stack.endpoint, "secretsmanager", "secretsmanager.ListSecrets", &list).await;
-        let name = self.name(name);
-        list["SecretList"].as_array().unwrap().iter().find(|secret| secret["Name"] == name.as_str())?;
-        let get = json!({ "SecretId": name });
-        let got = moto::call(&self.stack.endpoint, "secretsmanager", "secretsmanager.GetSecretValue", &get).await;
-        got["SecretString"].as_str().map(str::to_owned)
-    }
-
-    /// The values of this stack's keys of a connection, each with the name of its plan.
-    async fn keys(&self, connection: &str) -> BTreeSet<(String, String)> {
-        let stage = format!("api-{}", self.stack.place.table);
-        let plans = rest(&self.stack, Method::GET, "/usageplans", None).await["item"].as_array().unwrap().clone();
-        let all = rest(&self.stack, Method::GET, "/apikeys?includeValues=true", None).await;
-        let mut found = BTreeSet::new();
-        for plan in plans.iter().filter(|plan| plan["apiStages"][0]["apiId"] == stage.as_str()) {
-            let path = format!("/usageplans/{}/keys", plan["id"].as_str().unwrap());
-            for member in rest(&self.stack, Method::GET, &path, None).await["item"].as_array().unwrap() {
-                let key = all["item"].as_array().unwrap().iter().find(|key| key["id"] == member["id"]).unwrap();
-                if key["name"] == format!("puente/{connection}") {
-                    let text = |value: &Value| value.as_str().unwrap().to_owned();
-                    found.insert((text(&key["value"]), text(&plan["name"])));
-                }
-            }
-        }
-        found
-    }
-
-    fn base(&self) -> String {
-        format!("stack {}", self.stack.place.table)
-    }
-
-    async fn published(&self) -> Option<String> {
-        self.stack.aws().published.config().await.unwrap()
-    }
-}
-
-fn words(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// One call of API Gateway's REST API.
-async fn rest(stack: &Stack, method: Method, path: &str, body: Option<Value>) -> Value {
-    let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/apigateway/aws4_request";
-    let authorization = format!("{credential}, SignedHeaders=host, Signature=0");
-    let headers = [("authorization", authorization), ("content-type", "application/json".to_owned())];
-    let call = Call {
-        method,
-        url: format!("{}{path}", stack.endpoint).parse().unwrap(),
-        headers: headers.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
-        body: body.map(|body| body.to_string()).unwrap_or_default().into(),
-        timeout: std::time::Duration::from_secs(20),
-    };
-    let answer = Client::new().unwrap().send(call).await.unwrap();
-    assert!(answer.status.is_success(), "{path}: {:?}", answer.body);
-    serde_json::from_slice(&answer.body).unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_makes_everything_and_the_second_changes_nothing() {
@@ -191,6 +22,13 @@ async fn the_first_makes_everything_and_the_second_changes_nothing() {
     assert!(missing.contains("nothing was changed") && !missing.contains("one/key"), "{missing}");
     let mut look = desk.all(&["one", "two"]);
     look.push("--dry-run".to_owned());
+    let show =
+        [&look[..], &["--show-urls".to_owned(), "--url".to_owned(), "https://orders.example".to_owned()]].concat();
+    let shown = words(&desk.run(&show.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert!(
+        shown.contains("/v1/connections/one/webhook\n") && !shown.contains("key="),
+        "no such key will be made: {shown}"
+    );
     let looked = desk.apply(&look.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!((desk.secret("erp").await, desk.keys("one").await.len(), desk.published().await), (None, 0, None));
     // Nobody there to be asked.
@@ -295,6 +133,26 @@ async fn limits_keys_and_connections_change_and_only_prune_deletes() {
     assert_eq!(desk.apply(&["--prune"]), Vec::<String>::new());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_this_stack_did_not_make_is_never_deleted() {
+    let Some(desk) = Desk::new().await else { return };
+    // A person made one; the other is of another stack, in the same drawer.
+    desk.stack.secret(&desk.name("one/webhook"), "made-by-hand").await;
+    let tags = json!([{ "Key": "puente:table", "Value": "another-table" }]);
+    let other = json!({ "Name": desk.name("two/webhook"), "SecretString": "of-another-stack", "Tags": tags });
+    moto::call(&desk.stack.endpoint, "secretsmanager", "secretsmanager.CreateSecret", &other).await;
+    desk.write(&[("one", ""), ("two", "")]);
+    desk.apply(&["--yes", "--secret", &format!("{}=canary", desk.name("erp"))]);
+
+    desk.write(&[]);
+    let pruned = desk.apply(&["--yes", "--prune"]);
+    let deleted: Vec<_> = pruned.iter().filter(|row| row.starts_with("delete secret")).collect();
+    assert_eq!(deleted, ["delete secret one/key", "delete secret two/key"], "{pruned:?}");
+    assert_eq!(desk.secret("one/webhook").await.as_deref(), Some("made-by-hand"));
+    assert_eq!(desk.secret("two/webhook").await.as_deref(), Some("of-another-stack"));
+    assert_eq!(desk.apply(&["--prune"]), Vec::<String>::new());
+}
+
 fn sorted(mut rows: Vec<String>) -> Vec<String> {
     rows.sort();
     rows
@@ -367,6 +225,12 @@ async fn what_cannot_be_is_told_before_anything_is_changed() {
 
     std::fs::write(&config, good.replace("shop = \"two.myshopify.com\"", "shoop = \"two.myshopify.com\"")).unwrap();
     assert!(desk.refused(&all).contains("connection.two.store"), "a connector's own mistakes too");
+
+    // The functions' roles could not read it.
+    std::fs::write(&config, good.replace(&desk.name("one/webhook"), "elsewhere/webhook")).unwrap();
+    let outside = desk.refused(&all);
+    assert!(outside.contains("`elsewhere/webhook`") && outside.contains(&desk.stack.place.table), "{outside}");
+    assert!(outside.contains("--secret-prefix") && !outside.contains("`elsewhere/webhook`, "), "{outside}");
 
     std::fs::write(&config, &good).unwrap();
     std::fs::write(desk.dir.path().join("short"), "too-short").unwrap();

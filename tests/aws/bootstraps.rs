@@ -1,7 +1,17 @@
 //! The functions as Lambda runs them: each bin as a process, against a Runtime API that hands it one event.
+//!
+//! The bins are those that the tests were built with. `PUENTE_BOOTSTRAPS` names a directory of others, as `sam build` lays it out
+//! (`.aws-sam/build` is its own); these are built for the machine that the tests run on:
+//!
+//! ```sh
+//! sam build --parameter-overrides Architecture=x86_64
+//! PUENTE_BOOTSTRAPS=$PWD/.aws-sam/build cargo test --workspace --test aws -- bootstraps:: tryton::
+//! ```
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use puente::ports::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::{
@@ -21,10 +31,16 @@ pub struct Outcome {
 
 /// Runs one bin on one event, on the stack of `world`.
 pub async fn invoke(world: &World, function: &str, event: String) -> Outcome {
+    let deadline = SystemClock.now() + SignedDuration::from_secs(300);
+    invoke_until(world, function, event, deadline.as_millisecond()).await
+}
+
+/// The same with this deadline.
+async fn invoke_until(world: &World, function: &str, event: String, deadline: i64) -> Outcome {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("log");
     let mut process = Function::start(function, &world.stack, &world.stack.endpoint, &log).await;
-    let (kind, body) = process.invoke(event, Duration::from_secs(300)).await;
+    let (kind, body) = process.invoke_until(event, deadline, Duration::from_secs(300)).await;
     process.kill().await;
     let log = std::fs::read_to_string(log).unwrap();
     let answer = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}"));
@@ -63,6 +79,15 @@ async fn a_webhook_travels_through_the_processes_of_all_functions() {
     let asked = invoke(&world, "backfill", event("backfill")).await;
     assert_eq!(asked.answer["connections"], 0, "{asked:?}");
     is_discreet(&asked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_cargo_lambda_watch_the_worker_has_time_too() {
+    let Some(world) = World::new().await else { return };
+    // It says how long, where Lambda says until when.
+    let worked = invoke_until(&world, "worker", event("worker"), 600_000).await;
+    assert_eq!(worked.answer, serde_json::json!({ "batchItemFailures": [] }), "{worked:?}");
+    assert_eq!(world.erp.orders().len(), 1, "{worked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

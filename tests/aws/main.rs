@@ -20,6 +20,7 @@ mod api;
 mod apply;
 mod authorizer;
 mod bootstraps;
+mod desk;
 mod handlers;
 mod journey;
 mod proxy;

@@ -181,7 +181,16 @@ async fn nothing_is_deleted_where_the_answer_does_not_say_so() {
         assert!(!format!("{output:?}").contains("Ferreyra"), "an answer may quote an order: {output:?}");
         tokio::time::sleep(Duration::from_millis(2200)).await;
     }
-    let output = pump(&stack, "http://127.0.0.1:1").await;
-    assert!(report(&output)["error"].as_str().unwrap().contains("is `cargo lambda watch` running?"), "{output:?}");
     assert_eq!(left(&stack).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_taken_while_nobody_listens() {
+    let Some(stack) = filled(2).await else { return };
+    let output = pump(&stack, "http://127.0.0.1:1").await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("nobody listens") && words.contains("is `cargo lambda watch` running?"), "{words}");
+    // Nothing is in flight.
+    assert_eq!(stack.aws().queue.receive(10, Duration::ZERO).await.unwrap().len(), 2);
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use puente::ports::{Clock, Queue, SystemClock};
 use puente_functions::{App, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     proxy::Proxy,
@@ -16,57 +16,138 @@ use crate::{
     support::moto::template,
 };
 
-/// What somebody may do: an action on a resource of the stack.
-type Permissions = BTreeSet<String>;
-
 /// What the event source mapping does with the worker's role, and no code of ours.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
-const EVENT_SOURCE: &[&str] = &["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
+const EVENT_SOURCE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-/// The actions that `template.yaml` allows the role; writing its own log is every function's.
-fn allowed(role: &str) -> Permissions {
-    let statements =
-        &template().unwrap()["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
-    let mut all = Permissions::new();
-    for statement in statements.as_array().unwrap() {
+/// The names of secrets, as IAM sees them.
+const SECRETS: &str = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}*";
+
+/// A call that was made: an action on a part of the stack, and the partition of the table that it was about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    action: String,
+    part: String,
+    partition: Option<String>,
+}
+
+/// A permission: an action on a part of the stack, perhaps in some partitions of the table only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Grant {
+    action: String,
+    part: String,
+    partitions: Option<Vec<String>>,
+}
+
+impl Grant {
+    fn allows(&self, asked: &Asked) -> bool {
+        let inside = |within: &Vec<String>| asked.partition.as_ref().is_some_and(|asked| within.contains(asked));
+        self.action == asked.action && self.part == asked.part && self.partitions.as_ref().is_none_or(inside)
+    }
+
+    /// What it allows beyond what was asked for.
+    fn surplus(&self, asked: &BTreeSet<Asked>) -> Option<String> {
+        let used: BTreeSet<_> = asked.iter().filter(|asked| self.allows(asked)).map(|asked| &asked.partition).collect();
+        let (action, part) = (&self.action, &self.part);
+        match &self.partitions {
+            _ if used.is_empty() => Some(format!("{action} on {part} is never used")),
+            Some(within) if used.len() < within.len() => {
+                Some(format!("{action} on {part}, not all of {within:?} is used"))
+            }
+            // Orders and accounts have partitions without number; the configuration has this one.
+            None if used == [&Some("config".to_owned())].into() => {
+                Some(format!("{action} on {part} reads the configuration alone, and is not confined to it"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The statements of the role in `template.yaml`.
+fn statements(role: &str) -> Option<Vec<Value>> {
+    let policies = template()?["Resources"][role]["Properties"]["Policies"].as_array().unwrap();
+    let [policy] = policies.as_slice() else { panic!("{role} has {} policies", policies.len()) };
+    Some(policy["PolicyDocument"]["Statement"].as_array().unwrap().clone())
+}
+
+/// What statements allow; writing its own log is every function's.
+fn granted(statements: &[Value]) -> Vec<Grant> {
+    let mut all = Vec::new();
+    for statement in statements {
+        let words: BTreeSet<_> = statement.as_object().unwrap().keys().map(String::as_str).collect();
+        assert!(words.is_subset(&["Effect", "Action", "Resource", "Condition"].into()), "{statement}");
+        assert_eq!(statement["Effect"], "Allow", "{statement}");
         let actions = match &statement["Action"] {
             Value::String(one) => vec![one.as_str()],
             many => many.as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect(),
         };
-        let resource = match &statement["Resource"] {
+        let part = match &statement["Resource"] {
             resource if resource["Fn::GetAtt"].is_string() => {
-                resource["Fn::GetAtt"].as_str().unwrap().trim_end_matches(".Arn").to_owned()
+                resource["Fn::GetAtt"].as_str().unwrap().strip_suffix(".Arn").unwrap().to_owned()
             }
-            resource => resource["Fn::Sub"].as_str().unwrap().replace("${Table.Arn}", "Table"),
+            resource if resource["Fn::Sub"] == SECRETS => "secrets".to_owned(),
+            resource => match resource["Fn::Sub"].as_str().and_then(|sub| sub.strip_prefix("${Table.Arn}/index/")) {
+                Some(index) if index.chars().all(char::is_alphanumeric) => format!("Table/index/{index}"),
+                _ => panic!("what is meant by {resource}?"),
+            },
         };
-        let secrets = actions.iter().all(|action| action.starts_with("secretsmanager:"));
-        let resource = if secrets { "secrets".to_owned() } else { resource };
-        let own_log = |action: &&&str| action.starts_with("logs:") && resource.ends_with("Log");
-        assert!(actions.iter().all(|action| !action.starts_with("logs:") || resource.ends_with("Log")), "{statement}");
-        all.extend(actions.iter().filter(|a| !own_log(a)).map(|action| format!("{action} on {resource}")));
+        let partitions = statement.get("Condition").map(|condition| {
+            let within = &condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
+            assert_eq!(*condition, json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": within } }));
+            // With an action that names no key it would hold of everything.
+            assert_eq!((actions.as_slice(), part.as_str()), (&["dynamodb:GetItem"][..], "Table"), "{statement}");
+            within.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
+        });
+        if actions == ["logs:CreateLogStream", "logs:PutLogEvents"] && part.ends_with("Log") {
+            continue;
+        }
+        let grant =
+            |action: &str| Grant { action: action.to_owned(), part: part.clone(), partitions: partitions.clone() };
+        all.extend(actions.into_iter().map(grant));
     }
     all
 }
 
-/// The same for what was asked: batches are allowed by the action of the single call.
-fn needed(world: &World, proxy: &Proxy) -> Permissions {
-    let place = &world.stack.place;
-    let permission = |(target, request): (String, Value)| {
+/// What was asked for: batches are allowed by the action of the single call.
+fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
+    let (place, prefix) = (&world.stack.place, &template().unwrap()["Parameters"]["SecretPrefix"]["Default"]);
+    let mut all = BTreeSet::new();
+    for (target, request) in proxy.asked() {
         let (service, action) = target.split_once('.').unwrap();
-        match service {
+        let (service, action, part) = match service {
             "DynamoDB_20120810" => {
+                let single = request["TableName"] == place.table.as_str();
+                let batch = request["RequestItems"].as_object().is_some_and(|of| of.keys().eq([&place.table]));
+                assert!(single || batch, "{target}: another table");
                 let index = request["IndexName"].as_str().map(|name| format!("/index/{name}")).unwrap_or_default();
-                format!("dynamodb:{action} on Table{index}")
+                ("dynamodb", action, format!("Table{index}"))
             }
             "AmazonSQS" => {
-                let queue = if request["QueueUrl"] == place.queue.as_str() { "WorkQueue" } else { "DeadQueue" };
-                format!("sqs:{} on {queue}", action.trim_end_matches("Batch"))
+                let queues = [(Some(&place.queue), "WorkQueue"), (place.dead.as_ref(), "DeadQueue")];
+                let named =
+                    |(url, _): &&(Option<&String>, _)| url.is_some_and(|url| request["QueueUrl"] == url.as_str());
+                let (_, queue) = queues.iter().find(named).unwrap_or_else(|| panic!("{target}: another queue"));
+                ("sqs", action.trim_end_matches("Batch"), (*queue).to_owned())
             }
-            "secretsmanager" => format!("secretsmanager:{action} on secrets"),
+            "secretsmanager" => {
+                let name = request["SecretId"].as_str().unwrap();
+                assert!(name.starts_with(prefix.as_str().unwrap()), "{name} is outside of the prefix");
+                ("secretsmanager", action, "secrets".to_owned())
+            }
             other => panic!("{other}.{action}: what allows it?"),
-        }
-    };
-    proxy.asked().into_iter().map(permission).collect()
+        };
+        let partition = [&request["Key"], &request["Item"]].into_iter().find_map(|item| item["pk"]["S"].as_str());
+        all.insert(Asked { action: format!("{service}:{action}"), part, partition: partition.map(str::to_owned) });
+    }
+    all
+}
+
+/// What is allowed and was not asked for, and what was asked for and is not allowed.
+fn compared(statements: &[Value], asked: &BTreeSet<Asked>) -> (Vec<String>, Vec<String>) {
+    let granted = granted(statements);
+    let lack = asked.iter().filter(|asked| !granted.iter().any(|grant| grant.allows(asked)));
+    let surplus = granted.iter().filter_map(|grant| grant.surplus(asked)).collect();
+    (surplus, lack.map(|asked| format!("{asked:?}")).collect())
 }
 
 fn app(world: &World, proxy: &Proxy) -> App {
@@ -121,8 +202,6 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         assert!(status.is_success(), "{method} {path}: {status}");
     }
 
-    let event_source =
-        |action: &&String| EVENT_SOURCE.iter().any(|known| **action == format!("sqs:{known} on WorkQueue"));
     for (role, proxy) in [
         ("AuthorizerRole", &deciding),
         ("IngestRole", &ingesting),
@@ -131,10 +210,61 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("SweepRole", &sweeping),
         ("BackfillRole", &filling),
     ] {
-        let (allowed, needed) = (allowed(role), needed(&world, proxy));
-        let surplus: Vec<_> =
-            allowed.difference(&needed).filter(|a| role != "WorkerRole" || !event_source(a)).collect();
-        let lack: Vec<_> = needed.difference(&allowed).collect();
+        let mut asked = asked(&world, proxy);
+        if role == "WorkerRole" {
+            let takes =
+                |action: &&str| Asked { action: (*action).to_owned(), part: "WorkQueue".to_owned(), partition: None };
+            asked.extend(EVENT_SOURCE.iter().map(takes));
+        }
+        let (surplus, lack) = compared(&statements(role).unwrap(), &asked);
         assert!(surplus.is_empty() && lack.is_empty(), "{role}: too much {surplus:?}, too little {lack:?}");
+    }
+}
+
+/// What would the test above say of another role?
+#[test]
+fn resources_and_conditions_are_compared_too() {
+    let Some(good) = statements("AuthorizerRole") else { return };
+    let asks = |action: &str, part: &str, partition: Option<&str>| Asked {
+        action: action.to_owned(),
+        part: part.to_owned(),
+        partition: partition.map(str::to_owned),
+    };
+    let asked = BTreeSet::from([
+        asks("dynamodb:GetItem", "Table", Some("config")),
+        asks("secretsmanager:GetSecretValue", "secrets", None),
+    ]);
+    assert_eq!(compared(&good, &asked), (vec![], vec![]));
+    // Its statements: the log, the configuration, the secrets.
+    let changed = |at: usize, edit: &dyn Fn(&mut Value)| {
+        let mut other = good.clone();
+        edit(&mut other[at]);
+        other
+    };
+    let partitions = |within: &Value| json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": within } });
+
+    // No condition; one that opens another partition beside it, or instead.
+    let (surplus, lack) =
+        compared(&changed(1, &|config| drop(config.as_object_mut().unwrap().remove("Condition"))), &asked);
+    assert!(surplus[0].contains("not confined") && lack.is_empty(), "{surplus:?} {lack:?}");
+    let wider = partitions(&json!(["config", "ledger"]));
+    let (surplus, lack) = compared(&changed(1, &|config| config["Condition"] = wider.clone()), &asked);
+    assert!(surplus[0].contains("not all of") && lack.is_empty(), "{surplus:?} {lack:?}");
+    let other = partitions(&json!(["ledger"]));
+    let (surplus, lack) = compared(&changed(1, &|config| config["Condition"] = other.clone()), &asked);
+    assert_eq!((surplus.len(), lack.len()), (1, 1), "{surplus:?} {lack:?}");
+    // The action on another part of the stack.
+    let (surplus, lack) =
+        compared(&changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::GetAtt": "DeadQueue.Arn" })), &asked);
+    assert_eq!((surplus.len(), lack.len()), (1, 1), "{surplus:?} {lack:?}");
+    // What is not understood is not taken for good: all secrets, all indexes, another kind of condition, all actions but one.
+    let every = SECRETS.replace("${SecretPrefix}", "");
+    for other in [
+        changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::Sub": every })),
+        changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::Sub": "${Table.Arn}/index/*" })),
+        changed(1, &|config| config["Condition"]["StringLike"] = json!({})),
+        changed(2, &|secrets| secrets["NotAction"] = secrets["Action"].take()),
+    ] {
+        assert!(std::panic::catch_unwind(|| granted(&other)).is_err(), "{other:?}");
     }
 }

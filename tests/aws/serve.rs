@@ -6,28 +6,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Method;
+use axum::body::Bytes;
+use http::{HeaderMap, Method};
 use puente::{
     domain::record::State,
     outbound::{Call, Client},
-    ports::Records,
+    ports::{Clock, Records, SystemClock},
 };
 use puente_sandbox::{
     erp::{Fault, Faults},
-    store::{Delivery, Expect},
+    store::Expect,
 };
 use serde_json::Value;
 
 use crate::{
-    stack::{KEY, World, shop},
+    stack::{KEY, SECRET, World, shop, shopify},
     support::{
         binary::{Serve, puente},
         moto,
+        orders::Made,
     },
 };
 
 /// What the command finds in its environment on ECS, EKS or a virtual machine.
-fn environment(world: &World) -> Vec<(&'static str, &str)> {
+pub fn environment(world: &World) -> Vec<(&'static str, &str)> {
     let place = &world.stack.place;
     vec![
         ("PUENTE_BACKEND", "aws"),
@@ -42,14 +44,14 @@ fn environment(world: &World) -> Vec<(&'static str, &str)> {
 }
 
 /// Posts to one process after the other until somebody answers: a load balancer, and a store that retries.
-async fn deliver(client: &Client, urls: &[String], turn: usize, delivery: &Delivery) -> u16 {
+pub async fn deliver(client: &Client, urls: &[String], turn: usize, headers: &HeaderMap, body: &Bytes) -> u16 {
     for attempt in turn..turn + 200 {
         let url = format!("{}/v1/connections/acme-shop/webhook?key={KEY}", urls[attempt % urls.len()]);
         let call = Call {
             method: Method::POST,
             url: url.parse().unwrap(),
-            headers: delivery.headers.clone(),
-            body: delivery.body.clone(),
+            headers: headers.clone(),
+            body: body.clone(),
             timeout: Duration::from_secs(10),
         };
         match client.send(call).await {
@@ -57,7 +59,7 @@ async fn deliver(client: &Client, urls: &[String], turn: usize, delivery: &Deliv
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
-    panic!("no answer for {:?}", delivery.what);
+    panic!("no answer");
 }
 
 /// Runs a command on the stack: what it says.
@@ -66,6 +68,22 @@ fn ask(world: &World, args: &[&str]) -> Value {
         std::process::Command::new(puente()).args(args).arg("--json").envs(environment(world)).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A secret that was published since a server's start: the first webhook that is signed with it is taken, once the configuration
+/// has been read for a minute.
+async fn looks_at_the_newest_configuration(world: &World, server: &str, started: Instant) {
+    let (client, urls) = (Client::new().unwrap(), [server.to_owned()]);
+    let rotated = world.name("rotated");
+    world.stack.secret(&rotated, "another-webhook-secret").await;
+    let text = world.aws().published.config().await.unwrap().unwrap().replace(&world.name("webhook"), &rotated);
+    world.aws().published.publish_config(&text).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(62).saturating_sub(started.elapsed())).await;
+    let body = Bytes::from(Made::new(820_982_911_946_154_001).shopify());
+    let signed = shopify("another-webhook-secret").sign(&body, SystemClock.now());
+    assert_eq!(deliver(&client, &urls, 0, &signed, &body).await, 200, "without a second webhook");
+    let old = shopify(SECRET).sign(&body, SystemClock.now());
+    assert_eq!(deliver(&client, &urls, 0, &old, &body).await, 401, "it is a forgery now");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,6 +100,7 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
         .map(|home| Serve::start_in(home.path(), &["--sweep", "1", "--workers", "2"], &environment(&world)))
         .collect();
     let urls: Vec<String> = running.iter().map(|serve| serve.url.clone()).collect();
+    let started = Instant::now();
 
     let shop = shop(23, 40);
     let client = Client::new().unwrap();
@@ -97,7 +116,7 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
             }
             running[0].kill();
         }
-        *answers.entry(deliver(&client, &urls, turn, delivery).await).or_default() += 1;
+        *answers.entry(deliver(&client, &urls, turn, &delivery.headers, &delivery.body).await).or_default() += 1;
     }
     assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [200, 401], "{answers:?}");
     world.erp.set_faults(Faults::default());
@@ -137,12 +156,14 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
     assert_eq!(ask(&world, &["dlq", "list"]), serde_json::json!([]));
     assert!(ask(&world, &["quota"])[0]["used"].as_u64().unwrap() > 0);
 
+    looks_at_the_newest_configuration(&world, &urls[1], started).await;
+
     // Asked to stop, it finishes its long poll and ends.
     let took = running[1].stop();
     assert!(took < Duration::from_secs(30), "a stop took {took:?}");
     for home in &homes {
         let log = std::fs::read_to_string(home.path().join("serve.log")).unwrap();
-        assert!(!log.contains(KEY) && !log.contains(crate::stack::SECRET), "{log}");
+        assert!(!log.contains(KEY) && !log.contains(SECRET), "{log}");
     }
 }
 

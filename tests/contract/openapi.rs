@@ -1,7 +1,7 @@
 //! The OpenAPI document against a real `puente serve`: a validator reads it, then schemathesis calls every operation with what
 //! the document allows and with what it does not.
 //!
-//! By hand: `cargo test -p puente-tests --test contract openapi`.
+//! By hand, with what it called and found: `cargo test --workspace --test contract openapi -- --nocapture`.
 
 use std::{
     path::{Path, PathBuf},
@@ -51,11 +51,12 @@ fn support(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("support/schemathesis").join(name)
 }
 
-/// Runs it, and fails with all it says if it has a finding.
-async fn holds(mut command: Command) {
+/// Runs it: what it says. Fails with all of that if it has a finding.
+async fn holds(mut command: Command) -> String {
     let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let (said, erred) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{said}\n{erred}");
+    said.into_owned()
 }
 
 /// schemathesis on a running server, with its settings.
@@ -73,7 +74,11 @@ fn schemathesis(python: &Path, serve: &Serve) -> Command {
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing() {
     let Some((python, _home, _erp, serve)) = serve().await else { return };
-    holds(schemathesis(&python, &serve)).await;
+    let said = holds(schemathesis(&python, &serve)).await;
+    let summary =
+        said.find("SUMMARY").and_then(|at| said[at..].split_once('\n')).expect("schemathesis ends with a summary");
+    assert!(summary.1.contains("No issues found"), "{said}");
+    println!("schemathesis:\n{}", summary.1.trim());
 }
 
 #[tokio::test]

@@ -3,14 +3,18 @@
 //! Every order of the truth was delivered until somebody answered. So each is in the ERP once, with its total, or its record
 //! says why it is not: it waits (and has a `due`), or it stopped with a reason.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use puente::{
+    Kind,
     domain::{
         ids::{ConnectionId, OrderKey},
         record::{Head, State},
     },
-    ports::{Query, Records},
+    ports::{Page, Query, Records},
 };
 use puente_sandbox::{
     erp::{Erp, Made},
@@ -47,13 +51,24 @@ pub async fn heads(records: &dyn Records, connection: &ConnectionId) -> Vec<Head
     let mut query = Query { connection: connection.clone(), state: None, limit: 200, cursor: None };
     let mut heads = Vec::new();
     loop {
-        let page = records.list(&query).await.unwrap();
+        let page = page(records, &query).await;
         heads.extend(page.heads);
         query.cursor = page.cursor;
         if query.cursor.is_none() {
             return heads;
         }
     }
+}
+
+/// The emulator is slow at times; an audit can wait.
+async fn page(records: &dyn Records, query: &Query) -> Page {
+    for _ in 0..20 {
+        match records.list(query).await {
+            Err(error) if error.kind() == Kind::Unavailable => tokio::time::sleep(Duration::from_millis(500)).await,
+            page => return page.unwrap(),
+        }
+    }
+    panic!("the records cannot be read")
 }
 
 /// The orders of a connection that nobody would come back to, at any moment.

@@ -16,28 +16,36 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use puente::ports::{Clock, SystemClock};
+use serde_json::Value;
 use tokio::{
     process::{Child, Command},
     sync::{Mutex, mpsc},
     task::AbortHandle,
 };
 
-use super::{binary::binary, moto::Stack};
+use super::{
+    binary::binary,
+    moto::{Stack, template},
+};
 
-/// The bin of a function: of `PUENTE_BOOTSTRAPS` (as `cargo lambda build` lays them out: release builds), or built here.
+/// The bin of a function: of `PUENTE_BOOTSTRAPS`, or built here.
 fn bootstrap(function: &str) -> PathBuf {
-    match std::env::var_os("PUENTE_BOOTSTRAPS") {
-        Some(built) => Path::new(&built).join(function).join("bootstrap"),
-        None => binary(function),
-    }
+    let Some(built) = std::env::var_os("PUENTE_BOOTSTRAPS") else { return binary(function) };
+    // In a directory with the function's name in the template.
+    let resources = template().unwrap()["Resources"].as_object().unwrap();
+    let is = |resource: &Value| resource["Metadata"]["BuildProperties"]["Binary"] == function;
+    let (name, _) = resources.iter().find(|(_, resource)| is(resource)).unwrap();
+    let bin = Path::new(&built).join(name).join("bootstrap");
+    assert!(bin.is_absolute() && bin.exists(), "PUENTE_BOOTSTRAPS: there is no {}, from the root", bin.display());
+    bin
 }
 
 /// A running function.
 pub struct Function {
     child: Child,
-    events: mpsc::Sender<(String, Timestamp)>,
+    events: mpsc::Sender<(String, i64)>,
     answers: mpsc::Receiver<Answer>,
     serving: AbortHandle,
 }
@@ -47,7 +55,7 @@ pub type Answer = (String, Bytes);
 
 #[derive(Clone)]
 struct Runtime {
-    events: Arc<Mutex<mpsc::Receiver<(String, Timestamp)>>>,
+    events: Arc<Mutex<mpsc::Receiver<(String, i64)>>>,
     answers: mpsc::Sender<Answer>,
 }
 
@@ -56,7 +64,7 @@ async fn next(State(runtime): State<Runtime>) -> impl IntoResponse {
     let Some((event, deadline)) = runtime.events.lock().await.recv().await else { std::future::pending().await };
     let headers = [
         ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
-        ("lambda-runtime-deadline-ms", deadline.as_millisecond().to_string()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:puente".to_owned()),
         ("content-type", "application/json".to_owned()),
     ];
@@ -123,11 +131,16 @@ impl Function {
     /// If it ends by itself, or says nothing in twice its time.
     pub async fn invoke(&mut self, event: String, time: Duration) -> Answer {
         let deadline = SystemClock.now() + SignedDuration::try_from(time).unwrap();
+        self.invoke_until(event, deadline.as_millisecond(), time * 2).await
+    }
+
+    /// The same with this deadline, in milliseconds as Lambda says it, and this patience.
+    pub async fn invoke_until(&mut self, event: String, deadline: i64, patience: Duration) -> Answer {
         self.events.send((event, deadline)).await.unwrap();
         tokio::select! {
             answer = self.answers.recv() => answer.unwrap(),
             ended = self.child.wait() => panic!("it ended by itself: {ended:?}"),
-            () = tokio::time::sleep(time * 2) => panic!("no answer in {:?}", time * 2),
+            () = tokio::time::sleep(patience) => panic!("no answer in {patience:?}"),
         }
     }
 

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     aws::{Aws, Place},
+    config::Section,
     ports::{Clock, Records, SystemClock},
+    store::{STORES, Store},
 };
 use puente_functions::{App, sweep, worker};
 use puente_sandbox::{
@@ -201,6 +203,13 @@ pub struct Batch {
 pub fn shop(seed: u64, orders: usize) -> Shop {
     let since: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
     Shop::open(Plan::new(Vendor::Shopify, SHOP, SECRET, seed, orders, since))
+}
+
+/// What that shop's platform signs with this secret.
+pub fn shopify(secret: &str) -> Box<dyn Store> {
+    let section = format!("shop = \"{SHOP}\"\nwebhook_secrets = [{{ literal = \"{secret}\" }}]\n");
+    let row = STORES.iter().find(|row| row.kind == "shopify").unwrap();
+    (row.build)(&Section::from_toml(&section).unwrap()).unwrap()
 }
 
 /// The nightly backfill, reaching back to the day in the past that the sandbox's orders are of.

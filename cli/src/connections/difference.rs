@@ -70,11 +70,13 @@ pub(super) struct Difference {
     pub(super) steps: Vec<Step>,
     /// The value of every wanted secret, as it will be.
     pub(super) values: BTreeMap<String, Secret>,
+    /// The names of those whose value was drawn here: another look draws another.
+    pub(super) drawn: BTreeSet<String>,
 }
 
 /// What is to be done; an error is about what cannot be done, and nothing was changed.
 pub(super) fn difference(wanted: &Wanted, found: &Found) -> Result<Difference> {
-    let mut all = Difference { rows: Vec::new(), steps: Vec::new(), values: BTreeMap::new() };
+    let mut all = Difference { rows: Vec::new(), steps: Vec::new(), values: BTreeMap::new(), drawn: BTreeSet::new() };
     all.secrets(wanted, found)?;
     all.keys_are_good(wanted)?;
     let mut superfluous = Vec::new();
@@ -128,6 +130,7 @@ impl Difference {
                 (None, None) if keys.contains(name.as_str()) => {
                     self.row("secret", name, Action::Create, "a random key");
                     let value = Secret::new(random_key());
+                    self.drawn.insert(name.clone());
                     self.steps.push(Step::CreateSecret { name: name.clone(), value: value.clone() });
                     value
                 }

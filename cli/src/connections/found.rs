@@ -26,7 +26,7 @@ pub(super) struct Found {
     pub(super) needs: Needs,
     /// Secrets that were written down because only earlier configurations referred to them.
     pub(super) retired: BTreeSet<String>,
-    /// Secrets that are there, and that the wanted configuration does not refer to: those written down, and the published
+    /// Secrets of this stack's making that the wanted configuration does not refer to: those written down, and the published
     /// one's.
     pub(super) superfluous: BTreeSet<String>,
     /// Those of the wanted secrets that are there.
@@ -57,7 +57,7 @@ pub(super) async fn look(aws: &Aws, gateway: Option<(&Gateway, &str)>, wanted: &
     let retired = aws.published.retired().await?;
     let mut superfluous = BTreeSet::new();
     for name in retired.union(&needs.secrets).filter(|name| !wanted.needs.secrets.contains(*name)) {
-        if aws.secrets.exists(name).await? {
+        if aws.secrets.is_ours(name).await? {
             superfluous.insert(name.clone());
         }
     }

@@ -57,6 +57,10 @@ pub(crate) struct Apply {
     /// The id of the stack's usage plan, its output `UsagePlanId`.
     #[arg(long, env = "PUENTE_USAGE_PLAN", value_name = "ID", required_unless_present = "no_gateway")]
     usage_plan: Option<String>,
+    /// What the names of all secrets begin with, the stack's parameter and output `SecretPrefix`: its functions may read no
+    /// others.
+    #[arg(long, env = "PUENTE_SECRET_PREFIX", value_name = "PREFIX", default_value = "puente/")]
+    secret_prefix: String,
     /// There is no API Gateway in front: `puente serve --backend aws` counts for itself.
     #[arg(long, conflicts_with = "usage_plan")]
     no_gateway: bool,
@@ -143,6 +147,7 @@ impl Apply {
     fn wanted(&self) -> Result<Wanted> {
         let text = self.file.text()?;
         let needs = self.file.settings()?.needs()?;
+        self.may_be_read(&needs)?;
         let mut given = BTreeMap::new();
         for (name, path) in &self.secrets {
             if !needs.secrets.contains(name) {
@@ -159,7 +164,23 @@ impl Apply {
         Ok(Wanted { text, needs, given, prune: self.prune })
     }
 
-    /// Where each store posts to; its key only if that was asked for.
+    /// The functions' roles open only secrets of the prefix: with any other no function could work with the configuration.
+    fn may_be_read(&self, needs: &Needs) -> Result<()> {
+        let prefix = &self.secret_prefix;
+        let others: Vec<_> = needs.secrets.iter().filter(|name| !name.starts_with(prefix)).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = others.iter().map(|name| format!("`{name}`")).collect();
+        let words = format!(
+            "{}: the stack's functions may read only secrets whose names begin with `{prefix}`, and nothing was changed. Name \
+             them so, or say with --secret-prefix what the stack's parameter SecretPrefix is",
+            names.join(", ")
+        );
+        Err(Error::new(Kind::Config, words))
+    }
+
+    /// Where each store posts to; its key only if that was asked for, and is not one that only this look has drawn.
     fn urls(
         &self,
         wanted: &Wanted,
@@ -172,7 +193,8 @@ impl Apply {
         let base = base.trim_end_matches('/');
         let one = |(id, door): (&puente::domain::ids::ConnectionId, &puente::config::Door)| {
             let mut url = format!("{base}/v1/connections/{id}/webhook");
-            if let Some(key) = difference.values.get(&door.key).filter(|_| self.show_urls) {
+            let shown = self.show_urls && !(self.dry_run && difference.drawn.contains(&door.key));
+            if let Some(key) = difference.values.get(&door.key).filter(|_| shown) {
                 let mut query = reqwest::Url::parse(&url).ok()?;
                 query.query_pairs_mut().append_pair("key", key.expose());
                 url = query.into();

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::{Body, BodyDataStream, Bytes},
     extract::Request,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::{StreamExt, stream};
 use puente::{
     Result,
     aws::App,
@@ -69,7 +71,23 @@ impl Site {
         Router::new().fallback(async move |request: Request| site.answer(request).await)
     }
 
+    /// Answers one request.
+    ///
+    /// What a store signed with a secret that is new, and a connection or key that is new, are looked for in the published
+    /// configuration as it is now, as the functions do: not every store sends a second time.
     async fn answer(&self, request: Request) -> Response {
+        let Source::Published(app) = &self.source else { return self.once(request).await };
+        let (parts, body) = request.into_parts();
+        let body = Heard::new(body);
+        let response = self.once(Request::from_parts(parts.clone(), body.reader())).await;
+        let unknown = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND);
+        if !unknown || !app.look_again().await {
+            return response;
+        }
+        self.once(Request::from_parts(parts, body.reader())).await
+    }
+
+    async fn once(&self, request: Request) -> Response {
         match self.current().await {
             Ok(router) => match tower::ServiceExt::oneshot(router, request).await {
                 Ok(response) => response,
@@ -95,5 +113,28 @@ impl Site {
         let router = router.merge(operate::router(puente, self.operator.clone()));
         *built = Some((settings, router.clone()));
         Ok(router)
+    }
+}
+
+/// A body that can be read once more: what a reader takes is remembered. Who refuses a request unread leaves it on the wire.
+struct Heard(Arc<Mutex<(Vec<Bytes>, BodyDataStream)>>);
+
+impl Heard {
+    fn new(body: Body) -> Self {
+        Self(Arc::new(Mutex::new((Vec::new(), body.into_data_stream()))))
+    }
+
+    /// The body from its beginning. One reader at a time.
+    fn reader(&self) -> Body {
+        Body::from_stream(stream::unfold((self.0.clone(), 0), async |(heard, at)| {
+            let mut both = heard.lock().await;
+            let (before, rest) = &mut *both;
+            let chunk = match before.get(at) {
+                Some(chunk) => Ok(chunk.clone()),
+                None => rest.next().await?.inspect(|chunk| before.push(chunk.clone())),
+            };
+            drop(both);
+            Some((chunk, (heard, at + 1)))
+        }))
     }
 }

@@ -13,15 +13,13 @@ use aws_sdk_apigateway::{
     types::{ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings, UsagePlan},
 };
 
-use super::client::failed;
+use super::{OWNER, client::failed};
 use crate::{
     Error, Kind, Result,
     config::{FrontDoor, Secret},
     domain::ids::ConnectionId,
 };
 
-/// The tag with the table of the stack that a key or plan belongs to.
-const OWNER: &str = "puente:table";
 /// What the names of our keys begin with.
 const KEYS: &str = "puente/";
 /// What the names of our usage plans begin with.

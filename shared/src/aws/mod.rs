@@ -50,6 +50,9 @@ pub use self::{
 };
 use crate::{Error, Kind, Result};
 
+/// The tag with the table of the stack that a secret, an API key or a usage plan belongs to: several stacks share one account.
+const OWNER: &str = "puente:table";
+
 /// Everything of ours on AWS. Clients only; cheap to clone.
 #[derive(Clone)]
 pub struct Aws {
@@ -165,12 +168,13 @@ impl Aws {
     #[must_use]
     pub fn new(access: &Access, place: Place) -> Self {
         let sdk = access.sdk();
+        let secrets = SecretsManager::new(&sdk, place.table.clone());
         let table = table::Table::new(&sdk, place.table);
         Self {
             records: Arc::new(DynamoRecords::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             queue: Arc::new(SqsQueue::new(&sdk, place.queue, place.dead)),
-            secrets: Arc::new(SecretsManager::new(&sdk)),
+            secrets: Arc::new(secrets),
             published: Arc::new(Published::new(table)),
         }
     }
