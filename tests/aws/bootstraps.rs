@@ -7,48 +7,17 @@
 //! sam build --parameter-overrides Architecture=x86_64
 //! PUENTE_BOOTSTRAPS=$PWD/.aws-sam/build cargo test --workspace --test aws -- bootstraps:: tryton::
 //! ```
-//!
-//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{Path as Segment, State},
-    response::IntoResponse,
-    routing::{get, post},
-};
 use jiff::SignedDuration;
 use puente::ports::{Clock, SystemClock};
 use serde_json::Value;
-use tokio::{
-    io::AsyncReadExt,
-    process::Command,
-    sync::{Notify, mpsc},
-};
 
 use crate::{
     stack::{SECRET, World, event},
-    support::{binary::binary, moto::template},
+    support::function::Function,
 };
-
-/// The bin of a function: of `PUENTE_BOOTSTRAPS`, or built here.
-fn bootstrap(function: &str) -> PathBuf {
-    let Some(built) = std::env::var_os("PUENTE_BOOTSTRAPS") else { return binary(function) };
-    // In a directory with the function's name in the template.
-    let resources = template().unwrap()["Resources"].as_object().unwrap();
-    let is = |resource: &Value| resource["Metadata"]["BuildProperties"]["Binary"] == function;
-    let (name, _) = resources.iter().find(|(_, resource)| is(resource)).unwrap();
-    let bin = Path::new(&built).join(name).join("bootstrap");
-    assert!(bin.is_absolute() && bin.exists(), "PUENTE_BOOTSTRAPS: there is no {}, from the root", bin.display());
-    bin
-}
 
 /// What the process does with its one event.
 #[derive(Debug)]
@@ -60,36 +29,6 @@ pub struct Outcome {
     pub log: String,
 }
 
-#[derive(Clone)]
-struct Runtime {
-    event: Arc<Mutex<Option<String>>>,
-    /// When the invocation ends, in milliseconds.
-    deadline: i64,
-    answers: mpsc::Sender<(String, Bytes)>,
-}
-
-async fn next(State(runtime): State<Runtime>) -> impl IntoResponse {
-    let event = runtime.event.lock().unwrap().take();
-    let Some(event) = event else {
-        // Frozen until the next event, which never comes.
-        Notify::new().notified().await;
-        unreachable!()
-    };
-    let headers = [
-        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
-        ("lambda-runtime-deadline-ms", runtime.deadline.to_string()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:puente".to_owned()),
-        ("content-type", "application/json".to_owned()),
-    ];
-    (headers, event)
-}
-
-async fn done(State(runtime): State<Runtime>, Segment(kind): Segment<String>, body: Bytes) -> http::StatusCode {
-    let kind = kind.rsplit_once("3fcd/").map_or(kind.clone(), |(_, kind)| kind.to_owned());
-    runtime.answers.send((kind, body)).await.unwrap();
-    http::StatusCode::ACCEPTED
-}
-
 /// Runs one bin on one event, on the stack of `world`.
 pub async fn invoke(world: &World, function: &str, event: String) -> Outcome {
     let deadline = SystemClock.now() + SignedDuration::from_secs(300);
@@ -98,52 +37,12 @@ pub async fn invoke(world: &World, function: &str, event: String) -> Outcome {
 
 /// The same with this deadline.
 async fn invoke_until(world: &World, function: &str, event: String, deadline: i64) -> Outcome {
-    let function = function.to_owned();
-    let bin = tokio::task::spawn_blocking(move || bootstrap(&function)).await.unwrap();
-    let (answers, mut answered) = mpsc::channel(1);
-    let runtime = Runtime { event: Arc::new(Mutex::new(Some(event))), deadline, answers };
-    let router = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/{*kind}", post(done))
-        .with_state(runtime);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let place = &world.stack.place;
-    let mut child = Command::new(&bin)
-        .env_clear()
-        .envs([
-            ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "puente"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", "puente"),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", "puente"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_ENDPOINT_URL", world.stack.endpoint.as_str()),
-            ("PUENTE_TABLE", place.table.as_str()),
-            ("PUENTE_HSTS_MAX_AGE", "31536000"),
-            ("PUENTE_QUEUE_URL", place.queue.as_str()),
-            ("PUENTE_DEAD_QUEUE_URL", place.dead.as_deref().unwrap()),
-            // Somebody looks for a fault: still no order in the log.
-            ("RUST_LOG", "trace"),
-            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", bin.display()));
-    let answer = tokio::time::timeout(Duration::from_secs(300), answered.recv()).await;
-    child.kill().await.unwrap();
-    let (mut log, mut errors) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut log).await.unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut errors).await.unwrap();
-    log += &errors;
-    let (kind, body) = answer.unwrap_or_else(|_| panic!("no answer in time:\n{log}")).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let mut process = Function::start(function, &world.stack, &world.stack.endpoint, &log).await;
+    let (kind, body) = process.invoke_until(event, deadline, Duration::from_secs(300)).await;
+    process.kill().await;
+    let log = std::fs::read_to_string(log).unwrap();
     let answer = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}"));
     Outcome { kind, answer, log }
 }

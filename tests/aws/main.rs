@@ -13,6 +13,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::stack;
+
 mod adapters;
 mod api;
 mod apply;
@@ -25,6 +27,5 @@ mod proxy;
 mod pump;
 mod roles;
 mod serve;
-mod stack;
 mod template;
 mod tryton;

@@ -49,19 +49,7 @@ impl Serve {
 
     /// The same with an environment.
     pub fn start_in(dir: &Path, extra: &[&str], environment: &[(&str, &str)]) -> Self {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("serve.log")).unwrap();
-        let mut child = Command::new(puente())
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"])
-            .arg(dir.join("puente.toml"))
-            .arg("--data")
-            .arg(dir.join("data"))
-            .args(extra)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child = Self::spawn(dir, extra, environment);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut url = None;
         while let Some(Ok(line)) = lines.next() {
@@ -78,6 +66,30 @@ impl Serve {
         // Whatever it says later must not block it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url }
+    }
+
+    /// One that is killed on its way up.
+    pub fn stillborn(dir: &Path, after: Duration) {
+        let mut child = Self::spawn(dir, &[], &[]);
+        std::thread::sleep(after);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    fn spawn(dir: &Path, extra: &[&str], environment: &[(&str, &str)]) -> Child {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("serve.log")).unwrap();
+        Command::new(puente())
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"])
+            .arg(dir.join("puente.toml"))
+            .arg("--data")
+            .arg(dir.join("data"))
+            .args(extra)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap()
     }
 
     /// SIGKILL: no destructor, no flush, no goodbye.

@@ -2,10 +2,14 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod audit;
 pub mod binary;
+pub mod function;
 pub mod issuer;
 pub mod moto;
 pub mod orders;
+pub mod proxy;
+pub mod stack;
 pub mod tryton;
 pub mod venv;
 pub mod world;

@@ -2,7 +2,7 @@
 //! Its database is SQLite, in a directory that is removed when it ends.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     net::TcpStream,

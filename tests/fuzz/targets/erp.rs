@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     rc::Rc,
     sync::{
@@ -145,6 +145,9 @@ impl Ids for Forgetful {
     }
     async fn forget(&self, _names: &[String]) -> Result<()> {
         Ok(())
+    }
+    async fn begin(&self, _names: &[String]) -> Result<HashSet<String>> {
+        Ok(HashSet::new())
     }
 }
 

@@ -14,7 +14,7 @@ use puente_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::moto::{self, Stack};
+use super::moto::{self, Stack};
 
 /// What the shop signs with, and what its webhooks carry: as in `events/ingest.json`.
 pub const SECRET: &str = "sample-webhook-secret";
@@ -106,31 +106,14 @@ impl World {
         Aws::new(&self.stack.access().at(endpoint), place)
     }
 
-    /// A batch of messages as the event source mapping hands it over; `None` if there is none. They stay in flight.
+    /// See [`Stack::batch`].
     pub async fn batch(&self) -> Option<Batch> {
-        let request = json!({ "QueueUrl": self.stack.place.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0 });
-        let answer = self.sqs("ReceiveMessage", &request).await;
-        let received = answer["Messages"].as_array().cloned().unwrap_or_default();
-        let records = received.iter().map(|message| {
-            json!({
-                "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-                "md5OfBody": message["MD5OfBody"], "messageAttributes": {}, "eventSource": "aws:sqs",
-                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1773533193000" },
-                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:puente-WorkQueue", "awsRegion": "eu-west-1",
-            })
-        });
-        let event = json!({ "Records": records.collect::<Vec<_>>() }).to_string();
-        (!received.is_empty()).then_some(Batch { received, event })
+        self.stack.batch().await
     }
 
-    /// What the mapping does with the handler's answer: deletes what did not fail.
+    /// See [`Stack::settle`].
     pub async fn settle(&self, batch: &Batch, failed: &[String]) {
-        for message in &batch.received {
-            if !failed.iter().any(|id| message["MessageId"] == id.as_str()) {
-                let request = json!({ "QueueUrl": self.stack.place.queue, "ReceiptHandle": message["ReceiptHandle"] });
-                self.sqs("DeleteMessage", &request).await;
-            }
-        }
+        self.stack.settle(batch, failed).await;
     }
 
     /// Works and sweeps until nothing is due: every batch comes twice, as a queue that delivers at least once may have it.
@@ -164,7 +147,49 @@ impl World {
     }
 
     pub async fn sqs(&self, call: &str, request: &Value) -> Value {
-        moto::call(&self.stack.endpoint, "sqs", &format!("AmazonSQS.{call}"), request).await
+        self.stack.sqs(call, request).await
+    }
+}
+
+impl Stack {
+    /// A batch of messages as the event source mapping hands it over; `None` if there is none. They stay in flight.
+    pub async fn batch(&self) -> Option<Batch> {
+        let request = json!({ "QueueUrl": self.place.queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0 });
+        let answer = self.sqs("ReceiveMessage", &request).await;
+        let received = answer["Messages"].as_array().cloned().unwrap_or_default();
+        let records = received.iter().map(|message| {
+            json!({
+                "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+                "md5OfBody": message["MD5OfBody"], "messageAttributes": {}, "eventSource": "aws:sqs",
+                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1773533193000" },
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:puente-WorkQueue", "awsRegion": "eu-west-1",
+            })
+        });
+        let event = json!({ "Records": records.collect::<Vec<_>>() }).to_string();
+        (!received.is_empty()).then_some(Batch { received, event })
+    }
+
+    /// What the mapping does with the handler's answer: deletes what did not fail. What was shown to another worker meanwhile
+    /// stays, and comes again.
+    pub async fn settle(&self, batch: &Batch, failed: &[String]) {
+        let done = batch.received.iter().filter(|message| !failed.iter().any(|id| message["MessageId"] == id.as_str()));
+        let entry = |message: &Value| json!({ "Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"] });
+        let entries: Vec<Value> = done.map(entry).collect();
+        if !entries.is_empty() {
+            self.sqs("DeleteMessageBatch", &json!({ "QueueUrl": self.place.queue, "Entries": entries })).await;
+        }
+    }
+
+    /// The messages of a worker that is dead for certain come back now, as their visibility time-out would bring them back.
+    pub async fn give_back(&self, batch: &Batch) {
+        let entry = |message: &Value| json!({ "Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0 });
+        let entries: Vec<Value> = batch.received.iter().map(entry).collect();
+        let request = json!({ "QueueUrl": self.place.queue, "Entries": entries });
+        self.sqs("ChangeMessageVisibilityBatch", &request).await;
+    }
+
+    pub async fn sqs(&self, call: &str, request: &Value) -> Value {
+        moto::call(&self.endpoint, "sqs", &format!("AmazonSQS.{call}"), request).await
     }
 }
 
