@@ -13,6 +13,7 @@
 //! | `scenario` | what a seed makes |
 //! | `history` | one history from its first buyer to its end |
 //! | `judge` | what must hold of every history |
+//! | `limiter` | the limiter by itself, at full rate |
 //! | `planted` | bugs to plant: a test of the tests |
 //! | `campaign` | many histories, on all cores |
 //!
@@ -27,6 +28,7 @@ pub mod fault;
 pub mod history;
 pub mod judge;
 pub mod lambda;
+pub mod limiter;
 pub mod planted;
 pub mod queue;
 pub mod scenario;

@@ -13,13 +13,13 @@ use puente::{
     outbound::Client,
 };
 use puente_simulation::{
-    erp::{REFUSED_SKU, Told},
+    erp::{POISON_SKU, REFUSED_SKU, Told},
     executor::Micros,
     fault::Fault,
     history::History,
     queue::encode,
     scenario::Scenario,
-    shop,
+    shop::{self, Says},
     world::{Effect, HOUR, MINUTE, Point, SECOND, stamp},
 };
 
@@ -325,4 +325,93 @@ fn the_sweeper_ends_the_wait_after_a_conductor_that_died() {
     // What is left of the lease, a minute until the sweep, and the step itself.
     history.pass(3 * MINUTE);
     assert_eq!(history.head("1").state(), State::Synced);
+}
+
+#[test]
+fn a_stale_id_in_a_bulk_with_answers_of_its_own_parks_nobody() {
+    let history = Teller::new(Scenario::calm(Class::Unique, Bulk::PerItem), Vec::new());
+    history.place("1", "A");
+    history.pass(20 * SECOND);
+    history.0.table.spoil_ids();
+    for id in ["2", "3", "4"] {
+        history.place(id, "A");
+    }
+    history.pass(2 * MINUTE);
+    for id in ["2", "3", "4"] {
+        assert_eq!(history.head(id).state(), State::Synced);
+    }
+    history.end();
+}
+
+#[test]
+fn where_nobody_can_be_asked_replayed_orders_go_alone() {
+    let history = Teller::new(calm(Class::Nothing), Vec::new());
+    // Nobody looks before both are due together.
+    history.0.erp.books().down_until = history.0.world.now() + 20 * SECOND;
+    history.place("1", "A");
+    history.place("2", POISON_SKU);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.booked(), 0);
+    assert_eq!([history.head("1").state(), history.head("2").state()], [State::Parked; 2]);
+    for id in ["1", "2"] {
+        history.0.replay(&history.key(id));
+    }
+    history.pass(10 * MINUTE);
+    assert_eq!(
+        history.head("1").state(),
+        State::Synced,
+        "the other one made the ERP fail, and it was not in its company"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_not_laid_over_a_state_that_came_meanwhile() {
+    for offset in 0..60 {
+        let history = Teller::new(calm(Class::Unique), Vec::new());
+        let id: OrderId = "1".parse().unwrap();
+        let shop = history.0.shops[0].clone();
+        shop.place(&id, "A", true, 1);
+        let (teller, told) = (history.0.clone(), shop.clone());
+        history.0.world.executor.spawn("store", 0, async move {
+            let id: OrderId = "1".parse().unwrap();
+            teller.deliver(&told, &id, 0, Says::Garbled).await;
+        });
+        history.pass(10 * SECOND);
+        // The same again, in another form, and the state itself at nearly the same moment.
+        for (says, delay) in [(Says::Garbled, 0), (Says::State, offset * 500)] {
+            let (teller, told) = (history.0.clone(), shop.clone());
+            history.0.world.executor.spawn("store", 0, async move {
+                let id: OrderId = "1".parse().unwrap();
+                teller.pass(delay).await;
+                teller.deliver(&told, &id, 0, says).await;
+            });
+        }
+        history.pass(5 * MINUTE);
+        assert_eq!(history.head("1").state(), State::Synced, "{offset}");
+    }
+}
+
+#[test]
+fn an_answer_of_the_store_is_not_laid_over_a_newer_one() {
+    for offset in 0..60 {
+        let history = Teller::new(calm(Class::Unique), Vec::new());
+        let id: OrderId = "1".parse().unwrap();
+        let shop = history.0.shops[0].clone();
+        shop.place(&id, "A", false, 1);
+        history.0.tell(&shop, &id);
+        history.pass(10 * SECOND);
+        // Three states of one second: the store is asked twice at a time, and answers in its own time.
+        for state in 1..=2 {
+            shop.change(&id, false, if state == 1 { shop::edit } else { shop::pay });
+            let (teller, told) = (history.0.clone(), shop.clone());
+            history.0.world.executor.spawn("store", 0, async move {
+                let id: OrderId = "1".parse().unwrap();
+                teller.deliver(&told, &id, state, Says::Pointer).await;
+            });
+            history.pass(5_000 + offset * 5_000);
+        }
+        history.pass(5 * MINUTE);
+        let last = shop.orders()[&id].last().version().content;
+        assert_eq!(history.head("1").desired.content, last, "{offset}");
+    }
 }

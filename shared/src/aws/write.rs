@@ -18,7 +18,7 @@ use crate::{
     Result,
     domain::{
         ids::{AttemptId, OrderKey},
-        record::{Document, End, Head, Intent, Rest, SCHEMA, State, Summary, Write},
+        record::{Document, End, Intent, Rest, SCHEMA, State, Summary, Write},
         version::Version,
     },
 };

@@ -58,6 +58,11 @@ fn other_attempt(attempt: &str) -> Vec<Write> {
     ]
 }
 
+/// Asked for after whatever the cases write.
+fn replay() -> Write {
+    Write::Replay { asked: at(60) }
+}
+
 /// One condition of one write: what the record went through before, the write, and whether it holds.
 struct Case(&'static str, Vec<Write>, Write, bool);
 
@@ -114,7 +119,6 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         forgiven,
         reason: "its customer could not be resolved".into(),
     };
-    let replay = || Write::Replay { asked: at(60) };
     let touch = |desired: &Version, second| Write::Touch { desired: desired.clone(), newest: at(second) };
 
     let new = vec![record(&v1)];

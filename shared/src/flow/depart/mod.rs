@@ -29,6 +29,7 @@ use crate::{
         message::Message,
         record::Head,
     },
+    outbound::Meter,
 };
 use batch::{Batch, Outcome};
 use meter::{Slots, lease};
@@ -77,6 +78,19 @@ pub async fn conduct(puente: &Puente, erp: &ErpId, recorded: Vec<OrderKey>, dead
     let departure = outcome?;
     tracing::info!(event = "departure", %erp, orders = departure.orders, calls = departure.calls);
     Ok(departure)
+}
+
+/// The meter of whoever holds the lease of `epoch`: each call at its send slot, under a lease that is renewed with it. What
+/// [`conduct`] makes its calls through.
+#[must_use]
+pub fn meter(
+    puente: &Puente,
+    account: &Arc<Account>,
+    epoch: u64,
+    lease_until: Timestamp,
+    deadline: Timestamp,
+) -> Arc<dyn Meter> {
+    Arc::new(Slots::new(puente, account, epoch, lease_until, deadline))
 }
 
 /// The time that a conductor of `account` needs: with less it could not carry one bulk to its end.
