@@ -29,6 +29,9 @@ thread_local! {
     static FUTURES: RefCell<BTreeMap<Pid, Running>> = const { RefCell::new(BTreeMap::new()) };
 }
 
+/// So many steps are more than any history needs: it runs hot.
+const MOST_STEPS: u64 = 10_000_000;
+
 /// The executor. Cheap to clone; clones are the same one.
 #[derive(Clone)]
 pub struct Executor {
@@ -46,6 +49,7 @@ struct Shared {
     timers: BinaryHeap<Reverse<(Micros, u64)>>,
     sleepers: BTreeMap<u64, Waker>,
     timer: u64,
+    steps: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +89,7 @@ impl Executor {
             timers: BinaryHeap::new(),
             sleepers: BTreeMap::new(),
             timer: 0,
+            steps: 0,
         };
         Self { shared: Arc::new(Mutex::new(shared)), chance }
     }
@@ -222,6 +227,8 @@ impl Executor {
             }
             let Some(future) = FUTURES.with_borrow_mut(|futures| futures.remove(&pid)) else { return true };
             shared.current = Some(pid);
+            shared.steps += 1;
+            assert!(shared.steps < MOST_STEPS, "the history runs hot");
             (future, self.waker(pid))
         };
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));

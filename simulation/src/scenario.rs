@@ -69,7 +69,7 @@ impl Scenario {
     /// The circumstances that a seed makes.
     #[must_use]
     pub fn of(seed: u64) -> Self {
-        let chance = Seeded::new(seed ^ 0x5ee_d0f_5ce_a210);
+        let chance = Seeded::new(seed ^ 0x0005_eed0_f5ce_a210);
         let faults = faults(&chance);
         let timeout = chance.one_of(&[2, 5, 5, 10, 30]);
         let create = chance.one_of(&[Class::Key, Class::Unique, Class::Unique, Class::Searchable, Class::Nothing]);

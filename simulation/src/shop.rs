@@ -246,10 +246,10 @@ pub fn cancel(order: &mut Order) {
 pub fn edit(order: &mut Order) {
     let one = Amount::parse("1.00").unwrap();
     for line in &mut order.lines {
-        line.amount = line.amount + one;
+        line.amount += one;
         line.unit_price = line.amount;
     }
-    order.total = order.total + one;
+    order.total += one;
 }
 
 /// Changes something that the sale does not show.

@@ -192,8 +192,8 @@ impl Ids for Cache<'_> {
         if !free.is_empty() {
             let (start_by, settle_at) = self.0.times();
             self.0.slots.start_by(Some(start_by)).await;
-            let begin: Vec<_> = free.iter().map(|name| (begun(name), settle_at.to_string())).collect();
-            records.learn(erp, &begin).await?;
+            let marks: Vec<_> = free.iter().map(|name| (begun(name), settle_at.to_string())).collect();
+            records.learn(erp, &marks).await?;
         }
         Ok(in_doubt.into_iter().cloned().collect())
     }
