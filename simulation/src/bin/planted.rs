@@ -90,17 +90,22 @@ impl Copy {
         Self { path }
     }
 
-    fn cargo(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(arguments).current_dir(&self.path).env("CARGO_TARGET_DIR", self.path.join("target"));
         // Parentheses and branches that only a planted bug has.
-        command.env("RUSTFLAGS", "--cap-lints=allow").output().unwrap()
+        command.env("RUSTFLAGS", "--cap-lints=allow");
+        command
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     fn build(&self) {
-        for arguments in [vec!["build", "--bins"], vec!["test", "--no-run", "--test", "protocol"]] {
-            let output = self.cargo(&[&arguments[..], &["-p", "puente-simulation"]].concat());
+        for arguments in [&["build", "--bins"][..], &["test", "--no-run", "--test", "protocol", "--test", "limiter"]] {
+            let output = self.cargo(&[arguments, &["-p", "puente-simulation"]].concat());
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
     }
@@ -116,13 +121,10 @@ impl Copy {
 
     /// Whether the test named for it fails.
     fn test_fails(&self, number: usize, test: &str) -> bool {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["test", "-p", "puente-simulation", "--test", "protocol", "--", "--exact", test]);
-        command.current_dir(&self.path).env("CARGO_TARGET_DIR", self.path.join("target"));
-        let output = command.env("RUSTFLAGS", "--cap-lints=allow").env("PLANTED", number.to_string()).output().unwrap();
-        let words = String::from_utf8_lossy(&output.stdout);
-        words.contains("1 failed")
+        let targets = ["--no-fail-fast", "--test", "protocol", "--test", "limiter"];
+        let arguments = [&["test", "-p", "puente-simulation"], &targets[..], &["--", "--exact", test]].concat();
+        let output = self.command(&arguments).env("PLANTED", number.to_string()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).contains("1 failed")
     }
 }
 
