@@ -334,9 +334,9 @@ impl History {
             (Fault::OrderPanics, PANIC_SKU),
             (Fault::OrderRefused, UNKNOWN_SKU),
         ] {
-            // One or two that make the ERP fail are enough: each costs the account hours of growing blocks.
-            let enough = fault == Fault::OrderPoison
-                && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
+            // A few are enough: each costs the account calls of its day, or hours of growing blocks, until it is given up.
+            let most = if fault == Fault::OrderPoison { 2 } else { 4 };
+            let enough = self.world.faults().counts().get(&fault).is_some_and(|count| *count >= most);
             if !enough && self.world.strikes(fault, 250) {
                 return sku;
             }

@@ -91,7 +91,9 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
     customers.sort();
     let all = customers.len();
     customers.dedup();
-    if customers.len() < all && (class <= Class::Unique || !history.scenario.faults.had(Fault::ErpVeryLate)) {
+    let unprotected =
+        [Fault::ErpVeryLate, Fault::FreezeBeforeSend].iter().any(|fault| history.scenario.faults.had(*fault));
+    if customers.len() < all && (class <= Class::Unique || !unprotected) {
         history.world.violated(format!("customers are doubled: {:?}", books.customers));
     }
     checks + 1

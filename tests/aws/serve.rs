@@ -90,7 +90,7 @@ async fn looks_at_the_newest_configuration(world: &World, server: &str, started:
 async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
     // What the killed one holds in its hands comes back soon.
     let Some(stack) = moto::stack_with(Duration::from_secs(15), 20).await else { return };
-    let world = World::on(stack).await;
+    let world = World::patient(stack).await;
     world
         .erp
         .set_faults(Faults::drawn(7, [(Fault::ErrorBefore, 20), (Fault::ErrorAfter, 30), (Fault::ResetAfter, 30)]));

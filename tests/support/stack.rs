@@ -55,6 +55,14 @@ impl World {
         world
     }
 
+    /// The same, with as many attempts for an order as it has where nobody says otherwise: two, which let a test see an order
+    /// die, are too few where faults are drawn.
+    pub async fn patient(stack: Stack) -> Self {
+        let world = Self::on(stack).await;
+        world.publish_with(&world.account(12), "").await;
+        world
+    }
+
     /// The name of a secret of this stack: the emulator has one drawer for all.
     pub fn name(&self, secret: &str) -> String {
         format!("puente/{}/{secret}", self.stack.place.table)
@@ -62,12 +70,15 @@ impl World {
 
     /// Publishes a configuration with the sandbox's ERP; `store` adds keys to the shop's part.
     pub async fn publish(&self, store: &str) {
+        self.publish_with(&self.account(2), store).await;
+    }
+
+    fn account(&self, max_attempts: u32) -> String {
         let password = self.name("erp");
-        let account = format!(
-            "kind = \"rest\"\nmax_attempts = 2\nsecret_headers = {{ authorization = {{ secret = \"{password}\" }} }}\n{}",
+        format!(
+            "kind = \"rest\"\nmax_attempts = {max_attempts}\nsecret_headers = {{ authorization = {{ secret = \"{password}\" }} }}\n{}",
             self.erp.config_example()
-        );
-        self.publish_with(&account, store).await;
+        )
     }
 
     /// Publishes a configuration with this part for its ERP.

@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) applied_is_desired: bool,
     /// The order stopped at the desired version.
     pub(super) stopped: bool,
+    /// It stopped at some version.
+    pub(super) parked: bool,
     /// Attempts are on record.
     pub(super) attempted: bool,
     /// The version a [`Write::Complete`] brings, or a [`Write::Park`] is about, is the desired one.
@@ -39,6 +41,7 @@ impl Facts {
             settled: true,
             applied_is_desired: false,
             stopped: false,
+            parked: true,
             attempted: true,
             last_word: true,
         }
@@ -60,6 +63,7 @@ impl Facts {
             settled: intent.is_none_or(|intent| intent.settle_at <= now),
             applied_is_desired: head.applied.as_ref().is_some_and(|applied| &applied.to_string() == desired),
             stopped: head.parked.as_ref().is_some_and(|parked| parked.version == head.desired),
+            parked: head.parked.is_some(),
             attempted: head.attempts > 0,
             last_word: match write {
                 Write::Complete { applied: version, .. } | Write::Park { judged: version, .. } => {

@@ -210,6 +210,10 @@ impl Draft<'_> {
         self.update.only_if(format!("({sure} OR {not_handed_over} OR {asked_after})"));
         let Facts { intent, settled, .. } = self.facts;
         self.present(intent, "intent");
+        self.present(self.facts.parked, "parked_version");
+        if self.facts.parked {
+            self.update.remove(&["reason"]);
+        }
         self.update.set("attempts", number(0));
         self.unpark();
         if intent {

@@ -601,7 +601,10 @@ impl Write {
                 next.due = Some(when);
                 next.soon = Some(when);
                 next.attempts = 0;
-                next.parked = None;
+                // The reason it had stopped for is answered: that tells a replayed order from one that never stopped.
+                if next.parked.take().is_some() {
+                    next.reason = None;
+                }
             }
         }
     }

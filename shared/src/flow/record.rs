@@ -23,7 +23,7 @@ use super::Puente;
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
 
-/// How often a store is asked again at once, where the record changed meanwhile.
+/// How often the same is tried again at once, where the record changed meanwhile.
 const ASKED: u32 = 3;
 
 /// How often a store is asked for one order before the message is buried.
@@ -261,30 +261,36 @@ impl Recorder<'_> {
         let records = &self.puente.records;
         records.keep(&self.key, version, payload).await?;
         let record = Write::Record { version: version.clone(), summary };
-        match records.write(&self.key, &record, self.puente.clock.now()).await? {
-            Written::Applied(head) => {
-                tracing::info!(event = "order.recorded", order = %self.key, %version);
-                self.note("accepted", head.summary.flags.first().map(String::as_str), Some(version)).await;
-                Ok((Standing::Newer, Some(head)))
-            }
-            Written::Refused(Some(head)) => {
-                let standing = compare(&head.desired, head.newest, version);
-                match standing {
-                    Standing::Duplicate if version.modified > head.newest => {
-                        let touch = Write::Touch { desired: head.desired.clone(), newest: version.modified };
-                        records.write(&self.key, &touch, self.puente.clock.now()).await?;
-                        self.note("duplicate", Some("the same content, a later time"), Some(version)).await;
-                    }
-                    Standing::Duplicate => self.note("duplicate", None, Some(version)).await,
-                    Standing::Superseded => self.note("superseded", None, Some(version)).await,
-                    Standing::Tied => {}
-                    // The adapter refused what its own answer says is newer: somebody wrote in between.
-                    Standing::Newer => return Err(busy(&self.key)),
+        for _ in 0..ASKED {
+            let head = match records.write(&self.key, &record, self.puente.clock.now()).await? {
+                Written::Applied(head) => {
+                    tracing::info!(event = "order.recorded", order = %self.key, %version);
+                    self.note("accepted", head.summary.flags.first().map(String::as_str), Some(version)).await;
+                    return Ok((Standing::Newer, Some(head)));
                 }
-                Ok((standing, Some(head)))
+                Written::Refused(Some(head)) => head,
+                Written::Refused(None) => break,
+            };
+            let standing = compare(&head.desired, head.newest, version);
+            match standing {
+                Standing::Duplicate if version.modified > head.newest => {
+                    let touch = Write::Touch { desired: head.desired.clone(), newest: version.modified };
+                    let touched = records.write(&self.key, &touch, self.puente.clock.now()).await?;
+                    // Another state came in between: this one is no duplicate any more.
+                    if matches!(&touched, Written::Refused(Some(now)) if now.desired != head.desired) {
+                        continue;
+                    }
+                    self.note("duplicate", Some("the same content, a later time"), Some(version)).await;
+                }
+                Standing::Duplicate => self.note("duplicate", None, Some(version)).await,
+                Standing::Superseded => self.note("superseded", None, Some(version)).await,
+                Standing::Tied => {}
+                // The adapter refused what its own answer says is newer: somebody wrote in between.
+                Standing::Newer => continue,
             }
-            Written::Refused(None) => Err(busy(&self.key)),
+            return Ok((standing, Some(head)));
         }
+        Err(busy(&self.key))
     }
 
     /// The timeline is for people: that a line could not be added does not undo what it tells.
