@@ -209,7 +209,7 @@ fn an_order_that_is_updated_again_and_again_is_not_tried_hot() {
     scenario.erp.customers = true;
     scenario.tries = 1;
     // Answers come at once, so that nothing but the least interval holds a try back.
-    scenario.erp.manners.timeout = std::time::Duration::from_secs(1);
+    scenario.erp.manners.timeout = std::time::Duration::from_millis(200);
     scenario.erp.manners.settle = std::time::Duration::from_secs(20);
     let history = Teller::new(scenario, Vec::new());
     // Its customer is in doubt: until that can be looked up, each try is a call for nothing.
