@@ -95,7 +95,6 @@ pub struct History {
     pub lambda: Lambda,
     /// What was answered 2xx.
     pub accepted: Mutex<Vec<Accepted>>,
-    client: Client,
     edges: AtomicU32,
 }
 
@@ -140,7 +139,6 @@ impl History {
             shops,
             lambda,
             accepted: Mutex::default(),
-            client: client.clone(),
             edges: AtomicU32::new(0),
         })
     }
@@ -515,12 +513,6 @@ impl History {
     fn replay_all(&self) {
         let keys: Vec<OrderKey> = self.table.rows().heads.keys().cloned().collect();
         keys.iter().for_each(|key| self.replay(key));
-    }
-
-    /// The client that nobody calls with.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
     }
 }
 
