@@ -24,6 +24,8 @@ use crate::{
     world::{Effect, HOUR, MINUTE, SECOND, World},
 };
 
+/// Why the ERP refuses.
+pub const PERIOD_CLOSED: &str = "the period is closed";
 /// A SKU that the ERP refuses.
 pub const REFUSED_SKU: &str = "REFUSED";
 /// A SKU that makes the ERP fail with a 500.
@@ -89,8 +91,12 @@ pub struct Told {
 pub struct Books {
     /// What happens to the next calls.
     pub told: Vec<Told>,
-    /// It refuses every create, whatever it is.
-    pub refuses: bool,
+    /// Until then it refuses every create, whatever it is.
+    pub refuses_until: Micros,
+    /// So much later a document can be found.
+    pub found_after: Micros,
+    /// How long it is at each call, if that is told.
+    pub takes: Option<Micros>,
     /// Sales, in the order they were made.
     pub sales: Vec<Booked>,
     /// Customers: their references, in the order they were made.
@@ -226,7 +232,8 @@ impl ModelErp {
             return Err(closed);
         }
         // Processing takes a while, always less than the time-out where nothing goes wrong.
-        let takes = world.chance.within(20_000, (timeout / 3).min(2 * SECOND));
+        let told = self.books().takes;
+        let takes = told.unwrap_or_else(|| world.chance.within(20_000, (timeout / 3).min(2 * SECOND)));
         match effect {
             Effect::Fail => {
                 world.executor.sleep(takes).await;
@@ -384,8 +391,8 @@ impl ModelErp {
             if one.stale {
                 return Some(Said::Refused("there is no such article any more".to_owned()));
             }
-            if one.sku == REFUSED_SKU || books.refuses {
-                return Some(Said::Refused("the period is closed".to_owned()));
+            if one.sku == REFUSED_SKU || self.world.now() < books.refuses_until {
+                return Some(Said::Refused(PERIOD_CLOSED.to_owned()));
             }
             let known = books.sales.iter().any(|sale| sale.reference == draft.reference);
             (unique && known).then_some(Said::Exists)
@@ -422,7 +429,7 @@ impl ModelErp {
         {
             return document(place);
         }
-        let now = self.world.now();
+        let now = self.world.now() + books.found_after;
         let found_from = if self.world.strikes(Fault::LookUpLags, 300) {
             // Within settle, as long as the reference's uniqueness does not catch what comes too early.
             let settle = Micros::try_from(self.settings.manners.settle.as_micros()).unwrap_or(MINUTE);

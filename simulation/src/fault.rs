@@ -141,6 +141,8 @@ faults! {
     ErpUnauthorized, Erp, "ERP answers 401 after a rotation";
     /// Nobody answers for minutes or hours.
     ErpOutage, World, "ERP down for minutes or hours";
+    /// It refuses everything in the same words, for minutes or hours: a period is closed.
+    ErpRefusesAll, World, "ERP refuses everything for a while";
     /// A bulk call commits half and answers 400.
     HalfCommitted, Erp, "bulk commits half, answers 400";
     /// Ids in the cache are stale.

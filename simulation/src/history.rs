@@ -195,14 +195,14 @@ impl History {
         // Whatever is dead gets another chance, now that nothing fails.
         self.queue.redrive_now(usize::MAX);
         self.settle("after a redrive");
-        checks += judge::mended(self);
+        checks += judge::redriven(self);
         // The first replay of everything may change something: a person has looked. The second and the third may not.
         let mut before: Option<Vec<String>> = None;
         for _ in 0..3 {
             self.queue.redrive_now(usize::MAX);
             self.replay_all();
             self.settle("after everything was replayed");
-            checks += judge::mended(self);
+            checks += judge::replayed(self);
             let after = judge::picture(self);
             // Where nobody can be asked each replay is a person's word anew: what the quota let wait goes out with the next.
             let asked = self.scenario.erp.manners.create != Class::Nothing;
@@ -222,7 +222,7 @@ impl History {
         self.world.say(|| "nothing goes wrong any more".to_owned());
         self.world.faults().end();
         let mut books = self.erp.books();
-        books.down_until = 0;
+        (books.down_until, books.refuses_until) = (0, 0);
         books.closed = None;
         self.shops.iter().for_each(|shop| shop.rotated());
     }
@@ -332,9 +332,8 @@ impl History {
             (Fault::OrderPanics, PANIC_SKU),
             (Fault::OrderRefused, UNKNOWN_SKU),
         ] {
-            // A few are enough: each costs the account calls of its day, or hours of growing blocks, until it is given up.
-            let most = if fault == Fault::OrderPoison { 2 } else { 4 };
-            let enough = self.world.faults().counts().get(&fault).is_some_and(|count| *count >= most);
+            // Each one costs the account hours of growing blocks, until it is given up.
+            let enough = fault == Fault::OrderPoison && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
             if !enough && self.world.strikes(fault, 250) {
                 return sku;
             }
@@ -436,6 +435,10 @@ impl History {
         if world.strikes(Fault::ErpOutage, 300) {
             let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
             self.erp.books().down_until = now + chance.within(SECOND, most);
+        }
+        if world.strikes(Fault::ErpRefusesAll, 300) {
+            let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
+            self.erp.books().refuses_until = now + chance.within(SECOND, most);
         }
         if world.strikes(Fault::StaleIds, 500) {
             self.table.spoil_ids();

@@ -13,7 +13,7 @@ use puente::{
 };
 
 use crate::{
-    erp::{Booked, PANIC_SKU, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
+    erp::{Booked, PANIC_SKU, PERIOD_CLOSED, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
     executor::Micros,
     fault::Fault,
     history::{Accepted, History},
@@ -47,7 +47,13 @@ pub fn ends(history: &History) -> u64 {
 }
 
 /// The same, and what was dead because something failed is in the ERP, now that nothing fails.
-pub fn mended(history: &History) -> u64 {
+pub fn redriven(history: &History) -> u64 {
+    // What the ERP refused is a person's to mend, and to replay.
+    ends(history) + cases(history, |case| if !case.was_refused() { case.is_synced_if_it_can_be() })
+}
+
+/// The same, and whatever the ERP takes now is there, since everything was replayed.
+pub fn replayed(history: &History) -> u64 {
     ends(history) + cases(history, |case| case.is_synced_if_it_can_be())
 }
 
@@ -214,6 +220,10 @@ impl Case<'_> {
         if fits && head.state() != State::Synced {
             self.violated("nothing fails any more, and it is not in the ERP");
         }
+    }
+
+    fn was_refused(&self) -> bool {
+        self.head.and_then(|head| head.parked.as_ref()).is_some_and(|parked| parked.reason.contains(PERIOD_CLOSED))
     }
 
     /// Whether two states of the order, by their contents, are one document for the ERP.

@@ -54,9 +54,14 @@ impl Teller {
     }
 
     fn place(&self, id: &str, sku: &str) {
+        self.place_at(0, id, sku);
+    }
+
+    fn place_at(&self, shop: usize, id: &str, sku: &str) {
         let id: OrderId = id.parse().unwrap();
-        self.0.shops[0].place(&id, sku, true, 1);
-        self.0.tell(&self.0.shops[0], &id);
+        let shop = &self.0.shops[shop];
+        shop.place(&id, sku, true, 1);
+        self.0.tell(shop, &id);
     }
 
     fn edit(&self, id: &str) {
@@ -125,6 +130,27 @@ fn a_step_in_doubt_is_sent_again_with_the_same_content() {
 }
 
 #[test]
+fn what_was_given_up_in_doubt_is_sent_again_with_the_same_content() {
+    let mut scenario = calm(Class::Key);
+    scenario.max_attempts = 1;
+    let history = Teller::new(scenario, Vec::new());
+    // Made, and not to be found for a while: the first state's document.
+    history.0.erp.books().found_after = 10 * MINUTE;
+    history.next("erp.create", Fault::ErpResetAfter);
+    history.place("1", "A");
+    history.pass(3 * SECOND);
+    history.edit("1");
+    history.pass(MINUTE);
+    assert_eq!(history.head("1").state(), State::Dead);
+    history.0.replay(&history.key("1"));
+    history.pass(MINUTE);
+    let head = history.head("1");
+    assert_eq!(head.applied.as_ref(), Some(&history.0.erp.books().sales[0].version));
+    assert_ne!(head.applied.as_ref(), Some(&head.desired), "the edit is a step of its own");
+    history.end();
+}
+
+#[test]
 fn what_is_adopted_is_recorded_as_the_version_it_carries() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
     history.next("erp.create", Fault::ErpResetAfter);
@@ -157,10 +183,10 @@ fn a_definite_failure_of_a_resend_does_not_lift_the_doubt_about_the_first() {
     history.place("1", "A");
     history.pass(4 * SECOND);
     // Looked up, not there, sent again and refused for good. Then the first one lands.
-    history.0.erp.books().refuses = true;
+    history.0.erp.books().refuses_until = Micros::MAX;
     history.pass(4 * MINUTE);
     assert_eq!(history.head("1").state(), State::Parked);
-    history.0.erp.books().refuses = false;
+    history.0.erp.books().refuses_until = 0;
     history.pass(5 * MINUTE);
     assert_eq!(history.booked(), 1);
     assert!(history.head("1").intent.is_some(), "the ERP holds a sale that the record must not have forgotten");
@@ -181,6 +207,33 @@ fn a_version_that_arrives_during_the_call_follows_as_its_own_step() {
     assert!(head.applied.is_some_and(|applied| applied != head.desired));
     assert!(head.parked.is_some_and(|parked| parked.version == head.desired), "judged, not left behind");
     history.end();
+}
+
+#[test]
+fn a_content_that_comes_back_while_the_store_is_asked_about_its_second_is_not_passed_over() {
+    for seed in 0..400 {
+        let mut scenario = calm(Class::Unique);
+        scenario.workers = 4;
+        let history = Teller(History::new(scenario, seed, &Client::new().unwrap(), Vec::new(), true));
+        let id: OrderId = "1".parse().unwrap();
+        let shop = history.0.shops[0].clone();
+        shop.place(&id, "A", true, 1);
+        history.0.tell(&shop, &id);
+        history.pass(10 * SECOND);
+        // There, back, and there again within one second: the store is asked which is the last, while the last comes in.
+        for state in 1..=3 {
+            shop.change(&id, state == 1, shop::change_channel);
+            let (teller, told) = (history.0.clone(), shop.clone());
+            history.0.world.executor.spawn("store", 0, async move {
+                let id: OrderId = "1".parse().unwrap();
+                teller.deliver(&told, &id, state, Says::State).await;
+            });
+            history.pass(10_000 + 20_000 * i64::from(state == 2));
+        }
+        history.pass(5 * MINUTE);
+        let last = shop.orders()[&id].last().version().content;
+        assert_eq!(history.head("1").desired.content, last, "{seed}");
+    }
 }
 
 #[test]
@@ -338,6 +391,44 @@ fn the_sweeper_ends_the_wait_after_a_conductor_that_died() {
 }
 
 #[test]
+fn an_erp_that_refuses_everything_costs_a_handful_of_probes_and_parks_nobody() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let ids: Vec<String> = (0..60).map(|id| id.to_string()).collect();
+    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    ids.iter().for_each(|id| history.place(id, "A"));
+    history.pass(2 * SECOND);
+    history.0.erp.books().refuses_until = history.0.world.now() + 6 * HOUR;
+    let before = history.calls();
+    history.pass(6 * HOUR);
+    let calls = history.calls() - before;
+    assert!(calls <= 45, "{calls} calls in six hours");
+    // The one that went first after the outage went alone, and could not know better.
+    let waiting = ids.iter().filter(|id| history.head(id).state() == State::Waiting).count();
+    assert_eq!(waiting, 59);
+    history.pass(2 * HOUR);
+    assert_eq!(history.booked(), 59);
+    history.end();
+}
+
+#[test]
+fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    // Two seconds a call: a hundred orders cannot be halved in the twelve that their first intents allow.
+    history.0.erp.books().takes = Some(2 * SECOND);
+    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    for id in 0..100 {
+        history.place(&id.to_string(), if id == 61 { REFUSED_SKU } else { "A" });
+        history.pass(SECOND / 10);
+    }
+    history.pass(10 * MINUTE);
+    assert_eq!(history.booked(), 99);
+    assert_eq!(history.head("61").state(), State::Parked);
+    assert!(history.calls() < 60, "{} calls", history.calls());
+    assert_eq!(history.0.table.rows().ledgers[&history.0.erp_id].used as usize, history.calls(), "a slot was wasted");
+    history.end();
+}
+
+#[test]
 fn a_stale_id_in_a_bulk_with_answers_of_its_own_parks_nobody() {
     let history = Teller::new(Scenario::calm(Class::Unique, Bulk::PerItem), Vec::new());
     history.place("1", "A");
@@ -438,5 +529,38 @@ fn a_version_that_arrives_while_its_forerunner_is_handed_over_does_not_go_out_by
         history.pass(5 * MINUTE);
         assert_eq!(history.booked(), 1, "{offset}");
         assert_eq!(history.head("1").state(), State::Parked, "{offset}");
+    }
+}
+
+#[test]
+fn nineteen_quiet_shops_wait_two_departures_at_most_while_one_floods() {
+    const FLOOD: usize = 3000;
+    let mut scenario = calm(Class::Unique);
+    scenario.shops = 20;
+    scenario.workers = 4;
+    let history = Teller::new(scenario, Vec::new());
+    // Nothing of the flood has left when the ERP is back.
+    history.0.erp.books().down_until = history.0.world.now() + 20 * MINUTE;
+    for i in 0..FLOOD {
+        history.place(&format!("flood-{i}"), "A");
+        history.pass(SECOND / 5);
+    }
+    while history.booked() == 0 {
+        history.pass(SECOND);
+    }
+    let mut quiet = Vec::new();
+    for shop in 1..20 {
+        history.place_at(shop, &format!("quiet-{shop}"), "A");
+        quiet.push(history.booked());
+        history.pass(SECOND);
+    }
+    assert!(history.booked() < FLOOD, "the flood lasts all the while");
+    history.pass(30 * MINUTE);
+    let books = history.0.erp.books();
+    for (shop, booked) in (1..20).zip(quiet) {
+        let key = OrderKey::new(format!("shop-{shop}").parse().unwrap(), format!("quiet-{shop}").parse().unwrap());
+        let place = books.sales.iter().position(|sale| sale.reference == key.sale()).unwrap();
+        // A departure takes a hundred orders: the one that was on its way, and its own.
+        assert!(place - booked < 200, "{key}: {} orders left before it", place - booked);
     }
 }

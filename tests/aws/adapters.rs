@@ -11,7 +11,7 @@ use puente::{
         ledger::{Limits, Purpose, Released, Request, Taken},
         message::{Arrival, Message, News},
         order::Flag,
-        record::{Document, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
+        record::{Document, Doubt, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
         version::Version,
     },
     ports::{Accounts, Payload, Queue, Records, Secrets},
@@ -110,7 +110,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
     let park = Write::Park {
         attempt: attempt(),
         judged: version(1),
-        doubtful: false,
+        doubt: Doubt::None,
         end: End::Parked,
         reason: "no such article".into(),
         floor: at(11),

@@ -18,7 +18,7 @@ use crate::{
     Result,
     domain::{
         ids::{AttemptId, OrderKey},
-        record::{Document, End, Intent, Rest, SCHEMA, State, Summary, Write},
+        record::{Document, Doubt, End, Intent, Rest, SCHEMA, State, Summary, Write},
         version::Version,
     },
 };
@@ -77,10 +77,10 @@ impl Draft<'_> {
                 }
                 return Ok(self.drop_intent_unless_unknown(*doubtful, false));
             }
-            Write::Park { attempt, judged, doubtful, end, reason, floor } => {
+            Write::Park { attempt, judged, doubt, end, reason, floor } => {
                 self.attempt(attempt);
                 self.update.set("reason", text(reason));
-                let state = self.drop_intent_unless_unknown(*doubtful, true);
+                let state = self.drop_intent_unless_unknown(*doubt != Doubt::None, *doubt != Doubt::Bound);
                 return Ok(self.park(judged, *end, reason, *floor).or(state));
             }
             Write::Rest { desired, applied, rest } => {

@@ -295,8 +295,8 @@ pub enum Write {
         /// The version the verdict is about. Not always the intent's: judged by that, a newer version that is not wanted either
         /// (cancelled, not paid) would be looked up and refused again every second.
         judged: Version,
-        /// As in [`Write::Reschedule`]: without it the next version, or a replay, would create a second document.
-        doubtful: bool,
+        /// Whether the ERP may hold the document all the same.
+        doubt: Doubt,
         /// Parked or dead.
         end: End,
         /// Why, for people.
@@ -336,6 +336,18 @@ pub enum Write {
         /// that they looked: where the ERP can neither refuse a second document nor be asked, it would make one.
         asked: Timestamp,
     },
+}
+
+/// Whether the ERP may hold a document of an order that stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// No more than the intent says.
+    None,
+    /// It may: without a look-up first, the next version or a replay would create a second document.
+    Stands,
+    /// It may, and only the same content may be sent again: an ERP that knows the step's key would answer another one with the first
+    /// one's document.
+    Bound,
 }
 
 /// What planning found, when it found no step.
@@ -552,7 +564,7 @@ impl Write {
                 next.reason = Some(reason.clone());
                 next.drop_intent_unless_unknown(*doubtful, false);
             }
-            Self::Park { judged, doubtful, end, reason, floor, .. } => {
+            Self::Park { judged, doubt, end, reason, floor, .. } => {
                 // Parked while v2 was recorded would leave v2 without a `due`: parking is for the judged version.
                 if next.desired == *judged {
                     next.stop(*end, reason);
@@ -564,7 +576,7 @@ impl Write {
                 }
                 next.soon = Some(*floor);
                 next.reason = Some(reason.clone());
-                next.drop_intent_unless_unknown(*doubtful, true);
+                next.drop_intent_unless_unknown(*doubt != Doubt::None, *doubt != Doubt::Bound);
             }
             Self::Rest { rest, .. } => {
                 next.due = None;

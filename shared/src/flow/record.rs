@@ -57,12 +57,24 @@ struct Recorder<'a> {
     key: OrderKey,
 }
 
+/// What the store's answer was worth, and whether it was news.
+enum Answer {
+    Last(bool),
+    AskAgain(bool),
+}
+
 impl Recorder<'_> {
     async fn state(&self, order: &Order) -> Result<bool> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
         match self.put(&version, &payload, Summary::of(order)).await? {
             (Standing::Tied, Some(head)) => self.tie(order, &version, &head).await,
+            // Of a second in which the store was asked already: perhaps whoever asked died before asking again.
+            (Standing::Duplicate, Some(head))
+                if head.desired.tie > 0 && version.modified == head.newest && self.connection.store.can_fetch() =>
+            {
+                self.changed().await
+            }
             (standing, _) => Ok(standing == Standing::Newer),
         }
     }
@@ -93,15 +105,15 @@ impl Recorder<'_> {
             let detail = "the store says it changed, and there are no store credentials to ask how";
             return self.unread(detail).await;
         }
+        let mut news = false;
         for _ in 0..ASKED {
             // Read before the store is asked: its word is the last only about what was on record by then.
             let head = self.puente.records.head(&self.key).await?;
             match self.connection.store.fetch(&self.puente.client, &self.arrival.order).await {
-                Ok(Some(order)) => {
-                    if let Some(news) = self.fetched(&order, head.as_ref()).await? {
-                        return Ok(news);
-                    }
-                }
+                Ok(Some(order)) => match self.fetched(&order, head.as_ref()).await? {
+                    Answer::Last(newer) => return Ok(news || newer),
+                    Answer::AskAgain(newer) => news |= newer,
+                },
                 Ok(None) => return self.deleted().await,
                 Err(error) if error.kind() == Kind::Unreadable => {
                     let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
@@ -110,19 +122,21 @@ impl Recorder<'_> {
                 Err(error) => return self.put_off(error).await,
             }
         }
-        self.put_off(busy(&self.key)).await
+        self.put_off(busy(&self.key)).await?;
+        Ok(news)
     }
 
-    /// What the store answered, put on record. `None`: the record changed since `before`, so that the answer may be older.
-    async fn fetched(&self, order: &Order, before: Option<&Head>) -> Result<Option<bool>> {
+    /// What the store answered, put on record, where the record is still as it was `before` the store was asked.
+    async fn fetched(&self, order: &Order, before: Option<&Head>) -> Result<Answer> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
         match self.put(&version, &payload, Summary::of(order)).await? {
             (Standing::Tied, Some(head)) => {
                 let unchanged = before.is_some_and(|before| before.desired == head.desired);
-                if unchanged { self.put_above(order, &head).await.map(Some) } else { Ok(None) }
+                // Meanwhile the forerunner's content may have come back, and passed for a duplicate of it: the store knows.
+                Ok(Answer::AskAgain(unchanged && self.put_above(order, &head).await?))
             }
-            (standing, _) => Ok(Some(standing == Standing::Newer)),
+            (standing, _) => Ok(Answer::Last(standing == Standing::Newer)),
         }
     }
 

@@ -12,7 +12,7 @@ use puente::{
     Kind,
     domain::{
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
-        record::{End, Entry, Head, Intent, Rest, State, Write, Written},
+        record::{Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
         version::Version,
     },
     ports::{Payload, Query, Records},
@@ -50,7 +50,7 @@ fn other_attempt(attempt: &str) -> Vec<Write> {
         Write::Park {
             attempt,
             judged: version(1, 0, 1),
-            doubtful: false,
+            doubt: Doubt::None,
             end: End::Parked,
             reason: "unknown article".into(),
             floor: at(31),
@@ -99,7 +99,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
     let park = |attempt: &str, end| Write::Park {
         attempt: AttemptId::new(attempt),
         judged: v1.clone(),
-        doubtful: false,
+        doubt: Doubt::None,
         end,
         reason: "unknown article".into(),
         floor: at(31),
@@ -325,7 +325,8 @@ fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32, now: Time
         7 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned).clone();
             let judged = if step.after % 2 == 0 { desired } else { planned };
-            Write::Park { attempt, judged, doubtful: step.epoch == 3, end, reason, floor }
+            let doubt = [Doubt::None, Doubt::Stands, Doubt::Bound][step.epoch as usize % 3];
+            Write::Park { attempt, judged, doubt, end, reason, floor }
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };

@@ -87,7 +87,8 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
         7 => {
             let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
             let judged = if step.after % 2 == 0 { desired } else { planned };
-            Write::Park { attempt, judged, doubtful: step.epoch == 3, end, reason, floor }
+            let doubt = [Doubt::None, Doubt::Stands, Doubt::Bound][step.epoch as usize % 3];
+            Write::Park { attempt, judged, doubt, end, reason, floor }
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };

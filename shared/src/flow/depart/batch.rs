@@ -16,7 +16,7 @@ use crate::{
     config::{Account, Connection},
     domain::{
         ids::{AttemptId, OrderKey},
-        ledger::Denied,
+        ledger::{Denied, Ledger},
         order::Order,
         record::{Entry, Head, Intent, Operation, Step, Write, Written},
         version::Version,
@@ -46,8 +46,8 @@ pub(super) struct Batch<'a> {
     pub(super) epoch: u64,
     pub(super) slots: &'a Arc<Slots>,
     pub(super) metered: Metered,
-    /// How often the account failed in a row.
-    pub(super) strikes: u32,
+    /// The account as it was before: how often it failed in a row, and with what.
+    pub(super) ledger: &'a Ledger,
     /// Whether a call succeeded.
     pub(super) succeeded: bool,
     /// Until when the account was blocked by this batch.
@@ -72,10 +72,10 @@ impl<'a> Batch<'a> {
         account: &'a Arc<Account>,
         epoch: u64,
         slots: &'a Arc<Slots>,
-        strikes: u32,
+        ledger: &'a Ledger,
     ) -> Self {
         let metered = Metered::new(puente.client.clone(), slots.clone());
-        Self { puente, account, epoch, slots, metered, strikes, succeeded: false, closed: None }
+        Self { puente, account, epoch, slots, metered, ledger, succeeded: false, closed: None }
     }
 
     /// Takes these heads as far as they go.
@@ -84,7 +84,7 @@ impl<'a> Batch<'a> {
         let (doubtful, fresh): (Vec<Head>, Vec<Head>) = heads.into_iter().partition(|head| head.intent.is_some());
         self.resolve(doubtful).await?;
         self.begin(fresh).await?;
-        if self.succeeded && self.strikes > 0 && self.closed.is_none() {
+        if self.succeeded && self.ledger.strikes > 0 && self.closed.is_none() {
             self.puente.accounts.unblock(&self.account.id).await?;
         }
         Ok(match (self.slots.end().await, self.closed) {
@@ -99,10 +99,18 @@ impl<'a> Batch<'a> {
     /// The account fails: it is blocked for everybody for a while, and the batch ends.
     pub(super) async fn close(&mut self, error: &Error) -> Result<()> {
         // Held back by us (no slot, no lease, no time): that says nothing about the ERP.
-        if self.closed.is_some() || self.slots.held_back().await {
+        if self.slots.held_back().await {
             return Ok(());
         }
-        let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.strikes));
+        self.block(error).await
+    }
+
+    /// The ERP itself said so.
+    pub(super) async fn block(&mut self, error: &Error) -> Result<()> {
+        if self.closed.is_some() {
+            return Ok(());
+        }
+        let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.ledger.strikes));
         let until = self.now() + step;
         self.puente.accounts.block(&self.account.id, until, &error.to_string()).await?;
         tracing::warn!(event = "account.blocked", erp = %self.account.id, %until, %error);

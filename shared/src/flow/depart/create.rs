@@ -14,9 +14,23 @@ use crate::{
 /// So many single orders refused alike, and none accepted, mean that no order is to blame.
 const ALIKE: usize = 3;
 
+/// So many refusals of one order by itself, with growing waits in between, and it is to blame all the same.
+const ITS_OWN: u32 = 3;
+
 fn alike(refused: &[(Rendered, Error)]) -> bool {
     let same = |pair: &[(Rendered, Error)]| matches!(pair, [(_, a), (_, b)] if a.to_string() == b.to_string());
     refused.len() >= ALIKE && refused.windows(2).all(same)
+}
+
+fn spared(one: &Rendered) -> bool {
+    one.ready.head.attempts < ITS_OWN
+}
+
+fn refusal(outcomes: Vec<std::result::Result<Document, Setback>>) -> Option<Error> {
+    outcomes.into_iter().find_map(|outcome| match outcome {
+        Err(Setback::Refused(error)) => Some(error),
+        _ => None,
+    })
 }
 
 fn all_unknown(outcomes: &[std::result::Result<Document, Setback>]) -> Option<&Error> {
@@ -36,10 +50,14 @@ impl Batch<'_> {
         let mut refreshed = false;
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
+        let mut together_refused: Option<Error> = None;
         while let Some(mut group) = groups.pop() {
             if self.over().await || (!accepted && alike(&refused)) {
                 groups.push(group);
                 break;
+            }
+            if self.too_late(&group) {
+                group = self.begin_anew(group).await?;
             }
             if group.is_empty() {
                 continue;
@@ -47,14 +65,16 @@ impl Batch<'_> {
             let outcomes = self.call(&group).await;
             let together = outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(_))))
                 && (bulk == Bulk::Atomic || group.len() == 1);
-            if together && !refreshed {
+            if together && !refreshed && !self.refused_as_known(&group, &outcomes) {
                 // Perhaps a remembered id is stale: resolve once more before blaming anybody.
                 refreshed = true;
+                together_refused = refusal(outcomes);
                 let ready = group.into_iter().map(|one| one.ready).collect();
                 groups.push(self.prepare(ready, true).await?);
                 continue;
             }
             if together && group.len() > 1 {
+                together_refused = refusal(outcomes);
                 let second = group.split_off(group.len() / 2);
                 groups.push(second);
                 groups.push(group);
@@ -87,18 +107,56 @@ impl Batch<'_> {
                 groups.push(self.prepare(stale, true).await?);
             }
         }
-        let account_is_to_blame = !accepted && alike(&refused);
-        if account_is_to_blame && let Some((_, error)) = refused.first() {
-            self.close(error).await?;
+        // Cut short before anything was accepted, nobody knows whether orders are to blame or the account. Then one order goes
+        // first, as after any block: the whole bulk would only be cut short again.
+        let undecided = !accepted && !groups.is_empty();
+        let known = refused.iter().any(|(_, error)| self.is_known(error));
+        let account_is_to_blame = !accepted && (undecided || known || alike(&refused));
+        if account_is_to_blame && let Some(error) = refused.first().map(|(_, error)| error).or(together_refused.as_ref()) {
+            self.block(error).await?;
         }
         for (one, error) in refused {
-            let setback = if account_is_to_blame { Setback::NotNow(error) } else { Setback::Refused(error) };
+            let setback = if account_is_to_blame && spared(&one) { Setback::NotNow(error) } else { Setback::Refused(error) };
             self.set_back(&one.ready, setback).await?;
         }
         for one in groups.into_iter().flatten() {
             self.not_sent(&one.ready).await?;
         }
         Ok(())
+    }
+
+    /// Whether the time is over in which calls of the group's intents may start.
+    fn too_late(&self, group: &[Rendered]) -> bool {
+        let now = self.now();
+        group.iter().filter_map(|one| one.ready.head.intent.as_ref()).any(|intent| intent.start_by < now)
+    }
+
+    /// Halving a refused bulk took all the time that its intents allow. Nothing of it is in the ERP, so that what is left begins
+    /// anew; a step in doubt has to be looked up again first, and waits. Left to the next departure, the whole bulk would be
+    /// refused again, and again not be halved to its end.
+    async fn begin_anew(&mut self, group: Vec<Rendered>) -> Result<Vec<Rendered>> {
+        let mut fresh = Vec::new();
+        for mut one in group {
+            let Some(head) = self.not_sent(&one.ready).await? else { continue };
+            if head.intent.is_none() && head.desired == one.ready.sale.version {
+                one.ready.head = head;
+                fresh.push(one);
+            }
+        }
+        self.intend_all(fresh).await
+    }
+
+    /// Whether `error` is what the account was blocked for, with nothing accepted since: no single order is to blame for it then,
+    /// and the block goes on. Else everything that an ERP refuses for a while would be blamed one by one, at ten calls each.
+    fn is_known(&self, error: &Error) -> bool {
+        self.ledger.strikes > 0 && self.ledger.blocked_because.as_ref().is_some_and(|known| *known == error.to_string())
+    }
+
+    /// Whether all were refused for what the account was blocked for, and none is to be blamed yet.
+    fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, Setback>]) -> bool {
+        self.account.erp.manners().bulk == Bulk::Atomic
+            && group.iter().all(spared)
+            && outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(error)) if self.is_known(error)))
     }
 
     /// One create call, inside the time its intents allow.

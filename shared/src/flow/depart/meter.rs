@@ -69,6 +69,17 @@ struct State {
     lead: SignedDuration,
 }
 
+impl State {
+    /// Whether the intent on its way still allows a call to start.
+    fn in_time(&mut self, now: Timestamp) -> Result<()> {
+        if self.start_by.is_some_and(|start_by| now > start_by) {
+            self.late = true;
+            return Err(Error::new(Kind::Limited, "the time to start this step is over"));
+        }
+        Ok(())
+    }
+}
+
 /// Why no further call of this departure may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -193,6 +204,8 @@ impl Meter for Slots {
                 state.end = Some(End::Time);
                 return Err(Error::new(Kind::Limited, "the time of this invocation is nearly over"));
             }
+            // Asked before a slot is: one that nobody uses still counts for the day.
+            state.in_time(clock.now())?;
             let Some(slot) = state.slots.pop_front() else {
                 self.reserve(&mut state).await?;
                 continue;
@@ -204,10 +217,7 @@ impl Meter for Slots {
                 late += 1;
                 continue;
             }
-            if state.start_by.is_some_and(|start_by| now > start_by) {
-                state.late = true;
-                return Err(Error::new(Kind::Limited, "the time to start this step is over"));
-            }
+            state.in_time(now)?;
             let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
             if state.lease_until.duration_since(now) <= timeout.saturating_add(COMMIT) {
                 state.end = Some(End::Lease);

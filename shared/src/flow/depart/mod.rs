@@ -233,7 +233,7 @@ impl Conductor<'_> {
         let heads_taken = heads.len();
         let count = u32::try_from(heads_taken).unwrap_or(u32::MAX);
         let before = self.slots.calls().await;
-        let batch = Batch::new(self.puente, self.account, self.epoch, &self.slots, ledger.strikes);
+        let batch = Batch::new(self.puente, self.account, self.epoch, &self.slots, ledger);
         let outcome = batch.run(heads).await?;
         let calls = self.slots.calls().await - before;
         // A full batch is the best use of calls there is: only a part-filled one makes the next wait for company.

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ids::OrderKey,
         message::{Arrival, Message, News},
-        record::{Document, End, Head, Intent, Write},
+        record::{Document, Doubt, End, Head, Intent, Write, Written},
         version::Version,
     },
     erp::Setback,
@@ -24,7 +24,8 @@ impl Batch<'_> {
     }
 
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
-    pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<()> {
+    /// Its record as it is then, unless somebody else wrote it meanwhile.
+    pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<Option<Head>> {
         let soon = self.now() + FLOOR;
         self.reschedule(&ready.head, soon, true, false, "the departure ended before its turn".to_owned()).await
     }
@@ -35,15 +36,15 @@ impl Batch<'_> {
         match setback {
             Setback::Refused(error) => {
                 self.succeeded = true;
-                self.park(head, &ready.sale.version, false, End::Parked, error.to_string()).await
+                self.park(head, &ready.sale.version, Doubt::None, End::Parked, error.to_string()).await
             }
             Setback::NotNow(error) => {
                 let backoff = now + self.wait(&error, head.attempts);
-                self.reschedule(head, backoff, false, false, error.to_string()).await
+                self.reschedule(head, backoff, false, false, error.to_string()).await.map(drop)
             }
             Setback::Account(error) => {
                 self.close(&error).await?;
-                self.reschedule(head, now + FLOOR, true, false, error.to_string()).await
+                self.reschedule(head, now + FLOOR, true, false, error.to_string()).await.map(drop)
             }
             // No write: the intent and its `due` already stand.
             Setback::Unknown(error) => {
@@ -76,7 +77,7 @@ impl Batch<'_> {
         &mut self,
         head: &Head,
         judged: &Version,
-        doubtful: bool,
+        doubt: Doubt,
         end: End,
         reason: String,
     ) -> Result<()> {
@@ -85,7 +86,7 @@ impl Batch<'_> {
         let write = Write::Park {
             attempt: attempt.clone(),
             judged: judged.clone(),
-            doubtful,
+            doubt,
             end,
             reason: reason.clone(),
             floor,
@@ -105,8 +106,8 @@ impl Batch<'_> {
         forgiven: bool,
         doubtful: bool,
         reason: String,
-    ) -> Result<()> {
-        let Some(intent) = &head.intent else { return Ok(()) };
+    ) -> Result<Option<Head>> {
+        let Some(intent) = &head.intent else { return Ok(None) };
         let mut floor = self.now() + FLOOR;
         if intent.unknown || doubtful {
             floor = floor.max(intent.settle_at);
@@ -119,10 +120,9 @@ impl Batch<'_> {
             doubtful,
             reason: reason.clone(),
         };
-        if self.write(&head.key, write).await?.applied() {
-            self.note(&head.key, "rescheduled", Some(reason), Some(&intent.attempt)).await;
-        }
-        Ok(())
+        let Written::Applied(written) = self.write(&head.key, write).await? else { return Ok(None) };
+        self.note(&head.key, "rescheduled", Some(reason), Some(&intent.attempt)).await;
+        Ok(Some(written))
     }
 
     /// Into the dead-letter queue first: a crash in between leaves a message too many there, never one too few, and a

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::record::{Document, End, Head, Rest, Write, Written},
+    domain::record::{Document, Doubt, End, Head, Rest, Write, Written},
     erp::{Class, Found, Sale, Setback},
 };
 
@@ -76,7 +76,7 @@ impl Batch<'_> {
                 "the ERP never answered and cannot be asked by reference: look for {} there. If it is missing, replay the order",
                 intent.step.reference
             );
-            self.park(&head, &head.desired, true, End::Parked, reason).await?;
+            self.park(&head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Batch<'_> {
             return Ok(());
         }
         let later = self.now() + backoff(self.puente, head.attempts.max(4));
-        self.reschedule(head, later, false, true, error.to_string()).await
+        self.reschedule(head, later, false, true, error.to_string()).await.map(drop)
     }
 
     /// The ERP holds the step's document: the record says so, with the version the document carries.
@@ -98,7 +98,7 @@ impl Batch<'_> {
             let reason = format!(
                 "sale {name} in the ERP has this order's reference but not our version: compare the two by hand"
             );
-            return self.park(head, &head.desired, true, End::Parked, reason).await;
+            return self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await;
         };
         self.complete(head, applied, found.document.clone(), "adopted").await
     }
@@ -119,7 +119,7 @@ impl Batch<'_> {
                 Err(Setback::Refused(error)) => {
                     let name = found.document.number.as_ref().unwrap_or(&found.document.id);
                     let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
-                    self.park(head, &head.desired, true, End::Parked, reason).await?;
+                    self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
                 // It is there, and not as it should be: still in doubt.
                 Err(Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error)) => {
@@ -137,11 +137,16 @@ impl Batch<'_> {
         let Some(intent) = &head.intent else { return Ok(None) };
         if head.attempts >= self.account.max_attempts {
             let reason = format!("gave up after {} attempts, none of which arrived in the ERP in time", head.attempts);
-            // A newer version has attempts of its own.
-            if intent.planned == head.desired {
+            // An ERP that knows the key answers whatever comes next with this step's document, so that no version can leave before it.
+            // Elsewhere a newer one can, and has attempts of its own.
+            let (judged, doubt) = match self.account.erp.manners().create {
+                Class::Key => (&head.desired, Doubt::Bound),
+                _ => (&intent.planned, Doubt::Stands),
+            };
+            if *judged == head.desired {
                 self.bury(&head.key, &reason).await?;
             }
-            self.park(head, &intent.planned, true, End::Dead, reason).await?;
+            self.park(head, judged, doubt, End::Dead, reason).await?;
             return Ok(None);
         }
         // A permanent refusal lifts the binding to the old content, not the need of the look-up that was just made.
@@ -152,11 +157,11 @@ impl Batch<'_> {
             Ok(Some(order)) => order,
             Ok(None) => {
                 let reason = "its content cannot be read: send it again from the store".to_owned();
-                self.park(head, content, true, End::Parked, reason).await?;
+                self.park(head, content, Doubt::Stands, End::Parked, reason).await?;
                 return Ok(None);
             }
             Err(error) if error.kind() == Kind::Unreadable => {
-                self.park(head, content, true, End::Parked, error.to_string()).await?;
+                self.park(head, content, Doubt::Stands, End::Parked, error.to_string()).await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -168,7 +173,7 @@ impl Batch<'_> {
                     Rest::Stop { end, reason } => (end, reason),
                     Rest::Synced => (End::Parked, "nothing to send".to_owned()),
                 };
-                self.park(head, content, true, end, reason).await?;
+                self.park(head, content, Doubt::Stands, end, reason).await?;
                 return Ok(None);
             }
         };
