@@ -78,7 +78,8 @@ impl Table {
 
     /// Ids that the cache holds become those of records that are gone.
     pub fn spoil_ids(&self) {
-        for id in self.rows().ids.values_mut() {
+        // What was begun is our own mark, and no id of the ERP's.
+        for (_, id) in self.rows().ids.iter_mut().filter(|(name, _)| !name.starts_with("begun/")) {
             id.push_str(GONE);
         }
     }

@@ -237,6 +237,29 @@ fn a_content_that_comes_back_while_the_store_is_asked_about_its_second_is_not_pa
 }
 
 #[test]
+fn a_content_that_only_backfill_saw_again_is_newer_than_what_is_late() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let id: OrderId = "1".parse().unwrap();
+    let shop = history.0.shops[0].clone();
+    history.place("1", "A");
+    // There and back, and nobody is told.
+    for _ in 0..2 {
+        history.pass(10 * SECOND);
+        shop.change(&id, true, shop::change_channel);
+    }
+    history.pass(10 * SECOND);
+    history.0.lambda.backfill(None);
+    history.pass(MINUTE);
+    let (teller, told) = (history.0.clone(), shop.clone());
+    history.0.world.executor.spawn("store", 0, async move {
+        teller.deliver(&told, &"1".parse().unwrap(), 1, Says::State).await;
+    });
+    history.pass(MINUTE);
+    assert_eq!(history.head("1").desired.content, shop.orders()[&id].last().version().content);
+    history.end();
+}
+
+#[test]
 fn a_version_that_arrives_while_its_forerunner_is_refused_is_not_parked_with_it() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
     history.place("1", REFUSED_SKU);

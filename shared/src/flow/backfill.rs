@@ -13,7 +13,7 @@ use crate::{
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
-        version::ContentHash,
+        version::{ContentHash, Standing, compare},
     },
 };
 
@@ -138,7 +138,12 @@ async fn news(
     let News::State { order } = &arrival.news else { return Ok(None) };
     let known = puente.records.head(&arrival.key()).await?.is_some_and(|head| {
         let version = order.version();
-        head.desired.content == version.content || version.modified < head.newest
+        match compare(&head.desired, head.newest, &version) {
+            Standing::Superseded => true,
+            // Seen later than on record, it is newer than what may still be on its way from in between.
+            Standing::Duplicate => version.modified <= head.newest,
+            Standing::Newer | Standing::Tied => false,
+        }
     });
     Ok((!known).then_some(Message::Arrival(arrival)))
 }
