@@ -333,7 +333,8 @@ impl History {
             (Fault::OrderRefused, UNKNOWN_SKU),
         ] {
             // Each one costs the account hours of growing blocks, until it is given up.
-            let enough = fault == Fault::OrderPoison && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
+            let enough = fault == Fault::OrderPoison
+                && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
             if !enough && self.world.strikes(fault, 250) {
                 return sku;
             }

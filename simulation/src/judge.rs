@@ -49,7 +49,12 @@ pub fn ends(history: &History) -> u64 {
 /// The same, and what was dead because something failed is in the ERP, now that nothing fails.
 pub fn redriven(history: &History) -> u64 {
     // What the ERP refused is a person's to mend, and to replay.
-    ends(history) + cases(history, |case| if !case.was_refused() { case.is_synced_if_it_can_be() })
+    ends(history)
+        + cases(history, |case| {
+            if !case.was_refused() {
+                case.is_synced_if_it_can_be()
+            }
+        })
 }
 
 /// The same, and whatever the ERP takes now is there, since everything was replayed.

@@ -3,6 +3,7 @@
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
 mod accounts;
+mod conformance;
 mod queue;
 mod records;
 
@@ -100,6 +101,21 @@ async fn aws() -> Option<Ports> {
     })
 }
 
+/// The models that the simulation runs the flows on: what they let pass, the adapters must.
+async fn simulation() -> Option<Ports> {
+    let models = conformance::Models::new(Duration::from_secs(30), 3);
+    Some(Ports {
+        records: models.table.clone(),
+        accounts: models.table.clone(),
+        queue: models.queue.clone(),
+        clock: models.clock.clone(),
+        visibility: Duration::from_secs(30),
+        max_receives: 3,
+        cases: 100,
+        _keeps: Box::new(models),
+    })
+}
+
 /// A moment of the tests' day, in seconds from its noon.
 fn at(second: i64) -> Timestamp {
     "2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
@@ -190,3 +206,31 @@ macro_rules! enrol {
 
 enrol!(embedded);
 enrol!(aws);
+
+/// What the flows ask of the models. Not theirs: an index that is up to date at once, pages of a list, several
+/// ERPs' ids, a receiver that waits.
+mod simulation {
+    enrol!(simulation: records
+        every_condition_holds_and_fails_as_the_pure_function_says
+        random_histories_end_as_the_pure_function_says
+        one_of_many_begins
+        many_arrivals_leave_the_newest
+        payloads_come_back_as_they_were
+        payloads_the_head_names_are_never_dropped
+        counts_follow_the_states
+        a_timeline_keeps_its_order
+        cursors_move);
+    enrol!(simulation: accounts
+        random_histories_end_as_the_pure_ledger_says
+        one_of_many_takes_the_lease
+        slots_of_many_never_overlap
+        every_mark_counts);
+    enrol!(simulation: queue
+        every_kind_of_message_comes_back_as_it_was
+        what_is_not_deleted_comes_again
+        a_delayed_message_waits
+        batches_larger_than_a_request
+        the_buried_are_seen_and_redriven_as_they_are
+        received_too_often_it_is_dead
+        many_receivers_share_without_loss);
+}

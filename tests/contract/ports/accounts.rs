@@ -18,7 +18,7 @@ use super::{Ports, at};
 
 /// One operation on an account.
 #[derive(Debug, Clone)]
-enum Move {
+pub(super) enum Move {
     Take(u8),
     Mark,
     /// By the conductor on record or one before; with its mark, an old mark, or none.
@@ -43,7 +43,7 @@ enum Move {
 
 /// What an operation answered.
 #[derive(Debug, PartialEq)]
-enum Answer {
+pub(super) enum Answer {
     Taken(Taken),
     Marked(bool),
     Released(Released),
@@ -51,7 +51,7 @@ enum Answer {
     Nothing,
 }
 
-fn moves() -> impl Strategy<Value = Vec<(i64, Move)>> {
+pub(super) fn moves() -> impl Strategy<Value = Vec<(i64, Move)>> {
     let back = || prop_oneof![4 => Just(0_u64), 1 => Just(1)];
     let purpose = prop_oneof![2 => Just(Purpose::Orders), 1 => Just(Purpose::Other)];
     let one = prop_oneof![
@@ -107,7 +107,7 @@ fn request(step: &Move, epoch: u64, now: Timestamp) -> Request {
 }
 
 /// The same on the adapter. `before` is the ledger as it is.
-async fn real(
+pub(super) async fn real(
     accounts: &dyn Accounts,
     erp: &ErpId,
     before: &Ledger,

@@ -31,7 +31,7 @@ fn arrival(order: &str, news: News) -> Message {
     })
 }
 
-fn changed(order: &str) -> Message {
+pub(super) fn changed(order: &str) -> Message {
     arrival(order, News::Changed)
 }
 
@@ -72,7 +72,7 @@ async fn drain(queue: &dyn Queue) -> Vec<Delivery> {
 }
 
 /// As a multiset: the order is nobody's promise.
-fn sorted(messages: impl IntoIterator<Item = Message>) -> Vec<String> {
+pub(super) fn sorted(messages: impl IntoIterator<Item = Message>) -> Vec<String> {
     let mut texts: Vec<_> = messages.into_iter().map(|message| serde_json::to_string(&message).unwrap()).collect();
     texts.sort();
     texts

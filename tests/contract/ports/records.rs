@@ -282,23 +282,23 @@ pub(super) async fn every_condition_holds_and_fails_as_the_pure_function_says(po
 
 /// One write in the making: what it names is taken from the head (`own`) or made up.
 #[derive(Debug, Clone)]
-struct Move {
+pub(super) struct Move {
     which: u8,
     own: bool,
     version: Version,
     epoch: u64,
     flag: bool,
-    after: i64,
+    pub(super) after: i64,
 }
 
-fn moves() -> impl Strategy<Value = Vec<Move>> {
+pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let version = (0_i64..6, 0_u16..3, 0_u8..4).prop_map(|(s, t, c)| version(s, t, c));
     let one = (0_u8..11, prop::bool::weighted(0.85), version, 0_u64..4, any::<bool>(), 0_i64..30)
         .prop_map(|(which, own, version, epoch, flag, after)| Move { which, own, version, epoch, flag, after });
     prop::collection::vec(one, 1..25)
 }
 
-fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32, now: Timestamp) -> Write {
+pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32, now: Timestamp) -> Write {
     let own = head.filter(|_| step.own);
     let desired = own.map_or_else(|| step.version.clone(), |head| head.desired.clone());
     let applied = own.map_or_else(|| step.flag.then(|| step.version.clone()), |head| head.applied.clone());

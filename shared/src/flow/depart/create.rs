@@ -112,11 +112,14 @@ impl Batch<'_> {
         let undecided = !accepted && !groups.is_empty();
         let known = refused.iter().any(|(_, error)| self.is_known(error));
         let account_is_to_blame = !accepted && (undecided || known || alike(&refused));
-        if account_is_to_blame && let Some(error) = refused.first().map(|(_, error)| error).or(together_refused.as_ref()) {
+        if account_is_to_blame
+            && let Some(error) = refused.first().map(|(_, error)| error).or(together_refused.as_ref())
+        {
             self.block(error).await?;
         }
         for (one, error) in refused {
-            let setback = if account_is_to_blame && spared(&one) { Setback::NotNow(error) } else { Setback::Refused(error) };
+            let setback =
+                if account_is_to_blame && spared(&one) { Setback::NotNow(error) } else { Setback::Refused(error) };
             self.set_back(&one.ready, setback).await?;
         }
         for one in groups.into_iter().flatten() {

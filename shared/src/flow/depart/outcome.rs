@@ -83,14 +83,8 @@ impl Batch<'_> {
     ) -> Result<()> {
         let Some(Intent { attempt, .. }) = &head.intent else { return Ok(()) };
         let floor = self.now() + FLOOR;
-        let write = Write::Park {
-            attempt: attempt.clone(),
-            judged: judged.clone(),
-            doubt,
-            end,
-            reason: reason.clone(),
-            floor,
-        };
+        let write =
+            Write::Park { attempt: attempt.clone(), judged: judged.clone(), doubt, end, reason: reason.clone(), floor };
         if self.write(&head.key, write).await?.applied() {
             self.note(&head.key, end_name(end), Some(reason), Some(attempt)).await;
         }
