@@ -1,9 +1,6 @@
 //! `puente serve` is killed under load, behind lines that break, and started again; and the books balance.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use puente::embedded::Embedded;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -123,11 +120,8 @@ async fn a_server_that_is_killed_loses_and_doubles_nothing() {
     for store in stores {
         scene.report.posted(store.await.unwrap());
     }
-    let began = Instant::now();
-    while !scene.audit().await.settled() && began.elapsed() < Duration::from_secs(150) {
-        sleep(Duration::from_millis(500)).await;
-    }
-    eprintln!("puente serve: settled {:?} after the last fault", began.elapsed());
+    let took = audit::comes_to_rest(async || scene.audit().await.unsettled()).await;
+    eprintln!("puente serve: settled {took:?} after the last fault");
     let took = block_in_place(|| serve.stop());
     assert!(took < Duration::from_secs(20), "a stop took {took:?}");
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use puente::{
@@ -74,6 +74,22 @@ async fn page(records: &dyn Records, query: &Query) -> Page {
 /// The orders of a connection that nobody would come back to, at any moment.
 pub async fn forgotten(records: &dyn Records, connection: &ConnectionId) -> Vec<String> {
     heads(records, connection).await.iter().filter(|head| head.forgotten()).map(told).collect()
+}
+
+/// Waits until nothing is `left`, as long as something comes to rest in every three minutes: how long a machine that is busy takes
+/// for a thousand orders is not what is asked. Returns how long it took.
+pub async fn comes_to_rest(left: impl AsyncFn() -> usize) -> Duration {
+    let began = Instant::now();
+    let (mut least, mut since) = (usize::MAX, began);
+    while began.elapsed() < Duration::from_mins(15) && since.elapsed() < Duration::from_mins(3) {
+        match left().await {
+            0 => break,
+            fewer if fewer < least => (least, since) = (fewer, Instant::now()),
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    began.elapsed()
 }
 
 impl Audit {
@@ -154,8 +170,13 @@ impl Audit {
 
     /// Whether nothing is on its way any more, and everything is where it will stay.
     pub fn settled(&self) -> bool {
+        self.unsettled() == 0
+    }
+
+    /// How much is on its way, or not where it will stay.
+    pub fn unsettled(&self) -> usize {
         let of = |state: State| self.states.get(state.as_str()).copied().unwrap_or(0);
-        of(State::Waiting) + of(State::Sending) == 0 && self.lost.is_empty() && self.astray.is_empty()
+        of(State::Waiting) + of(State::Sending) + self.lost.len() + self.astray.len()
     }
 
     /// Everything that must hold, whether it has settled or not.

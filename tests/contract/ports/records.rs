@@ -325,7 +325,11 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
         7 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned).clone();
             let judged = if step.after % 2 == 0 { desired } else { planned };
-            let doubt = [Doubt::None, Doubt::Stands, Doubt::Bound][step.epoch as usize % 3];
+            let doubt = match step.epoch {
+                1 => Doubt::Stands,
+                2 => Doubt::Bound,
+                _ => Doubt::None,
+            };
             Write::Park { attempt, judged, doubt, end, reason, floor }
         }
         8 => {

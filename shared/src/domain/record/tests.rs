@@ -87,7 +87,11 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
         7 => {
             let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
             let judged = if step.after % 2 == 0 { desired } else { planned };
-            let doubt = [Doubt::None, Doubt::Stands, Doubt::Bound][step.epoch as usize % 3];
+            let doubt = match step.epoch {
+                1 => Doubt::Stands,
+                2 => Doubt::Bound,
+                _ => Doubt::None,
+            };
             Write::Park { attempt, judged, doubt, end, reason, floor }
         }
         8 => {

@@ -1,36 +1,36 @@
 //! One history: shops sell, everything that the seed says goes wrong, then nothing goes wrong any more, and what came of it is
 //! judged.
 
+mod incidents;
+mod market;
+
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::AtomicU32},
 };
 
 use puente::{
     config::{Account, Connection, FrontDoor, Orders, Settings},
     domain::{
-        ids::{ErpId, OrderId, OrderKey},
+        ids::{ErpId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
     },
     erp::Class,
-    flow::{Puente, ingest},
+    flow::Puente,
     outbound::Client,
 };
 
 use crate::{
     chance::Seeded,
-    erp::{Connector, ModelErp, PANIC_SKU, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
+    erp::{Connector, ModelErp},
     executor::{Executor, Micros},
     fault::Fault,
     judge,
     lambda::Lambda,
     queue::{Sqs, encode},
     scenario::{Backfills, Scenario},
-    shop::{self, Asked, Says, Shop},
+    shop::{Asked, Says, Shop},
     table::Table,
     world::{HOUR, MINUTE, Point, SECOND, SkewedClock, World, WorldChance, micros, stamp},
 };
@@ -281,218 +281,6 @@ impl History {
             executor.run_until(next);
             executor.advance_to(next);
         }
-    }
-
-    /// All orders of the history, each by a buyer of its own.
-    fn sell(self: &Arc<Self>) {
-        for number in 0..self.scenario.orders {
-            let flood = self.scenario.faults.had(Fault::Flood) && number % 10 != 0;
-            let shop = if flood { 0 } else { self.world.chance.index(self.shops.len()) };
-            let id: OrderId = format!("{}", 1000 + number).parse().unwrap();
-            let history = Arc::clone(self);
-            self.world.executor.spawn("buyer", 0, async move { history.buy(shop, id).await });
-        }
-    }
-
-    /// The life of an order in its store.
-    async fn buy(self: Arc<Self>, shop: usize, id: OrderId) {
-        let chance = &self.world.chance;
-        let busy = self.scenario.busy;
-        self.pass(chance.within(0, busy / 2)).await;
-        let sku = self.sku();
-        let shop = &self.shops[shop];
-        let paid = chance.permille(700);
-        shop.place(&id, sku, paid, chance.within(1, 4).unsigned_abs());
-        self.tell(shop, &id);
-        for _ in 0..chance.index(4) {
-            let same_second = self.world.strikes(Fault::SameSecond, 300);
-            self.pass(if same_second { 10_000 } else { chance.within(SECOND, busy / 6) }).await;
-            let silent = self.world.strikes(Fault::SilentChange, 300);
-            match chance.index(8) {
-                0 | 1 => shop.change(&id, !silent, shop::pay),
-                2 => shop.change(&id, !silent, shop::cancel),
-                3 => shop.change(&id, !silent, shop::refund),
-                4 => shop.change(&id, !silent, shop::change_channel),
-                5 if self.world.strikes(Fault::Deletion, 500) => shop.delete(&id),
-                _ => shop.change(&id, !silent, shop::edit),
-            }
-            self.tell(shop, &id);
-        }
-        if !paid && chance.permille(700) {
-            self.pass(chance.within(SECOND, busy / 6)).await;
-            shop.change(&id, true, shop::pay);
-            self.tell(shop, &id);
-        }
-    }
-
-    fn sku(&self) -> &'static str {
-        for (fault, sku) in [
-            (Fault::OrderRefused, REFUSED_SKU),
-            (Fault::OrderPoison, POISON_SKU),
-            (Fault::OrderPanics, PANIC_SKU),
-            (Fault::OrderRefused, UNKNOWN_SKU),
-        ] {
-            // Each one costs the account hours of growing blocks, until it is given up.
-            let enough = fault == Fault::OrderPoison
-                && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
-            if !enough && self.world.strikes(fault, 250) {
-                return sku;
-            }
-        }
-        self.world.chance.one_of(&["A", "B", "C"])
-    }
-
-    /// Lets time pass.
-    pub async fn pass(&self, time: Micros) {
-        self.world.executor.sleep(time).await;
-    }
-
-    /// The store tells of an order's state as it is now: once, twice, late, or not at all.
-    pub fn tell(self: &Arc<Self>, shop: &Arc<Shop>, id: &OrderId) {
-        if self.world.strikes(Fault::WebhookLost, 300) {
-            return;
-        }
-        let (state, deleted) = {
-            let orders = shop.orders();
-            (orders[id].states.len() - 1, orders[id].deleted)
-        };
-        let says = if deleted {
-            Says::Deleted
-        } else if self.world.strikes(Fault::Garbled, 200) {
-            Says::Garbled
-        } else if self.world.strikes(Fault::Pointer, 400) {
-            Says::Pointer
-        } else {
-            Says::State
-        };
-        let copies = if self.world.strikes(Fault::WebhookTwice, 400) { 2 } else { 1 };
-        for copy in 0..copies {
-            let chance = &self.world.chance;
-            let late = self.world.strikes(Fault::WebhookLate, 300);
-            let delay = if late { chance.within(0, 15 * MINUTE) } else { chance.within(0, SECOND) * copy };
-            let (history, shop, id) = (Arc::clone(self), shop.clone(), id.clone());
-            self.world.executor.spawn("store", 0, async move {
-                history.pass(delay).await;
-                history.deliver(&shop, &id, state, says).await;
-            });
-        }
-    }
-
-    /// One webhook, sent until it is answered 2xx or the store gives up. A store that retries sends the old content.
-    pub async fn deliver(self: &Arc<Self>, shop: &Arc<Shop>, id: &OrderId, state: usize, says: Says) {
-        for attempt in 0..self.scenario.tries {
-            let raw = shop.webhook(id, state, says);
-            if self.post(shop, raw).await {
-                let key = OrderKey::new(shop.id().clone(), id.clone());
-                self.world.say(|| format!("{key}: state {state} told ({says:?}): 2xx"));
-                self.accepted.lock().unwrap().push(Accepted { key, says, state });
-                return;
-            }
-            self.pass((10 * SECOND) << attempt).await;
-        }
-    }
-
-    /// Whether a request to the edge is answered 2xx within five seconds.
-    async fn post(self: &Arc<Self>, shop: &Arc<Shop>, raw: puente::webhook::RawWebhook) -> bool {
-        let answer = Arc::new(Mutex::new(None));
-        let (history, told, id) = (Arc::clone(self), answer.clone(), shop.id().clone());
-        let name = format!("edge-{}", self.edges.fetch_add(1, Ordering::Relaxed) + 1);
-        let pid = self.world.executor.spawn(&name, 0, async move {
-            let puente = history.lambda.puente();
-            let Ok(Some(connection)) = puente.settings.connection(&id).await else { return };
-            let result = ingest::webhook(&puente, &connection, "r", raw).await;
-            *told.lock().unwrap() = Some(result.is_ok());
-        });
-        for _ in 0..50 {
-            self.pass(SECOND / 10).await;
-            if !self.world.executor.alive(pid) {
-                break;
-            }
-        }
-        answer.lock().unwrap().unwrap_or(false)
-    }
-
-    /// What goes wrong at times of its own.
-    fn go_wrong(self: &Arc<Self>) {
-        let history = Arc::clone(self);
-        self.world.executor.spawn("world", 0, async move { history.restore_backup().await });
-        let history = Arc::clone(self);
-        self.world.executor.spawn("world", 0, async move {
-            let chance = &history.world.chance;
-            let end = history.scenario.start + history.scenario.busy;
-            while history.world.now() < end {
-                history.pass(chance.within(SECOND, history.scenario.busy / 4 + 2 * SECOND)).await;
-                if history.world.now() < end {
-                    history.incident().await;
-                }
-            }
-        });
-    }
-
-    /// One of the things that happen at times of their own.
-    async fn incident(self: &Arc<Self>) {
-        let world = &self.world;
-        let (chance, now) = (&world.chance, world.now());
-        if world.strikes(Fault::ErpOutage, 300) {
-            let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
-            self.erp.books().down_until = now + chance.within(SECOND, most);
-        }
-        if world.strikes(Fault::ErpRefusesAll, 300) {
-            let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
-            self.erp.books().refuses_until = now + chance.within(SECOND, most);
-        }
-        if world.strikes(Fault::StaleIds, 500) {
-            self.table.spoil_ids();
-        }
-        if world.strikes(Fault::Deploy, 500) {
-            self.lambda.deploy();
-        }
-        if world.strikes(Fault::ClockJump, 500) {
-            let skew = self.scenario.skew;
-            world.executor.jump_clocks(|| chance.within(-skew, skew + 1));
-        }
-        if world.strikes(Fault::Undecodable, 500) {
-            self.queue.put("{\"arrival\":".to_owned(), 0);
-        }
-        if world.strikes(Fault::RedriveMeanwhile, 500) {
-            self.queue.redrive_now(usize::MAX);
-        }
-        if world.strikes(Fault::ReplayMeanwhile, 500) {
-            let keys: Vec<OrderKey> = self.table.rows().heads.keys().cloned().collect();
-            if !keys.is_empty() {
-                self.replay(&chance.one_of(&keys));
-            }
-        }
-        if world.strikes(Fault::SecretRotated, 500) {
-            self.shops.iter().for_each(|shop| shop.rotate());
-            self.pass(chance.within(0, 10 * MINUTE)).await;
-            self.shops.iter().for_each(|shop| shop.rotated());
-        }
-        if world.strikes(Fault::Forgery, 500) {
-            let shop = chance.one_of(&self.shops);
-            let raw = shop.forgery(&"forged".parse().unwrap());
-            if self.post(&shop, raw).await {
-                world.violated("a forged webhook was answered 2xx".to_owned());
-            }
-        }
-    }
-
-    /// The table as it was a while ago comes back, and from then on everything is looked up first.
-    async fn restore_backup(self: &Arc<Self>) {
-        if !self.scenario.faults.had(Fault::BackupRestored) {
-            return;
-        }
-        self.pass(self.world.chance.within(0, self.scenario.busy / 2)).await;
-        let backup = self.table.backup();
-        self.pass(self.world.chance.within(SECOND, self.scenario.busy / 2)).await;
-        self.world.struck(Fault::BackupRestored);
-        // Whoever restores a backup stops everything first, and lets what the ERP is at work on come to its end: longer than
-        // the ERP's window, whose calls the backup does not know.
-        self.lambda.stop_for(10 * MINUTE);
-        self.table.restore(backup);
-        let mut puente = self.lambda.puente();
-        puente.settings = Arc::new(settings(&self.scenario, &self.erp, &self.erp_id, &self.shops, true));
-        self.lambda.release(puente);
     }
 
     /// A person replays an order. Where nobody but a person can know whether the ERP has it, they look first.

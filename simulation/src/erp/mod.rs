@@ -1,0 +1,133 @@
+//! The ERP: books in memory, of any of the four classes and three bulk modes, behind a network that loses what it likes; and
+//! the connector that speaks to it.
+//!
+//! Every call spends a permit of the production meter. What an ERP does with a request it does by true time, whatever became
+//! of whoever sent it: a create can land after its sender gave up, or died.
+
+mod books;
+mod connector;
+mod network;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use puente::{
+    domain::{ids::Reference, version::Version},
+    erp::Manners,
+};
+
+use crate::{executor::Micros, fault::Fault, world::World};
+
+pub use connector::Connector;
+
+/// Why the ERP refuses.
+pub const PERIOD_CLOSED: &str = "the period is closed";
+/// A SKU that the ERP refuses.
+pub const REFUSED_SKU: &str = "REFUSED";
+/// A SKU that makes the ERP fail with a 500.
+pub const POISON_SKU: &str = "POISON";
+/// A SKU that makes our connector panic.
+pub const PANIC_SKU: &str = "PANIC";
+/// What such a panic says.
+pub const ON_REQUEST: &str = "a panic on request";
+/// A SKU that the ERP does not know.
+pub const UNKNOWN_SKU: &str = "UNKNOWN";
+
+/// What the ids of records that are gone end with.
+pub const GONE: &str = "-gone";
+
+/// How the ERP is.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// What it declares.
+    pub manners: Manners,
+    /// Whether a sale is made as a draft and confirmed by a second call.
+    pub drafts: bool,
+    /// Whether sales need customers, which are made by calls of their own.
+    pub customers: bool,
+}
+
+/// A sale in the books.
+#[derive(Debug, Clone)]
+pub struct Booked {
+    /// The reference it carries.
+    pub reference: Reference,
+    /// The version it carries.
+    pub version: Version,
+    /// Its total.
+    pub total: String,
+    /// Whether it was confirmed.
+    pub finished: bool,
+    /// From when on a look-up finds it.
+    pub found_from: Micros,
+}
+
+/// A call, at the moment its first byte left.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// True time.
+    pub at: Micros,
+    /// Whether its process stood still between its last check and the first byte: nothing can hold such a call to its slot.
+    pub stalled: bool,
+}
+
+/// What happens to the next call of a name, in place of chance.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Which call: `erp.create`, `erp.look_up`, ...
+    pub call: &'static str,
+    /// What happens to it.
+    pub fault: Fault,
+    /// When a late one lands, counted from its sending.
+    pub lands: Micros,
+}
+
+/// What the ERP holds.
+#[derive(Default)]
+pub struct Books {
+    /// What happens to the next calls.
+    pub told: Vec<Told>,
+    /// Until then it refuses every create, whatever it is.
+    pub refuses_until: Micros,
+    /// So much later a document can be found.
+    pub found_after: Micros,
+    /// How long it is at each call, if that is told.
+    pub takes: Option<Micros>,
+    /// Sales, in the order they were made.
+    pub sales: Vec<Booked>,
+    /// Customers: their references, in the order they were made.
+    pub customers: Vec<String>,
+    /// Calls, in the order they were sent.
+    pub sent: Vec<Sent>,
+    /// Nobody answers before then.
+    pub down_until: Micros,
+    /// Its own quota is gone, or our password is old, until then.
+    pub closed: Option<(Fault, Micros)>,
+    /// References of which a create landed after its settle time.
+    pub very_late: Vec<String>,
+}
+
+/// The ERP.
+pub struct ModelErp {
+    world: Arc<World>,
+    settings: Settings,
+    books: Mutex<Books>,
+}
+
+impl ModelErp {
+    /// One with empty books.
+    #[must_use]
+    pub fn new(world: Arc<World>, settings: Settings) -> Arc<Self> {
+        Arc::new(Self { world, settings, books: Mutex::default() })
+    }
+
+    /// Its books.
+    pub fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap()
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+}
