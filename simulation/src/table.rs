@@ -2,14 +2,14 @@
 //! functions; heads are read consistently, the index lags; a write may be repeated by the SDK, or its answer be lost.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
-    Result,
+    Error, Kind, Result,
     domain::{
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
@@ -31,6 +31,8 @@ use crate::{
 pub struct Rows {
     /// Heads.
     pub heads: BTreeMap<OrderKey, Head>,
+    /// Those that a later release wrote: nobody here can read them.
+    pub unreadable: BTreeSet<OrderKey>,
     /// Which write a head comes from, so that a repeated request finds its own.
     tokens: BTreeMap<OrderKey, String>,
     payloads: HashMap<(OrderKey, Version), Payload>,
@@ -172,7 +174,12 @@ fn kind(write: &Write) -> String {
 #[async_trait]
 impl Records for Table {
     async fn head(&self, key: &OrderKey) -> Result<Option<Head>> {
-        self.call("records.head", |rows, _| rows.heads.get(key).cloned()).await
+        let head =
+            self.call("records.head", |rows, _| (rows.unreadable.contains(key), rows.heads.get(key).cloned())).await?;
+        match head {
+            (true, _) => Err(Error::new(Kind::Unreadable, format!("{key}: a later release wrote it"))),
+            (false, head) => Ok(head),
+        }
     }
 
     async fn write(&self, key: &OrderKey, write: &Write, now: Timestamp) -> Result<Written> {

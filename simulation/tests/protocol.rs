@@ -452,6 +452,27 @@ fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
 }
 
 #[test]
+fn records_of_a_later_release_keep_nobody_waiting() {
+    let history = Teller::new(calm(Class::Unique), Vec::new());
+    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    for id in ["1", "2", "3", "4"] {
+        history.place(id, "A");
+        history.pass(SECOND);
+    }
+    // After the outage one order goes first, and those that nobody can read are the first in the index.
+    history.0.table.rows().unreadable.extend(["1", "2", "3"].map(|id| history.key(id)));
+    history.pass(10 * MINUTE);
+    assert_eq!(history.head("4").state(), State::Synced);
+    // They do not keep a worker busy either: somebody looks once a minute.
+    let before = history.0.world.calls().len();
+    history.pass(HOUR);
+    let processes = history.0.world.calls().len() - before;
+    assert!(processes <= 60 + 60 + 5, "{processes} workers, sweeps and backfills in an hour");
+    history.0.table.rows().unreadable.clear();
+    history.end();
+}
+
+#[test]
 fn a_stale_id_in_a_bulk_with_answers_of_its_own_parks_nobody() {
     let history = Teller::new(Scenario::calm(Class::Unique, Bulk::PerItem), Vec::new());
     history.place("1", "A");

@@ -131,6 +131,13 @@ struct Conductor<'a> {
     slots: Arc<Slots>,
 }
 
+/// What is due.
+struct Due {
+    heads: Vec<Head>,
+    /// Whether there is more, which this release cannot read.
+    unreadable: bool,
+}
+
 /// Why a conductor stops looking.
 enum Stop {
     /// Nothing is due before then.
@@ -224,10 +231,12 @@ impl Conductor<'_> {
         }
         // After a block one order goes first: an outage must not cost the day's quota.
         let most = if ledger.strikes > 0 { 1 } else { BATCH };
-        let heads = self.due(most, recorded).await?;
+        let Due { heads, unreadable } = self.due(most, recorded).await?;
         if heads.is_empty() {
-            // An index that lags may still name an order that is done: never wake faster than the least interval.
-            let next = self.next_due().await?.map(|next| next.max(now + FLOOR));
+            // An index that lags may still name an order that is done: never wake faster than the least interval. What nobody can
+            // read stays due, and is left to the sweeper.
+            let soonest = now + if unreadable { SOON + FLOOR } else { FLOOR };
+            let next = self.next_due().await?.map(|next| next.max(soonest));
             return Ok(Err(Stop::Idle(next)));
         }
         let heads_taken = heads.len();
@@ -259,11 +268,12 @@ impl Conductor<'_> {
     /// The due heads of the account's connections in turn, so that a flooding shop cannot starve the others.
     ///
     /// The index only suggests, and may not show yet what was `recorded` a moment ago; each head is read consistently.
-    async fn due(&self, most: usize, recorded: Vec<OrderKey>) -> Result<Vec<Head>> {
+    async fn due(&self, most: usize, recorded: Vec<OrderKey>) -> Result<Due> {
         let now = self.puente.clock.now();
         let records = &self.puente.records;
         let mut queues: Vec<std::vec::IntoIter<OrderKey>> = stream::iter(&self.account.connections)
-            .map(|connection| records.due(connection, now, most.saturating_mul(2)))
+            // More than leave: some are done already, and some cannot be read.
+            .map(|connection| records.due(connection, now, 2 * BATCH))
             .buffered(AT_A_TIME)
             .collect::<Vec<_>>()
             .await
@@ -280,7 +290,7 @@ impl Conductor<'_> {
         // Each departure begins with another connection: after a block only one order goes.
         let turn = usize::try_from(self.epoch).unwrap_or(0) % queues.len().max(1);
         queues.rotate_left(turn);
-        let mut heads = Vec::new();
+        let (mut heads, mut unreadable) = (Vec::new(), false);
         while heads.len() < most {
             let keys: Vec<OrderKey> = queues.iter_mut().filter_map(Iterator::next).collect();
             if keys.is_empty() {
@@ -294,6 +304,7 @@ impl Conductor<'_> {
                     // A later release wrote it, perhaps: it must not keep the whole account waiting.
                     Err(error) if error.kind() == Kind::Unreadable => {
                         tracing::error!(event = "record.unreadable", %error);
+                        unreadable = true;
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -307,7 +318,7 @@ impl Conductor<'_> {
             }
         }
         heads.truncate(most);
-        Ok(heads)
+        Ok(Due { heads, unreadable })
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
