@@ -452,6 +452,29 @@ fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
 }
 
 #[test]
+fn a_refusal_lifts_the_binding_to_the_old_content_and_not_the_look_up() {
+    for late in [false, true] {
+        let history = Teller::new(calm(Class::Searchable), Vec::new());
+        if late {
+            history.late("erp.create", 90 * SECOND);
+        } else {
+            history.next("erp.create", Fault::ErpResetBefore);
+        }
+        history.place("1", "A");
+        history.pass(3 * SECOND);
+        history.0.erp.books().refuses_until = history.0.world.now() + MINUTE;
+        history.pass(2 * MINUTE);
+        assert_eq!(history.head("1").state(), State::Parked, "looked up, sent again, and refused");
+        history.edit("1");
+        history.pass(5 * MINUTE);
+        let first = history.0.shops[0].orders()[&"1".parse::<OrderId>().unwrap()].states[0].version();
+        let sales = &history.0.erp.books().sales;
+        assert_eq!(sales.len(), 1);
+        assert_eq!(sales[0].version.content == first.content, late);
+    }
+}
+
+#[test]
 fn records_of_a_later_release_keep_nobody_waiting() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
     history.0.erp.books().down_until = history.0.world.now() + MINUTE;
