@@ -165,7 +165,7 @@ impl Case<'_> {
             }
             (None, _) => {}
         }
-        if head.state() == State::Synced && self.booked.first().is_some_and(|booked| !booked.finished) {
+        if head.state() == State::Synced && !self.booked.iter().any(|booked| booked.finished) {
             self.violated("it is synced, and the ERP's document was never confirmed");
         }
     }

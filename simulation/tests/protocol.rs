@@ -475,6 +475,39 @@ fn a_refusal_lifts_the_binding_to_the_old_content_and_not_the_look_up() {
 }
 
 #[test]
+fn a_replay_while_an_order_is_given_up_is_not_lost() {
+    // Given up before anything of it was sent, and in doubt.
+    for call in ["erp.resolve", "erp.create"] {
+        let dies = |points| {
+            let mut scenario = calm(Class::Unique);
+            scenario.max_attempts = 1;
+            let history = Teller::new(scenario, points);
+            history.next(call, Fault::ErpResetBefore);
+            history.place("1", "A");
+            history
+        };
+        let first = dies(Vec::new());
+        first.pass(5 * MINUTE);
+        assert_eq!(first.head("1").state(), State::Dead);
+        let calls = first.0.world.calls();
+        let (process, at) = calls
+            .iter()
+            .find_map(|(process, calls)| Some((process, calls.iter().position(|call| *call == "queue.bury")?)))
+            .unwrap();
+        // Between its letter and its verdict the worker stands still, and a person redrives the letter.
+        let still = Point { process: process.to_string(), call: at + 1, effect: Effect::FreezeBefore(20 * SECOND) };
+        let history = dies(vec![still]);
+        while history.0.queue.letters().dead.is_empty() {
+            history.pass(SECOND);
+        }
+        history.0.queue.redrive_now(1);
+        history.pass(5 * MINUTE);
+        assert_eq!(history.head("1").state(), State::Synced, "{call}");
+        history.end();
+    }
+}
+
+#[test]
 fn records_of_a_later_release_keep_nobody_waiting() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
     history.0.erp.books().down_until = history.0.world.now() + MINUTE;

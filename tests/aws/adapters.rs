@@ -112,6 +112,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         judged: version(1),
         doubt: Doubt::None,
         end: End::Parked,
+        given_up: None,
         reason: "no such article".into(),
         floor: at(11),
     };
@@ -143,7 +144,12 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         }),
         ("defer", Box::new(move |_| vec![record(1), defer.clone()])),
         ("park", Box::new(move |key| vec![record(1), begin(key), park.clone()])),
-        ("rest", Box::new(|_| vec![record(1), Write::Rest { desired: version(1), applied: None, rest: Rest::Synced }])),
+        (
+            "rest",
+            Box::new(|_| {
+                vec![record(1), Write::Rest { desired: version(1), applied: None, attempts: 0, rest: Rest::Synced }]
+            }),
+        ),
         ("replay", Box::new(|key| vec![record(1), begin(key), Write::Replay { asked: Timestamp::MAX }])),
     ];
     for (name, writes) in writes {

@@ -77,14 +77,18 @@ impl Draft<'_> {
                 }
                 return Ok(self.drop_intent_unless_unknown(*doubtful, false));
             }
-            Write::Park { attempt, judged, doubt, end, reason, floor } => {
+            Write::Park { attempt, judged, doubt, end, given_up, reason, floor } => {
                 self.attempt(attempt);
+                if let Some(attempts) = given_up {
+                    self.is("attempts", "=", number(attempts));
+                }
                 self.update.set("reason", text(reason));
                 let state = self.drop_intent_unless_unknown(*doubt != Doubt::None, *doubt != Doubt::Bound);
                 return Ok(self.park(judged, *end, reason, *floor).or(state));
             }
-            Write::Rest { desired, applied, rest } => {
+            Write::Rest { desired, applied, attempts, rest } => {
                 self.planned_from(desired, applied.as_ref());
+                self.is("attempts", "=", number(attempts));
                 return Ok(Some(self.rest(rest)));
             }
             Write::Defer { desired, applied, epoch, due, floor, forgiven, reason } => {

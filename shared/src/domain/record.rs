@@ -299,6 +299,8 @@ pub enum Write {
         doubt: Doubt,
         /// Parked or dead.
         end: End,
+        /// Giving up: how many attempts are on record. After a replay in between there are others, and it starts anew.
+        given_up: Option<u32>,
         /// Why, for people.
         reason: String,
         /// Now and the least interval.
@@ -310,6 +312,8 @@ pub enum Write {
         desired: Version,
         /// As planned from: `applied`.
         applied: Option<Version>,
+        /// As planned from: a replay in between starts anew, and is not to be answered with "gave up".
+        attempts: u32,
         /// What planning found.
         rest: Rest,
     },
@@ -506,10 +510,13 @@ impl Write {
             }
             Self::Resend { looked_up, intent, .. } => head.is_attempt(looked_up) && head.epoch <= intent.epoch,
             // No epoch here: whoever knows the outcome of the attempt on record may say so.
-            Self::Complete { attempt, .. } | Self::Reschedule { attempt, .. } | Self::Park { attempt, .. } => {
-                head.is_attempt(attempt)
+            Self::Complete { attempt, .. } | Self::Reschedule { attempt, .. } => head.is_attempt(attempt),
+            Self::Park { attempt, given_up, .. } => {
+                head.is_attempt(attempt) && given_up.is_none_or(|attempts| head.attempts == attempts)
             }
-            Self::Rest { desired, applied, .. } => head.planned_from(desired, applied.as_ref()),
+            Self::Rest { desired, applied, attempts, .. } => {
+                head.planned_from(desired, applied.as_ref()) && head.attempts == *attempts
+            }
             Self::Defer { desired, applied, epoch, .. } => {
                 head.planned_from(desired, applied.as_ref()) && head.epoch <= *epoch
             }

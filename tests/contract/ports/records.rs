@@ -52,6 +52,7 @@ fn other_attempt(attempt: &str) -> Vec<Write> {
             judged: version(1, 0, 1),
             doubt: Doubt::None,
             end: End::Parked,
+            given_up: None,
             reason: "unknown article".into(),
             floor: at(31),
         },
@@ -101,15 +102,19 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         judged: v1.clone(),
         doubt: Doubt::None,
         end,
+        // The attempts are named in their order.
+        given_up: (end == End::Dead).then(|| attempt.trim_start_matches('a').parse().unwrap()),
         reason: "unknown article".into(),
         floor: at(31),
     };
+    let stop = |end| Rest::Stop { end, reason: "not paid yet".into() };
     let rest = |desired: &Version, applied: Option<&Version>, rest| Write::Rest {
         desired: desired.clone(),
         applied: applied.cloned(),
+        attempts: 0,
         rest,
     };
-    let stop = |end| Rest::Stop { end, reason: "not paid yet".into() };
+    let gives_up = || Write::Rest { desired: v1.clone(), applied: None, attempts: 1, rest: stop(End::Dead) };
     let defer = |desired: &Version, applied: Option<&Version>, epoch, forgiven| Write::Defer {
         desired: desired.clone(),
         applied: applied.cloned(),
@@ -203,6 +208,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         ),
         Case("park: the same state", sending.clone(), park("a1", End::Parked), true),
         Case("park: dead", sending.clone(), park("a1", End::Dead), true),
+        Case("park: dead, and replayed meanwhile", with(&sending, vec![replay()]), park("a1", End::Dead), false),
         Case("park: a newer state waits", overtaken.clone(), park("a1", End::Parked), true),
         Case("park: its doubt stays", unknown.clone(), park("a2", End::Parked), true),
         Case(
@@ -213,7 +219,8 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         ),
         Case("rest: nothing to send", with(&synced, vec![record(&v2)]), rest(&v2, Some(&v1), Rest::Synced), true),
         Case("rest: ignored", new.clone(), rest(&v1, None, stop(End::Ignored)), true),
-        Case("rest: dead", failed.clone(), rest(&v1, None, stop(End::Dead)), true),
+        Case("rest: dead", failed.clone(), gives_up(), true),
+        Case("rest: dead, and replayed meanwhile", with(&failed, vec![replay()]), gives_up(), false),
         Case("rest: a newer state came meanwhile", with(&new, vec![record(&v2)]), rest(&v1, None, Rest::Synced), false),
         Case("rest: the ERP holds a state by now", synced.clone(), rest(&v1, None, stop(End::Parked)), false),
         Case("rest: a step is on its way", sending.clone(), rest(&v1, None, stop(End::Parked)), false),
@@ -325,16 +332,17 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
         7 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned).clone();
             let judged = if step.after % 2 == 0 { desired } else { planned };
+            let given_up = (end == End::Dead).then(|| own.map_or(0, |head| head.attempts));
             let doubt = match step.epoch {
                 1 => Doubt::Stands,
                 2 => Doubt::Bound,
                 _ => Doubt::None,
             };
-            Write::Park { attempt, judged, doubt, end, reason, floor }
+            Write::Park { attempt, judged, doubt, end, given_up, reason, floor }
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
-            Write::Rest { desired, applied, rest }
+            Write::Rest { desired, applied, attempts: own.map_or(0, |head| head.attempts), rest }
         }
         9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
@@ -481,7 +489,7 @@ pub(super) async fn the_due_index_suggests_what_is_due(ports: &Ports) {
     assert!(records.due(&shop, at(90), 100).await.unwrap().is_empty());
     // What rests leaves the index; what is replayed comes back.
     let stop = Rest::Stop { end: End::Parked, reason: "look".into() };
-    let rest = Write::Rest { desired: version(1, 0, 9), applied: None, rest: stop };
+    let rest = Write::Rest { desired: version(1, 0, 9), applied: None, attempts: 0, rest: stop };
     write(records, &keys[0], &rest, at(101), "stops").await.unwrap();
     assert_eq!(records.due(&shop, at(100), 1).await.unwrap(), keys[1..2]);
     assert_eq!(records.next_due(&shop).await.unwrap(), Some(at(92)));
@@ -513,7 +521,7 @@ pub(super) async fn pages_hold_every_head_once_those_written_last_first(ports: &
         write(records, &key, &record(&version(1, 0, n)), now, "an arrival").await;
         if n % 2 == 0 {
             let rest = Rest::Stop { end: End::Ignored, reason: "a test order".into() };
-            let rest = Write::Rest { desired: version(1, 0, n), applied: None, rest };
+            let rest = Write::Rest { desired: version(1, 0, n), applied: None, attempts: 0, rest };
             write(records, &key, &rest, now, "stops").await;
         }
         expected.push(records.head(&key).await.unwrap().unwrap());
@@ -564,7 +572,7 @@ pub(super) async fn counts_follow_the_states(ports: &Ports) {
     let complete = Write::Complete { attempt: AttemptId::new("a"), applied: v, document: document("7") };
     write(records, &one, &complete, at(0), "").await;
     let rest = Rest::Stop { end: End::Dead, reason: "gave up".into() };
-    let rest = Write::Rest { desired: version(1, 0, 1), applied: None, rest };
+    let rest = Write::Rest { desired: version(1, 0, 1), applied: None, attempts: 0, rest };
     write(records, &key("counts", "1"), &rest, at(0), "").await;
     assert_eq!((count(State::Waiting).await, count(State::Sending).await), (3, 0));
     assert_eq!((count(State::Synced).await, count(State::Dead).await), (1, 1));

@@ -87,16 +87,17 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
         7 => {
             let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
             let judged = if step.after % 2 == 0 { desired } else { planned };
+            let given_up = (end == End::Dead).then(|| own.map_or(0, |head| head.attempts));
             let doubt = match step.epoch {
                 1 => Doubt::Stands,
                 2 => Doubt::Bound,
                 _ => Doubt::None,
             };
-            Write::Park { attempt, judged, doubt, end, reason, floor }
+            Write::Park { attempt, judged, doubt, end, given_up, reason, floor }
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
-            Write::Rest { desired, applied, rest }
+            Write::Rest { desired, applied, attempts: own.map_or(0, |head| head.attempts), rest }
         }
         9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
@@ -277,7 +278,7 @@ fn a_newer_version_of_a_dead_order_has_all_its_attempts() {
     }
     assert_eq!(head.attempts, 10);
     let rest = Rest::Stop { end: End::Dead, reason: "gave up after 10 attempts".into() };
-    head = apply(Write::Rest { desired: head.desired.clone(), applied: None, rest }, &head);
+    head = apply(Write::Rest { desired: head.desired.clone(), applied: None, attempts: head.attempts, rest }, &head);
     assert_eq!(head.state(), State::Dead);
     head = apply(Write::Record { version: version(2, 0, 2), summary: summary() }, &head);
     assert_eq!((head.state(), head.attempts), (State::Waiting, 0), "else it would be given up without a try");

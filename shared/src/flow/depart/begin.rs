@@ -81,7 +81,8 @@ impl Batch<'_> {
                     Rest::Synced => ("synced", Some("nothing to send: the sale stays as it is".to_owned())),
                     Rest::Stop { end, reason } => (end_name(*end), Some(reason.clone())),
                 };
-                let write = Write::Rest { desired: head.desired.clone(), applied: head.applied.clone(), rest };
+                let (desired, applied) = (head.desired.clone(), head.applied.clone());
+                let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
                 if self.write(&head.key, write).await?.applied() {
                     self.note(&head.key, event, detail, None).await;
                 }

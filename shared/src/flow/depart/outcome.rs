@@ -72,7 +72,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// The order stops at the version `judged`. `doubtful`: the ERP may hold a document of it all the same.
+    /// The order stops at the version `judged`.
     pub(super) async fn park(
         &mut self,
         head: &Head,
@@ -83,8 +83,15 @@ impl Batch<'_> {
     ) -> Result<()> {
         let Some(Intent { attempt, .. }) = &head.intent else { return Ok(()) };
         let floor = self.now() + FLOOR;
-        let write =
-            Write::Park { attempt: attempt.clone(), judged: judged.clone(), doubt, end, reason: reason.clone(), floor };
+        let write = Write::Park {
+            attempt: attempt.clone(),
+            judged: judged.clone(),
+            doubt,
+            end,
+            given_up: (end == End::Dead).then_some(head.attempts),
+            reason: reason.clone(),
+            floor,
+        };
         if self.write(&head.key, write).await?.applied() {
             self.note(&head.key, end_name(end), Some(reason), Some(attempt)).await;
         }

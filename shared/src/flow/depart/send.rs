@@ -98,7 +98,8 @@ impl Batch<'_> {
             Setback::Refused(error) => {
                 let reason = error.to_string();
                 let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
-                if self.write(&sale.key, Write::Rest { desired, applied, rest }).await?.applied() {
+                let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
+                if self.write(&sale.key, write).await?.applied() {
                     self.note(&sale.key, "parked", Some(reason), None).await;
                 }
             }
