@@ -165,7 +165,9 @@ impl Case<'_> {
             }
             (None, _) => {}
         }
-        if head.state() == State::Synced && !self.booked.iter().any(|booked| booked.finished) {
+        let named =
+            |booked: &&&Booked| head.document.as_ref().is_some_and(|document| document.id == booked.place.to_string());
+        if head.state() == State::Synced && self.booked.iter().find(named).is_some_and(|booked| !booked.finished) {
             self.violated("it is synced, and the ERP's document was never confirmed");
         }
     }

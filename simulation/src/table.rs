@@ -177,7 +177,7 @@ impl Records for Table {
         let head =
             self.call("records.head", |rows, _| (rows.unreadable.contains(key), rows.heads.get(key).cloned())).await?;
         match head {
-            (true, _) => Err(Error::new(Kind::Unreadable, format!("{key}: a later release wrote it"))),
+            (true, _) => Err(Error::new(Kind::Config, format!("{key}: a later release wrote it"))),
             (false, head) => Ok(head),
         }
     }

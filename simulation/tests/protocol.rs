@@ -475,6 +475,52 @@ fn a_refusal_lifts_the_binding_to_the_old_content_and_not_the_look_up() {
 }
 
 #[test]
+fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
+    let mut scenario = calm(Class::Unique);
+    // Four calls an invocation: the bulk, its ids anew, the bulk again, and one half.
+    (scenario.limits.calls, scenario.limits.window) = (12, jiff::SignedDuration::from_mins(1));
+    (scenario.erp.manners.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
+    let history = Teller::new(scenario, Vec::new());
+    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    // The first one is good, so that the block of the outage is over; the next is not.
+    for id in 0..8 {
+        history.place(&id.to_string(), if id == 1 { REFUSED_SKU } else { "A" });
+        history.pass(SECOND);
+    }
+    history.pass(HOUR);
+    assert_eq!(history.booked(), 7);
+    assert_eq!(history.head("1").state(), State::Parked);
+    assert!(history.calls() < 60, "{} calls", history.calls());
+    history.end();
+}
+
+#[test]
+fn a_bulk_in_doubt_that_is_refused_costs_no_more_than_others() {
+    let history = Teller::new(calm(Class::Searchable), Vec::new());
+    history.0.erp.books().takes = Some(2 * SECOND);
+    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    for id in 0..40 {
+        history.place(&id.to_string(), "A");
+        history.pass(SECOND / 10);
+    }
+    // The first goes alone after the outage; then all the others are in doubt, and the ERP takes nothing.
+    while history.booked() == 0 {
+        history.pass(SECOND / 10);
+    }
+    history.next("erp.create", Fault::ErpResetBefore);
+    history.pass(5 * SECOND);
+    let before = history.calls();
+    history.0.erp.books().refuses_until = history.0.world.now() + HOUR;
+    history.pass(HOUR);
+    let calls = history.calls() - before;
+    assert!(calls < 60, "{calls} calls in an hour");
+    history.pass(2 * HOUR);
+    // But for the one that went alone when the ERP began to refuse, and could not know better.
+    assert_eq!(history.booked(), 39);
+    history.end();
+}
+
+#[test]
 fn a_replay_while_an_order_is_given_up_is_not_lost() {
     // Given up before anything of it was sent, and in doubt.
     for call in ["erp.resolve", "erp.create"] {

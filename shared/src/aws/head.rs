@@ -93,10 +93,7 @@ pub(super) fn read(item: &Item) -> Result<Head> {
     let item = Reader(item);
     let schema = item.number("schema")?;
     if schema > SCHEMA {
-        return Err(Error::new(
-            Kind::Unavailable,
-            "the record was written by a later release of puente: update this one",
-        ));
+        return Err(Error::new(Kind::Config, "the record was written by a later release of puente: update this one"));
     }
     let from_json = |name: &str| item.text_if(name).map(serde_json::from_str).transpose().map_err(|_| damaged(name));
     Ok(Head {

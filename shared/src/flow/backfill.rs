@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Puente;
+use super::{Puente, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     config::Connection,
@@ -33,7 +33,7 @@ pub struct Backfilled {
     pub connection: ConnectionId,
     /// Orders the store listed.
     pub listed: u32,
-    /// Of these, enqueued: not on record with this content.
+    /// Of these, enqueued: not on record as they were listed.
     pub enqueued: u32,
     /// Why it stopped early, if it did.
     pub stopped: Option<String>,
@@ -120,7 +120,7 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     Ok(Some(done))
 }
 
-/// A message for an order that is not on record with this content.
+/// A message for an order, unless it is on record as it was listed, or as it was later.
 async fn news(
     puente: &Puente,
     connection: &Arc<Connection>,
@@ -136,7 +136,14 @@ async fn news(
         news: News::State { order: Arc::new(order) },
     };
     let News::State { order } = &arrival.news else { return Ok(None) };
-    let known = puente.records.head(&arrival.key()).await?.is_some_and(|head| {
+    let head = match puente.records.head(&arrival.key()).await {
+        Err(error) if is_of_one_record(&error) => {
+            tracing::error!(event = "record.unreadable", %error);
+            return Ok(None);
+        }
+        head => head?,
+    };
+    let known = head.is_some_and(|head| {
         let version = order.version();
         match compare(&head.desired, head.newest, &version) {
             Standing::Superseded => true,

@@ -11,6 +11,7 @@ pub mod work;
 use std::sync::Arc;
 
 use crate::{
+    Error, Kind,
     config::Settings,
     outbound::Client,
     ports::{Accounts, Chance, Clock, Queue, Records},
@@ -33,4 +34,10 @@ pub struct Puente {
     pub chance: Arc<dyn Chance>,
     /// The way out.
     pub client: Client,
+}
+
+/// Whether a read failed for what was read, which a later release wrote, perhaps, and not because the records cannot be asked: then it
+/// must not keep the others waiting.
+fn is_of_one_record(error: &Error) -> bool {
+    !matches!(error.kind(), Kind::Unavailable | Kind::Limited)
 }

@@ -114,16 +114,15 @@ impl Recorder<'_> {
                     Answer::Last(newer) => return Ok(news || newer),
                     Answer::AskAgain(newer) => news |= newer,
                 },
-                Ok(None) => return self.deleted().await,
+                Ok(None) => return Ok(self.deleted().await? || news),
                 Err(error) if error.kind() == Kind::Unreadable => {
                     let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
                     return self.keep_raw(&flag, "", head.as_ref()).await;
                 }
-                Err(error) => return self.put_off(error).await,
+                Err(error) => return Ok(self.put_off(error).await? || news),
             }
         }
-        self.put_off(busy(&self.key)).await?;
-        Ok(news)
+        Ok(self.put_off(busy(&self.key)).await? || news)
     }
 
     /// What the store answered, put on record, where the record is still as it was `before` the store was asked.

@@ -81,6 +81,7 @@ impl ModelErp {
         };
         self.world.say(|| format!("booked {} as of {}", draft.reference, one.version));
         books.sales.push(Booked {
+            place: books.sales.len(),
             reference: draft.reference.clone(),
             version: one.version.clone(),
             total: one.total.clone(),

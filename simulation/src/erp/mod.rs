@@ -49,6 +49,8 @@ pub struct Settings {
 /// A sale in the books.
 #[derive(Debug, Clone)]
 pub struct Booked {
+    /// Its place in the books, which is its id.
+    pub place: usize,
     /// The reference it carries.
     pub reference: Reference,
     /// The version it carries.

@@ -2,19 +2,24 @@
 
 use std::panic::AssertUnwindSafe;
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, stream};
 
-use super::batch::{Batch, Rendered};
+use super::{
+    AT_A_TIME,
+    batch::{Batch, Rendered},
+    meter::End,
+    pace::FLOOR,
+};
 use crate::{
     Error, Kind, Result,
-    domain::record::Document,
-    erp::{Bulk, Draft, Setback},
+    domain::{ledger::Denied, record::Document},
+    erp::{Bulk, Class, Draft, Setback},
 };
 
 /// So many single orders refused alike, and none accepted, mean that no order is to blame.
 const ALIKE: usize = 3;
 
-/// So many refusals of one order by itself, with growing waits in between, and it is to blame all the same.
+/// After so many attempts an order that is refused once more in the same words is to blame all the same.
 const ITS_OWN: u32 = 3;
 
 fn alike(refused: &[(Rendered, Error)]) -> bool {
@@ -22,10 +27,7 @@ fn alike(refused: &[(Rendered, Error)]) -> bool {
     refused.len() >= ALIKE && refused.windows(2).all(same)
 }
 
-fn spared(one: &Rendered) -> bool {
-    one.ready.head.attempts < ITS_OWN
-}
-
+/// The words of a refusal.
 fn refusal(outcomes: Vec<std::result::Result<Document, Setback>>) -> Option<Error> {
     outcomes.into_iter().find_map(|outcome| match outcome {
         Err(Setback::Refused(error)) => Some(error),
@@ -50,17 +52,25 @@ impl Batch<'_> {
         let mut refreshed = false;
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
-        let mut together_refused: Option<Error> = None;
+        // What a whole group was last refused with, and whether something of one was left to another departure.
+        let (mut words, mut cut_short): (Option<Error>, bool) = (None, false);
         while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
             if self.over().await || (!accepted && alike(&refused)) {
                 groups.push(group);
+                cut_short = true;
                 break;
             }
             if self.too_late(&group) {
-                group = self.begin_anew(group).await?;
-            }
-            if group.is_empty() {
-                continue;
+                // Whether it was refused already, with others.
+                let refused = words.is_some();
+                cut_short |= refused && group.iter().any(Rendered::is_in_doubt);
+                group = self.begin_anew(group, refused).await?;
+                if group.is_empty() {
+                    continue;
+                }
             }
             let outcomes = self.call(&group).await;
             let together = outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(_))))
@@ -68,13 +78,13 @@ impl Batch<'_> {
             if together && !refreshed && !self.refused_as_known(&group, &outcomes) {
                 // Perhaps a remembered id is stale: resolve once more before blaming anybody.
                 refreshed = true;
-                together_refused = refusal(outcomes);
+                words = refusal(outcomes);
                 let ready = group.into_iter().map(|one| one.ready).collect();
                 groups.push(self.prepare(ready, true).await?);
                 continue;
             }
             if together && group.len() > 1 {
-                together_refused = refusal(outcomes);
+                words = refusal(outcomes);
                 let second = group.split_off(group.len() / 2);
                 groups.push(second);
                 groups.push(group);
@@ -109,17 +119,18 @@ impl Batch<'_> {
         }
         // Cut short before anything was accepted, nobody knows whether orders are to blame or the account. Then one order goes
         // first, as after any block: the whole bulk would only be cut short again.
-        let undecided = !accepted && !groups.is_empty();
         let known = refused.iter().any(|(_, error)| self.is_known(error));
-        let account_is_to_blame = !accepted && (undecided || known || alike(&refused));
+        let account_is_to_blame = !accepted && (cut_short || known || alike(&refused));
+        let lost = matches!(self.slots.end().await, Some(End::Denied(Denied::Lost)));
         if account_is_to_blame
-            && let Some(error) = refused.first().map(|(_, error)| error).or(together_refused.as_ref())
+            && !lost
+            && let Some(error) = refused.first().map(|(_, error)| error).or(words.as_ref())
         {
             self.block(error).await?;
         }
         for (one, error) in refused {
-            let setback =
-                if account_is_to_blame && spared(&one) { Setback::NotNow(error) } else { Setback::Refused(error) };
+            let spared = account_is_to_blame && self.spares(&one, &error);
+            let setback = if spared { Setback::NotNow(error) } else { Setback::Refused(error) };
             self.set_back(&one.ready, setback).await?;
         }
         for one in groups.into_iter().flatten() {
@@ -128,38 +139,56 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Whether the time is over in which calls of the group's intents may start.
+    /// Whether the time is over in which calls of an intent among them may start.
     fn too_late(&self, group: &[Rendered]) -> bool {
         let now = self.now();
         group.iter().filter_map(|one| one.ready.head.intent.as_ref()).any(|intent| intent.start_by < now)
     }
 
-    /// Halving a refused bulk took all the time that its intents allow. Nothing of it is in the ERP, so that what is left begins
-    /// anew; a step in doubt has to be looked up again first, and waits. Left to the next departure, the whole bulk would be
-    /// refused again, and again not be halved to its end.
-    async fn begin_anew(&mut self, group: Vec<Rendered>) -> Result<Vec<Rendered>> {
-        let mut fresh = Vec::new();
-        for mut one in group {
-            let Some(head) = self.not_sent(&one.ready).await? else { continue };
-            if head.intent.is_none() && head.desired == one.ready.sale.version {
-                one.ready.head = head;
-                fresh.push(one);
-            }
-        }
+    /// What came before a group, or halving a refused bulk, took all the time that its intents allow. Nothing of it was sent, or it was
+    /// `refused` whole, so that it begins anew; a step in doubt has to be looked up again first, and waits. Left to the next
+    /// departure, a whole bulk would be refused again, and again not be halved to its end.
+    async fn begin_anew(&self, group: Vec<Rendered>, refused: bool) -> Result<Vec<Rendered>> {
+        let put_back: Vec<Result<Option<Rendered>>> = stream::iter(group)
+            .map(|mut one| async move {
+                // The attempt of one in doubt that was refused counts, so that its company shrinks.
+                let (soon, forgiven) = (self.now() + FLOOR, !(refused && one.is_in_doubt()));
+                let reason =
+                    if refused { "refused together with others" } else { "it was not its turn in time" }.to_owned();
+                let written = self.reschedule(&one.ready.head, soon, forgiven, false, reason).await?;
+                Ok(written.filter(|head| head.intent.is_none() && head.desired == one.ready.sale.version).map(|head| {
+                    one.ready.head = head;
+                    one
+                }))
+            })
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        let fresh = put_back.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
         self.intend_all(fresh).await
     }
 
     /// Whether `error` is what the account was blocked for, with nothing accepted since: no single order is to blame for it then,
     /// and the block goes on. Else everything that an ERP refuses for a while would be blamed one by one, at ten calls each.
     fn is_known(&self, error: &Error) -> bool {
-        self.ledger.strikes > 0 && self.ledger.blocked_because.as_ref().is_some_and(|known| *known == error.to_string())
+        self.strikes > 0 && self.ledger.blocked_because.as_ref().is_some_and(|known| *known == error.to_string())
     }
 
     /// Whether all were refused for what the account was blocked for, and none is to be blamed yet.
     fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, Setback>]) -> bool {
         self.account.erp.manners().bulk == Bulk::Atomic
-            && group.iter().all(spared)
-            && outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(error)) if self.is_known(error)))
+            && group.iter().zip(outcomes).all(|(one, outcome)| {
+                matches!(outcome, Err(Setback::Refused(error)) if self.is_known(error) && self.spares(one, error))
+            })
+    }
+
+    /// Whether an order that was refused by itself may be tried again while the account is to blame. Not where that is a person's to
+    /// allow, and not without an end.
+    fn spares(&self, one: &Rendered, error: &Error) -> bool {
+        let head = &one.ready.head;
+        let person = self.account.erp.manners().create == Class::Nothing && one.is_in_doubt();
+        let again = head.attempts >= ITS_OWN && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string());
+        !person && !again && head.attempts < self.account.max_attempts
     }
 
     /// One create call, inside the time its intents allow.

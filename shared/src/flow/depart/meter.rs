@@ -113,7 +113,10 @@ impl Slots {
 
     /// No call starts after `start_by`, until told otherwise: the intent of the step on its way says so.
     pub(super) async fn start_by(&self, start_by: Option<Timestamp>) {
-        self.state.lock().await.start_by = start_by;
+        let mut state = self.state.lock().await;
+        state.start_by = start_by;
+        // Of the step before.
+        state.late &= start_by.is_none();
     }
 
     /// A new batch: what held the last one back is over.

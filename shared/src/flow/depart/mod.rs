@@ -19,7 +19,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Puente;
+use super::{Puente, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     config::Account,
@@ -301,8 +301,7 @@ impl Conductor<'_> {
             for head in read {
                 let head = match head {
                     Ok(head) => head,
-                    // A later release wrote it, perhaps: it must not keep the whole account waiting.
-                    Err(error) if error.kind() == Kind::Unreadable => {
+                    Err(error) if is_of_one_record(&error) => {
                         tracing::error!(event = "record.unreadable", %error);
                         unreadable = true;
                         continue;

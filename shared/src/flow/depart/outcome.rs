@@ -20,14 +20,16 @@ use crate::{
 impl Batch<'_> {
     pub(super) async fn created(&mut self, one: &Rendered, document: Document) -> Result<()> {
         self.succeeded = true;
-        self.complete(&one.ready.head, one.ready.sale.version.clone(), document, "synced").await
+        self.complete(&one.ready.head, one.ready.sale.version.clone(), document, "synced").await?;
+        // Now, not with the batch: a process that dies in between would leave the next failure a longer block.
+        if self.closed.is_none() { self.unblock().await } else { Ok(()) }
     }
 
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
-    /// Its record as it is then, unless somebody else wrote it meanwhile.
-    pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<Option<Head>> {
+    pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<()> {
         let soon = self.now() + FLOOR;
-        self.reschedule(&ready.head, soon, true, false, "the departure ended before its turn".to_owned()).await
+        let reason = "the departure ended before its turn".to_owned();
+        self.reschedule(&ready.head, soon, true, false, reason).await.map(drop)
     }
 
     /// A step that was begun did not succeed.
@@ -99,9 +101,9 @@ impl Batch<'_> {
     }
 
     /// Later. A step in doubt never comes back before its look-up can be trusted: due earlier, it would only be passed over,
-    /// and stand in the way of others.
+    /// and stand in the way of others. Returns the record as it is then, unless somebody else wrote it meanwhile.
     pub(super) async fn reschedule(
-        &mut self,
+        &self,
         head: &Head,
         backoff: Timestamp,
         forgiven: bool,
