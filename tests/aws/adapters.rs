@@ -16,10 +16,11 @@ use puente::{
     },
     ports::{Accounts, Payload, Queue, Records, Secrets},
 };
+use serde_json::{Value, json};
 
 use crate::{
     proxy::{Answer, Proxy},
-    support::moto::{Stack, stack},
+    support::moto::{self, Stack, stack},
 };
 
 fn at(second: i64) -> Timestamp {
@@ -323,6 +324,35 @@ async fn a_payload_larger_than_an_item_lies_in_parts() {
     assert!(aws.records.payload(&key, &version(1)).await.unwrap() == Some(payload));
     assert!(aws.records.payload(&key, &version(2)).await.unwrap().is_none());
     assert!(aws.records.timeline(&key).await.unwrap().is_empty(), "parts are no lines");
+}
+
+#[tokio::test]
+async fn a_record_of_a_later_release_is_the_records_own_trouble_and_not_the_tables() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    let key = key("1");
+    assert!(aws.records.write(&key, &record(1), at(0)).await.unwrap().applied());
+    let change = |expression: &str, value: Value| {
+        json!({
+            "TableName": stack.place.table,
+            "Key": { "pk": { "S": format!("order/{key}") }, "sk": { "S": "head" } },
+            "UpdateExpression": format!("SET {expression} = :value"),
+            "ExpressionAttributeValues": { ":value": value },
+        })
+    };
+    // A schema that is not ours yet, and an end that we do not know.
+    for (attribute, value) in [("parked_end", json!({ "S": "lost" })), ("#s", json!({ "N": "99" }))] {
+        let mut request = change(attribute, value);
+        if attribute == "#s" {
+            request["ExpressionAttributeNames"] = json!({ "#s": "schema" });
+        } else {
+            request["UpdateExpression"] =
+                "SET parked_end = :value, parked_version = desired, parked_reason = :value".into();
+        }
+        moto::call(&stack.endpoint, "dynamodb", "DynamoDB_20120810.UpdateItem", &request).await;
+        let kind = aws.records.head(&key).await.unwrap_err().kind();
+        assert!(!matches!(kind, Kind::Unavailable | Kind::Limited), "{kind:?}");
+    }
 }
 
 #[tokio::test]

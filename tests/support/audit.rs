@@ -76,12 +76,12 @@ pub async fn forgotten(records: &dyn Records, connection: &ConnectionId) -> Vec<
     heads(records, connection).await.iter().filter(|head| head.forgotten()).map(told).collect()
 }
 
-/// Waits until nothing is `left`, as long as something comes to rest in every six minutes, which is how long an ERP that failed nine times
-/// in a row is left alone: how long a machine that is busy takes for a thousand orders is not what is asked. Returns how long it took.
+/// Waits until nothing is `left`, as long as something comes to rest in every twelve minutes: an ERP that failed ten times in a row,
+/// which processes that are killed while they ask it make likely, is left alone nearly as long. Returns how long it took.
 pub async fn comes_to_rest(left: impl AsyncFn() -> usize) -> Duration {
     let began = Instant::now();
     let (mut least, mut since) = (usize::MAX, began);
-    while began.elapsed() < Duration::from_mins(15) && since.elapsed() < Duration::from_mins(6) {
+    while began.elapsed() < Duration::from_mins(30) && since.elapsed() < Duration::from_mins(12) {
         match left().await {
             0 => break,
             fewer if fewer < least => (least, since) = (fewer, Instant::now()),

@@ -123,6 +123,19 @@ fn many_may_open_a_new_directory_at_once() {
 }
 
 #[tokio::test]
+async fn a_record_of_a_later_release_is_the_records_own_trouble_and_not_the_files() {
+    let dir = TempDir::new().unwrap();
+    let file = Embedded::open(dir.path()).unwrap();
+    Records::write(&file, &key("1"), &record(1), at(0)).await.unwrap();
+    let sql = Connection::open(dir.path().join("puente.db")).unwrap();
+    for later in ["json_set(json, '$.schema', 99)", "json_set(json, '$.desired', 'of another kind')"] {
+        sql.execute(&format!("UPDATE head SET json = {later}"), []).unwrap();
+        let kind = file.head(&key("1")).await.unwrap_err().kind();
+        assert!(!matches!(kind, Kind::Unavailable | Kind::Limited), "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn two_processes_share_one_directory() {
     let dir = TempDir::new().unwrap();
     // The system's clock: what the other process sends must be found in time.

@@ -316,6 +316,8 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
     let fresh = |planned: &Version| intent(key, planned, &serial.to_string(), epoch, now);
     let reason = "why".to_owned();
     let end = if step.flag { End::Parked } else { End::Dead };
+    // Now and then it was replayed meanwhile.
+    let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
     match step.which {
         0 | 1 => record(&step.version),
         2 => Write::Touch { desired, newest: step.version.modified },
@@ -332,7 +334,7 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
         7 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned).clone();
             let judged = if step.after % 2 == 0 { desired } else { planned };
-            let given_up = (end == End::Dead).then(|| own.map_or(0, |head| head.attempts));
+            let given_up = (end == End::Dead).then_some(attempts);
             let doubt = match step.epoch {
                 1 => Doubt::Stands,
                 2 => Doubt::Bound,
@@ -342,7 +344,7 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
-            Write::Rest { desired, applied, attempts: own.map_or(0, |head| head.attempts), rest }
+            Write::Rest { desired, applied, attempts, rest }
         }
         9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },

@@ -71,6 +71,8 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
     let (floor, due) = (now + SignedDuration::from_secs(1), now + SignedDuration::from_secs(30));
     let reason = "why".to_owned();
     let end = if step.flag { End::Parked } else { End::Dead };
+    // Now and then it was replayed meanwhile.
+    let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
     match step.which {
         0 | 1 => Write::Record { version: step.version.clone(), summary: summary() },
         2 => Write::Touch { desired, newest: step.version.modified },
@@ -87,7 +89,7 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
         7 => {
             let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
             let judged = if step.after % 2 == 0 { desired } else { planned };
-            let given_up = (end == End::Dead).then(|| own.map_or(0, |head| head.attempts));
+            let given_up = (end == End::Dead).then_some(attempts);
             let doubt = match step.epoch {
                 1 => Doubt::Stands,
                 2 => Doubt::Bound,
@@ -97,7 +99,7 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
-            Write::Rest { desired, applied, attempts: own.map_or(0, |head| head.attempts), rest }
+            Write::Rest { desired, applied, attempts, rest }
         }
         9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },

@@ -46,10 +46,8 @@ pub(super) struct Batch<'a> {
     pub(super) epoch: u64,
     pub(super) slots: &'a Arc<Slots>,
     pub(super) metered: Metered,
-    /// The account as it was before.
+    /// The account as it was before: how often it failed in a row, and with what.
     pub(super) ledger: &'a Ledger,
-    /// How often it failed in a row.
-    pub(super) strikes: u32,
     /// Whether a call succeeded.
     pub(super) succeeded: bool,
     /// Until when the account was blocked by this batch.
@@ -84,7 +82,7 @@ impl<'a> Batch<'a> {
         ledger: &'a Ledger,
     ) -> Self {
         let metered = Metered::new(puente.client.clone(), slots.clone());
-        Self { puente, account, epoch, slots, metered, ledger, strikes: ledger.strikes, succeeded: false, closed: None }
+        Self { puente, account, epoch, slots, metered, ledger, succeeded: false, closed: None }
     }
 
     /// Takes these heads as far as they go.
@@ -93,8 +91,8 @@ impl<'a> Batch<'a> {
         let (doubtful, fresh): (Vec<Head>, Vec<Head>) = heads.into_iter().partition(|head| head.intent.is_some());
         self.resolve(doubtful).await?;
         self.begin(fresh).await?;
-        if self.succeeded && self.closed.is_none() {
-            self.unblock().await?;
+        if self.succeeded && self.ledger.strikes > 0 && self.closed.is_none() {
+            self.puente.accounts.unblock(&self.account.id).await?;
         }
         Ok(match (self.slots.end().await, self.closed) {
             (Some(Ended::Denied(Denied::Lost)), _) => Outcome::Lost,
@@ -119,20 +117,11 @@ impl<'a> Batch<'a> {
         if self.closed.is_some() {
             return Ok(());
         }
-        let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.strikes));
+        let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.ledger.strikes));
         let until = self.now() + step;
         self.puente.accounts.block(&self.account.id, until, &error.to_string()).await?;
         tracing::warn!(event = "account.blocked", erp = %self.account.id, %until, %error);
         self.closed = Some(until);
-        Ok(())
-    }
-
-    /// It works again.
-    pub(super) async fn unblock(&mut self) -> Result<()> {
-        if self.strikes > 0 {
-            self.puente.accounts.unblock(&self.account.id).await?;
-            self.strikes = 0;
-        }
         Ok(())
     }
 

@@ -171,7 +171,7 @@ impl Batch<'_> {
     /// Whether `error` is what the account was blocked for, with nothing accepted since: no single order is to blame for it then,
     /// and the block goes on. Else everything that an ERP refuses for a while would be blamed one by one, at ten calls each.
     fn is_known(&self, error: &Error) -> bool {
-        self.strikes > 0 && self.ledger.blocked_because.as_ref().is_some_and(|known| *known == error.to_string())
+        self.ledger.strikes > 0 && self.ledger.blocked_because.as_ref().is_some_and(|known| *known == error.to_string())
     }
 
     /// Whether all were refused for what the account was blocked for, and none is to be blamed yet.

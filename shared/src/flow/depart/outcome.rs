@@ -20,9 +20,7 @@ use crate::{
 impl Batch<'_> {
     pub(super) async fn created(&mut self, one: &Rendered, document: Document) -> Result<()> {
         self.succeeded = true;
-        self.complete(&one.ready.head, one.ready.sale.version.clone(), document, "synced").await?;
-        // Now, not with the batch: a process that dies in between would leave the next failure a longer block.
-        if self.closed.is_none() { self.unblock().await } else { Ok(()) }
+        self.complete(&one.ready.head, one.ready.sale.version.clone(), document, "synced").await
     }
 
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
