@@ -153,7 +153,11 @@ impl Case<'_> {
             self.violated("the ERP holds it more than once");
         }
         let Some(head) = self.head else { return };
-        match (&head.applied, self.booked.first()) {
+        // Where a double is allowed, the record tells of one of them.
+        let named =
+            self.booked.iter().find(|booked| head.document.as_ref().is_some_and(|d| d.id == booked.place.to_string()));
+        let named = named.or(self.booked.first());
+        match (&head.applied, named) {
             (Some(applied), Some(booked)) => {
                 if !self.same_sale(&applied.content, &booked.version.content) && !self.restored() {
                     self.violated("the ERP holds another state than the record says");
@@ -165,9 +169,7 @@ impl Case<'_> {
             }
             (None, _) => {}
         }
-        let named =
-            |booked: &&&Booked| head.document.as_ref().is_some_and(|document| document.id == booked.place.to_string());
-        if head.state() == State::Synced && self.booked.iter().find(named).is_some_and(|booked| !booked.finished) {
+        if head.state() == State::Synced && named.is_some_and(|booked| !booked.finished) {
             self.violated("it is synced, and the ERP's document was never confirmed");
         }
     }
