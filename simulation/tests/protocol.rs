@@ -64,6 +64,25 @@ impl Teller {
         self.0.tell(shop, &id);
     }
 
+    /// A webhook about one of the order's states, so much later.
+    fn deliver(&self, id: &str, state: usize, says: Says, delay: Micros) {
+        let (history, shop, id) = (self.0.clone(), self.0.shops[0].clone(), id.parse().unwrap());
+        self.0.world.executor.spawn("store", 0, async move {
+            history.pass(delay).await;
+            history.deliver(&shop, &id, state, says).await;
+        });
+    }
+
+    /// The ERP answers nobody for a while.
+    fn down_for(&self, time: Micros) {
+        self.0.erp.books().down_until = self.0.world.now() + time;
+    }
+
+    /// The ERP refuses everything for a while.
+    fn refuses_for(&self, time: Micros) {
+        self.0.erp.books().refuses_until = self.0.world.now() + time;
+    }
+
     fn edit(&self, id: &str) {
         let id: OrderId = id.parse().unwrap();
         self.0.shops[0].change(&id, true, shop::edit);
@@ -223,11 +242,7 @@ fn a_content_that_comes_back_while_the_store_is_asked_about_its_second_is_not_pa
         // There, back, and there again within one second: the store is asked which is the last, while the last comes in.
         for state in 1..=3 {
             shop.change(&id, state == 1, shop::change_channel);
-            let (teller, told) = (history.0.clone(), shop.clone());
-            history.0.world.executor.spawn("store", 0, async move {
-                let id: OrderId = "1".parse().unwrap();
-                teller.deliver(&told, &id, state, Says::State).await;
-            });
+            history.deliver("1", state, Says::State, 0);
             history.pass(10_000 + 20_000 * i64::from(state == 2));
         }
         history.pass(5 * MINUTE);
@@ -250,10 +265,7 @@ fn a_content_that_only_backfill_saw_again_is_newer_than_what_is_late() {
     history.pass(10 * SECOND);
     history.0.lambda.backfill(None);
     history.pass(MINUTE);
-    let (teller, told) = (history.0.clone(), shop.clone());
-    history.0.world.executor.spawn("store", 0, async move {
-        teller.deliver(&told, &"1".parse().unwrap(), 1, Says::State).await;
-    });
+    history.deliver("1", 1, Says::State, 0);
     history.pass(MINUTE);
     assert_eq!(history.head("1").desired.content, shop.orders()[&id].last().version().content);
     history.end();
@@ -417,10 +429,10 @@ fn the_sweeper_ends_the_wait_after_a_conductor_that_died() {
 fn an_erp_that_refuses_everything_costs_a_handful_of_probes_and_parks_nobody() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
     let ids: Vec<String> = (0..60).map(|id| id.to_string()).collect();
-    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    history.down_for(MINUTE);
     ids.iter().for_each(|id| history.place(id, "A"));
     history.pass(2 * SECOND);
-    history.0.erp.books().refuses_until = history.0.world.now() + 6 * HOUR;
+    history.refuses_for(6 * HOUR);
     let before = history.calls();
     history.pass(6 * HOUR);
     let calls = history.calls() - before;
@@ -438,7 +450,7 @@ fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
     // Two seconds a call: a hundred orders cannot be halved in the twelve that their first intents allow.
     history.0.erp.books().takes = Some(2 * SECOND);
-    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    history.down_for(MINUTE);
     for id in 0..100 {
         history.place(&id.to_string(), if id == 61 { REFUSED_SKU } else { "A" });
         history.pass(SECOND / 10);
@@ -462,7 +474,7 @@ fn a_refusal_lifts_the_binding_to_the_old_content_and_not_the_look_up() {
         }
         history.place("1", "A");
         history.pass(3 * SECOND);
-        history.0.erp.books().refuses_until = history.0.world.now() + MINUTE;
+        history.refuses_for(MINUTE);
         history.pass(2 * MINUTE);
         assert_eq!(history.head("1").state(), State::Parked, "looked up, sent again, and refused");
         history.edit("1");
@@ -481,7 +493,7 @@ fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
     (scenario.limits.calls, scenario.limits.window) = (12, jiff::SignedDuration::from_mins(1));
     (scenario.erp.manners.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
     let history = Teller::new(scenario, Vec::new());
-    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    history.down_for(MINUTE);
     // The first one is good, so that the block of the outage is over; the others are not.
     for id in 0..5 {
         history.place(&id.to_string(), if id > 0 { REFUSED_SKU } else { "A" });
@@ -500,7 +512,7 @@ fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
 fn a_bulk_in_doubt_that_is_refused_costs_no_more_than_others() {
     let history = Teller::new(calm(Class::Searchable), Vec::new());
     history.0.erp.books().takes = Some(2 * SECOND);
-    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    history.down_for(MINUTE);
     for id in 0..40 {
         history.place(&id.to_string(), "A");
         history.pass(SECOND / 10);
@@ -512,7 +524,7 @@ fn a_bulk_in_doubt_that_is_refused_costs_no_more_than_others() {
     history.next("erp.create", Fault::ErpResetBefore);
     history.pass(5 * SECOND);
     let before = history.calls();
-    history.0.erp.books().refuses_until = history.0.world.now() + HOUR;
+    history.refuses_for(HOUR);
     history.pass(HOUR);
     let calls = history.calls() - before;
     assert!(calls < 60, "{calls} calls in an hour");
@@ -558,7 +570,7 @@ fn a_replay_while_an_order_is_given_up_is_not_lost() {
 #[test]
 fn records_of_a_later_release_keep_nobody_waiting() {
     let history = Teller::new(calm(Class::Unique), Vec::new());
-    history.0.erp.books().down_until = history.0.world.now() + MINUTE;
+    history.down_for(MINUTE);
     for id in ["1", "2", "3", "4"] {
         history.place(id, "A");
         history.pass(SECOND);
@@ -621,20 +633,11 @@ fn what_cannot_be_read_is_not_laid_over_a_state_that_came_meanwhile() {
         let id: OrderId = "1".parse().unwrap();
         let shop = history.0.shops[0].clone();
         shop.place(&id, "A", true, 1);
-        let (teller, told) = (history.0.clone(), shop.clone());
-        history.0.world.executor.spawn("store", 0, async move {
-            let id: OrderId = "1".parse().unwrap();
-            teller.deliver(&told, &id, 0, Says::Garbled).await;
-        });
+        history.deliver("1", 0, Says::Garbled, 0);
         history.pass(10 * SECOND);
         // The same again, in another form, and the state itself at nearly the same moment.
         for (says, delay) in [(Says::Garbled, 0), (Says::State, offset * 500)] {
-            let (teller, told) = (history.0.clone(), shop.clone());
-            history.0.world.executor.spawn("store", 0, async move {
-                let id: OrderId = "1".parse().unwrap();
-                teller.pass(delay).await;
-                teller.deliver(&told, &id, 0, says).await;
-            });
+            history.deliver("1", 0, says, delay);
         }
         history.pass(5 * MINUTE);
         assert_eq!(history.head("1").state(), State::Synced, "{offset}");
@@ -653,11 +656,7 @@ fn an_answer_of_the_store_is_not_laid_over_a_newer_one() {
         // Three states of one second: the store is asked twice at a time, and answers in its own time.
         for state in 1..=2 {
             shop.change(&id, false, if state == 1 { shop::edit } else { shop::pay });
-            let (teller, told) = (history.0.clone(), shop.clone());
-            history.0.world.executor.spawn("store", 0, async move {
-                let id: OrderId = "1".parse().unwrap();
-                teller.deliver(&told, &id, state, Says::Pointer).await;
-            });
+            history.deliver("1", state, Says::Pointer, 0);
             history.pass(5_000 + offset * 5_000);
         }
         history.pass(5 * MINUTE);
@@ -688,7 +687,7 @@ fn nineteen_quiet_shops_wait_two_departures_at_most_while_one_floods() {
     scenario.workers = 4;
     let history = Teller::new(scenario, Vec::new());
     // Nothing of the flood has left when the ERP is back.
-    history.0.erp.books().down_until = history.0.world.now() + 20 * MINUTE;
+    history.down_for(20 * MINUTE);
     for i in 0..FLOOD {
         history.place(&format!("flood-{i}"), "A");
         history.pass(SECOND / 5);
