@@ -265,7 +265,7 @@ pub fn refund(order: &mut Order) {
     }
     order.payment = Payment::PartiallyRefunded;
     let id = (order.refunds.len() + 1).to_string();
-    order.refunds.push(Refund { id, amount: Amount::parse("0.10").unwrap(), reason: None });
+    order.refunds.push(Refund { id, amount: Amount::parse("0.10").unwrap(), taken_off: None, reason: None });
 }
 
 #[async_trait]

@@ -97,6 +97,7 @@ pub fn order(currency: &str, tax_included: bool, lines: Vec<Line>, charges: Vec<
         tax_included,
         tax: Amount::ZERO,
         total: Amount::ZERO,
+        current_total: None,
         refunds: vec![],
         flags: vec![],
     };

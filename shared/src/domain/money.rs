@@ -57,6 +57,14 @@ impl Amount {
         Self(self.0.round_dp_with_strategy(minor_digits(currency), RoundingStrategy::MidpointAwayFromZero))
     }
 
+    /// For people: `12.50 EUR`, with all the decimals that `currency` is counted in.
+    #[must_use]
+    pub fn in_currency(self, currency: Currency) -> String {
+        let mut number = self.0;
+        number.rescale(number.scale().max(minor_digits(currency)));
+        format!("{number} {}", currency.code())
+    }
+
     /// Reads decimal text such as `12.50`, `-3` or `1.5e-7`.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();

@@ -1,6 +1,10 @@
 //! The canonical order: what every store's order becomes and every ERP's sale is made from.
 //!
-//! It carries its own proof: lines − discounts + shipping + tax + tips, duties and fees = total, to the minor unit.
+//! It carries its own proof: lines − discounts + shipping + tax + tips, duties and fees = total, to the minor unit; and
+//! total − refunds = what the store says the order comes to now, where the store says that.
+//!
+//! Lines, charges and total are what was *sold*: as bought, with every edit of the store applied. A refund never changes them; it
+//! stands beside them, to be credited.
 
 use iso_currency::Currency;
 use serde::{
@@ -58,7 +62,7 @@ pub struct Order {
     /// Where the goods go; digital orders have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping: Option<Address>,
-    /// What was bought, as it was at purchase.
+    /// What was sold: as bought, less what the shop removed without giving money back, with what it added.
     pub lines: Vec<Line>,
     /// What is paid beside the lines: shipping, tips, duties, fees.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -71,9 +75,12 @@ pub struct Order {
     pub tax_included: bool,
     /// All tax, as the store states it.
     pub tax: Amount,
-    /// What the buyer pays, as the store states it.
+    /// What was sold comes to, as the store states it: before refunds.
     pub total: Amount,
-    /// What was given back since.
+    /// What the order comes to now, as the store states it: `total` less what the refunds took off. Not every store says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_total: Option<Amount>,
+    /// What was given back of it since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
     /// What a person should know about how this order was read.
@@ -109,6 +116,8 @@ pub enum Payment {
     Refunded,
     /// The authorisation was given up.
     Voided,
+    /// It was paid, and that failed or was charged back since.
+    Failed,
 }
 
 /// Who bought.
@@ -293,8 +302,11 @@ pub struct Tax {
 pub struct Refund {
     /// The store's own id.
     pub id: String,
-    /// Positive.
+    /// Positive; zero where the store does not say how much it was in the order's currency.
     pub amount: Amount,
+    /// What it took off the order's total, where that is not `amount`: nothing for goodwill, more where a fee was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_off: Option<Amount>,
     /// Why, if the store says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -329,19 +341,31 @@ pub struct Proof {
     pub other: Amount,
     /// The tax that comes on top: zero when the prices contain it.
     pub tax_on_top: Amount,
-    /// What the store says the buyer pays.
+    /// What the store says was sold for.
     pub total: Amount,
     /// `total` − the sum of the above: zero when the books add up.
     pub difference: Amount,
     /// The stated tax − Σ taxes of lines and charges: zero when every tax has its place.
     pub untraced_tax: Amount,
+    /// Σ of what the refunds took off `total`.
+    pub refunded: Amount,
+    /// What the store says the order comes to now − (`total` − `refunded`): zero when the refunds explain it, or nothing is said.
+    pub unexplained: Amount,
 }
 
 impl Proof {
-    /// Whether the books add up to the cent.
+    /// Whether the books add up to the cent, and the refunds lead from what was sold to what the order comes to now.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.difference.is_zero()
+        self.difference.is_zero() && self.unexplained.is_zero()
+    }
+}
+
+impl Refund {
+    /// What it took off the order's total.
+    #[must_use]
+    pub fn taken_off(&self) -> Amount {
+        self.taken_off.unwrap_or(self.amount)
     }
 }
 
@@ -386,6 +410,7 @@ impl Order {
             .chain(self.charges.iter().flat_map(|c| &c.taxes))
             .map(|t| t.amount)
             .sum();
+        let refunded: Amount = self.refunds.iter().map(Refund::taken_off).sum();
         Proof {
             lines,
             discounts,
@@ -395,6 +420,8 @@ impl Order {
             total: self.total,
             difference: self.total - (lines - discounts + shipping + other + tax_on_top),
             untraced_tax: self.tax - traced,
+            refunded,
+            unexplained: self.current_total.map_or(Amount::ZERO, |now| now - (self.total - refunded)),
         }
     }
 
@@ -413,12 +440,18 @@ impl Order {
         if self.status == Status::Cancelled { 200 } else { payment.saturating_add(refunds) }
     }
 
-    /// Whether the ERP's sale would be the same document for both: payment and flags may differ.
+    /// Whether the ERP's documents would be the same for both: what was sold, whether it stands, what was given back. Payment and
+    /// flags may differ.
     #[must_use]
     pub fn same_sale(&self, other: &Self) -> bool {
-        self.status == other.status
-            && self.refunds == other.refunds
-            && self.currency == other.currency
+        self.status == other.status && self.refunds == other.refunds && self.same_goods(other)
+    }
+
+    /// Whether both sold the same to the same buyer for the same money: everything that a sale in the ERP is made from. A refund
+    /// alone changes nothing here.
+    #[must_use]
+    pub fn same_goods(&self, other: &Self) -> bool {
+        self.currency == other.currency
             && self.customer == other.customer
             && self.billing == other.billing
             && self.shipping == other.shipping
@@ -428,6 +461,7 @@ impl Order {
             && self.tax_included == other.tax_included
             && self.tax == other.tax
             && self.total == other.total
+            && self.proof().unexplained == other.proof().unexplained
     }
 
     fn content(&self) -> ContentHash {
@@ -439,6 +473,11 @@ impl Order {
             let books = (&self.lines, &self.charges, &self.discounts, self.tax_included, self.tax, self.total);
             // Serialising plain data into a hash cannot fail; a failure would only shorten the hashed text.
             let _ = serde_json::to_writer(Hashing(sha), &(head, state, books, &self.refunds));
+            // What the order comes to now follows from the rest, unless the refunds do not explain it.
+            let unexplained = self.proof().unexplained;
+            if !unexplained.is_zero() {
+                let _ = serde_json::to_writer(Hashing(sha), &unexplained);
+            }
         })
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     config::{CreateWhen, Mismatch, Orders},
     domain::{
+        changes::{changes, listed},
         money::Amount,
-        order::{Charge, ChargeKind, Order, Payment, Status},
+        order::{Charge, ChargeKind, Order, Payment, Refund, Status},
         record::{End, Head, Rest},
     },
 };
@@ -41,8 +42,8 @@ fn create(order: Order, rules: &Orders) -> Plan {
         return stop(End::Ignored, "cancelled before it reached the ERP");
     }
     match (order.payment, rules.create_when) {
-        (Payment::Refunded | Payment::Voided, _) => {
-            return stop(End::Ignored, "its payment was given back or given up before it reached the ERP");
+        (Payment::Refunded | Payment::Voided | Payment::Failed, _) => {
+            return stop(End::Ignored, "its payment failed, was given up or was given back before it reached the ERP");
         }
         (Payment::Paid | Payment::PartiallyRefunded, _) | (_, CreateWhen::Placed) => {}
         (Payment::Authorized, CreateWhen::Paid) if rules.authorized_is_paid => {}
@@ -53,16 +54,27 @@ fn create(order: Order, rules: &Orders) -> Plan {
             );
         }
     }
-    if !order.refunds.is_empty() {
-        let amount: Amount = order.refunds.iter().map(|r| r.amount).sum();
-        let reason = format!(
-            "{amount} {} were refunded before it reached the ERP: create the sale and its credit note there by hand",
-            order.currency.code()
-        );
+    if let Some(refunded) = refunded(&order, &[]) {
+        let reason = format!("{refunded} before it reached the ERP: create the sale and its credit note there by hand");
         return stop(End::Parked, reason);
     }
     if order.lines.is_empty() {
-        return stop(End::Parked, "it has no lines: look at it in the store, then replay it");
+        return stop(End::Parked, "nothing is left in it: look at it in the store, and cancel it there if it is void");
+    }
+    let proof = order.proof();
+    if !proof.unexplained.is_zero() {
+        let money = |amount: Amount| amount.in_currency(order.currency);
+        let reason = format!(
+            "its refunds do not explain its total: {} were sold and {} refunded, and the store says that it comes to {} now, \
+             {} {}. Look at its edits and refunds in the store; when they are right, save the order there, or create the sale \
+             in the ERP by hand",
+            money(proof.total),
+            money(proof.refunded),
+            money(proof.total - proof.refunded + proof.unexplained),
+            money(proof.unexplained.abs()),
+            if proof.unexplained > Amount::ZERO { "more" } else { "less" },
+        );
+        return stop(End::Parked, reason);
     }
     balance(order, rules)
 }
@@ -101,30 +113,69 @@ fn balance(mut order: Order, rules: &Orders) -> Plan {
     stop(End::Parked, reason)
 }
 
-/// The ERP holds a state of it already.
+/// The ERP holds a state of it already: what happened since is said with what to do about it there.
 fn amend(head: &Head, desired: &Order, applied: &Order) -> Plan {
-    if desired.same_sale(applied) {
+    let mut facts = Vec::new();
+    let mut deeds = Vec::new();
+    if desired.status == Status::Cancelled && applied.status != Status::Cancelled {
+        // What is cancelled has no lines any more: that needs no words of its own.
+        facts.push("it was cancelled in the store".to_owned());
+        deeds.push("cancel");
+    } else if !desired.same_goods(applied) {
+        facts.push(format!("{} changed", listed(&changes(applied, desired))));
+        deeds.push("change");
+    } else if desired.status != applied.status {
+        facts.push("it was opened again".to_owned());
+        deeds.push("open");
+    }
+    if let Some(refunded) = refunded(desired, &applied.refunds) {
+        facts.push(refunded);
+        deeds.push("credit");
+    }
+    if is_lost(desired.payment) && !is_lost(applied.payment) {
+        facts.push("its payment failed, was given up or was charged back".to_owned());
+        deeds.push("look at its payment in the store, then cancel or credit");
+    }
+    if facts.is_empty() {
         return Plan::Rest(Rest::Synced);
     }
     let document = head
         .document
         .as_ref()
         .map_or_else(|| "the sale".to_owned(), |d| format!("sale {}", d.number.as_ref().unwrap_or(&d.id)));
-    let reason = if desired.status == Status::Cancelled && applied.status != Status::Cancelled {
-        format!("cancelled in the store after it reached the ERP: cancel {document} there by hand")
-    } else if desired.refunds == applied.refunds {
-        format!(
-            "changed in the store after it reached the ERP (total {} instead of {}): change {document} there by hand",
-            desired.total, applied.total
-        )
-    } else {
-        let amount: Amount = desired.refunds.iter().map(|r| r.amount).sum();
-        let before: Amount = applied.refunds.iter().map(|r| r.amount).sum();
-        format!(
-            "{} {} were refunded after it reached the ERP: credit {document} there by hand",
-            amount - before,
-            desired.currency.code()
-        )
-    };
+    let reason = format!("{} after it reached the ERP: {} {document} there by hand", listed(&facts), listed(&deeds));
     stop(End::Parked, reason)
 }
+
+/// Whether a payment that was there, or was to come, is so no more.
+fn is_lost(payment: Payment) -> bool {
+    matches!(payment, Payment::Voided | Payment::Failed)
+}
+
+/// What was given back since `known`, in words: the whole amount, or none where the store does not state the whole.
+fn refunded(order: &Order, known: &[Refund]) -> Option<String> {
+    let money = |amount: Amount| amount.in_currency(order.currency);
+    let same = |one: &Refund, other: &Refund| {
+        (&one.id, one.amount, one.taken_off) == (&other.id, other.amount, other.taken_off)
+    };
+    let among = |refunds: &[Refund], refund: &Refund| refunds.iter().any(|other| same(refund, other));
+    let new: Vec<_> = order.refunds.iter().filter(|refund| !among(known, refund)).collect();
+    if new.is_empty() {
+        let unexplained = order.refunds.is_empty()
+            && known.is_empty()
+            && matches!(order.payment, Payment::PartiallyRefunded | Payment::Refunded);
+        let gone = known.iter().any(|refund| !among(&order.refunds, refund));
+        let words = "it was refunded, and no refund in the store says how much".to_owned();
+        return unexplained.then_some(words).or_else(|| gone.then(|| "a refund of it was taken back".to_owned()));
+    }
+    let amount: Amount = new.iter().map(|refund| refund.amount).sum();
+    let taken_off: Amount = new.iter().map(|refund| refund.taken_off()).sum();
+    Some(match new.iter().any(|refund| refund.amount.is_zero()) {
+        true => format!("an amount that the store does not state in {} was refunded", order.currency.code()),
+        false if amount == taken_off => format!("{} were refunded", money(amount)),
+        false => format!("{} were refunded ({} of what was sold came back)", money(amount), money(taken_off)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,7 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         tax_included: wire.taxes_included.unwrap_or_default(),
         tax: wire.total_tax.unwrap_or_default(),
         total: wire.total_price,
+        current_total: None,
         refunds: refunds(wire, currency, &mut flags)?,
         flags,
     };
@@ -290,7 +291,7 @@ fn refunds(wire: &wire::Order<'_>, currency: Currency, flags: &mut Vec<Flag>) ->
         };
         if !amount.is_zero() {
             let id = refund.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
-            refunds.push(Refund { id, amount, reason: refund.note.owned() });
+            refunds.push(Refund { id, amount, taken_off: None, reason: refund.note.owned() });
         }
     }
     Ok(refunds)

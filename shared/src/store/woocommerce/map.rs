@@ -62,6 +62,7 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         tax_included: false,
         tax: wire.total_tax.0.unwrap_or_default(),
         total: wire.total,
+        current_total: None,
         refunds: refunds(wire)?,
         flags: unknown.into_iter().collect(),
     };
@@ -246,7 +247,7 @@ fn address(wire: &wire::Address<'_>) -> Option<Address> {
 fn refunds(wire: &wire::Order<'_>) -> Result<Vec<Refund>, Flag> {
     let refund = |refund: &wire::Refund<'_>| {
         let id = refund.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
-        Ok(Refund { id, amount: refund.total.abs(), reason: refund.reason.owned() })
+        Ok(Refund { id, amount: refund.total.abs(), taken_off: None, reason: refund.reason.owned() })
     };
     wire.refunds.iter().filter(|refund| !refund.total.is_zero()).map(refund).collect()
 }

@@ -249,7 +249,10 @@ fn refunds_are_negative_there_and_positive_here() {
             json!([{"id": 549, "reason": "Sold out", "total": "-16.20"}, {"id": 547, "reason": "", "total": -8.1}]);
     });
     assert_eq!(order.payment, Payment::PartiallyRefunded);
-    assert_eq!(order.refunds[0], Refund { id: "549".into(), amount: amount("16.2"), reason: Some("Sold out".into()) });
+    assert_eq!(
+        order.refunds[0],
+        Refund { id: "549".into(), amount: amount("16.2"), taken_off: None, reason: Some("Sold out".into()) }
+    );
     assert_eq!((order.refunds[1].amount, &order.refunds[1].reason), (amount("8.1"), &None));
     holds(&order);
     let all = changed(|o| o["refunds"] = json!([{"id": 549, "reason": "", "total": "-60.18"}]));
