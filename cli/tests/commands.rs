@@ -98,7 +98,7 @@ impl Home {
             if orders[0]["status"] == state {
                 return orders[0].clone();
             }
-            assert!(began.elapsed() < Duration::from_secs(30), "never {state}: {orders}");
+            assert!(began.elapsed() < Duration::from_mins(2), "never {state}: {orders}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -159,7 +159,7 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     assert_eq!(replayed["orders"].as_array().unwrap().len(), 1);
     let began = Instant::now();
     while !home.json(&["orders", "show", id])["timeline"].to_string().contains("replayed") {
-        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(began.elapsed() < Duration::from_mins(2));
         std::thread::sleep(Duration::from_millis(50));
     }
     home.until("synced");
@@ -217,7 +217,7 @@ async fn what_was_accepted_survives_a_kill_and_arrives_once() {
     // "Sending" says that it may be on its way: only the ERP says that it came.
     let began = Instant::now();
     while erp.orders().is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it never reached the ERP");
+        assert!(began.elapsed() < Duration::from_mins(2), "it never reached the ERP");
         std::thread::sleep(Duration::from_millis(10));
     }
     home.until("sending");

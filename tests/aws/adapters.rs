@@ -1,11 +1,11 @@
 //! What only the AWS adapters can get wrong: writes that meet themselves, batches that fail in part, large values.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     Kind,
-    aws::Aws,
+    aws::{Aws, Patience},
     domain::{
         ids::{AttemptId, ErpId, OrderKey},
         ledger::{Limits, Purpose, Released, Request, Taken},
@@ -20,7 +20,10 @@ use serde_json::{Value, json};
 
 use crate::{
     proxy::{Answer, Proxy},
-    support::moto::{self, Stack, stack},
+    support::{
+        moto::{self, Stack, stack},
+        proxy as line,
+    },
 };
 
 fn at(second: i64) -> Timestamp {
@@ -82,6 +85,27 @@ async fn through(stack: &Stack) -> (Proxy, Aws) {
     let proxy = Proxy::before(&stack.endpoint).await;
     let aws = Aws::new(&stack.access().at(&proxy.endpoint), stack.place.clone());
     (proxy, aws)
+}
+
+#[tokio::test]
+async fn an_emulator_may_take_longer_than_aws() {
+    let Some(stack) = stack().await else { return };
+    let emulator = stack.endpoint.trim_start_matches("http://").parse().unwrap();
+    let line = line::Proxy::to(Some(emulator), 1).await;
+    // As a busy machine makes it, and AWS never is.
+    line.is_far(Duration::from_secs(3));
+    let access = stack.access().at(format!("http://{}", line.addr));
+    let patient = Aws::new(&access, stack.place.clone());
+    assert_eq!(patient.records.head(&key("1")).await.unwrap(), None);
+    let sent = patient.queue.send(&[message("1", "{}")], Duration::ZERO).await.unwrap();
+    assert!(sent.into_iter().all(|sent| sent.is_ok()));
+    assert_eq!(patient.queue.receive(1, Duration::from_secs(1)).await.unwrap().len(), 1);
+
+    let asked = Instant::now();
+    let usual = Aws::new(&access.patient(Patience::AWS), stack.place.clone());
+    let error = usual.records.head(&key("1")).await.unwrap_err();
+    assert!(error.to_string().contains("AWS did not answer in time"), "{error}");
+    assert!(asked.elapsed() >= Patience::AWS.attempt, "{:?}", asked.elapsed());
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ pub fn asking(method: &str, path: &str) -> String {
 /// A stack whose ERP has the sample order.
 async fn world() -> Option<(World, Api)> {
     let world = World::new().await?;
-    let soon = SystemClock.now() + SignedDuration::from_secs(30);
+    let soon = SystemClock.now() + SignedDuration::from_mins(2);
     worker::handle(&world.app(), &event("worker"), soon).await.unwrap();
     let api = Api::new(world.app());
     Some((world, api))

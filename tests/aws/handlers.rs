@@ -23,7 +23,7 @@ use crate::{
 };
 
 fn soon() -> Timestamp {
-    SystemClock.now() + SignedDuration::from_secs(30)
+    SystemClock.now() + SignedDuration::from_mins(2)
 }
 
 /// Serves one API event: status and body.

@@ -76,7 +76,7 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
     assert!(aws.records.write(&key, &Write::Replay { asked: now }, now).await.unwrap().applied());
     assert_eq!(sweep::handle(&app).await.unwrap().woken, 1);
     let batch = world.batch().await.unwrap();
-    let soon = SystemClock.now() + SignedDuration::from_secs(60);
+    let soon = SystemClock.now() + SignedDuration::from_mins(2);
     worker::handle(&app, &batch.event, soon).await.unwrap();
     assert_eq!(world.erp.orders().len(), made.len());
 }

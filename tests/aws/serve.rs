@@ -111,7 +111,7 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
             // Not before it has something to lose.
             let began = Instant::now();
             while world.erp.orders().is_empty() {
-                assert!(began.elapsed() < Duration::from_secs(60), "no order in the ERP");
+                assert!(began.elapsed() < Duration::from_mins(5), "no order in the ERP");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             running[0].kill();
@@ -131,7 +131,7 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
             break;
         }
         assert!(
-            began.elapsed() < Duration::from_secs(240),
+            began.elapsed() < Duration::from_mins(10),
             "never settles: {counts:?}, see {:?}",
             homes.map(|h| h.keep())
         );
@@ -160,7 +160,7 @@ async fn one_of_two_processes_is_killed_and_every_order_arrives_once() {
 
     // Asked to stop, it finishes its long poll and ends.
     let took = running[1].stop();
-    assert!(took < Duration::from_secs(30), "a stop took {took:?}");
+    assert!(took < Duration::from_mins(1), "a stop took {took:?}");
     for home in &homes {
         let log = std::fs::read_to_string(home.path().join("serve.log")).unwrap();
         assert!(!log.contains(KEY) && !log.contains(SECRET), "{log}");

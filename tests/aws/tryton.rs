@@ -105,7 +105,7 @@ async fn with_one_of_two_processes_killed_every_order_is_one_sale_in_tryton() {
     post(&[first.url.clone(), second.url.clone()], &orders[12..]).await;
     let began = Instant::now();
     while sales(&tryton).await.is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(90), "no sale in Tryton:\n{}", tryton.log());
+        assert!(began.elapsed() < Duration::from_mins(5), "no sale in Tryton:\n{}", tryton.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     first.kill();
@@ -115,7 +115,7 @@ async fn with_one_of_two_processes_killed_every_order_is_one_sale_in_tryton() {
 
     let began = Instant::now();
     while counts().await.get(&State::Synced) != Some(&ORDERS) {
-        let late = began.elapsed() > Duration::from_secs(240);
+        let late = began.elapsed() > Duration::from_mins(10);
         assert!(!late, "never settles: {:?}, {homes:?}\n{}", counts().await, tryton.log());
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

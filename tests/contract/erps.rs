@@ -191,7 +191,7 @@ async fn bench(config: Config) -> (Arc<sandbox::Erp>, Bench) {
     let books = Arc::clone(&erp);
     let count =
         move |reference: &Reference| books.orders().iter().filter(|made| made.reference == reference.as_str()).count();
-    let section = erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"");
+    let section = erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"\nsettle = \"60s\"");
     let bench = Bench { erp: rest(&section), known_sku: "MATE-01", count: Box::new(count) };
     (erp, bench)
 }
@@ -309,7 +309,7 @@ async fn a_create_that_lands_late_is_found_after_a_while() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let sales = sales(&bench, &["1"]);
     let drafts = drafts(&bench, &sales).await;
-    erp.next("POST /orders", Fault::Late(Duration::from_millis(1200)));
+    erp.next("POST /orders", Fault::Late(Duration::from_secs(5)));
     let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
     assert!(matches!(outcome, Err(Setback::Unknown(_))), "{outcome:?}");
     assert_eq!(look_up(&bench, &sales[0].reference).await, None, "not yet");
@@ -341,14 +341,14 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), closed).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), closed).await.unwrap();
     erp.listen(true);
     let opened = async {
         while tokio::net::TcpStream::connect(erp.addr()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), opened).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), opened).await.unwrap();
     assert!(bench.erp.create(&open(), &drafts).await.remove(0).is_ok());
 }
 
@@ -528,13 +528,13 @@ async fn no_personal_data_in_what_a_setback_says() {
 #[tokio::test]
 async fn the_sandbox_counts_what_comes_above_its_limits() {
     let limits =
-        sandbox::Limits { calls: 3, window: Duration::from_secs(60), per_day: 100, day: Duration::from_secs(86_400) };
+        sandbox::Limits { calls: 3, window: Duration::from_hours(1), per_day: 100, day: Duration::from_secs(86_400) };
     let (erp, bench) = bench(Config { limits: Some(limits), ..Config::default() }).await;
     for _ in 0..3 {
         assert!(bench.erp.probe(&open()).await.is_ok());
     }
     let error = bench.erp.probe(&open()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Limited);
-    assert!(matches!(error.retryable(), Retry::After(wait) if wait > Duration::from_secs(50)), "{error:?}");
-    assert_eq!((erp.violations(), erp.calls().len(), erp.busiest(Duration::from_secs(60))), (1, 4, 4));
+    assert!(matches!(error.retryable(), Retry::After(wait) if wait > Duration::from_mins(55)), "{error:?}");
+    assert_eq!((erp.violations(), erp.calls().len(), erp.busiest(Duration::from_hours(1))), (1, 4, 4));
 }

@@ -27,6 +27,8 @@ use puente::{
     ports::{Accounts, Clock, Queue, Records, SystemClock},
 };
 
+use crate::support::moto::{self, Stack};
+
 /// An adapter under test: its ports, empty, nobody else's.
 pub(crate) struct Ports {
     pub(crate) records: Arc<dyn Records>,
@@ -84,21 +86,53 @@ async fn embedded() -> Option<Ports> {
     })
 }
 
-/// On the emulator, whose queue goes by the system's time.
+/// The time of an emulator's queues: the system's, and as much more as was slept on it.
+struct EmulatorClock {
+    stack: Arc<Stack>,
+    ahead: AtomicI64,
+}
+
+#[async_trait]
+impl Clock for EmulatorClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + SignedDuration::from_micros(self.ahead.load(Ordering::SeqCst))
+    }
+    async fn sleep_until(&self, when: Timestamp) {
+        let time = when.duration_since(self.now());
+        if time.is_positive() {
+            self.stack.pass(time.unsigned_abs()).await;
+            self.ahead.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+        }
+    }
+}
+
+/// On an emulator that serves others too.
 async fn aws() -> Option<Ports> {
-    let (visibility, max_receives) = (Duration::from_secs(25), 3);
-    let stack = crate::support::moto::stack_with(visibility, max_receives).await?;
+    Some(on(moto::stack_with(EMULATED.0, EMULATED.1).await?))
+}
+
+/// On an emulator of its own.
+async fn aws_alone() -> Option<Ports> {
+    Some(on(moto::busy_stack(EMULATED.0, EMULATED.1).await?))
+}
+
+/// The visibility of the emulator's queues, which is longer than a busy machine takes for any test, and their deliveries.
+const EMULATED: (Duration, u32) = (Duration::from_mins(10), 3);
+
+fn on(stack: Stack) -> Ports {
     let aws = stack.aws();
-    Some(Ports {
+    let stack = Arc::new(stack);
+    let clock = Arc::new(EmulatorClock { stack: stack.clone(), ahead: AtomicI64::default() });
+    Ports {
         records: aws.records,
         accounts: aws.accounts,
         queue: aws.queue,
-        clock: Arc::new(SystemClock),
-        visibility,
-        max_receives,
+        clock,
+        visibility: EMULATED.0,
+        max_receives: EMULATED.1,
         cases: 20,
         _keeps: Box::new(stack),
-    })
+    }
 }
 
 /// The models that the simulation runs the flows on: what they let pass, the adapters must.

@@ -123,7 +123,7 @@ async fn a_server_that_is_killed_loses_and_doubles_nothing() {
     let took = audit::comes_to_rest(async || scene.audit().await.unsettled()).await;
     eprintln!("puente serve: settled {took:?} after the last fault");
     let took = block_in_place(|| serve.stop());
-    assert!(took < Duration::from_secs(20), "a stop took {took:?}");
+    assert!(took < Duration::from_mins(1), "a stop took {took:?}");
 
     let log = fs::read_to_string(scene.dir.path().join("serve.log")).unwrap();
     audit::is_discreet(&log, &SECRETS.map(|(_, secret)| secret));

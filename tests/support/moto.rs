@@ -1,4 +1,5 @@
-//! AWS on loopback: one `moto_server` per test process, and in it a stack per test, made from `template.yaml` itself.
+//! AWS on loopback: one `moto_server` per test process, and in it a stack per test, made from `template.yaml` itself. A test that
+//! makes hundreds of calls has a server of its own: [`busy_stack`].
 
 use std::{
     net::TcpStream,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use puente::{
-    aws::{Access, Aws, Place},
+    aws::{Access, Aws, Patience, Place},
     outbound::{Call, Client},
 };
 use serde_json::{Value, json};
@@ -20,6 +21,13 @@ use serde_json::{Value, json};
 use super::venv::{Server, free_port, start, venv};
 
 const REGION: &str = "eu-west-1";
+
+/// How long the emulator may take: it is slower than AWS, and what else the machine does makes it slower yet.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(20),
+    attempt: Duration::from_secs(60),
+    call: Duration::from_secs(120),
+};
 
 /// The emulator and the template, for all tests of the process.
 struct Moto {
@@ -31,22 +39,33 @@ struct Moto {
 pub struct Stack {
     pub endpoint: String,
     pub place: Place,
+    /// The emulator, where it is this stack's own.
+    _server: Option<Server>,
 }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
+/// The emulator's Python. `None`: offline, and the skip was said.
+fn environment() -> Option<PathBuf> {
+    venv("moto", &root().join("tests/support/moto-requirements.txt"))
+}
+
+/// A new emulator. `None`: offline, and the skip was said.
+fn server() -> Option<Server> {
+    let port = free_port();
+    let mut command = Command::new(environment()?.join("bin/python"));
+    command.arg(root().join("tests/support/moto_server.py")).arg(port.to_string());
+    Some(start(command, port, |port| TcpStream::connect(("127.0.0.1", port)).is_ok()))
+}
+
 /// `None`: offline, and the skip was said.
 fn moto() -> Option<&'static Moto> {
     static MOTO: OnceLock<Option<Moto>> = OnceLock::new();
     MOTO.get_or_init(|| {
-        let environment = venv("moto", &root().join("tests/support/moto-requirements.txt"))?;
-        let port = free_port();
-        let mut command = Command::new(environment.join("bin/python"));
-        command.arg(root().join("tests/support/moto_server.py")).arg(port.to_string());
-        let server = start(command, port, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let read = Command::new(environment.join("bin/python"))
+        let server = server()?;
+        let read = Command::new(environment()?.join("bin/python"))
             .arg(root().join("tests/support/template.py"))
             .arg(root().join("template.yaml"))
             .output()
@@ -69,21 +88,27 @@ pub fn properties(resource: &str) -> Option<&'static Value> {
 
 /// A fresh stack; `None`: offline, and the skip was said.
 pub async fn stack() -> Option<Stack> {
-    make(None).await
+    make(None, false).await
 }
 
 /// A fresh stack whose work queue shows a message again after `visibility` and buries it after `receives` deliveries, so that
 /// a test need not wait as long as the template does.
 pub async fn stack_with(visibility: Duration, receives: u32) -> Option<Stack> {
-    make(Some((visibility, receives))).await
+    make(Some((visibility, receives)), false).await
 }
 
-async fn make(patience: Option<(Duration, u32)>) -> Option<Stack> {
+/// The same in an emulator of its own, which serves nobody else: for a test that makes hundreds of calls.
+pub async fn busy_stack(visibility: Duration, receives: u32) -> Option<Stack> {
+    make(Some((visibility, receives)), true).await
+}
+
+async fn make(patience: Option<(Duration, u32)>, alone: bool) -> Option<Stack> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     // Starting the emulator blocks: other tests of this process go on meanwhile.
     let moto = tokio::task::spawn_blocking(moto).await.expect("the emulator starts")?;
+    let own = if alone { tokio::task::spawn_blocking(server).await.expect("the emulator starts") } else { None };
     let name = format!("puente-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    let endpoint = format!("http://127.0.0.1:{}", moto.server.port);
+    let endpoint = format!("http://127.0.0.1:{}", own.as_ref().unwrap_or(&moto.server).port);
     let resource = |name: &str| moto.template["Resources"][name]["Properties"].clone();
 
     // CloudFormation's properties of a table are the API's own.
@@ -104,7 +129,7 @@ async fn make(patience: Option<(Duration, u32)>) -> Option<Stack> {
     }
     let work_url = queue(&endpoint, &format!("{name}-work"), &work, Some(&arn)).await;
     let place = Place { table: name, queue: work_url, dead: Some(dead_url) };
-    Some(Stack { endpoint, place })
+    Some(Stack { endpoint, place, _server: own })
 }
 
 async fn queue(endpoint: &str, name: &str, properties: &Value, dead: Option<&str>) -> String {
@@ -136,7 +161,7 @@ pub async fn call(endpoint: &str, service: &str, target: &str, request: &Value) 
         url: endpoint.parse().expect("a URL"),
         headers: headers.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
         body: request.to_string().into(),
-        timeout: Duration::from_secs(20),
+        timeout: PATIENCE.call,
     };
     let answer = Client::new().expect("a client").send(call).await.expect("the emulator answers");
     let text = String::from_utf8_lossy(&answer.body);
@@ -152,7 +177,21 @@ impl Stack {
 
     /// The way in.
     pub fn access(&self) -> Access {
-        Access::with_keys("test", "test", REGION).at(&self.endpoint)
+        Access::with_keys("test", "test", REGION).at(&self.endpoint).patient(PATIENCE)
+    }
+
+    /// Lets time pass for the messages of its queues.
+    pub async fn pass(&self, time: Duration) {
+        let url = format!("{}/pass?queues={}-&seconds={}", self.endpoint, self.place.table, time.as_secs_f64());
+        let call = Call {
+            method: http::Method::POST,
+            url: url.parse().expect("a URL"),
+            headers: http::HeaderMap::new(),
+            body: String::new().into(),
+            timeout: PATIENCE.call,
+        };
+        let answer = Client::new().expect("a client").send(call).await.expect("the emulator answers");
+        assert!(answer.status.is_success(), "{}", answer.status);
     }
 
     /// Puts a secret into Secrets Manager. Secrets are shared by all stacks of the process.

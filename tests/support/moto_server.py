@@ -1,20 +1,26 @@
-"""moto's server, with two things mended: its conditional writes are atomic, and so is taking a message from a queue.
+"""moto's server, with two things mended: its conditional writes are atomic, and so is taking a message from a queue. And with
+one thing added: time passes for a queue when a test says so.
 
 usage: moto_server.py PORT
 
 moto answers requests in parallel, and between checking a condition and writing the item another request gets in: of sixteen
 conditional updates at once, six "hold". DynamoDB serialises the writes of an item, so here they go one at a time. Likewise
 two receivers see that a message is visible before either has taken it, and both get it.
+
+`POST /pass?queues=PREFIX&seconds=N` makes N seconds pass for the messages of every queue whose name begins so. A test that
+waited for them itself would be slow, and on a busy machine wrong: more time passes between two calls than it takes them for.
 """
 
 import functools
 import sys
 import threading
 import time
+from urllib.parse import parse_qs
 
 from moto.dynamodb.models import DynamoDBBackend
-from moto.server import main
-from moto.sqs.models import SQSBackend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sqs.models import SQSBackend, sqs_backends
+from werkzeug.serving import run_simple
 
 writing = threading.RLock()
 
@@ -48,4 +54,28 @@ def receive(self, queue_name, count, wait, *more):
 
 SQSBackend.receive_message = receive
 
-main(["-H", "127.0.0.1", "-p", sys.argv[1]])
+
+
+def pass_time(prefix, seconds):
+    with receiving:
+        for account in sqs_backends.values():
+            for backend in account.values():
+                for name, queue in backend.queues.items():
+                    for message in queue._messages if name.startswith(prefix) else ():
+                        message.visible_at -= seconds * 1000
+                        message.delayed_until -= seconds * 1000
+
+
+moto = DomainDispatcherApplication(create_backend_app)
+
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] != "/pass":
+        return moto(environ, start_response)
+    asked = parse_qs(environ["QUERY_STRING"])
+    pass_time(asked["queues"][0], float(asked["seconds"][0]))
+    start_response("204 No Content", [])
+    return []
+
+
+run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True)

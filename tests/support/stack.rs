@@ -139,7 +139,7 @@ impl World {
             let mut idle = true;
             while let Some(batch) = self.batch().await {
                 idle = false;
-                let soon = SystemClock.now() + SignedDuration::from_secs(60);
+                let soon = SystemClock.now() + SignedDuration::from_mins(2);
                 let first = worker::handle(app, &batch.event, soon).await.unwrap();
                 let answer = worker::handle(app, &batch.event, soon).await.unwrap();
                 assert_eq!((failed(&first), failed(&answer)), (vec![], vec![]));

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How long a server may take from its start to its first answer.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_mins(5);
 
 /// The workspace's `target` directory, wherever cargo put it.
 pub fn target() -> PathBuf {

@@ -23,14 +23,29 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::{Error, Kind};
 
-/// The most a connection may take: within a region it takes a few milliseconds.
-const CONNECT: Duration = Duration::from_millis(800);
-/// The most one attempt may take. DynamoDB and SQS answer in tens of milliseconds.
-const ATTEMPT: Duration = Duration::from_secs(2);
-/// The most a call may take with all its attempts: a store hangs up after five seconds.
-const CALL: Duration = Duration::from_millis(4500);
 /// Three attempts, 50 ms to 500 ms apart.
 const ATTEMPTS: u32 = 3;
+
+/// How long a call may take. An emulator is given longer than [`Patience::AWS`] by whoever starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The most a connection may take.
+    pub connect: Duration,
+    /// The most one attempt may take, from the request to the end of the answer.
+    pub attempt: Duration,
+    /// The most a call may take with all its attempts.
+    pub call: Duration,
+}
+
+impl Patience {
+    /// Within a region a connection takes a few milliseconds, and DynamoDB and SQS answer in tens of them. A store hangs up
+    /// after five seconds: until then a call has ended.
+    pub const AWS: Self = Self {
+        connect: Duration::from_millis(800),
+        attempt: Duration::from_secs(2),
+        call: Duration::from_millis(4500),
+    };
+}
 
 /// The way to AWS: TLS by rustls with ring.
 pub(super) fn http() -> SharedHttpClient {
@@ -42,7 +57,13 @@ pub(super) fn sdk(
     credentials: SharedCredentialsProvider,
     region: Option<Region>,
     endpoint: Option<String>,
+    patience: Patience,
 ) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(patience.connect)
+        .operation_attempt_timeout(patience.attempt)
+        .operation_timeout(patience.call)
+        .build();
     let retry = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(Duration::from_millis(50))
@@ -52,19 +73,19 @@ pub(super) fn sdk(
         .http_client(http())
         .credentials_provider(credentials)
         .retry_config(retry)
-        .timeout_config(timeouts(Duration::ZERO))
+        .timeout_config(timeouts)
         .region(region);
     sdk.set_endpoint_url(endpoint);
     sdk.build()
 }
 
 /// The time-outs of a call that is allowed to wait `extra` before it answers (a long poll).
-pub(super) fn timeouts(extra: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .operation_attempt_timeout(ATTEMPT.saturating_add(extra))
-        .operation_timeout(CALL.saturating_add(extra))
-        .build()
+pub(super) fn longer(usual: &TimeoutConfig, extra: Duration) -> TimeoutConfig {
+    let longer = |time: Option<Duration>| time.map(|time| time.saturating_add(extra));
+    let mut timeouts = usual.to_builder();
+    timeouts.set_operation_attempt_timeout(longer(usual.operation_attempt_timeout()));
+    timeouts.set_operation_timeout(longer(usual.operation_timeout()));
+    timeouts.build()
 }
 
 /// Counts the attempts of one call.

@@ -42,6 +42,7 @@ pub use self::{
     app::App,
     batch::{Batch, Record},
     body::{decode, encode},
+    client::Patience,
     ledger::DynamoAccounts,
     published::Published,
     queue::SqsQueue,
@@ -85,6 +86,7 @@ pub struct Access {
     credentials: SharedCredentialsProvider,
     region: Option<Region>,
     endpoint: Option<String>,
+    patience: Patience,
 }
 
 impl Access {
@@ -95,6 +97,7 @@ impl Access {
             credentials: SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
             region: EnvironmentVariableRegionProvider::new().region().await,
             endpoint: variable("AWS_ENDPOINT_URL").ok(),
+            patience: Patience::AWS,
         }
     }
 
@@ -114,6 +117,7 @@ impl Access {
             credentials: SharedCredentialsProvider::new(chain),
             region: Some(region),
             endpoint: variable("AWS_ENDPOINT_URL").ok(),
+            patience: Patience::AWS,
         })
     }
 
@@ -124,6 +128,7 @@ impl Access {
             credentials: SharedCredentialsProvider::new(Credentials::new(key, secret, None, None, "puente")),
             region: Some(Region::new(region.to_owned())),
             endpoint: None,
+            patience: Patience::AWS,
         }
     }
 
@@ -131,6 +136,13 @@ impl Access {
     #[must_use]
     pub fn at(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// With other time-outs than [`Patience::AWS`]: an emulator on a busy machine takes longer.
+    #[must_use]
+    pub fn patient(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -142,7 +154,7 @@ impl Access {
     }
 
     fn sdk(&self) -> SdkConfig {
-        client::sdk(self.credentials.clone(), self.region.clone(), self.endpoint.clone())
+        client::sdk(self.credentials.clone(), self.region.clone(), self.endpoint.clone(), self.patience)
     }
 }
 

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::{
     Client,
+    config::timeout::TimeoutConfig,
     types::{
         ChangeMessageVisibilityBatchRequestEntry, Message as Received, MessageAttributeValue,
         MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
@@ -24,7 +25,7 @@ use jiff::Timestamp;
 use super::{
     batch::{Batch, Record},
     body::{decode, encode},
-    client::{failed, timeouts},
+    client::{failed, longer},
 };
 use crate::{
     Error, Kind, Result,
@@ -51,13 +52,15 @@ const LONGEST_REASON: usize = 1000;
 #[derive(Clone)]
 pub struct SqsQueue {
     client: Client,
+    timeouts: TimeoutConfig,
     work: String,
     dead: Option<String>,
 }
 
 impl SqsQueue {
     pub(super) fn new(sdk: &SdkConfig, work: String, dead: Option<String>) -> Self {
-        Self { client: Client::new(sdk), work, dead }
+        let timeouts = sdk.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
+        Self { client: Client::new(sdk), timeouts, work, dead }
     }
 
     /// The ARN of the work queue.
@@ -133,7 +136,7 @@ impl SqsQueue {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .message_attribute_names(REASON);
-        let patient = aws_sdk_sqs::config::Config::builder().timeout_config(timeouts(wait));
+        let patient = aws_sdk_sqs::config::Config::builder().timeout_config(longer(&self.timeouts, wait));
         let answer = request.customize().config_override(patient).send().await;
         let answer = answer.map_err(|error| failed("cannot receive from the queue", &error))?;
         Ok(answer.messages.unwrap_or_default())

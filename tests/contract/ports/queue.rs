@@ -125,7 +125,7 @@ pub(super) async fn what_is_not_deleted_comes_again(ports: &Ports) {
 
 pub(super) async fn a_delayed_message_waits(ports: &Ports) {
     let queue = &*ports.queue;
-    let delay = Duration::from_secs(3);
+    let delay = Duration::from_mins(1);
     queue.send(&[wake("main")], delay).await.unwrap().remove(0).unwrap();
     send(queue, &[wake("second")]).await;
     let now = queue.receive(10, Duration::ZERO).await.unwrap();
