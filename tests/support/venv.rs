@@ -52,7 +52,7 @@ pub fn once(directory: &Path, make: impl FnOnce(&Path)) {
     }
 }
 
-/// The environment with exactly the packages of `requirements` (every line pinned), made the first time. `None`: offline,
+/// The environment with exactly the packages of `requirements` (every line pinned, with the hashes of its files), made the first time. `None`: offline,
 /// and the skip was said; the caller returns.
 ///
 /// # Panics
@@ -75,7 +75,9 @@ pub fn venv(name: &str, requirements: &Path) -> Option<PathBuf> {
              PUENTE_TEST_OFFLINE=1 to skip them."
         );
         let installed = Command::new(directory.join("bin/pip"))
-            .args(["install", "--disable-pip-version-check", "--no-input", "--progress-bar=off", "-r"])
+            .args(["install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"])
+            // No file that is not one of those the list was made with.
+            .args(["--require-hashes", "-r"])
             .arg(requirements)
             .stdout(stderr())
             .status();
