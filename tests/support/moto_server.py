@@ -4,13 +4,15 @@ one thing added: time passes for a queue when a test says so.
 usage: moto_server.py PORT
 
 moto answers requests in parallel, and between checking a condition and writing the item another request gets in: of sixteen
-conditional updates at once, six "hold". DynamoDB serialises the writes of an item, so here they go one at a time. Likewise
-two receivers see that a message is visible before either has taken it, and both get it.
+conditional updates at once, six "hold". And the item it answers with is the one in its table, not a copy: an update that gets
+in before the answer is written is answered to both. DynamoDB serialises what is done to an item, so here it goes one at a
+time, and each answer is a copy. Likewise two receivers see that a message is visible before either has taken it, and both get it.
 
 `POST /pass?queues=PREFIX&seconds=N` makes N seconds pass for the messages of every queue whose name begins so. A test that
 waited for them itself would be slow, and on a busy machine wrong: more time passes between two calls than it takes them for.
 """
 
+import copy
 import functools
 import sys
 import threading
@@ -29,12 +31,12 @@ def one_at_a_time(method):
     @functools.wraps(method)
     def locked(*args, **kwargs):
         with writing:
-            return method(*args, **kwargs)
+            return copy.deepcopy(method(*args, **kwargs))
 
     return locked
 
 
-for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
+for name in ("get_item", "query", "scan", "put_item", "update_item", "delete_item", "transact_write_items"):
     setattr(DynamoDBBackend, name, one_at_a_time(getattr(DynamoDBBackend, name)))
 
 receiving = threading.RLock()
