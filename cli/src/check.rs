@@ -144,7 +144,7 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
         promise: class.map(promise),
         per_second: connection.front_door.per_second,
         per_day: connection.front_door.per_day,
-        key: connection.key.is_some(),
+        key: !connection.keys.is_empty(),
     }
 }
 

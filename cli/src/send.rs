@@ -88,7 +88,7 @@ pub(crate) fn webhook(url: &Url, connection: &Connection, store: &dyn Store, bod
         connection.id.as_str(),
         "webhook",
     ]);
-    if let Some(key) = &connection.key {
+    if let Some(key) = connection.keys.first() {
         to.query_pairs_mut().append_pair("key", key.expose());
     }
     let mut headers = store.sign(&body, SystemClock.now());

@@ -35,6 +35,11 @@ erp = "main"
 key = { secret = "other-key" }
 store = { kind = "shopify" }
 
+[connection.changing]
+erp = "main"
+key = [{ secret = "new-key" }, { secret = "old-key" }]
+store = { kind = "shopify" }
+
 [connection.open]
 erp = "main"
 store = { kind = "shopify" }
@@ -140,6 +145,17 @@ async fn a_connection_is_let_in_by_its_own_key_and_no_other_secret_is_fetched() 
     assert_eq!(door.key(orders, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
     assert_eq!(door.key(orders, &["acme-key+/ñ", "acme-key+/ñ"]).await, "acme by acme-key+/ñ");
     assert_eq!(*door.drawer.asked.lock().unwrap(), ["acme-key"], "once, and nothing else");
+}
+
+#[tokio::test]
+async fn while_a_key_is_changed_either_opens_and_counts_for_itself() {
+    let door = Door::new().await;
+    let webhook = "/v1/connections/changing/webhook";
+    assert_eq!(door.key(webhook, &["new-key+/ñ"]).await, "changing by new-key+/ñ");
+    assert_eq!(door.key(webhook, &["old-key+/ñ"]).await, "changing by old-key+/ñ");
+    // Both at once would count under one of them and be cached under the other.
+    assert_refused(&door.key(webhook, &["new-key+/ñ", "old-key+/ñ"]).await, "not the connection's");
+    assert_refused(&door.key(webhook, &["acme-key+/ñ"]).await, "not the connection's");
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
     Connection {
         id: name.parse().unwrap(),
         erp: "main".parse().unwrap(),
-        key: key.map(Secret::new),
+        keys: key.map(Secret::new).into_iter().collect(),
         store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)] }),
         orders: Orders::default(),
         front_door,

@@ -591,7 +591,7 @@ impl World {
             .map(|i| Connection {
                 id: format!("shop-{i}").parse().unwrap(),
                 erp: erp_id.clone(),
-                key: None,
+                keys: Vec::new(),
                 store: Box::new(SilentStore),
                 orders: Orders::default(),
                 front_door: FrontDoor { per_second: 10, per_day: 300 },

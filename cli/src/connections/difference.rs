@@ -108,7 +108,8 @@ impl Difference {
     }
 
     fn secrets(&mut self, wanted: &Wanted, found: &Found) -> Result<()> {
-        let keys: BTreeSet<&str> = wanted.needs.doors.values().map(|door| door.key.as_str()).collect();
+        let keys: BTreeSet<&str> =
+            wanted.needs.doors.values().flat_map(|door| &door.keys).map(String::as_str).collect();
         let mut missing = Vec::new();
         for name in &wanted.needs.secrets {
             let (there, given) = (found.secrets.get(name), wanted.given.get(name));
@@ -157,9 +158,9 @@ impl Difference {
     /// Every key is one that API Gateway takes, and only one connection's.
     fn keys_are_good(&self, wanted: &Wanted) -> Result<()> {
         let mut owners: BTreeMap<&str, &ConnectionId> = BTreeMap::new();
-        for (id, door) in &wanted.needs.doors {
-            let Some(value) = self.values.get(&door.key) else { continue };
-            let about = format!("connection `{id}`: its key, the secret `{}`", door.key);
+        for (id, key) in wanted.keys() {
+            let Some(value) = self.values.get(key) else { continue };
+            let about = format!("connection `{id}`: its key, the secret `{key}`");
             if !KEY_LENGTH.contains(&value.expose().len()) {
                 let words = format!(
                     "{about}, has fewer than 20 or more than 128 characters, which API Gateway does not take; nothing was \
@@ -178,10 +179,10 @@ impl Difference {
 
     /// Keys and plans; returned are the steps that delete, which come last.
     fn front_door(&mut self, wanted: &Wanted, found: &FoundDoor) -> Vec<Step> {
-        let own = |limits: &Option<FrontDoor>| limits.filter(|limits| Some(*limits) != found.base.limits);
+        let own = |limits: Option<FrontDoor>| limits.filter(|limits| Some(*limits) != found.base.limits);
         let plan_of = |limits| own(limits).map_or_else(|| found.base.name.clone(), Plan::name_of);
         let plans: BTreeMap<String, FrontDoor> =
-            wanted.needs.doors.values().filter_map(|door| own(&door.limits)).map(|l| (Plan::name_of(l), l)).collect();
+            wanted.needs.doors.values().filter_map(|door| own(door.limits)).map(|l| (Plan::name_of(l), l)).collect();
         for (name, limits) in &plans {
             if found.plan(name).is_some() {
                 self.row("usage plan", name, Action::Keep, "");
@@ -192,9 +193,10 @@ impl Difference {
             self.steps.push(Step::CreatePlan { limits: *limits });
         }
         let mut used = BTreeSet::new();
-        for (connection, door) in &wanted.needs.doors {
-            let Some(value) = self.values.get(&door.key).cloned() else { continue };
-            let (name, plan) = (ApiKey::name_of(connection), plan_of(&door.limits));
+        for (connection, key) in wanted.keys() {
+            let Some(value) = self.values.get(key).cloned() else { continue };
+            let limits = wanted.needs.doors.get(connection).and_then(|door| door.limits);
+            let (name, plan) = (ApiKey::name_of(connection), plan_of(limits));
             let Some(key) = found.key(&value) else {
                 self.row("API key", name, Action::Create, format!("under `{plan}`"));
                 self.steps.push(Step::CreateKey { connection: connection.clone(), value, plan });

@@ -21,6 +21,7 @@ use puente::{
     Error, Kind, Result,
     aws::{Access, Aws, Gateway, Place},
     config::{Needs, Secret, Settings},
+    domain::ids::ConnectionId,
     ports::Secrets,
 };
 use secrecy::SecretString;
@@ -92,6 +93,13 @@ pub(crate) struct Wanted {
     /// Values given on the command line, by the secret's name.
     given: BTreeMap<String, Secret>,
     prune: bool,
+}
+
+impl Wanted {
+    /// The names of the secrets with the connections' keys.
+    fn keys(&self) -> impl Iterator<Item = (&ConnectionId, &str)> {
+        self.needs.doors.iter().flat_map(|(id, door)| door.keys.iter().map(move |key| (id, key.as_str())))
+    }
 }
 
 /// What is said at the end.
@@ -191,10 +199,11 @@ impl Apply {
         let stage = found.door.as_ref().and_then(|door| Some(gateway?.url(&door.stage)));
         let Some(base) = self.url.clone().or(stage) else { return BTreeMap::new() };
         let base = base.trim_end_matches('/');
-        let one = |(id, door): (&puente::domain::ids::ConnectionId, &puente::config::Door)| {
+        let one = |(id, door): (&ConnectionId, &puente::config::Door)| {
             let mut url = format!("{base}/v1/connections/{id}/webhook");
-            let shown = self.show_urls && !(self.dry_run && difference.drawn.contains(&door.key));
-            if let Some(key) = difference.values.get(&door.key).filter(|_| shown) {
+            let shown = self.show_urls
+                && !(self.dry_run && door.keys.first().is_some_and(|key| difference.drawn.contains(key)));
+            if let Some(key) = door.keys.first().and_then(|key| difference.values.get(key)).filter(|_| shown) {
                 let mut query = reqwest::Url::parse(&url).ok()?;
                 query.query_pairs_mut().append_pair("key", key.expose());
                 url = query.into();

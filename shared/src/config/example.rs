@@ -40,7 +40,9 @@ look_up_first = false      # true after a restore from a backup: no order is cre
             r#"
 [{connection}]
 erp = "{erp}"
-key = {{ env = "{}_KEY" }}   # what callers carry as ?key= or x-api-key; `serve` on loopback may do without
+# What callers carry as ?key= or x-api-key; `serve` on loopback may do without. While it is being changed both open:
+# key = [{{ env = "NEW" }}, {{ env = "OLD" }}]
+key = {{ env = "{}_KEY" }}
 orders = {{ create_when = "paid", unknown_sku = "park", total_mismatch = "park", sku = {{ "OLD-1" = "NEW-1" }} }}
 limits = {{ rate = "10/s", per_day = 300 }}   # the front door
 

@@ -38,8 +38,8 @@ pub struct Connection {
     pub id: ConnectionId,
     /// Which ERP account its orders go to.
     pub erp: ErpId,
-    /// The key its callers carry; only `serve` on loopback may do without.
-    pub key: Option<Secret>,
+    /// The key its callers carry; two while it is being changed, the new one first. Only `serve` on loopback may do without.
+    pub keys: Vec<Secret>,
     /// The store.
     pub store: Box<dyn Store>,
     /// What becomes of its orders.

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 use super::section::Vault;
@@ -57,6 +57,12 @@ impl Secret {
         let (ours, theirs) = (Sha256::digest(self.expose()), Sha256::digest(text));
         subtle::ConstantTimeEq::ct_eq(ours.as_slice(), theirs.as_slice()).into()
     }
+
+    /// Which of `secrets` `text` is. All are compared: the time taken does not say which one it was.
+    #[must_use]
+    pub fn which<'a>(secrets: &'a [Self], text: &str) -> Option<&'a Self> {
+        secrets.iter().fold(None, |found, secret| if secret.is(text) { Some(secret) } else { found })
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -103,6 +109,46 @@ impl<'de> Visitor<'de> for Fetched {
             }
         }
         secret.ok_or_else(|| A::Error::custom(HOW))
+    }
+}
+
+/// The `key` of a connection: one secret, or a list of two while it is being changed, the new one first.
+#[derive(Default)]
+pub(super) struct Keys(pub(super) Vec<Secret>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrTwo;
+        impl<'de> Visitor<'de> for OneOrTwo {
+            type Value = Keys;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Fetched.expecting(f)?;
+                f.write_str(", or a list of two of these while the key is being changed")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Keys, E> {
+                Err(E::custom(HOW))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Keys, A::Error> {
+                Fetched.visit_map(map).map(|key| Keys(vec![key]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Keys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(key) = list.next_element()? {
+                    keys.push(key);
+                }
+                match keys.len() {
+                    1 | 2 => Ok(Keys(keys)),
+                    _ => {
+                        Err(A::Error::custom("a list of keys has two while the key is being changed: the new, the old"))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_any(OneOrTwo)
     }
 }
 

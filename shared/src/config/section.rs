@@ -154,6 +154,11 @@ impl Section {
         self.references.iter().map(|(path, source)| (path.as_str(), source))
     }
 
+    /// Those under `key`: of one secret, or of a list.
+    pub(super) fn references_in<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Source> {
+        self.references().filter(move |(path, _)| first(path) == key).map(|(_, source)| source)
+    }
+
     /// What is wrong with the secrets in it before one is fetched: those written out.
     pub(super) fn written_out(&self) -> impl Iterator<Item = Error> + '_ {
         self.references

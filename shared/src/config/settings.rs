@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::{
     Account, Connection, GENERIC, Orders, Secret, Section,
     limits::{AccountLimits, DoorLimits},
+    secret::Keys,
     section::Vault,
 };
 use crate::{
@@ -36,14 +37,14 @@ struct Entry<T> {
     /// For a connection: its ERP; for an account: nothing.
     erp: Option<ErpId>,
     built: OnceCell<Arc<T>>,
-    /// For a connection: its key, where that alone was asked for.
-    key: OnceCell<Option<Secret>>,
+    /// For a connection: its keys, where they alone were asked for.
+    keys: OnceCell<Vec<Secret>>,
 }
 
 impl<T> Entry<T> {
     /// A part whose secrets are not fetched yet.
     fn new(section: Section, erp: Option<ErpId>) -> Self {
-        Self { section, erp, built: OnceCell::new(), key: OnceCell::new() }
+        Self { section, erp, built: OnceCell::new(), keys: OnceCell::new() }
     }
 
     /// A part built by hand.
@@ -55,7 +56,8 @@ impl<T> Entry<T> {
 /// A connection of which nothing but the key is read.
 #[derive(Deserialize)]
 struct KeyOnly {
-    key: Option<Secret>,
+    #[serde(default)]
+    key: Keys,
 }
 
 /// What every connection says, whatever its store.
@@ -63,7 +65,8 @@ struct KeyOnly {
 #[serde(deny_unknown_fields, expecting = "a part such as [connection.NAME]")]
 struct ConnectionHead {
     erp: ErpId,
-    key: Option<Secret>,
+    #[serde(default)]
+    key: Keys,
     #[serde(default)]
     orders: Orders,
     #[serde(default)]
@@ -153,12 +156,25 @@ impl Settings {
     pub fn keyless(&self) -> Vec<ConnectionId> {
         let keyless = |(id, entry): (&ConnectionId, &Entry<Connection>)| {
             let keyless = match entry.built.get() {
-                Some(connection) => connection.key.is_none(),
+                Some(connection) => connection.keys.is_empty(),
                 None => entry.section.keys().all(|key| key != "key"),
             };
             keyless.then(|| id.clone())
         };
         self.connections.iter().filter_map(keyless).collect()
+    }
+
+    /// The connections with two keys: one of them is being changed, and the old one still opens.
+    #[must_use]
+    pub fn changing_keys(&self) -> Vec<ConnectionId> {
+        let changing = |(id, entry): (&ConnectionId, &Entry<Connection>)| {
+            let keys = match entry.built.get() {
+                Some(connection) => connection.keys.len(),
+                None => entry.section.references_in("key").count(),
+            };
+            (keys > 1).then(|| id.clone())
+        };
+        self.connections.iter().filter_map(changing).collect()
     }
 
     /// One connection; `None` if there is none of that name.
@@ -172,19 +188,19 @@ impl Settings {
             .map(Some)
     }
 
-    /// The key of one connection, fetched without its other secrets: for the authorizer, which needs nothing else. `None` if
+    /// The keys of one connection, fetched without its other secrets: for the authorizer, which needs nothing else. None if
     /// there is no connection of that name, or it has no key.
-    pub async fn key(&self, id: &ConnectionId) -> Result<Option<Secret>> {
-        let Some(entry) = self.connections.get(id) else { return Ok(None) };
+    pub async fn keys(&self, id: &ConnectionId) -> Result<Vec<Secret>> {
+        let Some(entry) = self.connections.get(id) else { return Ok(Vec::new()) };
         if let Some(connection) = entry.built.get() {
-            return Ok(connection.key.clone());
+            return Ok(connection.keys.clone());
         }
         let fetch = || async {
             let others: Vec<&str> = entry.section.keys().filter(|key| *key != "key").collect();
             let own = entry.section.clone().without(&others).resolve(&self.vault).await?;
-            own.read().map(|KeyOnly { key }| key).map_err(|error| vec![error])
+            own.read().map(|KeyOnly { key }| key.0).map_err(|error| vec![error])
         };
-        entry.key.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
+        entry.keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
     }
 
     /// One ERP account; `None` if there is none of that name.
@@ -224,7 +240,7 @@ impl Settings {
             Ok(Arc::new(Connection {
                 id: id.clone(),
                 erp: head.erp,
-                key: head.key,
+                keys: head.key.0,
                 store: (row.build)(&own).map_err(|error| own.place(error))?,
                 orders: head.orders,
                 front_door: head.limits.into(),

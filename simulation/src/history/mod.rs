@@ -320,7 +320,7 @@ fn settings(
         .map(|shop| Connection {
             id: shop.id().clone(),
             erp: erp_id.clone(),
-            key: None,
+            keys: Vec::new(),
             store: Box::new(Asked(shop.clone())),
             orders: Orders::default(),
             front_door: FrontDoor { per_second: 10, per_day: 300 },

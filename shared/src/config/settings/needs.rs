@@ -21,8 +21,8 @@ pub struct Needs {
 /// What a connection needs in front of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Door {
-    /// The name of the secret with its key.
-    pub key: String,
+    /// The names of the secrets with its keys: one, or two while it is being changed.
+    pub keys: Vec<String>,
     /// Its limits, if it says any.
     pub limits: Option<FrontDoor>,
 }
@@ -38,18 +38,16 @@ impl Settings {
         for (id, entry) in &self.connections {
             let section = &entry.section;
             names(section, &mut needs, &mut wrong);
-            match section.references().find(|(path, _)| *path == "key") {
-                None => {
-                    let name = suggested(section, "key");
-                    let why = format!("missing: on AWS every connection needs one, such as {{ secret = \"{name}\" }}");
-                    wrong.push(section.refuse("key", why));
-                }
-                Some((_, source)) => {
-                    let ConnectionHead { limits, .. } = connection_head(section, true)?;
-                    let limits = section.keys().any(|key| key == "limits").then(|| limits.into());
-                    needs.doors.insert(id.clone(), Door { key: source.name().to_owned(), limits });
-                }
+            let keys: Vec<_> = section.references_in("key").map(|source| source.name().to_owned()).collect();
+            if keys.is_empty() {
+                let name = suggested(section, "key");
+                let why = format!("missing: on AWS every connection needs one, such as {{ secret = \"{name}\" }}");
+                wrong.push(section.refuse("key", why));
+                continue;
             }
+            let ConnectionHead { limits, .. } = connection_head(section, true)?;
+            let limits = section.keys().any(|key| key == "limits").then(|| limits.into());
+            needs.doors.insert(id.clone(), Door { keys, limits });
         }
         all_or(wrong)?;
         Ok(needs)
@@ -98,13 +96,16 @@ mod tests {
         let needs = needs(
             "password = { secret = 'p' }\n[connection.a]\nerp = 'main'\nkey = { secret = 'k' }\nlimits = { rate = '20/s' }\n\
              store = { kind = 'shopify', shop = 'a.myshopify.com', webhook_secrets = [{ secret = 'w' }] }\n\
-             [connection.b]\nerp = 'main'\nkey = { secret = 'l' }\nstore = { kind = 'canonical' }\n",
+             [connection.b]\nerp = 'main'\nkey = [{ secret = 'l' }, { secret = 'm' }]\nstore = { kind = 'canonical' }\n",
         )
         .unwrap();
-        assert_eq!(needs.secrets.iter().map(String::as_str).collect::<Vec<_>>(), ["k", "l", "p", "w"]);
+        assert_eq!(needs.secrets.iter().map(String::as_str).collect::<Vec<_>>(), ["k", "l", "m", "p", "w"]);
         let limits = Some(FrontDoor { per_second: 20, per_day: 300 });
-        assert_eq!(needs.doors[&"a".parse::<ConnectionId>().unwrap()], Door { key: "k".into(), limits });
-        assert_eq!(needs.doors[&"b".parse::<ConnectionId>().unwrap()], Door { key: "l".into(), limits: None });
+        assert_eq!(needs.doors[&"a".parse::<ConnectionId>().unwrap()], Door { keys: vec!["k".into()], limits });
+        assert_eq!(
+            needs.doors[&"b".parse::<ConnectionId>().unwrap()],
+            Door { keys: vec!["l".into(), "m".into()], limits: None }
+        );
     }
 
     #[test]

@@ -209,3 +209,32 @@ async fn a_connectors_own_keys_are_told_with_their_place_too() {
     assert!(error.contains("puente.toml:6: connection.acme.store: missing field"), "{error}");
     assert!(!error.contains("canary"), "{error}");
 }
+
+#[tokio::test]
+async fn a_connection_has_two_keys_while_one_is_changed() {
+    let with = |key: &str| parse(&GOOD.replace("key = { file = \"key.txt\" }", key));
+    let acme = "acme".parse().unwrap();
+    let settings = with("key = { secret = 'known' }").unwrap();
+    assert_eq!(settings.keys(&acme).await.unwrap().len(), 1);
+    assert_eq!(settings.changing_keys(), []);
+    // The new one first.
+    let settings = with("key = [{ secret = 'missing' }, { secret = 'known' }]").unwrap();
+    assert_eq!(settings.changing_keys(), [acme.clone()]);
+    let error = settings.keys(&acme).await.unwrap_err().to_string();
+    assert!(error.contains("puente.toml:10: connection.acme.key[0]: there is no such secret"), "{error}");
+    let settings = with("key = [{ secret = 'known' }, { secret = 'known' }]").unwrap();
+    assert_eq!(settings.keys(&acme).await.unwrap().len(), 2);
+    assert!(settings.keyless().iter().all(|id| *id != acme));
+
+    let three = "key = [{ secret = 'a' }, { secret = 'b' }, { secret = 'c' }]";
+    for (key, says) in [
+        ("key = []", "a list of keys has two"),
+        (three, "a list of keys has two"),
+        ("key = 'canary'", "a secret is not written into the file"),
+        ("key = ['canary', { secret = 'known' }]", "a secret is not written into the file"),
+    ] {
+        let error = with(key).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("connection.acme.key") && error.contains(says), "{key}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+}
