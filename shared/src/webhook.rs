@@ -64,6 +64,15 @@ impl VerifiedWebhook {
 /// How far a Standard Webhooks timestamp may lie from the time of arrival, either way, in seconds.
 const TOLERANCE: i64 = 300;
 
+/// Whether the headers state a signature at all: what lacks one is refused before much of its body is read.
+#[must_use]
+pub fn states_signature(headers: &HeaderMap, scheme: Scheme) -> bool {
+    match scheme {
+        Scheme::HmacBase64(names) => names.iter().any(|name| headers.contains_key(*name)),
+        Scheme::Standard => headers.contains_key("webhook-signature"),
+    }
+}
+
 /// Verifies `raw` against each of `secrets`. The error says which header is wrong, never anything of the body.
 pub fn verify(raw: RawWebhook, scheme: Scheme, secrets: &[Secret]) -> Result<VerifiedWebhook> {
     let genuine = match scheme {

@@ -17,6 +17,7 @@ use crate::support::{
 };
 
 const KEY: &str = "schemathesis-key";
+const API_KEY: &str = "schemathesis-api-key";
 const OPERATOR: &str = "schemathesis-operator";
 const SECRET: &str = "whsec_c2NoZW1hdGhlc2lzLXdlYmhvb2stc2VjcmV0LTMy";
 
@@ -25,17 +26,18 @@ async fn serve() -> Option<(PathBuf, tempfile::TempDir, Erp, Serve)> {
     let python = python().await?;
     let erp = Erp::start(Config::default()).await.unwrap();
     let home = tempfile::tempdir().unwrap();
-    for (name, secret) in [("key", KEY), ("webhook", SECRET)] {
+    for (name, secret) in [("key", KEY), ("api-key", API_KEY), ("webhook", SECRET)] {
         std::fs::write(home.path().join(name), secret).unwrap();
     }
     let file = |name: &str| format!("{{ file = {:?} }}", home.path().join(name).to_str().unwrap());
     let text = format!(
         "[erp.main]\nkind = \"rest\"\n{}\n\
          [connection.api]\nerp = \"main\"\nkey = {}\nlimits = {{ rate = \"100000/s\", per_day = 100000000 }}\n\
-         store = {{ kind = \"canonical\", webhook_secrets = [{}] }}\n",
+         store = {{ kind = \"canonical\", webhook_secrets = [{}], api_keys = [{}] }}\n",
         erp.config_example(),
         file("key"),
         file("webhook"),
+        file("api-key"),
     );
     std::fs::write(home.path().join("puente.toml"), text).unwrap();
     let serve = Serve::start(home.path(), &["--operator-key", OPERATOR]);
@@ -63,7 +65,11 @@ async fn holds(mut command: Command) -> String {
 fn schemathesis(python: &Path, serve: &Serve) -> Command {
     let mut command = Command::new(python.join("bin/schemathesis"));
     command.arg("--config-file").arg("schemathesis.toml").arg("run").arg(format!("{}/v1/openapi.json", serve.url));
-    command.env("PUENTE_TEST_KEY", KEY).env("PUENTE_TEST_OPERATOR", OPERATOR).env("PUENTE_TEST_WEBHOOK_SECRET", SECRET);
+    command
+        .env("PUENTE_TEST_KEY", KEY)
+        .env("PUENTE_TEST_API_KEY", API_KEY)
+        .env("PUENTE_TEST_OPERATOR", OPERATOR)
+        .env("PUENTE_TEST_WEBHOOK_SECRET", SECRET);
     // Where its settings find their hooks.
     command.current_dir(support("")).env("PYTHONDONTWRITEBYTECODE", "1");
     // What it keeps lies with the build.

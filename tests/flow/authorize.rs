@@ -30,6 +30,11 @@ erp = "main"
 key = { secret = "acme-key" }
 store = { kind = "shopify", webhook_secrets = [{ secret = "acme-webhook" }] }
 
+[connection.api]
+erp = "main"
+key = { secret = "api-key" }
+store = { kind = "canonical", webhook_secrets = [{ secret = "api-webhook" }], api_keys = [{ secret = "post-1" }, { secret = "post-2" }] }
+
 [connection.other]
 erp = "main"
 key = { secret = "other-key" }
@@ -140,11 +145,28 @@ fn with(mut claims: Value, name: &str, value: impl Into<Value>) -> Value {
 #[tokio::test]
 async fn a_connection_is_let_in_by_its_own_key_and_no_other_secret_is_fetched() {
     let door = Door::new().await;
-    let (webhook, orders) = ("/v1/connections/acme/webhook", "/v1/connections/ac%6De/orders");
+    let (webhook, encoded) = ("/v1/connections/acme/webhook", "/v1/connections/ac%6De/webhook");
     assert_eq!(door.key(webhook, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
-    assert_eq!(door.key(orders, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
-    assert_eq!(door.key(orders, &["acme-key+/ñ", "acme-key+/ñ"]).await, "acme by acme-key+/ñ");
+    assert_eq!(door.key(encoded, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
+    assert_eq!(door.key(encoded, &["acme-key+/ñ", "acme-key+/ñ"]).await, "acme by acme-key+/ñ");
     assert_eq!(*door.drawer.asked.lock().unwrap(), ["acme-key"], "once, and nothing else");
+}
+
+#[tokio::test]
+async fn orders_are_posted_by_an_api_key_and_count_under_the_connections() {
+    let door = Door::new().await;
+    let (orders, webhook) = ("/v1/connections/api/orders", "/v1/connections/api/webhook");
+    for api_key in ["post-1+/ñ", "post-2+/ñ"] {
+        assert_eq!(door.key(orders, &[api_key]).await, "api by api-key+/ñ");
+        assert_refused(&door.key(webhook, &[api_key]).await, "not the connection's");
+    }
+    let fetched = door.drawer.asked.lock().unwrap().clone();
+    assert!(!fetched.contains(&"api-webhook".to_owned()), "{fetched:?}");
+    for keys in [&["api-key+/ñ"][..], &["wrong"], &["post-1+/ñ", "wrong"]] {
+        assert_refused(&door.key(orders, keys).await, "none of the API keys");
+    }
+    // Where the configuration has none, nobody posts.
+    assert_refused(&door.key("/v1/connections/acme/orders", &["acme-key+/ñ"]).await, "none of the API keys");
 }
 
 #[tokio::test]
@@ -192,10 +214,11 @@ async fn whoever_has_not_the_connections_key_is_refused() {
 async fn a_key_that_cannot_be_fetched_is_no_decision() {
     let door = Door::new().await;
     door.drawer.down.store(true, Ordering::SeqCst);
-    let error = door.decide(Method::POST, ORDERS, &["acme-key+/ñ"], &[]).await.unwrap_err();
+    let webhook = "/v1/connections/acme/webhook";
+    let error = door.decide(Method::POST, webhook, &["acme-key+/ñ"], &[]).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     door.drawer.down.store(false, Ordering::SeqCst);
-    assert_eq!(door.key(ORDERS, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
+    assert_eq!(door.key(webhook, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
 }
 
 #[tokio::test]

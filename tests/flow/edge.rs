@@ -19,7 +19,11 @@ use puente::{
         ledger::Limits,
         message::{Arrival, Message, News},
     },
-    edge::{front_door::FrontDoors, ingest, operate},
+    edge::{
+        front_door::FrontDoors,
+        ingest,
+        operate::{self, Access},
+    },
     embedded::Embedded,
     flow::{self, Puente},
     outbound::{Call, Client},
@@ -32,6 +36,7 @@ use tower::ServiceExt as _;
 use self::doubles::{KeptLog, MoodyQueue, ObedientStore, SetClock, UncalledErp, order};
 
 const KEY: &str = "canary-key";
+const API_KEY: &str = "canary-api-key";
 const SECRET: &str = "canary-signing-secret";
 const OPERATOR: &str = "canary-operator";
 const SCHEME: Scheme = Scheme::HmacBase64(&["x-signature"]);
@@ -51,11 +56,14 @@ struct Answer {
 }
 
 fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDoor) -> Connection {
+    // Two, while one is changed; only whose configuration says so lets orders be posted.
+    let api_keys =
+        if name == "api" { vec![Secret::new("canary-new-api-key"), Secret::new(API_KEY)] } else { Vec::new() };
     Connection {
         id: name.parse().unwrap(),
         erp: "main".parse().unwrap(),
         keys: key.map(Secret::new).into_iter().collect(),
-        store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)] }),
+        store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)], api_keys }),
         orders: Orders::default(),
         front_door,
     }
@@ -102,7 +110,7 @@ impl Edge {
     fn router(&self) -> Router {
         let doors = FrontDoors::new(self.clock.clone(), Arc::new(self.records.clone()));
         ingest::limited(self.puente.clone(), doors)
-            .merge(operate::router(self.puente.clone(), Some(Secret::new(OPERATOR))))
+            .merge(operate::router(self.puente.clone(), Access::Key(Secret::new(OPERATOR))))
     }
 
     async fn call(&self, request: Request<Body>) -> Answer {
@@ -151,7 +159,7 @@ fn says(what: &str, id: &str) -> Vec<u8> {
 }
 
 fn post_orders(body: &Value) -> Request<Body> {
-    let request = Request::post("/v1/connections/api/orders").header("x-api-key", KEY);
+    let request = Request::post("/v1/connections/api/orders").header("x-api-key", API_KEY);
     request.body(body.to_string().into()).unwrap()
 }
 
@@ -432,6 +440,69 @@ async fn the_front_door_counts_seconds_and_days_after_the_key() {
 }
 
 #[tokio::test]
+async fn forged_posts_with_the_right_key_cost_the_shop_nothing() {
+    let edge = Edge::new();
+    let router = edge.router();
+    let forged = |signature: Option<&str>| {
+        let mut request = Request::post(format!("/v1/connections/small/webhook?key={KEY}"));
+        if let Some(signature) = signature {
+            request = request.header("x-signature", signature);
+        }
+        request.body(Body::from(says("order", "1"))).unwrap()
+    };
+    let another = sign(&Secret::new("another"), &says("order", "1"));
+    let mut answers = [0, 0];
+    for n in 0..300 {
+        // Unsigned, signed with another secret, no signature at all, a ping.
+        let request = match n % 4 {
+            0 => forged(None),
+            1 => forged(Some(&another)),
+            2 => forged(Some("?")),
+            _ => {
+                let mut ping = forged(None);
+                ping.headers_mut().insert("x-ping", "1".parse().unwrap());
+                ping
+            }
+        };
+        let answer = call(&router, request).await;
+        match answer.status {
+            StatusCode::UNAUTHORIZED => answers[0] += 1,
+            StatusCode::TOO_MANY_REQUESTS => {
+                assert!(answer.headers.contains_key("retry-after"));
+                answers[1] += 1;
+            }
+            status => assert_eq!((n % 4, status), (3, StatusCode::OK)),
+        }
+    }
+    assert!(answers[0] >= 15 && answers[1] >= 250, "{answers:?}");
+    // All 25 of the shop's own day are left, three a second, while the flood goes on.
+    for _ in 0..25 {
+        assert_eq!(call(&router, forged(Some(&another))).await.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(call(&router, webhook("small", KEY, says("order", "2"))).await.status, StatusCode::OK);
+        edge.clock.advance(1);
+        call(&router, forged(Some(&another))).await;
+    }
+    let answer = call(&router, webhook("small", KEY, says("order", "2"))).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "the shop's own are counted");
+    // Later a forged one is told again what it is.
+    edge.clock.advance(3600);
+    assert_eq!(call(&router, forged(None)).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn next_to_nothing_is_read_of_a_body_without_a_signature() {
+    let edge = Edge::new();
+    let chunks = futures::stream::iter((0..1000).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1024])));
+    let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = read.clone();
+    let chunks = futures::StreamExt::inspect(chunks, move |_| _ = counter.fetch_add(1, Ordering::SeqCst));
+    let request = Request::post(format!("/v1/connections/acme/webhook?key={KEY}"));
+    let answer = edge.call(request.body(Body::from_stream(chunks)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(read.load(Ordering::SeqCst) <= 3, "{read:?}");
+}
+
+#[tokio::test]
 async fn canonical_orders_are_taken_one_by_one() {
     let edge = Edge::new();
     let answer = edge.call(post_orders(&order("1"))).await;
@@ -476,7 +547,7 @@ async fn an_invalid_canonical_order_names_its_field() {
     let nested = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
     let many = json!((0..101).map(|i| order(&i.to_string())).collect::<Vec<_>>()).to_string();
     for body in ["", "not json", "{", "[]", "[1", "null", "\u{0}", nested.as_str(), many.as_str()] {
-        let request = Request::post("/v1/connections/api/orders").header("x-api-key", KEY);
+        let request = Request::post("/v1/connections/api/orders").header("x-api-key", API_KEY);
         let answer = edge.call(request.body(body.to_owned().into()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body:.20}");
     }
@@ -495,15 +566,40 @@ async fn an_order_whose_books_do_not_add_up_is_taken_and_flagged() {
 }
 
 #[tokio::test]
-async fn canonical_orders_need_the_key_and_a_connection_that_takes_them() {
+async fn posted_orders_need_an_api_key_of_their_own() {
     let edge = Edge::new();
-    let body = || Body::from(order("1").to_string());
-    let without = Request::post("/v1/connections/api/orders").body(body()).unwrap();
-    assert_eq!(edge.call(without).await.status, StatusCode::UNAUTHORIZED);
-    // A webhook's address, which carries its key, is no way around the store's signature.
-    let around = Request::post("/v1/connections/acme/orders").header("x-api-key", KEY).body(body()).unwrap();
-    assert_eq!(edge.call(around).await.status, StatusCode::NOT_FOUND);
+    let post = |path: &str, key: Option<&str>| {
+        let mut request = Request::post(path);
+        if let Some(key) = key {
+            request = request.header("x-api-key", key);
+        }
+        request.body(Body::from(order("1").to_string())).unwrap()
+    };
+    let orders = "/v1/connections/api/orders";
+    for (path, key) in [
+        (orders.to_owned(), None),
+        (orders.to_owned(), Some("wrong")),
+        // What webhook addresses carry opens nothing here, and what opens here is never in an address.
+        (orders.to_owned(), Some(KEY)),
+        (format!("{orders}?key={KEY}"), None),
+        (format!("{orders}?key={API_KEY}"), None),
+    ] {
+        assert_eq!(edge.call(post(&path, key)).await.status, StatusCode::UNAUTHORIZED, "{path} {key:?}");
+    }
+    // Nor does it open where webhooks go.
+    let webhook =
+        Request::post("/v1/connections/api/webhook").header("x-api-key", API_KEY).body(Body::empty()).unwrap();
+    assert_eq!(edge.call(webhook).await.status, StatusCode::UNAUTHORIZED);
+    // Where the configuration has no such keys, nobody posts: not around the signature of the shop either.
+    for key in [None, Some(KEY), Some(API_KEY)] {
+        let answer = edge.call(post("/v1/connections/acme/orders", key)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert!(answer.body["detail"].as_str().unwrap().contains("api_keys"), "{}", answer.body);
+    }
     assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 0);
+    for key in ["canary-new-api-key", API_KEY] {
+        assert_eq!(edge.call(post(orders, Some(key))).await.status, StatusCode::ACCEPTED, "{key}");
+    }
 }
 
 #[tokio::test]
@@ -556,10 +652,14 @@ async fn reading_and_replaying_need_the_operators_credential() {
         }
         assert_ne!(edge.call(as_operator(method, path)).await.status, StatusCode::UNAUTHORIZED);
     }
-    // Without a credential configured (loopback) they are open.
-    let open = operate::router(edge.puente.clone(), None);
-    let request = Request::get("/v1/connections/acme/orders").body(Body::empty()).unwrap();
-    assert_eq!(call(&open, request).await.status, StatusCode::OK);
+    // Without a credential nobody gets in, unless somebody asked for that.
+    for (access, status) in [(Access::Closed, StatusCode::UNAUTHORIZED), (Access::Open, StatusCode::OK)] {
+        let router = operate::router(edge.puente.clone(), access);
+        let request = Request::get("/v1/connections/acme/orders").body(Body::empty()).unwrap();
+        let answer = call(&router, request).await;
+        assert_eq!(answer.status, status);
+        assert!(status == StatusCode::OK || answer.body["detail"].as_str().unwrap().contains("PUENTE_OPERATOR_KEY"));
+    }
 }
 
 #[tokio::test]

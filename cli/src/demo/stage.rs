@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     place::{self, ConfigFile},
-    serve::engine::{self, Engine, Pace},
+    serve::engine::{self, Doors, Engine, Pace},
 };
 
 /// The ERP account.
@@ -126,7 +126,7 @@ impl Stage {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told("cannot listen", error))?;
         // The demo backfills when all webhooks are sent: earlier it would bring them all by itself.
         let pace = Pace { workers: 2, backfill: None, ..Pace::default() };
-        let engine = Engine::start(puente.clone(), listener, None, pace).await?;
+        let engine = Engine::start(puente.clone(), listener, Doors::open(), pace).await?;
         Ok(Self { erp, shops, poisoned, puente, engine, _home: home })
     }
 

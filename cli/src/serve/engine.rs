@@ -9,14 +9,21 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
-    config::{Secret, Settings},
+    config::Settings,
     domain::message::Message,
+    edge::{
+        host::{HostName, Hosts},
+        operate::Access,
+    },
     flow::{Puente, backfill, depart, sweep, work},
     ports::Delivery,
 };
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
 
-use super::source::{Site, Source};
+use super::{
+    server,
+    source::{Site, Source},
+};
 
 /// How many messages a worker takes at once; SQS gives at most ten.
 const BATCH: usize = 20;
@@ -32,6 +39,9 @@ const NIGHTLY: SignedDuration = SignedDuration::from_hours(72);
 
 /// The hour (UTC) from which on the nightly backfill runs.
 const NIGHT: i8 = 3;
+
+/// How often a connection with two keys is named in the log.
+const REMINDER: Duration = Duration::from_hours(1);
 
 /// How often things are done.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +60,22 @@ impl Default for Pace {
     }
 }
 
+/// Who is let in over HTTP.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    /// The public names of the service.
+    pub(crate) hosts: Vec<HostName>,
+    /// Who may read and replay.
+    pub(crate) operator: Access,
+}
+
+impl Doors {
+    /// For whoever is on this machine.
+    pub(crate) fn open() -> Self {
+        Self { hosts: Vec::new(), operator: Access::Open }
+    }
+}
+
 /// A running service.
 pub(crate) struct Engine {
     address: SocketAddr,
@@ -62,7 +88,7 @@ impl Engine {
     pub(crate) async fn start(
         source: impl Into<Source>,
         listener: TcpListener,
-        operator: Option<Secret>,
+        doors: Doors,
         pace: Pace,
     ) -> Result<Self> {
         let address = listener
@@ -72,18 +98,20 @@ impl Engine {
         let puente = source.puente().await?;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let router = Site::new(source.clone(), &puente, operator).router();
-        let until = stopped(stopping.clone());
-        tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
-                tracing::error!(event = "http.failed", %error);
-            }
-        });
+        let hosts = Hosts::new(address, doors.hosts);
+        let router = Site::new(source.clone(), &puente, hosts, doors.operator).router();
+        tasks.spawn(server::serve(listener, router, stopped(stopping.clone())));
         for _ in 0..pace.workers.max(1) {
             // Each on a thread of its own: planning and rendering a full batch must not delay an answer to a store.
             let (source, stopping, runtime) = (source.clone(), stopping.clone(), Handle::current());
             tasks.spawn_blocking(move || runtime.block_on(worker(source, stopping)));
         }
+        tasks.spawn(every(REMINDER, stopping.clone(), source.clone(), |puente| async move {
+            for connection in puente.settings.changing_keys() {
+                let todo = "two keys open this connection: take the old one out once no store uses it";
+                tracing::warn!(event = "connection.two_keys", %connection, todo);
+            }
+        }));
         tasks.spawn(every(pace.sweep, stopping.clone(), source.clone(), |puente| async move {
             if let Err(error) = sweep::sweep(&puente).await {
                 tracing::warn!(event = "sweep.failed", %error);

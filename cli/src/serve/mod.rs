@@ -6,6 +6,7 @@
 
 pub(crate) mod engine;
 mod logging;
+mod server;
 mod source;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -14,6 +15,7 @@ use clap::Args;
 use puente::{
     Error, Kind, Result,
     config::{Secret, Settings},
+    edge::{host::HostName, operate::Access},
     embedded::{Embedded, Options, Ownership},
 };
 use serde::Serialize;
@@ -23,7 +25,7 @@ use crate::{
     output::Output,
     place::{self, Backend, Place},
 };
-use engine::{Engine, Pace};
+use engine::{Doors, Engine, Pace};
 use source::Source;
 
 /// Receive webhooks and take their orders to the ERP.
@@ -43,7 +45,14 @@ pub(crate) struct Serve {
     /// Seconds between two looks for what is due and has nobody on it. Without it 1 on this machine, 60 on AWS.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     sweep: Option<u64>,
-    /// What people show to read and replay orders over HTTP, as `Authorization: Bearer ...`.
+    /// A public name under which it is called, such as `shop.example`: what its proxy passes on as `Host`. Each one; requests
+    /// that ask for another name are refused, but for those of this machine.
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<HostName>,
+    /// Let everybody on this machine read and replay orders over HTTP, without an operator's key.
+    #[arg(long)]
+    open: bool,
+    /// What people show to read and replay orders over HTTP, as `Authorization: Bearer ...`. Without it nobody can.
     #[arg(long, env = "PUENTE_OPERATOR_KEY", hide_env_values = true, value_name = "KEY")]
     operator_key: Option<String>,
     /// What is logged, such as `info` or `warn,puente=debug`.
@@ -60,10 +69,10 @@ struct Listening {
 /// Runs the command.
 pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
     logging::start(&serve.log)?;
-    let operator = serve.operator_key.clone().filter(|key| !key.is_empty()).map(Secret::new);
+    let doors = Doors { hosts: serve.hosts.clone(), operator: serve.operator()? };
     let (engine, _owner) = match serve.place.backend {
-        Backend::Embedded => on_this_machine(&serve, operator).await?,
-        Backend::Aws => (on_aws(&serve, operator).await?, None),
+        Backend::Embedded => on_this_machine(&serve, doors).await?,
+        Backend::Aws => (on_aws(&serve, doors).await?, None),
     };
     let said = Listening { listening: engine.url() };
     output.answer(&said, || format!("puente listens on {}", said.listening))?;
@@ -75,33 +84,48 @@ pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
     }
 }
 
-async fn on_this_machine(serve: &Serve, operator: Option<Secret>) -> Result<(Engine, Option<Ownership>)> {
+async fn on_this_machine(serve: &Serve, doors: Doors) -> Result<(Engine, Option<Ownership>)> {
     // The configuration first: a mistake in it starts nothing and leaves nothing behind.
     let settings = serve.place.file.settings()?;
     settings.check().await?;
-    guard(&settings, serve.listen, operator.is_some())?;
+    guard(&settings, serve.listen, &doors.operator)?;
     let listener = listen(serve.listen).await?;
     let visibility = engine::visibility(&settings).await;
     let data = Embedded::open_with(&serve.place.data, Options { visibility, ..Options::default() })?;
     // Only one process serves from a directory; what a killed one held is free at once.
     let owner = data.own().await?;
     let puente = place::puente(settings, &data)?;
-    let engine = Engine::start(puente, listener, operator, serve.pace(Pace::default())).await?;
+    let engine = Engine::start(puente, listener, doors, serve.pace(Pace::default())).await?;
     Ok((engine, Some(owner)))
 }
 
-async fn on_aws(serve: &Serve, operator: Option<Secret>) -> Result<Engine> {
+async fn on_aws(serve: &Serve, doors: Doors) -> Result<Engine> {
     let app = place::aws().await?;
     // Something must be published; who changes it later need not start this again.
     let puente = app.puente().await?;
-    guard(&puente.settings, serve.listen, operator.is_some())?;
+    guard(&puente.settings, serve.listen, &doors.operator)?;
     puente.queue.ready().await?;
     let listener = listen(serve.listen).await?;
     let pace = Pace { sweep: Duration::from_mins(1), ..Pace::default() };
-    Engine::start(Source::Published(Arc::new(app)), listener, operator, serve.pace(pace)).await
+    Engine::start(Source::Published(Arc::new(app)), listener, doors, serve.pace(pace)).await
 }
 
 impl Serve {
+    /// Who may read and replay orders over HTTP.
+    fn operator(&self) -> Result<Access> {
+        let key = self.operator_key.clone().filter(|key| !key.is_empty()).map(Secret::new);
+        match (key, self.open) {
+            (Some(key), false) => Ok(Access::Key(key)),
+            (None, true) => Ok(Access::Open),
+            (None, false) => Ok(Access::Closed),
+            (Some(_), true) => {
+                let words =
+                    "--open lets everybody on this machine in, and PUENTE_OPERATOR_KEY only who has it: leave out one";
+                Err(Error::new(Kind::Config, words))
+            }
+        }
+    }
+
     /// The usual pace, as far as nobody asked for another.
     fn pace(&self, usual: Pace) -> Pace {
         Pace { workers: self.workers.into(), sweep: self.sweep.map_or(usual.sweep, Duration::from_secs), ..usual }
@@ -115,14 +139,18 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Beyond loopback everybody who calls must show a key.
-fn guard(settings: &Settings, listen: SocketAddr, operator: bool) -> Result<()> {
+fn guard(settings: &Settings, listen: SocketAddr, operator: &Access) -> Result<()> {
     if listen.ip().is_loopback() {
         return Ok(());
     }
     let mut missing: Vec<String> =
         settings.keyless().iter().map(|id| format!("connection.{id} has no `key` in the configuration")).collect();
-    if !operator {
-        missing.push("PUENTE_OPERATOR_KEY is not set: anybody could read and replay orders".to_owned());
+    match operator {
+        Access::Key(_) => {}
+        Access::Closed => {
+            missing.push("PUENTE_OPERATOR_KEY is not set: nobody could read and replay orders".to_owned())
+        }
+        Access::Open => missing.push("--open lets anybody read and replay orders: set PUENTE_OPERATOR_KEY".to_owned()),
     }
     if missing.is_empty() {
         return Ok(());

@@ -13,8 +13,8 @@ use futures::{StreamExt, stream};
 use puente::{
     Result,
     aws::App,
-    config::{Secret, Settings},
-    edge::{front_door::FrontDoors, ingest, operate},
+    config::Settings,
+    edge::{front_door::FrontDoors, host::Hosts, ingest, operate},
     flow::Puente,
 };
 use tokio::sync::Mutex;
@@ -52,7 +52,8 @@ impl Source {
 /// Both routers at one address, built anew when the settings change.
 pub(super) struct Site {
     source: Source,
-    operator: Option<Secret>,
+    hosts: Hosts,
+    operator: operate::Access,
     /// They outlive the routers: a new configuration does not forget what was counted.
     doors: Arc<FrontDoors>,
     built: Mutex<Option<(Arc<Settings>, Router)>>,
@@ -60,9 +61,9 @@ pub(super) struct Site {
 
 impl Site {
     /// The site of `source`; `puente` is what it is now.
-    pub(super) fn new(source: Source, puente: &Puente, operator: Option<Secret>) -> Self {
+    pub(super) fn new(source: Source, puente: &Puente, hosts: Hosts, operator: operate::Access) -> Self {
         let doors = Arc::new(FrontDoors::new(puente.clock.clone(), puente.records.clone()));
-        Self { source, operator, doors, built: Mutex::new(None) }
+        Self { source, hosts, operator, doors, built: Mutex::new(None) }
     }
 
     /// The service: every request is answered by the routers of its time.
@@ -110,7 +111,8 @@ impl Site {
         }
         let settings = puente.settings.clone();
         let router = ingest::limited(puente.clone(), self.doors.clone());
-        let router = router.merge(operate::router(puente, self.operator.clone()));
+        let router = router.merge(operate::router(puente.clone(), self.operator.clone()));
+        let router = self.hosts.clone().only(router, &puente);
         *built = Some((settings, router.clone()));
         Ok(router)
     }

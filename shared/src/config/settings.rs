@@ -39,12 +39,14 @@ struct Entry<T> {
     built: OnceCell<Arc<T>>,
     /// For a connection: its keys, where they alone were asked for.
     keys: OnceCell<Vec<Secret>>,
+    /// The same of its store's API keys.
+    api_keys: OnceCell<Vec<Secret>>,
 }
 
 impl<T> Entry<T> {
     /// A part whose secrets are not fetched yet.
     fn new(section: Section, erp: Option<ErpId>) -> Self {
-        Self { section, erp, built: OnceCell::new(), keys: OnceCell::new() }
+        Self { section, erp, built: OnceCell::new(), keys: OnceCell::new(), api_keys: OnceCell::new() }
     }
 
     /// A part built by hand.
@@ -58,6 +60,13 @@ impl<T> Entry<T> {
 struct KeyOnly {
     #[serde(default)]
     key: Keys,
+}
+
+/// A store of which nothing but the API keys are read. Only stores that take posted orders have any.
+#[derive(Deserialize)]
+struct ApiKeysOnly {
+    #[serde(default)]
+    api_keys: Vec<Secret>,
 }
 
 /// What every connection says, whatever its store.
@@ -203,6 +212,22 @@ impl Settings {
         entry.keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
     }
 
+    /// The API keys under which canonical orders may be posted to one connection, fetched without its other secrets. None if
+    /// there is no connection of that name, or its store takes no posted orders.
+    pub async fn api_keys(&self, id: &ConnectionId) -> Result<Vec<Secret>> {
+        let Some(entry) = self.connections.get(id) else { return Ok(Vec::new()) };
+        if let Some(connection) = entry.built.get() {
+            return Ok(connection.store.api_keys().to_vec());
+        }
+        let fetch = || async {
+            let Some(store) = entry.section.child("store") else { return Ok(Vec::new()) };
+            let others: Vec<&str> = store.keys().filter(|key| *key != "api_keys").collect();
+            let own = store.clone().without(&others).resolve(&self.vault).await?;
+            own.read().map(|ApiKeysOnly { api_keys }| api_keys).map_err(|error| vec![error])
+        };
+        entry.api_keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
+    }
+
     /// One ERP account; `None` if there is none of that name.
     pub async fn account(&self, id: &ErpId) -> Result<Option<Arc<Account>>> {
         let Some(entry) = self.accounts.get(id) else { return Ok(None) };
@@ -237,11 +262,18 @@ impl Settings {
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
             let row = row(&store, STORES, |row| row.kind)?;
             let own = store.without(&["kind"]);
+            let store = (row.build)(&own).map_err(|error| own.place(error))?;
+            let keys = head.key.0;
+            if store.api_keys().iter().any(|api_key| Secret::which(&keys, api_key.expose()).is_some()) {
+                let why =
+                    "one of them is the connection's key, which webhook addresses carry: it needs a secret of its own";
+                return Err(own.refuse("api_keys", why));
+            }
             Ok(Arc::new(Connection {
                 id: id.clone(),
                 erp: head.erp,
-                keys: head.key.0,
-                store: (row.build)(&own).map_err(|error| own.place(error))?,
+                keys,
+                store,
                 orders: head.orders,
                 front_door: head.limits.into(),
             }))

@@ -1,8 +1,9 @@
 //! The front door of `puente serve`: so many requests a second and a day for each connection. (On AWS the API Gateway's usage
 //! plans do this.)
 //!
-//! A request is counted after its key was checked, so that forged posts to a guessed path cost the shop nothing. The day is
-//! UTC's. Its count is written down every few requests, so a restart forgets at most [`KEPT_EVERY`] − 1 of them: the front
+//! A request is counted once it is known to be the shop's own: its key is right and its signature holds. Forged ones, which whoever
+//! knows the key can send, are counted apart: they cost the shop nothing, and more than [`FORGED`] of them are told to come later.
+//! Genuine ones come through meanwhile, because nothing but the signature tells them apart. The day is UTC's. Its count is written down every few requests, so a restart forgets at most [`KEPT_EVERY`] − 1 of them: the front
 //! door is kept open rather than shut, since only the ERP's side promises exactness.
 
 use std::{
@@ -31,6 +32,9 @@ use crate::{
 /// After how many requests a day's count is written down.
 pub const KEPT_EVERY: u32 = 10;
 
+/// How many forged requests of a connection are answered as such at once, and how long it takes until one more is.
+pub const FORGED: (NonZeroU32, Duration) = (NonZeroU32::MIN.saturating_add(29), Duration::from_secs(2));
+
 /// The front doors of all connections.
 pub struct FrontDoors {
     clock: Arc<dyn Clock>,
@@ -38,9 +42,14 @@ pub struct FrontDoors {
     doors: Mutex<HashMap<ConnectionId, Arc<Door>>>,
 }
 
+type Rate = RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Nanos>>;
+
 struct Door {
     limits: FrontDoor,
-    rate: RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Nanos>>,
+    rate: Rate,
+    forged: Rate,
+    /// How often the log says that there is a flood of them.
+    alarm: Rate,
     today: tokio::sync::Mutex<Option<Count>>,
 }
 
@@ -91,8 +100,7 @@ impl FrontDoors {
     /// Lets one request in, or says when to come back: [`Kind::Limited`].
     pub async fn admit(&self, connection: &Connection) -> Result<()> {
         let door = self.door(connection);
-        if let Err(not_until) = door.rate.check() {
-            let wait = not_until.wait_time_from(door.rate.clock().now());
+        if let Some(wait) = wait(&door.rate) {
             return Err(limited("the connection's requests of this second are used up", wait));
         }
         let now = self.clock.now();
@@ -122,6 +130,17 @@ impl FrontDoors {
         Ok(())
     }
 
+    /// Counts a request that is not, or cannot be known to be, the shop's own: [`Kind::Limited`] for a flood of them.
+    pub fn suspect(&self, connection: &Connection) -> Result<()> {
+        let door = self.door(connection);
+        let Some(until) = wait(&door.forged) else { return Ok(()) };
+        if wait(&door.alarm).is_none() {
+            let todo = "somebody who knows its key sends forged requests; they cost the shop nothing, but its key should be changed";
+            tracing::warn!(event = "front_door.flooded", connection = %connection.id, todo);
+        }
+        Err(limited("too many requests of this connection have no signature, or a wrong one", until))
+    }
+
     fn door(&self, connection: &Connection) -> Arc<Door> {
         let limits = connection.front_door;
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,8 +149,12 @@ impl FrontDoors {
             return door.clone();
         }
         let per_second = NonZeroU32::new(limits.per_second).unwrap_or(NonZeroU32::MIN);
-        let rate = RateLimiter::direct_with_clock(Quota::per_second(per_second), Steady::new(self.clock.clone()));
-        let door = Arc::new(Door { limits, rate, today: tokio::sync::Mutex::new(None) });
+        let limiter = |quota| RateLimiter::direct_with_clock(quota, Steady::new(self.clock.clone()));
+        let (burst, period) = FORGED;
+        let forged = Quota::with_period(period).unwrap_or(Quota::per_minute(burst)).allow_burst(burst);
+        let (rate, forged) = (limiter(Quota::per_second(per_second)), limiter(forged));
+        let alarm = limiter(Quota::per_hour(NonZeroU32::MIN));
+        let door = Arc::new(Door { limits, rate, forged, alarm, today: tokio::sync::Mutex::new(None) });
         doors.insert(connection.id.clone(), door.clone());
         door
     }
@@ -149,6 +172,11 @@ impl FrontDoors {
         let used = used.parse().ok()?;
         Some(Count { day: day.parse().ok()?, used, kept: used })
     }
+}
+
+/// Takes one of a rate's requests, or says how long there is none.
+fn wait(rate: &Rate) -> Option<Duration> {
+    rate.check().err().map(|not_until| not_until.wait_time_from(rate.clock().now()))
 }
 
 fn limited(words: &'static str, wait: Duration) -> Error {

@@ -1,7 +1,8 @@
 //! What stores call: webhooks and canonical orders. Thin: [`crate::flow::ingest`] decides, this file speaks HTTP.
 //!
-//! The order of checks is the order of their cost to the shop: connection and key, then the front door (a forged post to a
-//! guessed path is not counted), then the body (at most a megabyte, in at most ten seconds), then the signature.
+//! The order of checks is the order of their cost to the shop: connection and key, then the body (at most a megabyte, in at most
+//! ten seconds; next to nothing of one that states no signature), then the signature, and only then the front door: what is forged
+//! is counted apart. (Behind an API gateway its usage plan has counted before anybody saw the body.)
 
 use std::sync::Arc;
 
@@ -37,11 +38,14 @@ use crate::{
     domain::{ids::ConnectionId, order::Order},
     flow::{
         Puente,
-        ingest::{self, LARGEST_BODY, MOST_ORDERS, Outcome, Verdict},
+        ingest::{self, LARGEST_BODY, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Outcome, Verdict},
     },
     ports::Clock,
-    webhook::RawWebhook,
+    webhook::{self, RawWebhook},
 };
+
+/// The header that carries a key.
+const API_KEY: &str = "x-api-key";
 
 /// How long a body may take to arrive, in seconds.
 const BODY_SECONDS: i64 = 10;
@@ -144,14 +148,12 @@ async fn webhook(
     Extension(RequestId(request)): Extension<RequestId>,
     http: Request,
 ) -> Result<Json<Accepted>, Problem> {
-    let (connection, parts, body) = edge.admit(&name, http).await?;
+    let (parts, body) = http.into_parts();
+    let connection = ingest::admit(&edge.puente, &name, key(&parts).as_deref()).await?;
     let take = async {
-        let raw = RawWebhook {
-            headers: parts.headers,
-            body: read(body, &*edge.puente.clock).await?,
-            received: edge.puente.clock.now(),
-        };
-        ingest::webhook(&edge.puente, &connection, &request, raw).await
+        let opened = edge.open(&connection, parts, body).await;
+        let opened = edge.counted(&connection, opened).await?;
+        ingest::webhook(&edge.puente, &connection, &request, opened).await
     };
     let accepted = take.await.map_err(|error| Problem::from(error).of(&connection.id))?;
     Ok(Json(Accepted { accepted }))
@@ -160,10 +162,10 @@ async fn webhook(
 /// Takes canonical orders, one or an array of at most 100. Each is read by itself: an invalid one does not sink the others.
 #[utoipa::path(
     post, path = "/v1/connections/{connection}/orders", operation_id = "post_orders", tag = "stores",
-    params(("connection" = ConnectionId, Path, description = "Whose orders: a connection whose store is `canonical`.")),
+    params(("connection" = ConnectionId, Path, description = "Whose orders: a connection whose store has `api_keys`.")),
     request_body(content = inline(OneOrMany), description = "At most 1 MiB."),
     responses((status = 202, description = "The queue has those that are `accepted`.", body = Orders), WithKey),
-    security(("key" = []), ("key_in_address" = [])),
+    security(("api_key" = [])),
 )]
 async fn orders(
     State(edge): State<Edge>,
@@ -171,9 +173,15 @@ async fn orders(
     Extension(RequestId(request)): Extension<RequestId>,
     http: Request,
 ) -> Result<Response, Problem> {
-    let (connection, _, body) = edge.admit(&name, http).await?;
-    let take =
-        async { ingest::orders(&edge.puente, &connection, &request, &read(body, &*edge.puente.clock).await?).await };
+    let (parts, body) = http.into_parts();
+    let api_key = parts.headers.get(API_KEY).and_then(|key| key.to_str().ok());
+    let connection = ingest::admit_poster(&edge.puente, &name, api_key).await?;
+    let take = async {
+        // The key is the sender's proof here: nobody else's request gets so far.
+        edge.count(&connection).await?;
+        let body = read(&parts, body, LARGEST_BODY, &*edge.puente.clock).await?;
+        ingest::orders(&edge.puente, &connection, &request, &body).await
+    };
     let orders = take.await.map_err(|error| Problem::from(error).of(&connection.id))?;
     let any = |outcome| orders.iter().any(|verdict| verdict.result == outcome);
     if any(Outcome::Accepted) {
@@ -188,39 +196,62 @@ async fn orders(
 }
 
 impl Edge {
-    /// The connection of an admitted and counted request, whose body is not read yet.
-    async fn admit(&self, name: &str, http: Request) -> Result<(Arc<Connection>, Parts, Body), Problem> {
-        let (parts, body) = http.into_parts();
-        let key = key(&parts);
-        let connection = ingest::admit(&self.puente, name, key.as_deref()).await?;
-        if let Some(doors) = &self.doors {
-            doors.admit(&connection).await.map_err(|error| Problem::from(error).of(&connection.id))?;
+    /// Reads a webhook, verifies it and reads what it says.
+    async fn open(&self, connection: &Connection, parts: Parts, body: Body) -> Result<Opened> {
+        let signed = webhook::states_signature(&parts.headers, connection.store.scheme());
+        let largest = if signed { LARGEST_BODY } else { LARGEST_UNSIGNED };
+        let body = read(&parts, body, largest, &*self.puente.clock).await;
+        let body = body.map_err(|error| match error.kind() {
+            Kind::TooLarge if !signed => Error::new(Kind::Forged, "the signature header is missing"),
+            _ => error,
+        })?;
+        ingest::open(connection, RawWebhook { headers: parts.headers, body, received: self.puente.clock.now() })
+    }
+
+    /// What was opened, counted: the shop's own words as the shop's, everything else apart.
+    async fn counted(&self, connection: &Connection, opened: Result<Opened>) -> Result<Opened> {
+        match &opened {
+            Ok(Opened::Genuine(..)) => self.count(connection).await?,
+            Ok(Opened::Ping) | Err(_) => {
+                if let Some(doors) = &self.doors {
+                    doors.suspect(connection)?;
+                }
+            }
         }
-        let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if length.is_some_and(|length: usize| length > LARGEST_BODY) {
-            return Err(Problem::from(too_large()).of(&connection.id));
+        opened
+    }
+
+    /// Lets one request of a connection in.
+    async fn count(&self, connection: &Connection) -> Result<()> {
+        match &self.doors {
+            Some(doors) => doors.admit(connection).await,
+            None => Ok(()),
         }
-        Ok((connection, parts, body))
     }
 }
 
-/// The key a caller carries: `x-api-key`, or `?key=` where a store cannot send headers of ours.
+/// The key that a webhook carries: `x-api-key`, or `?key=` where a store cannot send headers of ours.
 fn key(parts: &Parts) -> Option<String> {
-    if let Some(key) = parts.headers.get("x-api-key") {
+    if let Some(key) = parts.headers.get(API_KEY) {
         return key.to_str().ok().map(str::to_owned);
     }
     let query = parts.uri.query()?.as_bytes();
     url::form_urlencoded::parse(query).find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
 }
 
-/// The whole body.
-async fn read(body: Body, clock: &dyn Clock) -> Result<Bytes> {
+/// The whole body, of at most `largest` bytes.
+async fn read(parts: &Parts, body: Body, largest: usize, clock: &dyn Clock) -> Result<Bytes> {
+    let too_large = || Error::new(Kind::TooLarge, format!("the body is larger than {} KiB", largest / 1024));
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > largest) {
+        return Err(too_large());
+    }
     let whole = async {
         let mut whole = BytesMut::new();
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| Error::new(Kind::Unreadable, "the body broke off"))?;
-            if whole.len() + chunk.len() > LARGEST_BODY {
+            if whole.len() + chunk.len() > largest {
                 return Err(too_large());
             }
             whole.extend_from_slice(&chunk);
@@ -233,8 +264,4 @@ async fn read(body: Body, clock: &dyn Clock) -> Result<Bytes> {
         whole = whole => whole,
         () = late => Err(Error::new(Kind::Unreadable, "the body did not arrive in time")),
     }
-}
-
-fn too_large() -> Error {
-    Error::new(Kind::TooLarge, format!("the body is larger than {} KiB", LARGEST_BODY / 1024))
 }

@@ -6,6 +6,7 @@
 
 pub mod authorize;
 pub mod front_door;
+pub mod host;
 pub mod ingest;
 pub mod openapi;
 pub mod operate;

@@ -64,6 +64,13 @@ fn components() -> Components {
     for (name, scheme) in [
         ("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("x-api-key", "The connection's key.")))),
         (
+            "api_key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                "x-api-key",
+                "One of the store's `api_keys`: a secret of its own, never the connection's key.",
+            ))),
+        ),
+        (
             "key_in_address",
             SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
                 "key",
@@ -106,7 +113,7 @@ fn label(operation: &mut Operation) {
 }
 
 const ALWAYS: [(u16, &str); 3] = [
-    (429, "Too many requests: the connection's, or this address'."),
+    (429, "Too many requests of the connection, or too many forged ones."),
     (500, "A mistake of ours; the log has it under the request's id."),
     (503, "Something we need does not answer. Nothing was accepted."),
 ];
@@ -122,7 +129,7 @@ impl IntoResponses for Always {
 impl IntoResponses for WithKey {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let own = [
-            (401, "The connection's key, or the store's signature, is missing or wrong."),
+            (401, "The key, or the store's signature, is missing or wrong."),
             (413, "The body is larger than 1 MiB."),
             (422, "The body cannot be read, or did not arrive whole."),
         ];

@@ -125,15 +125,26 @@ pub struct QuotaView {
     pub conducts_until: Option<Timestamp>,
 }
 
+/// Who may read and replay.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Who shows this as a bearer token.
+    Key(Secret),
+    /// Nobody: no credential is configured.
+    Closed,
+    /// Whoever reaches it: behind an authorizer of its own, or because somebody asked for it on their own machine.
+    Open,
+}
+
 #[derive(Clone)]
 struct Desk {
     puente: Puente,
-    operator: Option<Secret>,
+    access: Access,
 }
 
-/// The router. Without an `operator` credential anybody who reaches it may read and replay: only good on loopback.
-pub fn router(puente: Puente, operator: Option<Secret>) -> Router {
-    let desk = Desk { puente: puente.clone(), operator };
+/// The router.
+pub fn router(puente: Puente, access: Access) -> Router {
+    let desk = Desk { puente: puente.clone(), access };
     let (guarded, _) = guarded().split_for_parts();
     let (open, _) = open().split_for_parts();
     guarded
@@ -219,12 +230,16 @@ fn rate(limits: &Limits) -> String {
 async fn credential(State(desk): State<Desk>, request: Request, next: Next) -> Result<Response, Problem> {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match (&desk.operator, token) {
-        (None, _) => {}
-        (Some(ours), Some((_, theirs))) if ours.is(theirs.trim()) => {}
-        _ => return Err(Error::new(Kind::Forged, "the operator's credential is missing or wrong").into()),
-    }
-    Ok(next.run(request).await)
+    let why = match (&desk.access, token) {
+        (Access::Open, _) => return Ok(next.run(request).await),
+        (Access::Key(ours), Some((_, theirs))) if ours.is(theirs.trim()) => return Ok(next.run(request).await),
+        (Access::Key(_), _) => "the operator's credential is missing or wrong",
+        (Access::Closed, _) => {
+            "nobody may read or replay orders over HTTP: this service was started without an operator's key. Set \
+             PUENTE_OPERATOR_KEY and start it again; on its own machine `puente orders`, `puente dlq` and `puente quota` need none"
+        }
+    };
+    Err(Error::new(Kind::Forged, why).into())
 }
 
 /// What a list is asked for.

@@ -82,6 +82,17 @@ impl Problem {
         Self { status, detail: None, reason: None, retry_after: None, connection: None, orders: Vec::new() }
     }
 
+    /// A refusal that no kind of [`Error`] stands for; `words` say why, and hold nothing of the request.
+    pub(super) fn refusal(status: StatusCode, words: &'static str) -> Self {
+        let reason = Some(Arc::new(Error::new(Kind::Refused, words)));
+        Self { detail: Some(words.to_owned()), reason, ..Self::of_status(status) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
     /// About a connection.
     pub(super) fn of(mut self, connection: &ConnectionId) -> Self {
         self.connection = Some(connection.clone());

@@ -30,7 +30,7 @@ use crate::{
         version::ContentHash,
     },
     store::{Reading, canonical::read_order},
-    webhook::{RawWebhook, Scheme, VerifiedWebhook, verify},
+    webhook::{RawWebhook, VerifiedWebhook, verify},
 };
 
 /// The largest body that is taken, in bytes.
@@ -81,29 +81,80 @@ pub enum Outcome {
     Unavailable,
 }
 
-/// Finds the connection and checks the key its caller carries.
+/// The largest body without a signature that is read, in bytes: a ping.
+pub const LARGEST_UNSIGNED: usize = 1024;
+
+/// Finds the connection and checks the key that a webhook carries.
 ///
 /// [`Kind::NotFound`]: there is none of that name. [`Kind::Forged`]: the key is missing or wrong.
 pub async fn admit(puente: &Puente, name: &str, key: Option<&str>) -> Result<Arc<Connection>> {
-    let unknown = || Error::new(Kind::NotFound, "there is no connection of that name");
-    let id: ConnectionId = name.parse().map_err(|_| unknown())?;
-    let connection = puente.settings.connection(&id).await?.ok_or_else(unknown)?;
+    let connection = find(puente, name).await?;
     // Only `serve` on loopback starts with a connection without a key.
     let opens = connection.keys.is_empty() || key.is_some_and(|key| Secret::which(&connection.keys, key).is_some());
     if opens { Ok(connection) } else { Err(Error::new(Kind::Forged, "the connection's key is missing or wrong")) }
 }
 
-/// Takes a webhook of an admitted caller: 200 for a store means that the queue has its order.
+/// Finds the connection and checks the API key of who posts canonical orders. That is a secret of its own: webhook addresses,
+/// which carry the connection's key, are read by many.
 ///
-/// [`Kind::Forged`]: the signature is missing or wrong, or vouches for another shop. [`Kind::Unavailable`]: nothing accepted.
-pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, raw: RawWebhook) -> Result<Vec<Verdict>> {
-    let (received, bytes) = (raw.received, raw.body.len());
+/// [`Kind::NotFound`]: there is none of that name, or its configuration lets nobody post orders. [`Kind::Forged`]: the API key
+/// is missing or wrong.
+pub async fn admit_poster(puente: &Puente, name: &str, key: Option<&str>) -> Result<Arc<Connection>> {
+    let connection = find(puente, name).await?;
+    let ours = connection.store.api_keys();
+    if ours.is_empty() {
+        let words = "orders cannot be posted to this connection: its store has no `api_keys` in the configuration";
+        return Err(Error::new(Kind::NotFound, words));
+    }
+    if key.is_some_and(|key| Secret::which(ours, key).is_some()) {
+        return Ok(connection);
+    }
+    let words =
+        "x-api-key is missing or wrong: posting orders takes one of the store's `api_keys`, not the connection's key";
+    Err(Error::new(Kind::Forged, words))
+}
+
+async fn find(puente: &Puente, name: &str) -> Result<Arc<Connection>> {
+    let unknown = || Error::new(Kind::NotFound, "there is no connection of that name");
+    let id: ConnectionId = name.parse().map_err(|_| unknown())?;
+    puente.settings.connection(&id).await?.ok_or_else(unknown)
+}
+
+/// What a webhook of an admitted caller is.
+pub enum Opened {
+    /// A store's harmless ping, which is not signed.
+    Ping,
+    /// The store's own words, and what they say.
+    Genuine(VerifiedWebhook, Reading),
+}
+
+/// Verifies a webhook and reads it. No call to anybody.
+///
+/// [`Kind::Forged`]: the signature is missing or wrong, or vouches for another shop.
+pub fn open(connection: &Connection, raw: RawWebhook) -> Result<Opened> {
     if connection.store.is_ping(&raw) {
-        log(connection, request, bytes, &Verdict::ignored("ping"));
-        return Ok(Vec::new());
+        return Ok(Opened::Ping);
     }
     let verified = verify(raw, connection.store.scheme(), connection.store.secrets())?;
-    let (verdict, order, news) = match isolated(connection, &verified) {
+    match isolated(connection, &verified) {
+        // One secret signs for all shops of an app: the signature vouches for the sender, not for the shop.
+        Reading::AnotherShop => {
+            Err(Error::new(Kind::Forged, "the signed body belongs to another shop than this connection's"))
+        }
+        reading => Ok(Opened::Genuine(verified, reading)),
+    }
+}
+
+/// Takes what an opened webhook says: 200 for a store means that the queue has its order.
+///
+/// [`Kind::Unavailable`]: nothing accepted.
+pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, opened: Opened) -> Result<Vec<Verdict>> {
+    let Opened::Genuine(verified, reading) = opened else {
+        log(connection, request, 0, &Verdict::ignored("ping"));
+        return Ok(Vec::new());
+    };
+    let (received, bytes) = (verified.received(), verified.body().len());
+    let (verdict, order, news) = match reading {
         Reading::Order(order) => (Verdict::accepted(&order.id), order.id.clone(), News::State { order: order.into() }),
         Reading::Changed(id) => (Verdict::accepted(&id), id, News::Changed),
         Reading::Deleted(id) => (Verdict::accepted(&id), id, News::Deleted),
@@ -112,10 +163,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, ra
             log(connection, request, bytes, &verdict);
             return Ok(vec![verdict]);
         }
-        // One secret signs for all shops of an app: the signature vouches for the sender, not for the shop.
-        Reading::AnotherShop => {
-            return Err(Error::new(Kind::Forged, "the signed body belongs to another shop than this connection's"));
-        }
+        Reading::AnotherShop => return Err(Error::new(Kind::Bug, "another shop's body was opened")),
         Reading::Unmapped(id, flag) => flagged(verified.body(), id, flag)?,
     };
     let message = Message::Arrival(Arrival {
@@ -134,14 +182,8 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, ra
 /// Takes canonical orders, one or an array, of an admitted caller. One verdict per order: an invalid one does not sink the
 /// others.
 ///
-/// [`Kind::Unreadable`]: the body is no JSON, or has no or too many orders. [`Kind::NotFound`]: this connection's orders come
-/// from its store, signed.
+/// [`Kind::Unreadable`]: the body is no JSON, or has no or too many orders.
 pub async fn orders(puente: &Puente, connection: &Connection, request: &str, body: &Bytes) -> Result<Vec<Verdict>> {
-    // A key alone, which a store's webhook addresses carry, must not open a way around that store's signature.
-    if connection.store.scheme() != Scheme::Standard {
-        let words = "this connection takes the signed webhooks of its store, not canonical orders";
-        return Err(Error::new(Kind::NotFound, words));
-    }
     let received = puente.clock.now();
     let mut verdicts = Vec::new();
     let mut messages = Vec::new();

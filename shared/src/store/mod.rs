@@ -49,6 +49,11 @@ pub trait Store: Send + Sync {
     /// The active secrets, as keys of the signature: one, or two while rotating.
     fn secrets(&self) -> &[Secret];
 
+    /// The API keys under which canonical orders may be posted, as its section says. None: orders come from the store only.
+    fn api_keys(&self) -> &[Secret] {
+        &[]
+    }
+
     /// Whether an unsigned request is one of the store's harmless pings, to be answered 200 and otherwise ignored
     /// (`WooCommerce` pings without a signature when a webhook is created).
     fn is_ping(&self, raw: &RawWebhook) -> bool;

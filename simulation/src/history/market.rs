@@ -134,7 +134,10 @@ impl History {
         let pid = self.world.executor.spawn(&name, 0, async move {
             let puente = history.lambda.puente();
             let Ok(Some(connection)) = puente.settings.connection(&id).await else { return };
-            let result = ingest::webhook(&puente, &connection, "r", raw).await;
+            let result = match ingest::open(&connection, raw) {
+                Ok(opened) => ingest::webhook(&puente, &connection, "r", opened).await,
+                Err(error) => Err(error),
+            };
             *told.lock().unwrap() = Some(result.is_ok());
         });
         for _ in 0..50 {

@@ -44,6 +44,7 @@ pub fn order(id: &str) -> serde_json::Value {
 pub struct ObedientStore {
     pub scheme: Scheme,
     pub secrets: Vec<Secret>,
+    pub api_keys: Vec<Secret>,
 }
 
 #[async_trait]
@@ -53,6 +54,9 @@ impl Store for ObedientStore {
     }
     fn secrets(&self) -> &[Secret] {
         &self.secrets
+    }
+    fn api_keys(&self) -> &[Secret] {
+        &self.api_keys
     }
     fn is_ping(&self, raw: &RawWebhook) -> bool {
         raw.headers.contains_key("x-ping")

@@ -68,6 +68,7 @@ pub enum Decision {
 pub async fn authorize(settings: &Settings, server: Option<&ResourceServer>, request: &Request) -> Result<Decision> {
     let decided = match route::need(&request.method, &request.path) {
         Some(Need::Key(connection)) => by_key(settings, connection, &request.keys).await,
+        Some(Need::ApiKey(connection)) => by_api_key(settings, connection, &request.keys).await,
         Some(Need::Token(scope)) => by_token(server, request, Some(scope)).await,
         // A stranger does not learn which routes there are.
         None => by_token(server, request, None).await,
@@ -93,6 +94,21 @@ async fn by_key(settings: &Settings, connection: ConnectionId, keys: &[String]) 
         }
         _ => Err(forged("the key is not the connection's")),
     }
+}
+
+/// A secret of its own, since webhook addresses, which carry the connection's key, are read by many. Requests count under the
+/// connection's key all the same: it is the one that the gateway knows.
+async fn by_api_key(settings: &Settings, connection: ConnectionId, keys: &[String]) -> Result<Decision> {
+    if keys.is_empty() {
+        return Err(forged("the request has no key"));
+    }
+    let ours = settings.api_keys(&connection).await?;
+    if !keys.iter().all(|given| Secret::which(&ours, given).is_some()) {
+        return Err(forged("the key is none of the API keys under which orders may be posted to the connection"));
+    }
+    let key = settings.keys(&connection).await?.into_iter().next();
+    let key = key.ok_or_else(|| forged("there is no connection of that name, or it has no key"))?;
+    Ok(Decision::AllowConnection { connection, key })
 }
 
 async fn by_token(server: Option<&ResourceServer>, request: &Request, needed: Option<Scope>) -> Result<Decision> {

@@ -23,21 +23,24 @@ pub enum Scope {
 pub(super) enum Need {
     /// The key of this connection.
     Key(ConnectionId),
+    /// An API key of this connection's store.
+    ApiKey(ConnectionId),
     /// A token with this scope.
     Token(Scope),
 }
 
-/// A route's credential: the key of the connection in its path, or a token with a scope.
+/// A route's credential: the key, or an API key, of the connection in its path, or a token with a scope.
 enum Credential {
     Key,
+    ApiKey,
     Token(Scope),
 }
-use Credential::{Key, Token};
+use Credential::{ApiKey, Key, Token};
 
 /// Every route behind the authorizer. Health, readiness and the OpenAPI document are in front of it.
 static ROUTES: [(Method, &str, Credential); 6] = [
     (Method::POST, "/v1/connections/{connection}/webhook", Key),
-    (Method::POST, "/v1/connections/{connection}/orders", Key),
+    (Method::POST, "/v1/connections/{connection}/orders", ApiKey),
     (Method::GET, "/v1/connections/{connection}/orders", Token(Scope::OrdersRead)),
     (Method::GET, "/v1/connections/{connection}/orders/{order}", Token(Scope::OrdersRead)),
     (Method::POST, "/v1/connections/{connection}/orders/{order}/replay", Token(Scope::OrdersWrite)),
@@ -72,6 +75,7 @@ pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
         of_method.find_map(|(_, pattern, credential)| Some((parameters(pattern, path)?, credential)))?;
     Some(match credential {
         Key => Need::Key(parameters.first()?.parse().ok()?),
+        ApiKey => Need::ApiKey(parameters.first()?.parse().ok()?),
         Token(scope) => Need::Token(*scope),
     })
 }
@@ -105,7 +109,8 @@ mod tests {
     fn each_route_needs_what_the_table_says() {
         let key = || Some(Need::Key("acme".parse().unwrap()));
         assert_eq!(needs("POST", "/v1/connections/acme/webhook"), key());
-        assert_eq!(needs("POST", "/v1/connections/acme/orders"), key());
+        let api_key = Some(Need::ApiKey("acme".parse().unwrap()));
+        assert_eq!(needs("POST", "/v1/connections/acme/orders"), api_key);
         assert_eq!(needs("GET", "/v1/connections/acme/orders"), Some(Need::Token(Scope::OrdersRead)));
         assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), Some(Need::Token(Scope::OrdersRead)));
         assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), Some(Need::Token(Scope::OrdersWrite)));

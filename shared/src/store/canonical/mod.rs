@@ -1,4 +1,4 @@
-//! Anyone's own system: canonical orders, signed by the Standard Webhooks scheme.
+//! Anyone's own system: canonical orders, signed by the Standard Webhooks scheme, or posted with an API key of its own.
 //!
 //! The body is one [`Order`] as JSON, exactly: an unknown field is refused, because it would be a fact that nobody carries on.
 //! There is no address to ask back at: the sender repeats what matters.
@@ -30,7 +30,8 @@ pub const ROW: Row = Row {
     kind: "canonical",
     build: |section| Ok(Box::new(Canonical::new(section.read()?)?)),
     example: r#"kind = "canonical"
-webhook_secrets = [{ env = "ORDERS_SECRET" }]    # "whsec_" and base64; two while rotating
+webhook_secrets = [{ env = "ORDERS_SECRET" }]    # of signed webhooks: "whsec_" and base64; two while rotating
+api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-key; two while one is changed. Without: no posts
 "#,
     sample: include_str!("sample.json"),
 };
@@ -41,18 +42,32 @@ webhook_secrets = [{ env = "ORDERS_SECRET" }]    # "whsec_" and base64; two whil
 struct Config {
     #[serde(default, rename = "kind")]
     _kind: String,
+    #[serde(default)]
     webhook_secrets: Vec<Secret>,
+    #[serde(default)]
+    api_keys: Vec<Secret>,
 }
 
 struct Canonical {
     secrets: Vec<Secret>,
+    api_keys: Vec<Secret>,
 }
 
 impl Canonical {
     fn new(config: Config) -> Result<Self> {
-        super::check_secrets(&config.webhook_secrets)?;
+        if config.webhook_secrets.is_empty() && config.api_keys.is_empty() {
+            let words = "has neither webhook_secrets nor api_keys: no order could come in";
+            return Err(Error::new(Kind::Config, words));
+        }
+        if !config.webhook_secrets.is_empty() {
+            super::check_secrets(&config.webhook_secrets)?;
+        }
         config.webhook_secrets.iter().try_for_each(webhook::check_standard)?;
-        Ok(Self { secrets: config.webhook_secrets })
+        if config.api_keys.len() > 2 {
+            let words = "api_keys has more than two: the one in use and, while it is changed, the next";
+            return Err(Error::new(Kind::Config, words));
+        }
+        Ok(Self { secrets: config.webhook_secrets, api_keys: config.api_keys })
     }
 }
 
@@ -82,6 +97,10 @@ impl Store for Canonical {
 
     fn secrets(&self) -> &[Secret] {
         &self.secrets
+    }
+
+    fn api_keys(&self) -> &[Secret] {
+        &self.api_keys
     }
 
     fn is_ping(&self, _raw: &RawWebhook) -> bool {
