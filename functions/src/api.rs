@@ -25,7 +25,7 @@ impl Api {
     /// With what outlives an invocation.
     #[must_use]
     pub fn new(app: App) -> Self {
-        Self(Gateway::new(app, |puente| puente::edge::operate::router(puente, puente::edge::operate::Access::Open)))
+        Self(Gateway::new(app, |puente| puente::edge::operate::router(puente, puente::edge::operate::Access::Decided)))
     }
 
     /// Answers one request, whatever happens.

@@ -56,12 +56,15 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most [`LARGEST_ANSWER`] bytes, decompressed.
+    /// The body, decompressed, at most as large as the call allows.
     pub body: Bytes,
 }
 
-/// The largest answer that is read, in bytes.
-pub const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+/// The largest answer of a call about single things that is read, in bytes: a look-up, a document made, one order.
+pub const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
+
+/// The largest page of a list that is read, in bytes: a hundred orders with everything that plugins add to them.
+pub const LARGEST_PAGE: usize = 16 * 1024 * 1024;
 
 /// Why a call has no answer. The difference decides between sending again and looking up first.
 #[derive(Debug)]
@@ -136,8 +139,17 @@ impl Client {
     }
 
     /// Makes one call: any status is an answer. An answer that breaks off, or is larger than [`LARGEST_ANSWER`], is
-    /// [`Failure::Unknown`]: the other side has done what it was asked.
+    /// [`Failure::Unknown`]: the other side has done what it was asked. Its connection is closed, the rest stays unread.
     pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
+        self.send_up_to(call, LARGEST_ANSWER).await
+    }
+
+    /// The same for a page of a list, which may have [`LARGEST_PAGE`] bytes.
+    pub async fn send_for_page(&self, call: Call) -> Result<Answer, Failure> {
+        self.send_up_to(call, LARGEST_PAGE).await
+    }
+
+    async fn send_up_to(&self, call: Call, largest: usize) -> Result<Answer, Failure> {
         let to = format!("{} {}", call.method, call.url.origin().ascii_serialization());
         let request = self
             .http
@@ -151,15 +163,20 @@ impl Client {
 
         let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
         let too_large = || {
-            let words = format!("{to}: the answer is larger than {} MiB", LARGEST_ANSWER / 1024 / 1024);
+            let words =
+                format!("{to}: the answer is larger than {} MiB, more than this call can need", largest / 1024 / 1024);
             Failure::Unknown(Error::new(Kind::TooLarge, words))
         };
+        if answer.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > largest))
+        {
+            return Err(too_large());
+        }
         // Chunk by chunk after decompression, so that neither a long body nor a short one that unpacks to a long one
         // is ever held whole.
         let mut body = BytesMut::new();
         loop {
             match answer.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => return Err(too_large()),
+                Ok(Some(chunk)) if body.len() + chunk.len() > largest => return Err(too_large()),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(Answer { status, headers, body: body.freeze() }),
                 Err(error) => return Err(Failure::Unknown(describe(&to, "the answer broke off", error))),
@@ -390,6 +407,31 @@ mod tests {
         let (url, _task) = server(move |stream| say(stream, head, b"")).await;
         let answer = Client::new().unwrap().send(call(&url)).await.unwrap();
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+    }
+
+    #[tokio::test]
+    async fn a_page_may_be_larger_than_a_look_up_and_has_its_bound_too() {
+        let client = Client::new().unwrap();
+        for (length, page) in [(LARGEST_ANSWER, true), (LARGEST_ANSWER + 1, false), (LARGEST_PAGE, false)] {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            let answered =
+                |head: String| server(move |stream| async move { say(stream, &head, &vec![b' '; length]).await });
+            let (url, _task) = answered(head.clone()).await;
+            let answer = client.send(call(&url)).await;
+            assert_eq!(answer.is_ok(), page, "{length}");
+            let (url, _task) = answered(head).await;
+            assert_eq!(client.send_for_page(call(&url)).await.unwrap().body.len(), length);
+        }
+        // Told at once, before anything of it is read.
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", LARGEST_PAGE + 1);
+        let (url, _task) = server(move |mut stream| async move {
+            stream.write_all(head.as_bytes()).await.unwrap();
+            std::future::pending().await
+        })
+        .await;
+        let failure = client.send_for_page(call(&url)).await.unwrap_err();
+        assert!(matches!(&failure, Failure::Unknown(e) if e.kind() == Kind::TooLarge), "{failure:?}");
+        assert!(failure.error().to_string().contains("16 MiB"), "{failure:?}");
     }
 
     #[tokio::test]

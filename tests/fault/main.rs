@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attack;
 mod harness;
 mod lambda;
 mod limits;

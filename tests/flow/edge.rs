@@ -110,7 +110,7 @@ impl Edge {
     fn router(&self) -> Router {
         let doors = FrontDoors::new(self.clock.clone(), Arc::new(self.records.clone()));
         ingest::limited(self.puente.clone(), doors)
-            .merge(operate::router(self.puente.clone(), Access::Key(Secret::new(OPERATOR))))
+            .merge(operate::router(self.puente.clone(), Access::Keys(Some(Secret::new(OPERATOR)))))
     }
 
     async fn call(&self, request: Request<Body>) -> Answer {
@@ -653,7 +653,7 @@ async fn reading_and_replaying_need_the_operators_credential() {
         assert_ne!(edge.call(as_operator(method, path)).await.status, StatusCode::UNAUTHORIZED);
     }
     // Without a credential nobody gets in, unless somebody asked for that.
-    for (access, status) in [(Access::Closed, StatusCode::UNAUTHORIZED), (Access::Open, StatusCode::OK)] {
+    for (access, status) in [(Access::Keys(None), StatusCode::UNAUTHORIZED), (Access::Open, StatusCode::OK)] {
         let router = operate::router(edge.puente.clone(), access);
         let request = Request::get("/v1/connections/acme/orders").body(Body::empty()).unwrap();
         let answer = call(&router, request).await;

@@ -49,7 +49,20 @@ impl Serve {
 
     /// The same with an environment.
     pub fn start_in(dir: &Path, extra: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Self::spawn(dir, extra, environment);
+        Self::up(dir, Self::command(dir, extra, environment))
+    }
+
+    /// The same where it may have only so many files and connections open.
+    pub fn start_with_files(dir: &Path, extra: &[&str], files: u32) -> Self {
+        let serve = Self::command(dir, extra, &[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        shell.arg(serve.get_program()).args(serve.get_args());
+        Self::up(dir, shell)
+    }
+
+    fn up(dir: &Path, command: Command) -> Self {
+        let mut child = Self::spawn(dir, command);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut url = None;
         while let Some(Ok(line)) = lines.next() {
@@ -70,26 +83,28 @@ impl Serve {
 
     /// One that is killed on its way up.
     pub fn stillborn(dir: &Path, after: Duration) {
-        let mut child = Self::spawn(dir, &[], &[]);
+        let mut child = Self::spawn(dir, Self::command(dir, &[], &[]));
         std::thread::sleep(after);
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    fn spawn(dir: &Path, extra: &[&str], environment: &[(&str, &str)]) -> Child {
+    fn command(dir: &Path, extra: &[&str], environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(puente());
+        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"]);
+        command.arg(dir.join("puente.toml")).arg("--data").arg(dir.join("data"));
+        command.args(extra).envs(environment.iter().copied());
+        command
+    }
+
+    fn spawn(dir: &Path, mut command: Command) -> Child {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("serve.log")).unwrap();
-        Command::new(puente())
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"])
-            .arg(dir.join("puente.toml"))
-            .arg("--data")
-            .arg(dir.join("data"))
-            .args(extra)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no destructor, no flush, no goodbye.

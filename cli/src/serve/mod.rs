@@ -115,9 +115,8 @@ impl Serve {
     fn operator(&self) -> Result<Access> {
         let key = self.operator_key.clone().filter(|key| !key.is_empty()).map(Secret::new);
         match (key, self.open) {
-            (Some(key), false) => Ok(Access::Key(key)),
+            (key, false) => Ok(Access::Keys(key)),
             (None, true) => Ok(Access::Open),
-            (None, false) => Ok(Access::Closed),
             (Some(_), true) => {
                 let words =
                     "--open lets everybody on this machine in, and PUENTE_OPERATOR_KEY only who has it: leave out one";
@@ -146,8 +145,8 @@ fn guard(settings: &Settings, listen: SocketAddr, operator: &Access) -> Result<(
     let mut missing: Vec<String> =
         settings.keyless().iter().map(|id| format!("connection.{id} has no `key` in the configuration")).collect();
     match operator {
-        Access::Key(_) => {}
-        Access::Closed => {
+        Access::Keys(Some(_)) | Access::Decided => {}
+        Access::Keys(None) => {
             missing.push("PUENTE_OPERATOR_KEY is not set: nobody could read and replay orders".to_owned())
         }
         Access::Open => missing.push("--open lets anybody read and replay orders: set PUENTE_OPERATOR_KEY".to_owned()),

@@ -128,12 +128,12 @@ pub struct QuotaView {
 /// Who may read and replay.
 #[derive(Debug, Clone)]
 pub enum Access {
-    /// Who shows this as a bearer token.
-    Key(Secret),
-    /// Nobody: no credential is configured.
-    Closed,
-    /// Whoever reaches it: behind an authorizer of its own, or because somebody asked for it on their own machine.
+    /// Anybody who reaches the router: because somebody asked for that on their own machine.
     Open,
+    /// Whoever shows this key as a bearer token. Without one nobody may.
+    Keys(Option<Secret>),
+    /// Whoever is let through by an authorizer in front.
+    Decided,
 }
 
 #[derive(Clone)]
@@ -231,10 +231,10 @@ async fn credential(State(desk): State<Desk>, request: Request, next: Next) -> R
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let why = match (&desk.access, token) {
-        (Access::Open, _) => return Ok(next.run(request).await),
-        (Access::Key(ours), Some((_, theirs))) if ours.is(theirs.trim()) => return Ok(next.run(request).await),
-        (Access::Key(_), _) => "the operator's credential is missing or wrong",
-        (Access::Closed, _) => {
+        (Access::Open | Access::Decided, _) => return Ok(next.run(request).await),
+        (Access::Keys(Some(ours)), Some((_, theirs))) if ours.is(theirs.trim()) => return Ok(next.run(request).await),
+        (Access::Keys(Some(_)), _) => "the operator's credential is missing or wrong",
+        (Access::Keys(None), _) => {
             "nobody may read or replay orders over HTTP: this service was started without an operator's key. Set \
              PUENTE_OPERATOR_KEY and start it again; on its own machine `puente orders`, `puente dlq` and `puente quota` need none"
         }

@@ -14,6 +14,10 @@ use crate::{
     outbound::{Answer, Failure, retry_after},
 };
 
+/// The most values that are read of an answer. Each takes a hundred times the room of its text, so that a bound on bytes alone
+/// would be none on memory.
+const MOST_VALUES: usize = 200_000;
+
 /// A setback that can be said of several orders.
 #[derive(Debug, Clone)]
 pub(super) struct Verdict {
@@ -117,24 +121,31 @@ pub(super) fn failed(failure: &Failure, write: bool) -> Verdict {
 /// The body of an answer that is a success, or what it is instead. `name` is the request's key in the section.
 pub(super) fn read(name: &str, request: &Request, answer: &Answer, write: bool) -> Result<Value, Verdict> {
     let status = answer.status.as_u16();
-    let body = serde_json::from_slice::<Value>(&answer.body);
+    let body = value(&answer.body);
     if !request.is_ok(status) {
-        return Err(declined(name, request, answer, body.ok().as_ref(), write));
+        return Err(declined(name, request, answer, body.as_ref(), write));
     }
     match body {
         // Some ERPs put their errors into an answer of 200.
-        Ok(body) => match words_at(request.error.as_ref(), &body) {
+        Some(body) => match words_at(request.error.as_ref(), &body) {
             None => Ok(body),
             Some(words) if request.says_exists(status, Some(&words)) => Err(Verdict::exists()),
             Some(words) => Err(Verdict::refused(format!("the ERP refused it: {words}"))),
         },
-        Err(_) if answer.body.is_empty() && !write => Ok(Value::Null),
-        Err(_) => {
-            let words = format!("the answer to {name} ({status}) is not JSON");
+        None if answer.body.is_empty() && !write => Ok(Value::Null),
+        None => {
+            let words = format!("the answer to {name} ({status}) is not JSON, or has more than {MOST_VALUES} values");
             let what = if write { What::Unknown } else { What::Account };
             Err(Verdict::new(what, Kind::Unavailable, words))
         }
     }
+}
+
+/// A body as JSON; none if it is not, or has more values than any answer needs.
+pub(super) fn value(body: &[u8]) -> Option<Value> {
+    // Every value but the first follows one of these, so there are no more than this.
+    let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values > MOST_VALUES { None } else { serde_json::from_slice(body).ok() }
 }
 
 fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>, write: bool) -> Verdict {
@@ -285,6 +296,17 @@ mod tests {
         // Inside an answer of 200.
         assert_eq!(verdict(by_words, 200, r#"{"e": "reference already used"}"#, true).what, What::Exists);
         assert_eq!(verdict(by_words, 200, r#"{"e": "no such customer"}"#, true).what, What::Refused);
+    }
+
+    #[test]
+    fn an_answer_of_too_many_values_is_not_taken_apart() {
+        let body = |n: usize| format!("[{}]", vec!["0"; n].join(","));
+        assert!(value(body(MOST_VALUES).as_bytes()).is_some());
+        assert!(value(body(MOST_VALUES + 1).as_bytes()).is_none());
+        let many = verdict("", 200, &body(MOST_VALUES + 1), true);
+        assert_eq!(many.what, What::Unknown);
+        assert!(many.error().to_string().contains("200000 values"), "{}", many.error());
+        assert_eq!(verdict("", 200, &body(MOST_VALUES + 1), false).what, What::Account);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     Rest,
-    answer::{Verdict, What, failed, items, read, text_at, words_at},
+    answer::{Verdict, What, failed, items, read, text_at, value, words_at},
     map::{self, Resolved},
 };
 use crate::{
@@ -95,8 +95,8 @@ impl Rest {
                     return alike(verdict.in_doubt("a bulk was refused, and a part of it may have been created"));
                 }
                 // Under a status of refusal the items can still say each its own.
-                Bulk::PerItem => match serde_json::from_slice::<Value>(&answer.body) {
-                    Ok(body) if items(request, &body).is_some_and(|items| items.len() == drafts.len()) => body,
+                Bulk::PerItem => match value(&answer.body) {
+                    Some(body) if items(request, &body).is_some_and(|items| items.len() == drafts.len()) => body,
                     _ => return alike(verdict.in_doubt("the bulk's answer does not say what became of each document")),
                 },
             },

@@ -360,7 +360,7 @@ impl Store for Shopify {
     }
 
     async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
-        let answer = client.send(self.page_call(since, page)?).await?;
+        let answer = client.send_for_page(self.page_call(since, page)?).await?;
         self.page(answer)
     }
 }

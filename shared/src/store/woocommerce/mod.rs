@@ -313,7 +313,7 @@ impl Store for WooCommerce {
             Some(text) => Cursor::parse(text)
                 .ok_or_else(|| Error::new(Kind::Bug, format!("{}: the page is not one of ours", self.name)))?,
         };
-        let answer = client.send(self.page_call(&at)?).await?;
+        let answer = client.send_for_page(self.page_call(&at)?).await?;
         self.page(&at, answer)
     }
 }
