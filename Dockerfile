@@ -2,7 +2,9 @@
 #
 #   docker build -t puente .
 #   docker run -p 8080:8080 -e AWS_REGION -e PUENTE_TABLE -e PUENTE_QUEUE_URL -e PUENTE_DEAD_QUEUE_URL \
-#     -e PUENTE_OPERATOR_KEY puente
+#     -e PUENTE_OPERATOR_KEY puente serve --backend aws --listen 0.0.0.0:8080 --host orders.example
+#
+# `--host` names what stores call it by; without it only its addresses are answered to.
 #
 # Credentials come from the task's or the pod's role. The process ends well on SIGTERM: give it as long as the slowest ERP's
 # time-out (`stopTimeout`, `terminationGracePeriodSeconds`); killed earlier it loses nothing, the next one looks it up.

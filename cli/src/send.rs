@@ -5,7 +5,7 @@ use std::{fs, io::Read, path::PathBuf, time::Duration};
 use clap::Args;
 use puente::{
     Error, Kind, Result,
-    config::Connection,
+    config::{Connection, Secret},
     domain::ids::ConnectionId,
     outbound::{Call, Client},
     ports::{Clock, SystemClock},
@@ -13,7 +13,7 @@ use puente::{
 };
 use reqwest::{
     Method, Url,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -57,7 +57,11 @@ pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
     let connection = connection
         .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{}`", send.connection)))?;
     let body = send.content()?;
-    let call = webhook(&send.url, &connection, connection.store.as_ref(), body)?;
+    // A connection without a webhook secret has orders posted to it.
+    let call = match (connection.store.secrets(), connection.store.api_keys()) {
+        ([], [api_key, ..]) => posted(&send.url, &connection, api_key, body)?,
+        _ => webhook(&send.url, &connection, connection.store.as_ref(), body)?,
+    };
     let answer = Client::new()?.send(call).await.map_err(|failure| {
         let at = &send.url;
         Error::new(
@@ -80,20 +84,35 @@ pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
 
 /// The call a store would make: signed, its key in the URL.
 pub(crate) fn webhook(url: &Url, connection: &Connection, store: &dyn Store, body: Vec<u8>) -> Result<Call> {
-    let mut to = url.clone();
-    let told = || Error::new(Kind::Config, format!("{url} is not an address such as http://127.0.0.1:8080"));
-    to.path_segments_mut().map_err(|()| told())?.pop_if_empty().extend([
-        "v1",
-        "connections",
-        connection.id.as_str(),
-        "webhook",
-    ]);
+    let mut to = address(url, connection, "webhook")?;
     if let Some(key) = connection.keys.first() {
         to.query_pairs_mut().append_pair("key", key.expose());
     }
     let mut headers = store.sign(&body, SystemClock.now());
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     Ok(Call { method: Method::POST, url: to, headers, body: body.into(), timeout: Duration::from_secs(30) })
+}
+
+/// The call of somebody's own system: canonical orders under an API key.
+fn posted(url: &Url, connection: &Connection, api_key: &Secret, body: Vec<u8>) -> Result<Call> {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let told =
+        |_| Error::new(Kind::Config, "the API key cannot be sent as a header: it has characters that none may have");
+    let mut key = HeaderValue::from_str(api_key.expose()).map_err(told)?;
+    key.set_sensitive(true);
+    headers.insert("x-api-key", key);
+    let url = address(url, connection, "orders")?;
+    Ok(Call { method: Method::POST, url, headers, body: body.into(), timeout: Duration::from_secs(30) })
+}
+
+/// The address of one of a connection's routes at `url`.
+fn address(url: &Url, connection: &Connection, route: &str) -> Result<Url> {
+    let mut to = url.clone();
+    let told = || Error::new(Kind::Config, format!("{url} is not an address such as http://127.0.0.1:8080"));
+    let mut path = to.path_segments_mut().map_err(|()| told())?;
+    path.pop_if_empty().extend(["v1", "connections", connection.id.as_str(), route]);
+    drop(path);
+    Ok(to)
 }
 
 impl Send {

@@ -241,6 +241,14 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert!(other.contains("other.toml: there is no such file"), "{other}");
     let beyond = home.fails(&["serve", "--listen", "0.0.0.0:0"]);
     assert!(beyond.contains("PUENTE_OPERATOR_KEY") && !beyond.contains("acme"), "{beyond}");
+    let open = home.fails(&["serve", "--listen", "0.0.0.0:0", "--open"]);
+    assert!(open.contains("--open") && open.contains("PUENTE_OPERATOR_KEY"), "{open}");
+    let output =
+        puente().current_dir(home.path()).args(["serve", "--open"]).env("PUENTE_OPERATOR_KEY", "canary").output();
+    let both = text(&output.unwrap());
+    assert!(both.contains("leave out one") && !both.contains("canary"), "{both}");
+    let host = puente().args(["serve", "--host", "https://shop.example"]).output().unwrap();
+    assert!(text(&host).contains("not a host's name such as shop.example"), "{}", text(&host));
 
     fs::remove_file(home.path().join("secret")).unwrap();
     let missing = home.fails(&["serve", "--listen", "127.0.0.1:0"]);

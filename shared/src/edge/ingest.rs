@@ -199,10 +199,12 @@ impl Edge {
     /// Reads a webhook, verifies it and reads what it says.
     async fn open(&self, connection: &Connection, parts: Parts, body: Body) -> Result<Opened> {
         let signed = webhook::states_signature(&parts.headers, connection.store.scheme());
-        let largest = if signed { LARGEST_BODY } else { LARGEST_UNSIGNED };
+        let largest = if signed || length(&parts) > Some(LARGEST_BODY) { LARGEST_BODY } else { LARGEST_UNSIGNED };
         let body = read(&parts, body, largest, &*self.puente.clock).await;
         let body = body.map_err(|error| match error.kind() {
-            Kind::TooLarge if !signed => Error::new(Kind::Forged, "the signature header is missing"),
+            Kind::TooLarge if largest == LARGEST_UNSIGNED => {
+                Error::new(Kind::Forged, "the signature header is missing")
+            }
             _ => error,
         })?;
         ingest::open(connection, RawWebhook { headers: parts.headers, body, received: self.puente.clock.now() })
@@ -239,11 +241,15 @@ fn key(parts: &Parts) -> Option<String> {
     url::form_urlencoded::parse(query).find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
 }
 
+/// The length that a body is said to have.
+fn length(parts: &Parts) -> Option<usize> {
+    parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// The whole body, of at most `largest` bytes.
 async fn read(parts: &Parts, body: Body, largest: usize, clock: &dyn Clock) -> Result<Bytes> {
     let too_large = || Error::new(Kind::TooLarge, format!("the body is larger than {} KiB", largest / 1024));
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > largest) {
+    if length(parts) > Some(largest) {
         return Err(too_large());
     }
     let whole = async {

@@ -238,3 +238,24 @@ async fn a_connection_has_two_keys_while_one_is_changed() {
         assert!(!error.contains("canary"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn posted_orders_have_a_secret_of_their_own() {
+    let text = "[erp.main]\nkind = \"tryton\"\nurl = \"http://e\"\n[connection.api]\nerp = \"main\"\n\
+                key = { secret = 'known' }\nstore = { kind = \"canonical\", api_keys = [{ secret = 'known' }] }\n";
+    let api = "api".parse().unwrap();
+    let settings = parse(text).unwrap();
+    assert_eq!(settings.api_keys(&api).await.unwrap().len(), 1, "told without building the connection");
+    let error = settings.connection(&api).await.unwrap_err().to_string();
+    assert!(
+        error.contains("puente.toml:7: connection.api.store.api_keys: one of them is the connection's key"),
+        "{error}"
+    );
+
+    let settings = parse(&text.replace("key = { secret = 'known' }\n", "")).unwrap();
+    assert_eq!(settings.connection(&api).await.unwrap().unwrap().store.api_keys().len(), 1);
+    // One of both entrances there must be.
+    let neither = parse(&text.replace("api_keys = [{ secret = 'known' }]", "api_keys = []")).unwrap();
+    let error = neither.connection(&api).await.unwrap_err().to_string();
+    assert!(error.contains("neither webhook_secrets nor api_keys"), "{error}");
+}
