@@ -31,7 +31,7 @@ const SECRET: &str = "hush";
 
 /// A hundred sales in one call keep a Tryton busy for tens of seconds: two of these at once, beside the other tests, is how its
 /// time-outs are reached on a small machine.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Five articles of twenty, a discount, 21 % on one line; every order another total.
 fn made(id: u64) -> Made {
@@ -46,13 +46,14 @@ fn made(id: u64) -> Made {
     order
 }
 
-fn configure(dir: &Path, tryton: &Tryton) {
+fn configure(dir: &Path, tryton: &Tryton, more: &str) {
     std::fs::write(dir.join("password"), USER.1).unwrap();
     std::fs::write(dir.join("secret"), SECRET).unwrap();
     let file = |name: &str| format!("{{ file = {:?} }}", dir.join(name).to_str().unwrap());
     // What these tests count is calls and sales, not seconds: a busy machine must not add a time-out.
-    let section =
-        tryton.section("timeout = \"120s\"").replace(&format!("{{ literal = \"{}\" }}", USER.1), &file("password"));
+    let section = tryton
+        .section(&format!("timeout = \"120s\"\n{more}"))
+        .replace(&format!("{{ literal = \"{}\" }}", USER.1), &file("password"));
     let text = format!(
         "[erp.main]\nkind = \"tryton\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
          [connection.acme]\nerp = \"main\"\nlimits = {{ rate = \"10000/s\", per_day = 1000000 }}\n\
@@ -66,6 +67,62 @@ fn store() -> Box<dyn Store> {
     let row = STORES.iter().find(|row| row.kind == "shopify").unwrap();
     let section = format!("shop = \"{SHOP}\"\nwebhook_secrets = [{{ literal = \"{SECRET}\" }}]\n");
     (row.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap()
+}
+
+/// Puente in this process, with its records in a directory of its own.
+pub struct Inside {
+    pub data: Embedded,
+    puente: Puente,
+    store: Box<dyn Store>,
+    _dir: tempfile::TempDir,
+}
+
+impl Inside {
+    /// Before `tryton`, with `more` in its section.
+    pub fn new(tryton: &Tryton, more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        configure(dir.path(), tryton, more);
+        let text = std::fs::read_to_string(dir.path().join("puente.toml")).unwrap();
+        let data = Embedded::open(dir.path().join("data")).unwrap();
+        let adapter = Arc::new(data.clone());
+        let puente = Puente {
+            settings: Arc::new(Settings::parse(&text, "puente.toml", adapter.clone()).unwrap()),
+            records: adapter.clone(),
+            accounts: adapter.clone(),
+            queue: adapter,
+            clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
+            client: Client::new().unwrap(),
+        };
+        Self { data, puente, store: store(), _dir: dir }
+    }
+
+    /// A webhook of the shop, read and recorded.
+    pub async fn arrive(&self, body: &str) {
+        let webhook = crate::support::orders::verified(&*self.store, body, SystemClock.now());
+        let order = match self.store.read(&webhook) {
+            puente::store::Reading::Order(order) => *order,
+            other => panic!("{other:?}"),
+        };
+        let arrival = Arrival {
+            connection: "acme".parse().unwrap(),
+            order: order.id.clone(),
+            received: Timestamp::UNIX_EPOCH,
+            request: "test".into(),
+            tries: 0,
+            news: News::State { order: Arc::new(order) },
+        };
+        flow::record::arrival(&self.puente, &arrival).await.unwrap();
+    }
+
+    /// Everything that is due goes to Tryton.
+    pub async fn depart(&self) -> flow::depart::Departure {
+        let deadline = self.puente.clock.now() + SignedDuration::from_mins(20);
+        let erp: ErpId = "main".parse().unwrap();
+        let departure = flow::depart::conduct(&self.puente, &erp, Vec::new(), deadline).await.unwrap();
+        assert!(departure.conducted);
+        departure
+    }
 }
 
 async fn counts(data: &Embedded) -> Vec<(State, u64)> {
@@ -96,7 +153,7 @@ async fn a_hundred_orders_posted_three_times_out_of_order_are_a_hundred_sales() 
     let _alone = ONE_AT_A_TIME.lock().await;
     let Some(tryton) = Tryton::start() else { return };
     let dir = tempfile::tempdir().unwrap();
-    configure(dir.path(), &tryton);
+    configure(dir.path(), &tryton, "");
     let serve = Serve::start(dir.path(), &[]);
     let store: Arc<dyn Store> = store().into();
     let orders: Vec<Made> = (1..=100).map(|n| made(820_982_911_946_150_000 + n)).collect();
@@ -148,45 +205,20 @@ async fn a_hundred_orders_posted_three_times_out_of_order_are_a_hundred_sales() 
 async fn a_hundred_orders_due_together_cost_few_calls() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let Some(tryton) = Tryton::start() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    configure(dir.path(), &tryton);
-    let text = std::fs::read_to_string(dir.path().join("puente.toml")).unwrap();
-    let data = Embedded::open(dir.path().join("data")).unwrap();
-    let adapter = Arc::new(data.clone());
-    let puente = Puente {
-        settings: Arc::new(Settings::parse(&text, "puente.toml", adapter.clone()).unwrap()),
-        records: adapter.clone(),
-        accounts: adapter.clone(),
-        queue: adapter.clone(),
-        clock: Arc::new(SystemClock),
-        chance: Arc::new(SystemChance),
-        client: Client::new().unwrap(),
-    };
-    let erp: ErpId = "main".parse().unwrap();
+    let inside = Inside::new(&tryton, "");
     let mut all = Vec::new();
     let mut spent = Vec::new();
     // The first hundred fills the cache of products; the second finds it filled, with a hundred new customers again.
     for hundred in 0..2_u64 {
         let orders: Vec<Made> = (1..=100).map(|n| made(5_000_000 + hundred * 1000 + n)).collect();
         for order in &orders {
-            let order = order_of(order);
-            let arrival = Arrival {
-                connection: "acme".parse().unwrap(),
-                order: order.id.clone(),
-                received: Timestamp::UNIX_EPOCH,
-                request: "test".into(),
-                tries: 0,
-                news: News::State { order: Arc::new(order) },
-            };
-            flow::record::arrival(&puente, &arrival).await.unwrap();
+            inside.arrive(&order.shopify()).await;
         }
-        let deadline = puente.clock.now() + SignedDuration::from_mins(20);
-        let departure = flow::depart::conduct(&puente, &erp, Vec::new(), deadline).await.unwrap();
-        assert!(departure.conducted);
+        let departure = inside.depart().await;
         spent.push(departure.calls);
         all.extend(orders);
     }
-    assert_eq!(counts(&data).await, [(State::Synced, 200)]);
+    assert_eq!(counts(&inside.data).await, [(State::Synced, 200)]);
     assert_in_tryton(&tryton, &all).await;
     eprintln!(
         "ERP calls for 100 orders due together: {} with an empty cache, {} with products cached: {:.2} per order",
@@ -197,12 +229,3 @@ async fn a_hundred_orders_due_together_cost_few_calls() {
     assert!(spent[1] <= 15, "{spent:?}");
 }
 
-/// The canonical order, as the store's own mapping makes it.
-fn order_of(made: &Made) -> puente::domain::order::Order {
-    let store = store();
-    let webhook = crate::support::orders::verified(&*store, &made.shopify(), SystemClock.now());
-    match store.read(&webhook) {
-        puente::store::Reading::Order(order) => *order,
-        other => panic!("{other:?}"),
-    }
-}

@@ -6,6 +6,8 @@ mod support;
 mod books;
 mod flow;
 mod made;
+mod rounding;
 mod servers;
 mod shapes;
+mod till;
 mod tryton;

@@ -423,6 +423,7 @@ impl Erp for ErpHandle {
                 Ok(Draft {
                     reference: sale.reference.clone(),
                     body: format!("{}|{sku}|{}", sale.version.to_string().replace('|', "/"), sale.order.total),
+                    remark: None,
                 })
             })
             .collect()

@@ -43,7 +43,9 @@ erp = "{erp}"
 # What callers carry as ?key= or x-api-key; `serve` on loopback may do without. While it is being changed both open:
 # key = [{{ env = "NEW" }}, {{ env = "OLD" }}]
 key = {{ env = "{}_KEY" }}
-orders = {{ create_when = "paid", unknown_sku = "park", total_mismatch = "park", sku = {{ "OLD-1" = "NEW-1" }} }}
+orders = {{ create_when = "paid", sku = {{ "OLD-1" = "NEW-1" }}, total_mismatch = "park" }}
+# A difference between the store's total and the ERP's that rounding of tax explains is booked on a line that says so. Any other
+# makes the order wait (total_mismatch = "park"); total_mismatch = "adjust", adjust_limit = "0.05" books those up to a limit.
 limits = {{ rate = "10/s", per_day = 300 }}   # the front door
 
 [{name}]

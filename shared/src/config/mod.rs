@@ -56,11 +56,9 @@ pub struct Orders {
     pub create_when: CreateWhen,
     /// Whether an authorised but not captured payment counts as paid.
     pub authorized_is_paid: bool,
-    /// What to do with an article the ERP does not know.
-    pub unknown_sku: UnknownSku,
-    /// What to do when the ERP's total would not be the store's.
+    /// What to do when the ERP's total would not be the store's, and rounding does not explain it.
     pub total_mismatch: Mismatch,
-    /// The largest difference that `adjust` may book, in the order's currency.
+    /// The largest difference that `adjust` may book, in the order's currency; more than nothing where that is set.
     #[serde(deserialize_with = "amount")]
     pub adjust_limit: Amount,
     /// The store's article codes that have another code in the ERP.
@@ -79,15 +77,7 @@ pub enum CreateWhen {
     Placed,
 }
 
-/// What to do with an article the ERP does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownSku {
-    /// The order waits for a person.
-    Park,
-}
-
-/// What to do when totals differ.
+/// What to do when totals differ, and rounding does not explain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mismatch {
@@ -102,7 +92,6 @@ impl Default for Orders {
         Self {
             create_when: CreateWhen::Paid,
             authorized_is_paid: false,
-            unknown_sku: UnknownSku::Park,
             total_mismatch: Mismatch::Park,
             adjust_limit: Amount::ZERO,
             sku: HashMap::new(),

@@ -145,7 +145,7 @@ impl Section {
     }
 
     /// Its own path, such as `connection.acme`.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 

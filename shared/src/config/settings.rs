@@ -8,14 +8,17 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::{
-    Account, Connection, GENERIC, Orders, Secret, Section,
+    Account, Connection, GENERIC, Mismatch, Orders, Secret, Section,
     limits::{AccountLimits, DoorLimits},
     secret::Keys,
     section::Vault,
 };
 use crate::{
     Error, Kind, Result,
-    domain::ids::{ConnectionId, ErpId},
+    domain::{
+        ids::{ConnectionId, ErpId},
+        money::Amount,
+    },
     erp::ERPS,
     ports::Secrets,
     store::STORES,
@@ -353,10 +356,20 @@ where
 /// The part of a connection that is not its store's; `early`: before its secrets are fetched.
 fn connection_head(section: &Section, early: bool) -> Result<ConnectionHead> {
     let mut own = section.clone().without(&["store"]);
+    if own.child("orders").is_some_and(|orders| orders.keys().any(|key| key == "unknown_sku")) {
+        let why = "is no key any more: an article that the ERP does not know always makes its order wait; take it out";
+        return Err(own.refuse("orders.unknown_sku", why));
+    }
     if early {
         own.stand_in();
     }
-    own.read()
+    let head: ConnectionHead = own.read()?;
+    let Orders { total_mismatch, adjust_limit, .. } = head.orders;
+    if total_mismatch == Mismatch::Adjust && adjust_limit <= Amount::ZERO {
+        let why = "`total_mismatch = \"adjust\"` needs the largest difference that may be booked, such as \"0.05\"";
+        return Err(own.refuse("orders.adjust_limit", why));
+    }
+    Ok(head)
 }
 
 /// The part of an account that is not its ERP's; `early`: before its secrets are fetched.

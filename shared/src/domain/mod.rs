@@ -7,6 +7,7 @@ pub mod message;
 pub mod money;
 pub mod order;
 pub mod record;
+pub mod rounding;
 pub mod schema;
 pub mod time;
 pub mod version;

@@ -4,6 +4,7 @@
 //! sleeps, reads the environment or builds an HTTP client, and decides nothing about when: that is the conductor's.
 
 pub mod rest;
+pub(crate) mod totals;
 pub mod tryton;
 
 use std::{
@@ -103,6 +104,8 @@ pub struct Draft {
     pub reference: Reference,
     /// The connector's own form of the document, as text.
     pub body: String,
+    /// What the document carries beside the order's own lines, for the order's timeline: a line of rounding.
+    pub remark: Option<String>,
 }
 
 /// Why a sale did not become a document (yet).

@@ -149,7 +149,7 @@ impl Erp for Connector {
             let ids = [Some(product), customer(sale).and_then(|name| known.get(&name))];
             let stale = ids.into_iter().flatten().any(|id| id.ends_with(GONE));
             let body = Rendered::body(&sale.version, &sku, &sale.order.total.to_string(), stale);
-            Ok(Draft { reference: sale.reference.clone(), body })
+            Ok(Draft { reference: sale.reference.clone(), body, remark: None })
         };
         sales.iter().map(render).collect()
     }

@@ -44,7 +44,7 @@ pub fn batch_replies(data: &[u8]) {
 /// A draft of any connector: a document and, for those that compare, the store's total.
 fn draft(reference: Reference) -> Draft {
     let body = format!(r#"{{"total":"26.78","document":{{"reference":"{}"}}}}"#, reference.as_str());
-    Draft { reference, body }
+    Draft { reference, body, remark: None }
 }
 
 /// Compares an outcome with what the answer's items say of its draft.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{money::Amount, record::Document},
-    erp::{Bulk, Draft, Sale, Setback, repeatable},
+    erp::{Bulk, Draft, Sale, Setback, repeatable, totals::Booked},
     outbound::{Answer, Metered},
 };
 
@@ -48,13 +48,14 @@ fn rendered(draft: &Draft) -> Result<Rendered<'_>> {
 
 impl Rest {
     /// Renders one sale's document.
-    pub(super) fn draft(&self, sale: &Sale, resolved: &Resolved<'_>, adjustment: Option<Amount>) -> Result<Draft> {
-        let document = self.templates.json("document", &map::document(sale, resolved, adjustment))?;
+    pub(super) fn draft(&self, sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Result<Draft> {
+        let document = self.templates.json("document", &map::document(sale, resolved, booked))?;
         let document =
             RawValue::from_string(document).map_err(|_| Error::new(Kind::Bug, "the document is not JSON"))?;
         let body = serde_json::to_string(&Rendered { total: sale.order.total, document: &document })
             .map_err(|error| Error::new(Kind::Bug, "the draft cannot be written").caused_by(error))?;
-        Ok(Draft { reference: sale.reference.clone(), body })
+        let remark = booked.remark(sale.order.currency.code());
+        Ok(Draft { reference: sale.reference.clone(), body, remark })
     }
 
     /// One call for all, one answer for each.
@@ -276,7 +277,7 @@ mod tests {
         let rest = Rest::build(Section::from_toml(&section).unwrap().read().unwrap()).unwrap();
         let draft = |order: usize| {
             let key = OrderKey::new("acme".parse().unwrap(), order.to_string().parse().unwrap());
-            Draft { reference: key.sale(), body: r#"{"total":"1","document":{}}"#.to_owned() }
+            Draft { reference: key.sale(), body: r#"{"total":"1","document":{}}"#.to_owned(), remark: None }
         };
         let drafts: Vec<Draft> = (1..=orders).map(draft).collect();
         let answer =

@@ -9,14 +9,12 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use crate::{
-    Error, Kind, Result,
-    config::Mismatch,
     domain::{
         ids::Reference,
         money::Amount,
         order::{Address, Charge, Customer, Discount, Line, Order, Refund, Tax},
     },
-    erp::Sale,
+    erp::{Sale, totals::Booked},
 };
 
 /// What was resolved for a sale.
@@ -26,24 +24,6 @@ pub(super) struct Resolved<'a> {
     pub(super) products: HashMap<&'a str, &'a str>,
     /// The customer's id.
     pub(super) customer: Option<&'a str>,
-}
-
-/// What the books lack: a labelled line of the document has to carry it. An error if the policy does not allow that.
-pub(super) fn adjustment(sale: &Sale) -> Result<Option<Amount>> {
-    let proof = sale.order.proof();
-    if proof.holds() {
-        return Ok(None);
-    }
-    let (off, currency) = (proof.difference, sale.order.currency.code());
-    let words = format!("the books do not add up: the parts make {off} {currency} less than the total {}", proof.total);
-    let refused = |todo: &str| Err(Error::new(Kind::Refused, format!("{words}; {todo}")));
-    match sale.rules.total_mismatch {
-        Mismatch::Park => refused("correct the order in the store, or set orders.total_mismatch = \"adjust\""),
-        Mismatch::Adjust if off.abs() > sale.rules.adjust_limit => {
-            refused(&format!("that is above orders.adjust_limit, {}", sale.rules.adjust_limit))
-        }
-        Mismatch::Adjust => Ok(Some(off)),
-    }
 }
 
 /// The article code the ERP knows a line by: the store's own, unless `orders.sku` names another. A line without one can be
@@ -60,14 +40,13 @@ pub(super) fn customer_reference(sale: &Sale) -> Option<Reference> {
 }
 
 /// Everything a document's template can use.
-pub(super) fn document(sale: &Sale, resolved: &Resolved<'_>, adjustment: Option<Amount>) -> Value {
+pub(super) fn document(sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Value {
     context! {
         reference => sale.reference.as_str(),
         version => sale.version.to_string(),
         connection => sale.key.connection.as_str(),
         customer_id => resolved.customer,
-        adjustment => adjustment.map(|amount| amount.to_string()),
-        order => order(sale, resolved),
+        order => order(sale, resolved, booked),
     }
 }
 
@@ -82,7 +61,7 @@ pub(super) fn buyer(sale: &Sale, reference: &Reference) -> Value {
     }
 }
 
-fn order(sale: &Sale, resolved: &Resolved<'_>) -> Value {
+fn order(sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Value {
     let order: &Order = &sale.order;
     context! {
         id => order.id.as_str(),
@@ -99,7 +78,7 @@ fn order(sale: &Sale, resolved: &Resolved<'_>) -> Value {
         billing => order.billing.as_ref().map(address),
         shipping => order.shipping.as_ref().map(address),
         lines => order.lines.iter().map(|of| line(sale, of, resolved)).collect::<Value>(),
-        charges => order.charges.iter().map(charge).collect::<Value>(),
+        charges => order.charges.iter().map(charge).chain(beside(booked)).collect::<Value>(),
         discounts => order.discounts.iter().map(discount).collect::<Value>(),
         discount => text(order.discounts.iter().map(|of| of.amount).sum()),
         tax_included => order.tax_included,
@@ -138,6 +117,18 @@ fn charge(charge: &Charge) -> Value {
         taxes => charge.taxes.iter().map(tax).collect::<Value>(),
         tax => text(charge.taxes.iter().map(|of| of.amount).sum()),
     }
+}
+
+/// What is booked beside the order's own charges, as charges without tax.
+fn beside(booked: Booked) -> impl Iterator<Item = Value> {
+    let own = [
+        ("rounding", "Rounding of tax, to the store's total", booked.rounding),
+        ("adjustment", "Difference to the store's total", booked.adjustment),
+    ];
+    own.into_iter().filter(|(_, _, amount)| !amount.is_zero()).map(|(kind, label, amount)| {
+        let (net, nothing) = (amount.normalize().to_string(), text(Amount::ZERO));
+        context! { kind, label, amount => &net, discount => &nothing, net, taxes => Value::from(Vec::<Value>::new()), tax => &nothing }
+    })
 }
 
 fn discount(discount: &Discount) -> Value {

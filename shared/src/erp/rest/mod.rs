@@ -8,6 +8,7 @@
 
 mod answer;
 mod create;
+mod foreseen;
 mod map;
 mod prepare;
 mod template;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use minijinja::{Value as Data, context};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use url::Url;
 
@@ -29,7 +31,7 @@ use self::{
     template::Templates,
     wire::{Request, wrong},
 };
-use super::{Draft, Erp, Found, Ids, Manners, Row, Sale, Setback};
+use super::{Draft, Erp, Found, Ids, Manners, Row, Sale, Setback, totals::Booked};
 use crate::{
     Error, Kind, Result,
     config::Orders,
@@ -50,12 +52,17 @@ pub const ROW: Row = Row {
     example: include_str!("example.toml"),
 };
 
+/// A rounding to try the template with.
+const MORE_THAN_EVER: Decimal = Decimal::TEN;
+
 /// An ERP described by its section.
 struct Rest {
     section: wire::Section,
     base: String,
     headers: HeaderMap,
     templates: Templates,
+    /// Whether a charge of rounding comes through the template of the document.
+    carries_rounding: bool,
 }
 
 impl Rest {
@@ -63,9 +70,20 @@ impl Rest {
         section.check()?;
         let (base, headers) = (section.base()?, headers(&section)?);
         let templates = Templates::compile(&section)?;
-        let rest = Self { section, base, headers, templates };
+        let mut rest = Self { section, base, headers, templates, carries_rounding: true };
         rest.try_templates()?;
+        rest.carries_rounding = rest.tries_rounding()?;
+        if rest.section.tax_rounding.is_some() && !rest.carries_rounding {
+            return Err(wrong("tax_rounding: needs a `document` that goes through all of order.charges, where rounding stands"));
+        }
         Ok(rest)
+    }
+
+    /// Whether the document of the sample order is another one with a charge of rounding.
+    fn tries_rounding(&self) -> Result<bool> {
+        let (sale, resolved) = (sample()?, map::Resolved::trial());
+        let some = Booked { rounding: MORE_THAN_EVER, adjustment: Decimal::ZERO };
+        Ok(self.draft(&sale, &resolved, some)?.body != self.draft(&sale, &resolved, Booked::default())?.body)
     }
 
     /// Renders everything once with an invented order: a misspelt field is told now, not by the first order of the day.
@@ -73,7 +91,7 @@ impl Rest {
         let sale = sample()?;
         let reference = sale.reference.clone();
         let buyer = map::customer_reference(&sale).unwrap_or_else(|| reference.clone());
-        let draft = self.draft(&sale, &map::Resolved::trial(), None)?;
+        let draft = self.draft(&sale, &map::Resolved::trial(), Booked::default())?;
         let data = [
             ("create", create::data(&[draft])?),
             ("look_up", prepare::wanted("references", "reference", &[reference.as_str()])),

@@ -8,13 +8,16 @@ use serde_json::Value;
 use super::{
     Rest,
     answer::{Verdict, What, failed, items, read, text_at, words_at},
+    foreseen::foreseen,
     map::{self, Resolved},
     wire::Request,
 };
 use crate::{
     Error, Kind, Result,
-    domain::money::Amount,
-    erp::{Draft, Ids, Sale, Setback},
+    erp::{
+        Draft, Ids, Sale, Setback,
+        totals::{Booked, settle},
+    },
     outbound::Metered,
 };
 
@@ -52,7 +55,7 @@ impl Rest {
         sales: &[Sale],
         afresh: bool,
     ) -> Vec<Result<Draft, Setback>> {
-        let books: Vec<Result<Option<Amount>>> = sales.iter().map(map::adjustment).collect();
+        let books: Vec<Result<Booked>> = sales.iter().map(|sale| self.books(sale)).collect();
         let sound: Vec<&Sale> =
             sales.iter().zip(&books).filter(|(_, books)| books.is_ok()).map(|(sale, _)| sale).collect();
         let products = self.products(calls, ids, &sound, afresh).await;
@@ -61,11 +64,27 @@ impl Rest {
             .iter()
             .zip(books)
             .map(|(sale, books)| {
-                let adjustment = books.map_err(Setback::Refused)?;
+                let booked = books.map_err(Setback::Refused)?;
                 let resolved = resolved(sale, &products, &customers).map_err(|verdict| verdict.setback())?;
-                self.draft(sale, &resolved, adjustment).map_err(Setback::Refused)
+                self.draft(sale, &resolved, booked).map_err(Setback::Refused)
             })
             .collect()
+    }
+
+    /// What is booked beside the order's own lines, so that the ERP comes to the store's total.
+    pub(super) fn books(&self, sale: &Sale) -> Result<Booked> {
+        let foreseen = foreseen(&sale.order, self.section.tax_rounding);
+        let told = || {
+            let (store, erp) = (sale.order.tax, foreseen.tax.normalize());
+            format!("the store's tax is {store} and the ERP would compute {erp} from its rates (tax_rounding)")
+        };
+        let booked = settle(sale, foreseen.difference, told)?;
+        if booked == Booked::default() || self.carries_rounding {
+            return Ok(booked);
+        }
+        let words = "rounding leaves a difference to the store's total, and the template `document` has no place for it: let it go \
+                     through all of order.charges";
+        Err(Error::new(Kind::Refused, words))
     }
 
     async fn products(&self, calls: &Metered, ids: &dyn Ids, sales: &[&Sale], afresh: bool) -> Known {

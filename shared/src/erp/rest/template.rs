@@ -96,11 +96,15 @@ fn tell(name: &str, source: &str, error: &Trouble) -> String {
     if let Some(line) = error.line() {
         let _ = write!(text, ", line {line}");
     }
-    if let Some(place) = error.range().and_then(|range| source.get(range)) {
-        let place: String = place.chars().take(80).collect();
-        let _ = write!(text, ", at `{}`", place.trim());
+    let place = error.range().and_then(|range| source.get(range)).unwrap_or_default();
+    if !place.is_empty() {
+        let shown: String = place.chars().take(80).collect();
+        let _ = write!(text, ", at `{}`", shown.trim());
     }
     let _ = match error.kind() {
+        ErrorKind::UndefinedError if place.contains("adjustment") => {
+            write!(text, ": it is no word any more: what is booked beside the order's own charges is among order.charges")
+        }
         ErrorKind::UndefinedError => write!(text, ": there is no such field in this order"),
         // The words of our own filters, and those of the parser, hold no values.
         kind @ (ErrorKind::SyntaxError | ErrorKind::InvalidOperation | ErrorKind::UnknownFilter) => {

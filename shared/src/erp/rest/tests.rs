@@ -38,8 +38,8 @@ fn sale(change: impl FnOnce(&mut Order), rules: Orders) -> Sale {
 }
 
 fn rendered(rest: &Rest, sale: &Sale) -> String {
-    let adjustment = map::adjustment(sale).unwrap();
-    let draft = rest.draft(sale, &map::Resolved::trial(), adjustment).unwrap();
+    let booked = rest.books(sale).unwrap();
+    let draft = rest.draft(sale, &map::Resolved::trial(), booked).unwrap();
     let call = rest.call("create", &rest.section.create, &create::data(&[draft]).unwrap(), None).unwrap();
     let body = serde_json::from_slice::<Value>(&call.body).unwrap();
     format!("{} {}\n{}", call.method, call.url, serde_json::to_string_pretty(&body).unwrap())
@@ -60,8 +60,9 @@ fn a_difference_is_booked_on_a_line_of_its_own_only_within_the_limit() {
     let off = |rules| sale(|order| order.total = "25.77".parse().unwrap(), rules);
     let booked = rendered(&example(), &off(rules(Mismatch::Adjust, "0.05")));
     assert!(booked.contains("\"net\": \"-0.01\""), "{booked}");
+    assert!(booked.contains("\"label\": \"Difference to the store's total\""), "{booked}");
     for refused in [rules(Mismatch::Park, "1"), rules(Mismatch::Adjust, "0.001")] {
-        let error = map::adjustment(&off(refused)).unwrap_err();
+        let error = example().books(&off(refused)).unwrap_err();
         assert!(error.kind() == Kind::Refused && error.to_string().contains("-0.01 EUR"), "{error}");
     }
 }
@@ -124,7 +125,7 @@ fn amounts_are_exact() {
         },
         Orders::default(),
     );
-    let draft = build(&toml).unwrap().draft(&exact, &map::Resolved::trial(), None).unwrap();
+    let draft = build(&toml).unwrap().draft(&exact, &map::Resolved::trial(), Booked::default()).unwrap();
     // More digits than a float has.
     let exactly = r#""a": "900719925474099.35", "b": 900719925474099.35, "c": "900719925474099.35", "d": 900719925474099.350, "e": "17.65""#;
     assert!(draft.body.contains(exactly), "{}", draft.body);
@@ -167,7 +168,7 @@ fn a_wrong_template_is_told_before_the_first_order() {
 fn an_order_without_a_field_the_template_needs_names_the_field_and_no_value() {
     let rest = build(&smallest("").replacen("{{ reference }}", "{{ order.customer.email }}", 1)).unwrap();
     let guest = sale(|order| order.customer = None, Orders::default());
-    let error = rest.draft(&guest, &map::Resolved::default(), None).unwrap_err();
+    let error = rest.draft(&guest, &map::Resolved::default(), Booked::default()).unwrap_err();
     assert!(error.kind() == Kind::Refused && error.to_string().contains("`order.customer.email`"), "{error}");
     assert!(!error.to_string().contains("Ana"), "{error}");
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 use url::Url;
 
+use super::foreseen::TaxRounding;
 use crate::{
     Error, Kind, Result,
     config::Secret,
@@ -41,6 +42,9 @@ pub(super) struct Section {
     /// The most documents in one `create`.
     #[serde(default = "one")]
     pub(super) bulk_limit: usize,
+    /// How the ERP rounds the taxes that it computes by itself; none: it books the amounts that it is sent.
+    #[serde(default)]
+    pub(super) tax_rounding: Option<TaxRounding>,
     /// Template of one order's document.
     pub(super) document: String,
     /// Creates documents.

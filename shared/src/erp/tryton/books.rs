@@ -35,6 +35,13 @@ pub struct Line {
     pub taxes: Vec<Tax>,
 }
 
+impl Line {
+    /// Its amount before it is rounded.
+    fn amount(&self) -> Decimal {
+        self.quantity * self.price
+    }
+}
+
 /// How a company rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rounding {
@@ -116,7 +123,7 @@ pub fn total(lines: &[Line], rounding: Rounding) -> Result<Total, NeverAnswers> 
     let mut groups: Vec<(&[Tax], bool, Vec<Sum>)> = Vec::new();
     let mut untaxed = Decimal::ZERO;
     for line in lines {
-        let base = line.quantity * line.price;
+        let base = line.amount();
         let rounded = rounding.round(base);
         untaxed += rounded;
         // Python's Decimal("-0.00") >= 0 holds, and so it does here.
@@ -162,6 +169,63 @@ pub struct Item {
     pub taxes: Vec<Tax>,
 }
 
+impl Item {
+    /// The sum of its taxes' rates.
+    fn rate(&self) -> Decimal {
+        self.taxes.iter().map(|tax| tax.rate).sum()
+    }
+
+    /// The tax on an amount without it, exactly.
+    #[must_use]
+    pub fn tax(&self) -> Decimal {
+        self.amount * self.rate()
+    }
+
+    /// What was charged for all of them, without tax.
+    fn net(&self, tax_included: bool) -> Decimal {
+        if tax_included { self.amount.checked_div(Decimal::ONE + self.rate()).unwrap_or_default() } else { self.amount }
+    }
+}
+
+/// What `items` come to where nothing is rounded, tax and all.
+#[must_use]
+pub fn exact(items: &[Item], tax_included: bool) -> Decimal {
+    let gross = |item: &Item| if tax_included { item.amount } else { item.amount + item.tax() };
+    items.iter().map(gross).sum()
+}
+
+/// How often the store rounded on the way to its total: each tax of each item, and the amount that tax is charged on, since a store
+/// whose prices contain their tax rounds both. Where amounts contain their tax the total is their sum, and nothing is rounded.
+#[must_use]
+pub fn roundings_of_store(items: &[Item], tax_included: bool) -> Decimal {
+    if tax_included {
+        return Decimal::ZERO;
+    }
+    items.iter().map(|item| Decimal::from(item.taxes.len()) + item.rate()).sum()
+}
+
+/// How often Tryton rounds on the way to the total of `lines`, which stand for `items`: unit prices, and with them the tax on
+/// them; the amounts of lines; and taxes, each set of them per line or once per document.
+#[must_use]
+pub fn roundings_of_tryton(items: &[Item], lines: &[Vec<Line>], tax_included: bool, rounding: Rounding) -> Decimal {
+    let mut count = Decimal::ZERO;
+    let mut groups: Vec<(&[Tax], bool)> = Vec::new();
+    for (item, own) in items.iter().zip(lines) {
+        if own.iter().map(Line::amount).sum::<Decimal>() != item.net(tax_included) {
+            count += Decimal::ONE + item.rate();
+        }
+        for line in own {
+            let amount = line.amount();
+            count += Decimal::from(u8::from(rounding.round(amount) != amount));
+            let group = (line.taxes.as_slice(), amount >= Decimal::ZERO);
+            if !line.taxes.is_empty() && (rounding.per_line || !groups.contains(&group)) {
+                groups.push(group);
+            }
+        }
+    }
+    count + Decimal::from(groups.len())
+}
+
 /// The lines for `items`: each item's own, usually one, in order. What cannot be hit exactly is left to [`total`] to tell.
 #[must_use]
 pub fn lines(items: &[Item], tax_included: bool, rounding: Rounding) -> Vec<Vec<Line>> {
@@ -174,36 +238,32 @@ fn unit_price(amount: Decimal, quantity: Decimal) -> Decimal {
 }
 
 /// Prices without tax: the line has to come to exactly `amount`. Beyond a hundred pieces four decimals may not reach it; then
-/// the last piece stands alone and carries the rest.
+/// one piece stands alone and carries the rest.
 fn net(item: &Item, rounding: Rounding) -> Vec<Line> {
     let Item { quantity, amount, taxes } = item.clone();
     let price = unit_price(amount, quantity);
-    if rounding.round(quantity * price) != amount && quantity.is_integer() && quantity > Decimal::ONE {
+    if rounding.round(quantity * price) != amount && quantity > Decimal::ONE {
         let others = quantity - Decimal::ONE;
         let last = amount - rounding.round(others * price);
         if last.scale() <= PRICE_DECIMALS {
-            return vec![
-                Line { quantity: others, price, taxes: taxes.clone() },
-                Line { quantity: Decimal::ONE, price: last, taxes },
-            ];
+            return one_apart(others, price, last, taxes);
         }
     }
     vec![Line { quantity, price, taxes }]
 }
 
+/// Lines of `others` pieces at `price`, and of one at `last`.
+fn one_apart(others: Decimal, price: Decimal, last: Decimal, taxes: Vec<Tax>) -> Vec<Line> {
+    vec![Line { quantity: others, price, taxes: taxes.clone() }, Line { quantity: Decimal::ONE, price: last, taxes }]
+}
+
 /// Prices that contain their tax: only their sum is given, and Tryton divides it between price and tax by its own rounding.
 /// The exact net prices come within a few steps of the sum; the lines nearest to a rounding boundary are moved across it.
 fn with_tax_inside(items: &[Item], rounding: Rounding) -> Vec<Vec<Line>> {
-    let mut lines: Vec<Line> = items
-        .iter()
-        .map(|item| {
-            let rate: Decimal = item.taxes.iter().map(|tax| tax.rate).sum();
-            let price = unit_price(item.amount.checked_div(Decimal::ONE + rate).unwrap_or_default(), item.quantity);
-            Line { quantity: item.quantity, price, taxes: item.taxes.clone() }
-        })
-        .collect();
+    let own: Vec<Vec<Line>> = items.iter().map(|item| nearest(item, rounding)).collect();
+    let mut lines = own.concat();
     let wanted: Decimal = items.iter().map(|item| item.amount).sum();
-    for _ in 0..(2 * items.len() + 8) {
+    for _ in 0..(2 * lines.len() + 8) {
         let Ok(now) = total(&lines, rounding) else { break };
         let difference = wanted - now.total();
         if difference.is_zero() {
@@ -215,7 +275,20 @@ fn with_tax_inside(items: &[Item], rounding: Rounding) -> Vec<Vec<Line>> {
             line.price = price;
         }
     }
-    lines.into_iter().map(|line| vec![line]).collect()
+    let mut lines = lines.into_iter();
+    own.iter().map(|own| lines.by_ref().take(own.len()).collect()).collect()
+}
+
+/// The net price of an item whose amount contains its tax. Of so many pieces that the last decimal of a price moves their amount
+/// by more than a step, one stands alone, to be moved.
+fn nearest(item: &Item, rounding: Rounding) -> Vec<Line> {
+    let (net, quantity, taxes) = (item.net(true), item.quantity, item.taxes.clone());
+    let price = unit_price(net, quantity);
+    if quantity > Decimal::ONE && Decimal::new(1, PRICE_DECIMALS) * quantity > rounding.step {
+        let others = quantity - Decimal::ONE;
+        return one_apart(others, price, (net - others * price).round_dp(PRICE_DECIMALS).normalize(), taxes);
+    }
+    vec![Line { quantity, price, taxes }]
 }
 
 /// The smallest change of one unit price that brings the total nearer to `wanted`: which line, and its new price.

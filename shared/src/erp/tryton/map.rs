@@ -1,8 +1,10 @@
-//! A canonical order becomes a `sale.sale`: pure, everything is resolved already.
+//! A canonical order becomes a `sale.sale`, in two pure steps: its books, for which currency and taxes are resolved, and the
+//! sale, for which everything is.
 //!
-//! Invariant: the sale that Tryton will compute has the store's total to the minor unit, or there is no sale.
+//! Invariant: the sale that Tryton will compute has the store's total to the minor unit, or there is no sale. What rounding
+//! explains stands on a line of its own, on the product `products.rounding`; nothing else ever stands there.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -14,12 +16,15 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    config::Mismatch,
     domain::{
         money::Amount,
         order::{self, ChargeKind, Order},
+        rounding::{Rounded, difference},
     },
-    erp::Sale,
+    erp::{
+        Sale,
+        totals::{Booked, settle},
+    },
 };
 
 /// A product, by its code.
@@ -35,7 +40,22 @@ pub(super) struct Product {
     pub(super) salable: bool,
 }
 
-/// Everything a sale refers to.
+/// What the books of a sale rest on.
+#[derive(Clone, Copy)]
+pub(super) struct Rates<'a> {
+    /// How amounts of its currency are rounded.
+    pub(super) rounding: Rounding,
+    /// Taxes by the name or id in the configuration.
+    pub(super) taxes: &'a HashMap<String, Tax>,
+    /// Which of Tryton's taxes stands for a store's: by the store's name or rate.
+    pub(super) names: &'a HashMap<String, String>,
+    /// The products that stand for charges.
+    pub(super) codes: &'a Codes,
+    /// The part of the configuration that names all this, such as `erp.main`.
+    pub(super) place: &'a str,
+}
+
+/// Everything else a sale refers to.
 pub(super) struct Resolved<'a> {
     /// The web shop's id.
     pub(super) shop: i64,
@@ -47,22 +67,22 @@ pub(super) struct Resolved<'a> {
     pub(super) payment_term: Option<i64>,
     /// The currency's id.
     pub(super) currency: i64,
-    /// How its amounts are rounded.
-    pub(super) rounding: Rounding,
     /// Products by code.
     pub(super) products: &'a HashMap<String, Product>,
-    /// Taxes by the name or id in the configuration.
-    pub(super) taxes: &'a HashMap<String, Tax>,
-    /// Which of Tryton's taxes stands for a store's: by the store's name or rate.
-    pub(super) tax_names: &'a HashMap<String, String>,
-    /// The products that stand for charges.
-    pub(super) codes: &'a Codes,
     /// The party.
     pub(super) party: i64,
     /// Where the invoice goes.
     pub(super) invoice_address: i64,
     /// Where the goods go.
     pub(super) shipment_address: i64,
+}
+
+/// The lines of a sale that will come to the store's total.
+pub(super) struct Books<'a> {
+    /// Usually one for each label.
+    lines: Vec<Vec<books::Line>>,
+    labels: Vec<Label<'a>>,
+    booked: Booked,
 }
 
 /// Why there is no sale.
@@ -81,9 +101,12 @@ impl From<Error> for Refusal {
 }
 
 /// What a line of the sale says beside its money.
-struct Label {
-    product: Product,
+struct Label<'a> {
+    /// The product's code.
+    code: &'a str,
     text: String,
+    /// The tax that the store states.
+    stated: Decimal,
 }
 
 /// The first word of the note on a sale's first line: our version and the total it must have. The note of a line is printed on
@@ -106,15 +129,14 @@ pub(super) fn read_note(note: &str) -> Option<(crate::domain::version::Version, 
     ours.then_some((version, total))
 }
 
-/// The codes of all products an order needs, the store's article codes translated.
+/// The codes of all products an order may need, the store's article codes translated.
 #[must_use]
 pub(super) fn codes_of<'a>(sale: &'a Sale, codes: &'a Codes) -> Vec<&'a str> {
     let lines = sale.order.lines.iter().filter_map(|line| code_of(sale, line, codes));
     let charges =
         sale.order.charges.iter().filter(|charge| !is_nothing(charge)).filter_map(|charge| codes.of(charge.kind));
-    let discounts = (!sale.order.discounts.is_empty()).then_some(codes.discount.as_deref()).flatten();
-    let adjustment = (sale.rules.total_mismatch == Mismatch::Adjust).then_some(codes.adjustment.as_deref()).flatten();
-    lines.chain(charges).chain(discounts).chain(adjustment).collect()
+    let others = [&codes.discount, &codes.rounding, &codes.adjustment];
+    lines.chain(charges).chain(others.into_iter().filter_map(|code| code.as_deref())).collect()
 }
 
 /// The names in the configuration of all of Tryton's taxes an order needs.
@@ -125,39 +147,76 @@ pub(super) fn taxes_of<'a>(order: &Order, names: &'a HashMap<String, String>) ->
     lines.chain(charges).filter_map(|tax| tax_name(tax, names)).collect()
 }
 
-/// The sale, as the JSON text of `sale.sale`'s values.
-pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String, Refusal> {
+/// The lines for everything the buyer pays for, and for what rounding leaves.
+pub(super) fn books<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<Books<'a>, Refusal> {
     let order = &sale.order;
-    let (items, labels) = items(sale, to)?;
+    let (items, mut labels) = items(sale, rates)?;
     if items.is_empty() {
         return Err(refused("it has no lines").into());
     }
-    let mut groups = books::lines(&items, order.tax_included, to.rounding);
-    let mut labels = labels;
-    let sum = |groups: &[Vec<books::Line>]| {
-        books::total(&groups.concat(), to.rounding).map_err(|books::NeverAnswers| {
+    let (included, rounding) = (order.tax_included, rates.rounding);
+    let mut lines = books::lines(&items, included, rounding);
+    let sum = |lines: &[Vec<books::Line>]| {
+        books::total(&lines.concat(), rounding).map_err(|books::NeverAnswers| {
             refused(
                 "Tryton 8.0 never comes to an end with two taxes that both round to nothing on so small an amount: book \
                  this order by hand",
             )
         })
     };
-    let foreseen = sum(&groups)?;
-    if order.tax_included {
-        check_tax(order, &items, foreseen.tax, to.rounding)?;
+    let foreseen = sum(&lines)?;
+    if included {
+        check_tax(order, &items, foreseen.tax, rounding)?;
     }
-    let difference = order.total.decimal() - foreseen.total();
-    if !difference.is_zero() {
-        let product = adjustment(sale, to, difference, foreseen).map_err(|error| Refusal { error, books: true })?;
-        groups.push(vec![books::Line { quantity: Decimal::ONE, price: difference, taxes: Vec::new() }]);
-        labels.push(Label { product, text: "Difference to the store's total".to_owned() });
-        if sum(&groups)?.total() != order.total.decimal() {
-            return Err(refused(format!("the difference {difference} cannot be booked exactly in Tryton")).into());
-        }
+    // What the store's own books miss is judged by itself.
+    let parts = (order.total - order.proof().difference).decimal();
+    let store = Rounded { total: parts, roundings: books::roundings_of_store(&items, included) };
+    let tryton =
+        Rounded { total: foreseen.total(), roundings: books::roundings_of_tryton(&items, &lines, included, rounding) };
+    let differs = difference(books::exact(&items, included), store, tryton, rounding.step);
+    let told = || differing(order, &items, &labels, foreseen);
+    let booked = settle(sale, differs, told).map_err(|error| Refusal { error, books: true })?;
+    let own = [
+        (booked.rounding, &rates.codes.rounding, "rounding", "Rounding of tax, to the store's total"),
+        (booked.adjustment, &rates.codes.adjustment, "adjustment", "Difference to the store's total"),
+    ];
+    for (amount, code, key, text) in own.into_iter().filter(|(amount, ..)| !amount.is_zero()) {
+        let code = code.as_deref().ok_or_else(|| {
+            let (by, code) = (amount.normalize(), order.currency.code());
+            let what = format!("{by} {code} of {key} between the store's total and Tryton's");
+            unnamed(key, &what, rates.place)
+        })?;
+        lines.push(vec![books::Line { quantity: Decimal::ONE, price: amount, taxes: Vec::new() }]);
+        labels.push(Label { code, text: text.to_owned(), stated: Decimal::ZERO });
     }
+    if sum(&lines)?.total() != order.total.decimal() {
+        let by = order.total.decimal() - foreseen.total();
+        return Err(refused(format!("the difference {by} cannot be booked exactly in Tryton")).into());
+    }
+    Ok(Books { lines, labels, booked })
+}
+
+impl Books<'_> {
+    /// The codes of the products of its lines.
+    pub(super) fn codes(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(|label| label.code)
+    }
+
+    /// What stands on lines of its own, for the order's timeline.
+    pub(super) fn remark(&self, currency: &str) -> Option<String> {
+        self.booked.remark(currency)
+    }
+}
+
+/// The sale, as the JSON text of `sale.sale`'s values.
+pub(super) fn sale(sale: &Sale, books: &Books<'_>, to: &Resolved<'_>) -> Result<String, Refusal> {
+    let order = &sale.order;
     let mut lines: Vec<wire::SaleLine> = Vec::new();
-    for (group, label) in groups.into_iter().zip(&labels) {
-        lines.extend(group.iter().map(|line| line_of(line, label)));
+    for (own, label) in books.lines.iter().zip(&books.labels) {
+        let product = product(label.code, to)?;
+        for line in own {
+            lines.push(line_of(line, label, product)?);
+        }
     }
     if let Some(first) = lines.first_mut() {
         first.note = Some(note(&sale.version, order.total));
@@ -179,29 +238,37 @@ pub(super) fn sale(sale: &Sale, to: &Resolved<'_>) -> Result<String, Refusal> {
     Ok(String::from(Box::<str>::from(wire::raw(&values))))
 }
 
-fn line_of(line: &books::Line, label: &Label) -> wire::SaleLine {
-    wire::SaleLine {
-        product: label.product.id,
-        unit: label.product.unit,
-        quantity: Quantity(line.quantity),
+fn line_of(line: &books::Line, label: &Label<'_>, product: Product) -> Result<wire::SaleLine> {
+    let quantity = line.quantity;
+    if quantity.normalize().scale() > product.digits {
+        return Err(refused(format!(
+            "Tryton sells {} with {} decimals and the order has a quantity of {quantity}: change the product's unit",
+            label.code, product.digits
+        )));
+    }
+    Ok(wire::SaleLine {
+        product: product.id,
+        unit: product.unit,
+        quantity: Quantity(quantity),
         unit_price: Exact(line.price),
         taxes: Add::new(line.taxes.iter().map(|tax| tax.id).collect()),
         description: label.text.clone(),
         note: None,
-    }
+    })
 }
 
 /// Everything the buyer pays for, with its product: lines, charges, and the discounts that belong to none of them.
-fn items(sale: &Sale, to: &Resolved<'_>) -> Result<(Vec<Item>, Vec<Label>)> {
+fn items<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a>>)> {
     let order = &sale.order;
     let mut items = Vec::new();
     let mut labels = Vec::new();
+    let stated = |taxes: &[order::Tax]| taxes.iter().map(|tax| tax.amount).sum::<Amount>().decimal();
+    let missing = |key: &str, label: &str| unnamed(key, &format!("its \"{label}\""), rates.place);
     for line in &order.lines {
-        let code = code_of(sale, line, to.codes).ok_or_else(|| {
+        let code = code_of(sale, line, rates.codes).ok_or_else(|| {
             let key = if line.gift_card { "gift_card" } else { "custom" };
             refused(format!("line {} has no article code: name a product for such lines as `products.{key}`", line.id))
         })?;
-        let product = product(code, to)?;
         let quantity = line.quantity.decimal();
         if quantity.is_zero() {
             if line.net().is_zero() {
@@ -210,26 +277,19 @@ fn items(sale: &Sale, to: &Resolved<'_>) -> Result<(Vec<Item>, Vec<Label>)> {
             }
             return Err(refused(format!("line {} costs something without a quantity", line.id)));
         }
-        if quantity.normalize().scale() > product.digits {
-            return Err(refused(format!(
-                "Tryton sells {code} with {} decimals and the order has a quantity of {quantity}: change the product's unit",
-                product.digits
-            )));
-        }
-        items.push(Item { quantity, amount: line.net().decimal(), taxes: taxes(&line.taxes, line.net(), to)? });
-        labels.push(Label { product, text: described(&line.title, &line.discounts) });
+        items.push(Item { quantity, amount: line.net().decimal(), taxes: taxes(&line.taxes, line.net(), rates)? });
+        labels.push(Label { code, text: described(&line.title, &line.discounts), stated: stated(&line.taxes) });
     }
     for charge in order.charges.iter().filter(|charge| !is_nothing(charge)) {
-        let key = Codes::key(charge.kind);
-        let code = to.codes.of(charge.kind).ok_or_else(|| unnamed(key))?;
-        let taxes = taxes(&charge.taxes, charge.net(), to)?;
+        let code = rates.codes.of(charge.kind).ok_or_else(|| missing(Codes::key(charge.kind), &charge.label))?;
+        let taxes = taxes(&charge.taxes, charge.net(), rates)?;
         items.push(Item { quantity: Decimal::ONE, amount: charge.net().decimal(), taxes });
-        labels.push(Label { product: product(code, to)?, text: described(&charge.label, &charge.discounts) });
+        labels.push(Label { code, text: described(&charge.label, &charge.discounts), stated: stated(&charge.taxes) });
     }
     for discount in order.discounts.iter().filter(|discount| !discount.amount.is_zero()) {
-        let code = to.codes.discount.as_deref().ok_or_else(|| unnamed("discount"))?;
+        let code = rates.codes.discount.as_deref().ok_or_else(|| missing("discount", &discount.label))?;
         items.push(Item { quantity: Decimal::ONE, amount: (-discount.amount).decimal(), taxes: Vec::new() });
-        labels.push(Label { product: product(code, to)?, text: described(&discount.label, &[]) });
+        labels.push(Label { code, text: described(&discount.label, &[]), stated: Decimal::ZERO });
     }
     Ok((items, labels))
 }
@@ -280,7 +340,7 @@ fn tax_name<'a>(tax: &order::Tax, names: &'a HashMap<String, String>) -> Option<
 }
 
 /// Tryton's taxes for a store's, sorted as Tryton applies them. `net` is what they are charged on.
-fn taxes(stated: &[order::Tax], net: Amount, to: &Resolved<'_>) -> Result<Vec<Tax>> {
+fn taxes(stated: &[order::Tax], net: Amount, rates: Rates<'_>) -> Result<Vec<Tax>> {
     let mut taxes = Vec::new();
     for tax in stated {
         let charged = !tax.amount.is_zero();
@@ -288,19 +348,19 @@ fn taxes(stated: &[order::Tax], net: Amount, to: &Resolved<'_>) -> Result<Vec<Ta
         let exempt = !charged
             && tax.rate.is_none_or(|rate| {
                 rate.is_zero()
-                    || !to.rounding.round(net.decimal() * rate.decimal() / (Decimal::ONE + rate.decimal())).is_zero()
+                    || !rates.rounding.round(net.decimal() * rate.decimal() / (Decimal::ONE + rate.decimal())).is_zero()
             });
         if exempt {
             continue;
         }
-        let Some(name) = tax_name(tax, to.tax_names) else {
+        let Some(name) = tax_name(tax, rates.names) else {
             let rate = tax.rate.map_or_else(|| "without a rate".to_owned(), |rate| format!("at a rate of {rate}"));
             let name = &tax.name;
             return Err(refused(format!(
                 "Tryton's tax for the store's \"{name}\" {rate} is not known: name it under `taxes`, by that name or rate"
             )));
         };
-        let known = to.taxes.get(name).ok_or_else(|| {
+        let known = rates.taxes.get(name).ok_or_else(|| {
             refused(format!(
                 "Tryton has no plain percentage tax \"{name}\" for this company (taxes with children or a fixed amount are \
                  not supported): correct `taxes`"
@@ -330,27 +390,31 @@ fn check_tax(order: &Order, items: &[Item], foreseen: Decimal, rounding: Roundin
     )))
 }
 
-/// The product that carries a difference, if the rules allow to book it.
-fn adjustment(sale: &Sale, to: &Resolved<'_>, difference: Decimal, foreseen: books::Total) -> Result<Product> {
-    let (total, tryton) = (sale.order.total, foreseen.total());
-    let told = format!("the store's total is {total} and Tryton's would be {tryton}, a difference of {difference}");
-    match sale.rules.total_mismatch {
-        Mismatch::Park => Err(refused(format!(
-            "{told}: if it is a cent of tax rounding, set Tryton's \"Tax Rounding\" as the store rounds, or allow small \
-             differences with `total_mismatch = \"adjust\"`"
-        ))),
-        Mismatch::Adjust if difference.abs() > sale.rules.adjust_limit.decimal() => {
-            Err(refused(format!("{told}, which is more than `adjust_limit` ({})", sale.rules.adjust_limit)))
-        }
-        Mismatch::Adjust => {
-            let code = to.codes.adjustment.as_deref().ok_or_else(|| unnamed("adjustment"))?;
-            product(code, to)
-        }
+/// What differs, for the person who has to look: both totals, and the line whose tax is furthest from Tryton's.
+fn differing(order: &Order, items: &[Item], labels: &[Label<'_>], foreseen: books::Total) -> String {
+    let (total, tryton) = (order.total, foreseen.total());
+    let mut text = format!("the store's total is {total} and Tryton's would be {tryton}");
+    if order.tax_included {
+        return text;
     }
+    let off = |(item, label): &(&Item, &Label<'_>)| (label.stated - item.tax()).abs();
+    if let Some((item, label)) = items.iter().zip(labels).max_by_key(off).filter(|pair| !off(pair).is_zero()) {
+        let (stated, computed) = (label.stated.normalize(), item.tax().round_dp(books::PRICE_DECIMALS).normalize());
+        let _ = write!(
+            text,
+            "; the store states a tax of {stated} on {}, and Tryton's taxes for it make {computed} (check `taxes`)",
+            label.code
+        );
+    }
+    text
 }
 
-fn unnamed(key: &str) -> Error {
-    refused(format!("the order needs a product of Tryton's for this: name its code as `products.{key}`"))
+/// A product that the configuration does not name.
+fn unnamed(key: &str, what: &str, place: &str) -> Error {
+    let place = if place.is_empty() { String::new() } else { format!(" in [{place}]") };
+    refused(format!(
+        "{what} needs a product of Tryton's to be booked on: name its code as `products.{key}`{place}, then replay"
+    ))
 }
 
 fn refused(text: impl Into<std::borrow::Cow<'static, str>>) -> Error {

@@ -42,7 +42,8 @@ password = { env = "TRYTON_PASSWORD" }
 company = 1                       # its id; needed only if there are several
 web_shop = "Web"                  # its name or id
 state = "confirmed"               # draft, quotation, confirmed (Tryton then processes it by itself) or processing
-# The codes of the products that stand for what is not an article. Only those that occur are needed.
+# The codes of the products that stand for what is not an article. Only those that occur are needed, and `rounding`: what rounding
+# of tax leaves between the store's total and Tryton's is booked on it. `adjustment` is for orders.total_mismatch = "adjust".
 products = { shipping = "SHIPPING", tip = "TIP", duty = "DUTY", fee = "FEE", discount = "DISCOUNT", rounding = "ROUNDING", store_credit = "CREDIT", gift_card = "GIFT-CARD", custom = "CUSTOM", adjustment = "ADJUSTMENT" }
 # The store's taxes, by their name or rate, and the name or id of Tryton's.
 taxes = { "0.21" = "VAT 21%", "0.10" = "VAT 10%" }
@@ -166,6 +167,8 @@ pub(crate) struct Codes {
 pub(crate) struct Tryton {
     settings: Settings,
     server: wire::Server,
+    /// Its part of the configuration, such as `erp.main`.
+    place: String,
     /// The store's name or rate of a tax, and Tryton's name or `#id`.
     tax_names: HashMap<String, String>,
 }
@@ -190,7 +193,7 @@ fn build(section: &Section) -> Result<Box<dyn Erp>> {
     )?;
     let tax_names =
         settings.taxes.iter().map(|(store, tryton)| (store.trim().to_owned(), tryton.to_string())).collect();
-    Ok(Box::new(Tryton { settings, server, tax_names }))
+    Ok(Box::new(Tryton { settings, server, place: section.path().to_owned(), tax_names }))
 }
 
 #[async_trait]
@@ -255,7 +258,9 @@ impl Erp for Tryton {
         let named = &self.settings.web_shop;
         match shops.as_slice() {
             [shop] if shop.company == self.settings.company => {
-                Ok(format!("Tryton {series}, web shop {}", repeatable(&shop.name)))
+                let lacks = self.settings.products.rounding.is_none();
+                let rounding = if lacks { "; products.rounding is not set: a cent of rounding parks an order" } else { "" };
+                Ok(format!("Tryton {series}, web shop {}{rounding}", repeatable(&shop.name)))
             }
             [shop] => Err(Error::new(
                 Kind::Config,

@@ -10,7 +10,7 @@ use super::{
     Named, Tryton,
     books::{Rounding, Tax},
     customer::{self, Buyer},
-    map::{self, Product, Refusal, Resolved},
+    map::{self, Books, Product, Rates, Refusal, Resolved},
     wire::{self, Exact, Flag, parameters},
 };
 use crate::{
@@ -68,34 +68,41 @@ impl Resolver<'_> {
         };
         let currencies = self.currencies(sales).await?;
         let taxes = self.taxes(sales).await?;
-        let products = self.products(sales).await?;
+        let place = &self.tryton.place;
+        let books: Vec<Result<Books<'_>, Refusal>> = sales
+            .iter()
+            .map(|sale| {
+                let Currency { step, .. } = currency(&currencies, sale)?;
+                let rounding = Rounding { step, per_line: shop.per_line };
+                let (names, codes) = (&self.tryton.tax_names, &settings.products);
+                map::books(sale, Rates { rounding, taxes: &taxes, names, codes, place })
+            })
+            .collect();
+        let products = self.products(books.iter().flatten().flat_map(Books::codes)).await?;
 
-        let render = |sale: &Sale, party: i64, invoice_address: i64, shipment_address: i64| {
-            let code = sale.order.currency.code();
-            let currency = currencies.get(code).ok_or_else(|| {
-                let text = format!("Tryton has no currency {code}: create it there, then replay");
-                Refusal::from(Error::new(Kind::Refused, text))
-            })?;
+        let render = |sale: &Sale, books: &Books<'_>, party: i64, invoice_address: i64, shipment_address: i64| {
             let to = Resolved {
                 shop: shop.id,
                 company: settings.company,
                 warehouse,
                 payment_term,
-                currency: currency.id,
-                rounding: Rounding { step: currency.step, per_line: shop.per_line },
+                currency: currency(&currencies, sale)?.id,
                 products: &products,
-                taxes: &taxes,
-                tax_names: &self.tryton.tax_names,
-                codes: &settings.products,
                 party,
                 invoice_address,
                 shipment_address,
             };
-            map::sale(sale, &to)
+            map::sale(sale, books, &to)
         };
 
         // Once without a customer: for an order that is refused anyway nobody is created.
-        let refusals: Vec<Option<Refusal>> = sales.iter().map(|sale| render(sale, 0, 0, 0).err()).collect();
+        let (mut sound, mut refusals) = (Vec::new(), Vec::new());
+        for (sale, books) in sales.iter().zip(books) {
+            let tried = books.and_then(|books| render(sale, &books, 0, 0, 0).map(|_| books));
+            let (books, refusal) = tried.map_or_else(|refusal| (None, Some(refusal)), |books| (Some(books), None));
+            sound.push(books);
+            refusals.push(refusal);
+        }
         self.doubt(sales, &refusals).await?;
         let mut answers: Vec<Option<Result<Draft, Setback>>> =
             refusals.into_iter().map(|refusal| refusal.map(|r| Err(Setback::Refused(r.error)))).collect();
@@ -105,11 +112,16 @@ impl Resolver<'_> {
         let parties = self.parties(&buyers).await?;
 
         let mut of_fine = buyers.iter();
-        for (sale, answer) in sales.iter().zip(answers.iter_mut()).filter(|(_, answer)| answer.is_none()) {
+        for ((sale, books), answer) in sales.iter().zip(&sound).zip(answers.iter_mut()) {
+            let Some(books) = books else { continue };
             let Some(buyer) = of_fine.next() else { break };
             *answer = Some(match parties.of(buyer) {
-                Ok((party, invoice, shipment)) => render(sale, party, invoice, shipment)
-                    .map(|body| Draft { reference: sale.reference.clone(), body })
+                Ok((party, invoice, shipment)) => render(sale, books, party, invoice, shipment)
+                    .map(|body| Draft {
+                        reference: sale.reference.clone(),
+                        body,
+                        remark: books.remark(sale.order.currency.code()),
+                    })
                     .map_err(|refusal| Setback::Refused(refusal.error)),
                 Err(setback) => Err(setback),
             });
@@ -321,7 +333,7 @@ impl Resolver<'_> {
         Ok(found.into_iter().map(|(key, (sequence, id, rate))| (key, Tax { sequence, id, rate })).collect())
     }
 
-    async fn products(&self, sales: &[Sale]) -> Result<HashMap<String, Product>, Setback> {
+    async fn products(&self, codes: impl Iterator<Item = &str>) -> Result<HashMap<String, Product>, Setback> {
         #[derive(Deserialize)]
         struct Unit {
             id: i64,
@@ -335,8 +347,7 @@ impl Resolver<'_> {
             #[serde(rename = "sale_uom.")]
             unit: Option<Unit>,
         }
-        let codes = &self.tryton.settings.products;
-        let wanted = sales.iter().flat_map(|sale| map::codes_of(sale, codes)).map(ToOwned::to_owned).collect();
+        let wanted = codes.map(ToOwned::to_owned).collect();
         self.known_or("product", wanted, async |missing| {
             let domain = wire::raw(&[("code", "in", missing)]);
             let fields = ["code", "salable", "sale_uom.digits"];
@@ -371,6 +382,13 @@ impl Resolver<'_> {
         let country = |code: &str| countries.get(code).copied().filter(|id| *id != 0);
         Ok(sales.iter().map(|sale| customer::buyer(sale, country)).collect())
     }
+}
+
+/// The currency of a sale.
+fn currency(known: &HashMap<String, Currency>, sale: &Sale) -> Result<Currency, Error> {
+    let code = sale.order.currency.code();
+    let missing = || Error::new(Kind::Refused, format!("Tryton has no currency {code}: create it there, then replay"));
+    known.get(code).copied().ok_or_else(missing)
 }
 
 /// An error of the account's configuration: no order is to blame.

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{CreateWhen, Mismatch, Orders},
+    config::{CreateWhen, Orders},
     domain::{
         changes::{changes, listed},
         money::Amount,
-        order::{Charge, ChargeKind, Order, Payment, Refund, Status},
+        order::{Order, Payment, Proof, Refund, Status},
         record::{End, Head, Rest},
+        rounding::{self, Difference},
     },
+    erp::totals,
 };
 
 /// What planning found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Create the sale from this order, whose books hold.
+    /// Create the sale from this order: its books hold, or what they miss may be booked.
     Create(Arc<Order>),
     /// Take no step.
     Rest(Rest),
@@ -79,25 +81,18 @@ fn create(order: Order, rules: &Orders) -> Plan {
     balance(order, rules)
 }
 
-/// Only an order whose books hold goes to the ERP: a difference waits for a person, or is booked on a line that says so.
-fn balance(mut order: Order, rules: &Orders) -> Plan {
-    let proof = order.proof();
-    if proof.holds() {
-        return Plan::Create(Arc::new(order));
+/// Only an order whose books hold goes to the ERP: what rounding explains is booked there on a line that says so, and so is what
+/// the rules allow; any other difference waits for a person.
+fn balance(order: Order, rules: &Orders) -> Plan {
+    match rounding::of_books(&order) {
+        Difference::Unexplained(by) if !totals::allowed(rules, by) => stop(End::Parked, unbalanced(&order.proof(), &order)),
+        _ => Plan::Create(Arc::new(order)),
     }
-    let code = order.currency.code();
-    let difference = proof.difference;
-    if rules.total_mismatch == Mismatch::Adjust && difference.abs() <= rules.adjust_limit {
-        order.charges.push(Charge {
-            kind: ChargeKind::Rounding,
-            label: format!("Adjustment: the store's total differs by {difference} {code}"),
-            amount: difference,
-            discounts: Vec::new(),
-            taxes: Vec::new(),
-        });
-        return Plan::Create(Arc::new(order));
-    }
-    let reason = format!(
+}
+
+fn unbalanced(proof: &Proof, order: &Order) -> String {
+    let (code, difference) = (order.currency.code(), proof.difference);
+    format!(
         "its books do not add up: lines {} - discounts {} + shipping {} + other {} + tax {} make {}, the store says {}: {} {code} \
          too {}. Mend it in the store, or allow it with total_mismatch = \"adjust\", then replay it",
         proof.lines,
@@ -109,8 +104,7 @@ fn balance(mut order: Order, rules: &Orders) -> Plan {
         proof.total,
         difference.abs(),
         if difference > Amount::ZERO { "much" } else { "little" },
-    );
-    stop(End::Parked, reason)
+    )
 }
 
 /// The ERP holds a state of it already: what happened since is said with what to do about it there.

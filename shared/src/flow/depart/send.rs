@@ -156,6 +156,10 @@ impl Batch<'_> {
                 if one.ready.head.intent.is_none() {
                     let Some(head) = self.intend(&one.ready).await? else { return Ok(None) };
                     one.ready.head = head;
+                    if let Some(remark) = &one.draft.remark {
+                        let attempt = one.ready.head.intent.as_ref().map(|intent| &intent.attempt);
+                        self.note(&one.ready.head.key, "booked", Some(remark.clone()), attempt).await;
+                    }
                 }
                 Ok(Some(one))
             })
