@@ -228,4 +228,3 @@ async fn a_hundred_orders_due_together_cost_few_calls() {
     );
     assert!(spent[1] <= 15, "{spent:?}");
 }
-

@@ -107,7 +107,10 @@ async fn arrived(tryton: &Tryton, orders: &[Till]) -> String {
             [(amount, taxed)] => {
                 rounded += 1;
                 // Half a cent for each rounding of the store's, and of Tryton's, which are never more than one each.
-                assert!(!taxed && !amount.is_zero() && amount.abs() <= Decimal::new(i64::from(order.taxed), 2), "{key}: {amount}");
+                assert!(
+                    !taxed && !amount.is_zero() && amount.abs() <= Decimal::new(i64::from(order.taxed), 2),
+                    "{key}: {amount}"
+                );
                 let told = noted.and_then(|entry| entry.detail).unwrap_or_default();
                 assert!(told.contains(&format!("{} EUR of rounding", amount.normalize())), "{key}: {told}");
             }

@@ -20,13 +20,8 @@ pub struct Till {
 }
 
 /// The rates of the shop: none, one, or two at once. `(title, rate)`, as the tests' Tryton knows them.
-const RATES: [&[(&str, &str)]; 5] = [
-    &[],
-    &[("VAT", "0.21")],
-    &[("VAT", "0.10")],
-    &[("VAT", "0.04")],
-    &[("GST", "0.05"), ("PST", "0.07")],
-];
+const RATES: [&[(&str, &str)]; 5] =
+    [&[], &[("VAT", "0.21")], &[("VAT", "0.10")], &[("VAT", "0.04")], &[("GST", "0.05"), ("PST", "0.07")]];
 
 /// Half a cent goes up.
 fn cents(amount: Decimal) -> Decimal {
@@ -70,7 +65,8 @@ fn till(id: u64, dice: &mut StdRng) -> Till {
         })
         .collect();
     let whole: Decimal = goods.iter().map(|(quantity, price, _)| *price * Decimal::from(*quantity)).sum();
-    let off = if dice.random_bool(0.7) { cents(whole * Decimal::new(dice.random_range(1..35), 2)) } else { Decimal::ZERO };
+    let off =
+        if dice.random_bool(0.7) { cents(whole * Decimal::new(dice.random_range(1..35), 2)) } else { Decimal::ZERO };
     let (mut left, mut total, mut tax, mut taxed) = (off, Decimal::ZERO, Decimal::ZERO, 0);
     let mut lines = Vec::new();
     for (n, (quantity, price, rates)) in goods.iter().enumerate() {

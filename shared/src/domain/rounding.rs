@@ -37,14 +37,14 @@ pub enum Difference {
 impl Rounded {
     /// Whether rounding alone, in steps of `step`, brings the exact sum here.
     fn explained(self, exact: Decimal, step: Decimal) -> bool {
-        (self.total - exact).abs() * Decimal::TWO <= self.roundings * step
+        self.total.saturating_sub(exact).abs().saturating_mul(Decimal::TWO) <= self.roundings * step
     }
 }
 
 /// `store` − `erp`, judged by the exact sum of which both are roundings. `step` is the currency's: 0.01 for EUR.
 #[must_use]
 pub fn difference(exact: Decimal, store: Rounded, erp: Rounded, step: Decimal) -> Difference {
-    let difference = store.total - erp.total;
+    let difference = store.total.saturating_sub(erp.total);
     if difference.is_zero() {
         Difference::None
     } else if store.explained(exact, step) && erp.explained(exact, step) {
@@ -99,9 +99,7 @@ mod tests {
         let books = |taxed: usize, included: bool, off: &str| {
             let line = |n: usize| {
                 let taxes = if n < taxed { r#"[{"name":"VAT","rate":"0.1","amount":"0.10"}]"# } else { "[]" };
-                format!(
-                    r#"{{"id":"{n}","title":"A","quantity":"1","unit_price":"1","amount":"1","taxes":{taxes}}}"#
-                )
+                format!(r#"{{"id":"{n}","title":"A","quantity":"1","unit_price":"1","amount":"1","taxes":{taxes}}}"#)
             };
             let lines: Vec<String> = (0..5).map(line).collect();
             let mut order: Order = serde_json::from_str(&format!(

@@ -116,9 +116,17 @@ fn every_mistake_names_file_line_and_key() {
         ("horizon_ms", "horizont_ms", "puente.toml:6: erp.main.limits.horizont_ms: unknown field"),
         ("\"placed\"", "\"plcaed\"", "puente.toml:12: connection.acme.orders.create_when: unknown variant `plcaed`"),
         ("0.05", "\"5 cents\"", "puente.toml:12: connection.acme.orders.adjust_limit: is not a decimal number"),
-        (", adjust_limit = 0.05", "", "puente.toml:12: connection.acme.orders.adjust_limit: `total_mismatch = \"adjust\"` needs"),
+        (
+            ", adjust_limit = 0.05",
+            "",
+            "puente.toml:12: connection.acme.orders.adjust_limit: `total_mismatch = \"adjust\"` needs",
+        ),
         ("0.05", "0", "puente.toml:12: connection.acme.orders.adjust_limit: `total_mismatch = \"adjust\"` needs"),
-        ("0.05", "0.05, unknown_sku = \"park\"", "puente.toml:12: connection.acme.orders.unknown_sku: is no key any more"),
+        (
+            "0.05",
+            "0.05, unknown_sku = \"park\"",
+            "puente.toml:12: connection.acme.orders.unknown_sku: is no key any more",
+        ),
         (
             "{ file = \"key.txt\" }",
             "\"canary\"",

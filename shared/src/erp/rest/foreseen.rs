@@ -8,7 +8,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 
 use crate::domain::{
-    money::minor_digits,
+    money::{Amount, minor_digits},
     order::{Order, Tax},
     rounding::{Difference, Rounded, difference},
 };
@@ -54,17 +54,16 @@ pub(super) fn foreseen(order: &Order, way: Option<TaxRounding>) -> Foreseen {
     let Some(way) = way.filter(|_| !order.tax_included) else {
         return Foreseen { tax: order.tax.decimal(), difference: Difference::None };
     };
-    let (mut exact, mut roundings, mut single) = (Decimal::ZERO, Decimal::ZERO, Vec::new());
-    let mut rates: BTreeMap<Decimal, Decimal> = BTreeMap::new();
+    let (mut exact, mut roundings, mut single) = (Amount::ZERO, Amount::ZERO, Vec::new());
+    let mut rates: BTreeMap<Amount, Amount> = BTreeMap::new();
     for (net, tax) in taxes(order) {
         // Of a tax without a rate only the store's amount is known.
-        let rate = tax.rate.map_or(Decimal::ZERO, |rate| rate.decimal());
-        let amount = tax.rate.map_or(tax.amount.decimal(), |_| net * rate);
+        let (rate, amount) = tax.rate.map_or((Amount::ZERO, tax.amount), |rate| (rate, net * rate));
         exact += amount;
-        roundings += Decimal::ONE + rate;
+        roundings += Amount::ONE + rate;
         match way.per {
             Per::Line => single.push(amount),
-            Per::Document => *rates.entry(rate.normalize()).or_default() += amount,
+            Per::Document => *rates.entry(rate).or_default() += amount,
         }
     }
     single.extend(rates.into_values());
@@ -73,18 +72,19 @@ pub(super) fn foreseen(order: &Order, way: Option<TaxRounding>) -> Foreseen {
         Half::Up => RoundingStrategy::MidpointAwayFromZero,
         Half::Even => RoundingStrategy::MidpointNearestEven,
     };
-    let tax: Decimal = single.iter().map(|amount| amount.round_dp_with_strategy(digits, half)).sum();
+    let rounded = |amount: &Amount| amount.decimal().round_dp_with_strategy(digits, half);
+    let tax = single.iter().map(rounded).fold(Decimal::ZERO, Decimal::saturating_add);
     // What the lines and charges make without tax is the same for both.
-    let store = Rounded { total: order.tax.decimal(), roundings };
+    let store = Rounded { total: order.tax.decimal(), roundings: roundings.decimal() };
     let erp = Rounded { total: tax, roundings: Decimal::from(single.len()) };
-    Foreseen { tax, difference: difference(exact, store, erp, Decimal::new(1, digits)) }
+    Foreseen { tax, difference: difference(exact.decimal(), store, erp, Decimal::new(1, digits)) }
 }
 
 /// Every tax, with the amount it is charged on.
-fn taxes(order: &Order) -> impl Iterator<Item = (Decimal, &Tax)> {
+fn taxes(order: &Order) -> impl Iterator<Item = (Amount, &Tax)> {
     let lines = order.lines.iter().map(|line| (line.net(), &line.taxes));
     let charges = order.charges.iter().map(|charge| (charge.net(), &charge.taxes));
-    lines.chain(charges).flat_map(|(net, taxes)| taxes.iter().map(move |tax| (net.decimal(), tax)))
+    lines.chain(charges).flat_map(|(net, taxes)| taxes.iter().map(move |tax| (net, tax)))
 }
 
 #[cfg(test)]
@@ -132,7 +132,10 @@ mod tests {
         let half = order(&[("0.50", "0.11")], false);
         assert_eq!(foreseen(&half, way(Per::Line, Half::Up)).difference, Difference::None);
         assert_eq!(foreseen(&half, way(Per::Line, Half::Even)).difference, Difference::Rounding(dec!(0.01)));
-        assert_eq!(foreseen(&order(&[("0.07", "0.01"); 2], true), way(Per::Document, Half::Up)).difference, Difference::None);
+        assert_eq!(
+            foreseen(&order(&[("0.07", "0.01"); 2], true), way(Per::Document, Half::Up)).difference,
+            Difference::None
+        );
     }
 
     #[test]

@@ -74,7 +74,9 @@ impl Rest {
         rest.try_templates()?;
         rest.carries_rounding = rest.tries_rounding()?;
         if rest.section.tax_rounding.is_some() && !rest.carries_rounding {
-            return Err(wrong("tax_rounding: needs a `document` that goes through all of order.charges, where rounding stands"));
+            return Err(wrong(
+                "tax_rounding: needs a `document` that goes through all of order.charges, where rounding stands",
+            ));
         }
         Ok(rest)
     }

@@ -103,7 +103,10 @@ fn tell(name: &str, source: &str, error: &Trouble) -> String {
     }
     let _ = match error.kind() {
         ErrorKind::UndefinedError if place.contains("adjustment") => {
-            write!(text, ": it is no word any more: what is booked beside the order's own charges is among order.charges")
+            write!(
+                text,
+                ": it is no word any more: what is booked beside the order's own charges is among order.charges"
+            )
         }
         ErrorKind::UndefinedError => write!(text, ": there is no such field in this order"),
         // The words of our own filters, and those of the parser, hold no values.

@@ -67,6 +67,65 @@ fn a_difference_is_booked_on_a_line_of_its_own_only_within_the_limit() {
     }
 }
 
+/// Two lines of 0.07, whose tax of 0.0147 each the store rounds by itself.
+fn a_cent_off() -> Sale {
+    sale(
+        |order| {
+            let line = &mut order.lines[0];
+            (line.amount, line.taxes[0].amount) = ("0.07".parse().unwrap(), "0.01".parse().unwrap());
+            line.discounts.clear();
+            order.lines.push(order.lines[0].clone());
+            (order.charges.clear(), order.discounts.clear());
+            (order.tax, order.total) = ("0.02".parse().unwrap(), "0.16".parse().unwrap());
+        },
+        Orders::default(),
+    )
+}
+
+#[test]
+fn what_the_erps_declared_rounding_leaves_is_a_charge_of_its_own() {
+    let way = |per: &str, half: &str| {
+        let declared = format!("tax_rounding = {{ per = '{per}', half = '{half}' }}\n");
+        build(&format!(
+            "{declared}{}",
+            ROW.example.replace("{ env = \"ERP_AUTHORIZATION\" }", "{ literal = \"Bearer canary\" }")
+        ))
+    };
+    let at_once = rendered(&way("document", "up").unwrap(), &a_cent_off());
+    assert!(
+        at_once.contains("\"label\": \"Rounding of tax, to the store's total\",\n        \"net\": \"-0.01\""),
+        "{at_once}"
+    );
+    for same in [example(), way("line", "even").unwrap()] {
+        let body = rendered(&same, &a_cent_off());
+        assert!(body.contains("\"charges\": []"), "{body}");
+    }
+    // Not a matter of rounding: another rate.
+    let wrong = sale(
+        |order| {
+            order.lines[0].taxes[0].rate = Some("0.1".parse().unwrap());
+        },
+        Orders::default(),
+    );
+    let error = way("line", "up").unwrap().books(&wrong).unwrap_err().to_string();
+    assert!(error.contains("3.78") && error.contains("1.80 ") || error.contains("1.8 "), "{error}");
+    assert!(way("page", "up").is_err() && way("line", "down").is_err());
+}
+
+#[test]
+fn a_template_without_a_place_for_rounding_is_told() {
+    let declared = smallest("").replace("class =", "tax_rounding = { per = 'line', half = 'up' }\nclass =");
+    assert!(why(&declared).contains("order.charges"), "{}", why(&declared));
+    // Without a declaration only what the store's own books miss needs one: then the order waits.
+    let mut own = a_cent_off();
+    Arc::make_mut(&mut own.order).total = "0.17".parse().unwrap();
+    let error = build(&smallest("")).unwrap().books(&own).unwrap_err();
+    assert!(error.kind() == Kind::Refused && error.to_string().contains("order.charges"), "{error}");
+    assert_eq!(build(&smallest("")).unwrap().books(&a_cent_off()).unwrap(), Booked::default());
+    let old = why(&smallest("").replacen("{{ reference }}", "{{ adjustment or reference }}", 1));
+    assert!(old.contains("among order.charges"), "{old}");
+}
+
 #[test]
 fn what_an_order_lacks_is_null() {
     let bare = sale(

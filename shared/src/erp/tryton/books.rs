@@ -426,7 +426,63 @@ mod tests {
         assert_eq!(lines.iter().map(|l| l.quantity).sum::<Decimal>(), dec!(700));
     }
 
+    #[test]
+    fn many_pieces_whose_prices_contain_their_tax_come_to_the_cent() {
+        let vat = [tax(1, dec!(0.21))];
+        for (quantity, amount) in [(dec!(700), dec!(100.01)), (dec!(149), dec!(19_333.33)), (dec!(150.5), dec!(77.77))]
+        {
+            let items = [Item { quantity, amount, taxes: vat.to_vec() }];
+            for rounding in [DOCUMENT, LINE] {
+                let lines = lines(&items, true, rounding).concat();
+                assert_eq!(total(&lines, rounding).unwrap().total(), amount);
+                assert_eq!(lines.iter().map(|l| l.quantity).sum::<Decimal>(), quantity);
+            }
+        }
+    }
+
     proptest::proptest! {
+        /// Whatever the store rounds line by line, half up: rounding explains it, and never more than half a step each.
+        #[test]
+        fn what_a_store_rounds_line_by_line_is_explained(
+            cents in proptest::collection::vec((1i64..200_000, 1i64..200, 0usize..4), 1..12),
+            per_line: bool,
+            wrong in 1i64..50,
+        ) {
+            use crate::domain::rounding::{Difference, Rounded, difference};
+            let rounding = Rounding { step: dec!(0.01), per_line };
+            let rates = [vec![tax(1, dec!(0.21))], vec![tax(2, dec!(0.10))], vec![tax(4, dec!(0.05)), tax(5, dec!(0.07))], vec![]];
+            let items: Vec<Item> = cents.iter().map(|(cents, quantity, rate)| Item {
+                quantity: Decimal::from(*quantity),
+                amount: Decimal::new(*cents, 2),
+                taxes: rates[*rate].clone(),
+            }).collect();
+            let up = |tax: Decimal| tax.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+            let stated: Decimal = items.iter()
+                .flat_map(|item| item.taxes.iter().map(|tax| up(item.amount * tax.rate)))
+                .sum();
+            let net: Decimal = items.iter().map(|item| item.amount).sum();
+            let lines = lines(&items, false, rounding);
+            let Ok(foreseen) = total(&lines.concat(), rounding) else { return Ok(()) };
+            proptest::prop_assert_eq!(foreseen.untaxed, net);
+            let store = Rounded { total: net + stated, roundings: roundings_of_store(&items, false) };
+            let tryton = Rounded { total: foreseen.total(), roundings: roundings_of_tryton(&items, &lines, false, rounding) };
+            let judged = |store| difference(exact(&items, false), store, tryton, rounding.step);
+            match judged(store) {
+                Difference::None => proptest::prop_assert_eq!(store.total, tryton.total),
+                Difference::Rounding(by) => {
+                    let most = (store.roundings + tryton.roundings) * rounding.step / Decimal::TWO;
+                    proptest::prop_assert!(!by.is_zero() && by.abs() <= most, "{} of {}", by, most);
+                }
+                Difference::Unexplained(by) => proptest::prop_assert!(false, "{} is not explained", by),
+            }
+            // More than all roundings of the store's together, and nothing explains it.
+            let beyond = store.roundings * rounding.step + Decimal::new(wrong, 2);
+            for total in [store.total + beyond, store.total - beyond] {
+                let judged = judged(Rounded { total, ..store });
+                proptest::prop_assert!(!matches!(judged, Difference::Rounding(_)), "{:?}", judged);
+            }
+        }
+
         #[test]
         fn prices_that_contain_their_tax_come_to_the_cent(
             cents in proptest::collection::vec((1i64..200_000, 1i64..30, 0usize..4), 1..12),

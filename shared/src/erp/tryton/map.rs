@@ -263,7 +263,7 @@ fn items<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'
     let mut items = Vec::new();
     let mut labels = Vec::new();
     let stated = |taxes: &[order::Tax]| taxes.iter().map(|tax| tax.amount).sum::<Amount>().decimal();
-    let missing = |key: &str, label: &str| unnamed(key, &format!("its \"{label}\""), rates.place);
+    let missing = |key: &str| unnamed(key, &format!("its {}", key.replace('_', " ")), rates.place);
     for line in &order.lines {
         let code = code_of(sale, line, rates.codes).ok_or_else(|| {
             let key = if line.gift_card { "gift_card" } else { "custom" };
@@ -281,13 +281,13 @@ fn items<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'
         labels.push(Label { code, text: described(&line.title, &line.discounts), stated: stated(&line.taxes) });
     }
     for charge in order.charges.iter().filter(|charge| !is_nothing(charge)) {
-        let code = rates.codes.of(charge.kind).ok_or_else(|| missing(Codes::key(charge.kind), &charge.label))?;
+        let code = rates.codes.of(charge.kind).ok_or_else(|| missing(Codes::key(charge.kind)))?;
         let taxes = taxes(&charge.taxes, charge.net(), rates)?;
         items.push(Item { quantity: Decimal::ONE, amount: charge.net().decimal(), taxes });
         labels.push(Label { code, text: described(&charge.label, &charge.discounts), stated: stated(&charge.taxes) });
     }
     for discount in order.discounts.iter().filter(|discount| !discount.amount.is_zero()) {
-        let code = rates.codes.discount.as_deref().ok_or_else(|| missing("discount", &discount.label))?;
+        let code = rates.codes.discount.as_deref().ok_or_else(|| missing("discount"))?;
         items.push(Item { quantity: Decimal::ONE, amount: (-discount.amount).decimal(), taxes: Vec::new() });
         labels.push(Label { code, text: described(&discount.label, &[]), stated: Decimal::ZERO });
     }

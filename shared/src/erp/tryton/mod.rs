@@ -259,7 +259,8 @@ impl Erp for Tryton {
         match shops.as_slice() {
             [shop] if shop.company == self.settings.company => {
                 let lacks = self.settings.products.rounding.is_none();
-                let rounding = if lacks { "; products.rounding is not set: a cent of rounding parks an order" } else { "" };
+                let rounding =
+                    if lacks { "; products.rounding is not set: a cent of rounding parks an order" } else { "" };
                 Ok(format!("Tryton {series}, web shop {}{rounding}", repeatable(&shop.name)))
             }
             [shop] => Err(Error::new(

@@ -85,7 +85,9 @@ fn create(order: Order, rules: &Orders) -> Plan {
 /// the rules allow; any other difference waits for a person.
 fn balance(order: Order, rules: &Orders) -> Plan {
     match rounding::of_books(&order) {
-        Difference::Unexplained(by) if !totals::allowed(rules, by) => stop(End::Parked, unbalanced(&order.proof(), &order)),
+        Difference::Unexplained(by) if !totals::allowed(rules, by) => {
+            stop(End::Parked, unbalanced(&order.proof(), &order))
+        }
         _ => Plan::Create(Arc::new(order)),
     }
 }

@@ -1,7 +1,13 @@
 //! What stops, and the words it stops with.
 
 use super::*;
-use crate::domain::record::{SCHEMA, Summary};
+use crate::{
+    config::Mismatch,
+    domain::{
+        order::{Line, Tax},
+        record::{SCHEMA, Summary},
+    },
+};
 
 fn order() -> Order {
     serde_json::from_str(
@@ -160,4 +166,38 @@ fn what_changed_is_named_and_so_is_what_to_do() {
         o.lines.clear();
     });
     assert_eq!(cancelled, "it was cancelled in the store after it reached the ERP: cancel the sale there by hand");
+}
+
+/// Lines of 1.00, so many of them taxed with 0.21, and a total that is `off` by so much.
+fn books(taxed: usize, off: &str) -> impl FnOnce(&mut Order) {
+    let off = amount(off);
+    move |o| {
+        let tax = Tax { name: "VAT".into(), rate: Some(amount("0.21")), amount: amount("0.21") };
+        (o.lines[0].quantity, o.lines[0].amount) = (amount("1"), amount("1"));
+        let line = o.lines[0].clone();
+        o.lines = (0..4).map(|n| Line { taxes: vec![tax.clone(); usize::from(n < taxed)], ..line.clone() }).collect();
+        o.charges.clear();
+        o.tax = (0..taxed).map(|_| amount("0.21")).sum();
+        o.total = o.total - o.proof().difference + off;
+    }
+}
+
+#[test]
+fn books_that_miss_by_rounding_go_and_others_wait() {
+    for (taxed, off) in [(2, "0.01"), (4, "-0.02")] {
+        assert!(
+            matches!(planned(changed(books(taxed, off)), None, &Orders::default()), Plan::Create(_)),
+            "{taxed} {off}"
+        );
+    }
+    for (taxed, off) in [(0, "0.01"), (1, "0.01"), (2, "-0.02"), (4, "0.03")] {
+        let (end, words) = before(books(taxed, off));
+        assert_eq!(end, End::Parked);
+        assert!(words.starts_with("its books do not add up") && words.contains(off.trim_start_matches('-')), "{words}");
+        // Unless so much may be adjusted.
+        let rules =
+            |limit: &str| Orders { total_mismatch: Mismatch::Adjust, adjust_limit: amount(limit), ..Orders::default() };
+        assert!(matches!(planned(changed(books(taxed, off)), None, &rules("0.03")), Plan::Create(_)), "{taxed} {off}");
+        assert_eq!(stopped(planned(changed(books(taxed, off)), None, &rules("0.001"))).0, End::Parked);
+    }
 }
