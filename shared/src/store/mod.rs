@@ -105,10 +105,10 @@ pub struct Changes {
 
 /// `order` with its books examined: what does not add up is flagged with the exact difference, and kept.
 ///
-/// Every connector's mapping ends here. Whatever `books` and `tax` flags it came with are replaced.
+/// Every connector's mapping ends here. Whatever `books`, `tax` and `refunds` flags it came with are replaced.
 #[must_use]
 pub fn audited(mut order: Order) -> Order {
-    order.flags.retain(|flag| !matches!(flag.code.as_str(), "books" | "tax"));
+    order.flags.retain(|flag| !matches!(flag.code.as_str(), "books" | "tax" | "refunds"));
     let (proof, currency) = (order.proof(), order.currency.code());
     if !proof.holds() {
         let detail = format!(
@@ -127,6 +127,16 @@ pub fn audited(mut order: Order) -> Order {
             proof.untraced_tax,
         );
         order.flags.push(parse::flag("tax", detail));
+    }
+    if !proof.unexplained.is_zero() {
+        let detail = format!(
+            "{} {currency} were sold and {} refunded, and the store says that it comes to {} now: {} of difference",
+            proof.total,
+            proof.refunded,
+            proof.total - proof.refunded + proof.unexplained,
+            proof.unexplained,
+        );
+        order.flags.push(parse::flag("refunds", detail));
     }
     order
 }

@@ -1,9 +1,9 @@
 //! From Shopify's order to the canonical one. Pure.
 //!
-//! What is taken is the purchase: `price`, `quantity`, `total_price` (the `current_…` twins are what edits and refunds left of
-//! it; refunds are listed by themselves). Amounts are the shop's currency throughout. Nothing is recomputed that Shopify
-//! states: allocations of discounts and taxes are copied line by line, because the cents of a percentage fall where Shopify
-//! let them fall.
+//! What is taken is what was *sold*: what the store states as current, plus what refunds took off it ([`sold`](super::sold),
+//! [`refunds`](super::refunds)). Amounts are the shop's currency throughout. Nothing is recomputed that Shopify states:
+//! allocations of discounts and taxes are copied line by line, because the cents of a percentage fall where Shopify let them
+//! fall. Bodies without `current_…` figures (old API versions) are taken as bought.
 //!
 //! | `financial_status` | canonical payment |
 //! |---|---|
@@ -20,7 +20,11 @@
 
 use iso_currency::Currency;
 
-use super::wire;
+use super::{
+    refunds::{self, Back, set},
+    sold::Removed,
+    wire,
+};
 use crate::{
     domain::{
         ids::OrderId,
@@ -45,11 +49,16 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
     let (payment, unknown) = payment(wire.financial_status.as_str());
     flags.extend(unknown);
 
-    let labels = |index: Option<usize>| label(wire, index);
+    let backs = refunds::read(wire, currency);
+    let sale = Sale { wire, backs: &backs, currency, says_now: wire.current_total_price.0.is_some() };
+    let mut removed = Removed::default();
     // A tip is a line of its own kind, and counted in `total_tip_received` as well.
-    let (tips, goods): (Vec<_>, Vec<_>) = wire.line_items.iter().partition(|line| line.tip.is_some());
-    let lines =
-        goods.into_iter().enumerate().map(|(n, line)| self::line(n, line, &labels)).collect::<Result<_, _>>()?;
+    let (tips, goods): (Vec<_>, Vec<_>) = wire.line_items.iter().enumerate().partition(|(_, line)| line.tip.is_some());
+    let mut lines = Vec::with_capacity(goods.len());
+    for (n, line) in goods {
+        lines.extend(sale.line(n, line, lines.len(), &mut removed)?);
+    }
+    let charges = sale.charges(&tips, &mut removed)?;
     let mut order = Order {
         schema: SCHEMA,
         id: id(&wire.id)?,
@@ -65,18 +74,27 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         billing: wire.billing_address.as_ref().and_then(address),
         shipping: wire.shipping_address.as_ref().and_then(address),
         lines,
-        charges: charges(wire, &tips, &labels)?,
+        charges,
         discounts: Vec::new(),
         tax_included: wire.taxes_included.unwrap_or_default(),
-        tax: wire.total_tax.unwrap_or_default(),
+        tax: wire.total_tax.unwrap_or_default() - removed.tax,
         total: wire.total_price,
-        current_total: None,
-        refunds: refunds(wire, currency, &mut flags)?,
+        current_total: wire.current_total_price.0,
+        refunds: sale.refunds()?,
         flags,
     };
-    unallocated(wire, &mut order);
-    rounding(wire, &mut order);
+    sale.prove(&mut order, &removed);
+    sale.explain_refunds(&mut order);
     Ok(audited(order))
+}
+
+/// An order on its way to the canonical one.
+struct Sale<'a> {
+    wire: &'a wire::Order<'a>,
+    backs: &'a [Back<'a>],
+    currency: Currency,
+    /// Whether the body has the `current_…` figures.
+    says_now: bool,
 }
 
 /// The order's id: digits, as many as there are.
@@ -101,115 +119,211 @@ fn payment(status: &str) -> (Payment, Option<Flag>) {
     (known, None)
 }
 
-fn line(n: usize, line: &wire::LineItem<'_>, labels: &impl Fn(Option<usize>) -> String) -> Result<Line, Flag> {
-    Ok(Line {
-        id: line.id.as_str().to_owned(),
-        sku: line.sku.owned(),
-        title: line.name.owned().or_else(|| line.title.owned()).unwrap_or_default(),
-        quantity: line.quantity,
-        unit_price: line.price,
-        amount: product(line.price, line.quantity)
-            .ok_or_else(|| flag("amount", format!("line_items[{n}]: price times quantity is larger than 10^15")))?,
-        discounts: discounts(&line.discount_allocations, labels),
-        taxes: taxes(&line.tax_lines),
-        gift_card: line.gift_card.unwrap_or_default(),
-    })
-}
+impl Sale<'_> {
+    /// What was sold of a line; `None` if all of it was removed. `place` is where it will stand.
+    fn line(
+        &self,
+        n: usize,
+        line: &wire::LineItem<'_>,
+        place: usize,
+        removed: &mut Removed,
+    ) -> Result<Option<Line>, Flag> {
+        let bought = Line {
+            id: line.id.as_str().to_owned(),
+            sku: line.sku.owned(),
+            title: line.name.owned().or_else(|| line.title.owned()).unwrap_or_default(),
+            quantity: line.quantity,
+            unit_price: line.price,
+            amount: product(line.price, line.quantity)
+                .ok_or_else(|| flag("amount", format!("line_items[{n}]: price times quantity is larger than 10^15")))?,
+            discounts: self.discounts(&line.discount_allocations),
+            taxes: taxes(&line.tax_lines),
+            gift_card: line.gift_card.unwrap_or_default(),
+        };
+        Ok(if self.says_now { removed.line(bought, line, self.backs, self.currency, place) } else { Some(bought) })
+    }
 
-fn discounts(allocations: &[wire::DiscountAllocation], labels: &impl Fn(Option<usize>) -> String) -> Vec<Discount> {
-    let stated = allocations.iter().filter(|a| !a.amount.is_zero());
-    stated.map(|a| Discount { label: labels(a.discount_application_index), amount: a.amount }).collect()
-}
+    fn discounts(&self, allocations: &[wire::DiscountAllocation]) -> Vec<Discount> {
+        let stated = allocations.iter().filter(|a| !a.amount.is_zero());
+        stated.map(|a| Discount { label: self.label(a.discount_application_index), amount: a.amount }).collect()
+    }
 
-fn label(wire: &wire::Order<'_>, index: Option<usize>) -> String {
-    index
-        .and_then(|at| wire.discount_applications.get(at))
-        .and_then(|a| a.code.owned().or_else(|| a.title.owned()).or_else(|| a.description.owned()))
-        .unwrap_or_else(|| "discount".to_owned())
+    fn label(&self, index: Option<usize>) -> String {
+        index
+            .and_then(|at| self.wire.discount_applications.get(at))
+            .and_then(|a| a.code.owned().or_else(|| a.title.owned()).or_else(|| a.description.owned()))
+            .unwrap_or_else(|| "discount".to_owned())
+    }
+
+    /// What is paid beside the lines: carriage, tips, duties and additional fees.
+    fn charges(&self, tips: &[(usize, &wire::LineItem<'_>)], removed: &mut Removed) -> Result<Vec<Charge>, Flag> {
+        let wire = self.wire;
+        let mut charges = Vec::new();
+        for line in &wire.shipping_lines {
+            let bought = self.shipping(line);
+            charges.extend(if self.says_now {
+                removed.shipping(bought, wire, line, self.backs, self.currency)
+            } else {
+                Some(bought)
+            });
+        }
+        let mut charge = |kind, label: &str, amount: Amount, taxes| {
+            if !amount.is_zero() {
+                charges.push(Charge { kind, label: label.to_owned(), amount, discounts: Vec::new(), taxes });
+            }
+        };
+
+        let mut tipped = Amount::ZERO;
+        for (n, tip) in tips {
+            tipped += product(tip.price, tip.quantity)
+                .ok_or_else(|| flag("amount", "line_items: the tip is larger than 10^15"))?;
+            if let Some(line) = self.line(*n, tip, usize::MAX, removed)? {
+                charge(ChargeKind::Tip, "tip", line.net(), line.taxes);
+            }
+        }
+        let rest = wire.total_tip_received.unwrap_or_default() - tipped;
+        if rest > Amount::ZERO {
+            charge(ChargeKind::Tip, "tip", rest, Vec::new());
+        }
+        let now = |both: Option<wire::Both>| set(both).filter(|_| self.says_now);
+        if let Some(duties) = set(wire.original_total_duties_set) {
+            // With `duties_included` the prices of the lines contain them.
+            if !wire.duties_included.unwrap_or_default() {
+                let refunded = self.paid().filter_map(|back| set(back.wire.total_duties_set)).sum();
+                let taxed = wire.line_items.iter().flat_map(|line| &line.duties).flat_map(|duty| &duty.tax_lines);
+                let (kept, taxes) =
+                    removed.taxed(duties, taxes(taxed), now(wire.current_total_duties_set), refunded, self.currency);
+                charge(ChargeKind::Duty, "duties", kept, taxes);
+            }
+        }
+        if let Some(fees) = set(wire.original_total_additional_fees_set) {
+            // A refund does not say how much of it was a fee: with one, they count as bought.
+            let now = now(wire.current_total_additional_fees_set).filter(|_| self.paid().next().is_none());
+            let (kept, taxes) = removed.taxed(fees, Vec::new(), now, Amount::ZERO, self.currency);
+            charge(ChargeKind::Fee, "additional fees", kept, taxes);
+        }
+        Ok(charges)
+    }
+
+    fn shipping(&self, line: &wire::ShippingLine<'_>) -> Charge {
+        let mut discounts = self.discounts(&line.discount_allocations);
+        let off = line.price - line.discounted_price.unwrap_or(line.price);
+        // Older payloads lower the price without saying by what.
+        if discounts.is_empty() && off > Amount::ZERO {
+            discounts.push(Discount { label: "shipping discount".to_owned(), amount: off });
+        }
+        Charge {
+            kind: ChargeKind::Shipping,
+            label: line.title.owned().unwrap_or_else(|| "shipping".to_owned()),
+            amount: line.price,
+            discounts,
+            taxes: taxes(&line.tax_lines),
+        }
+    }
+
+    /// The refunds that gave money back.
+    fn paid(&self) -> impl Iterator<Item = &Back<'_>> {
+        self.backs.iter().filter(|back| back.paid)
+    }
+
+    /// Money given back of what was sold, each with what it took off the order.
+    fn refunds(&self) -> Result<Vec<Refund>, Flag> {
+        let of_what_was_sold = self.paid().filter(|back| !back.settles);
+        of_what_was_sold
+            .map(|back| {
+                let id = back.wire.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
+                let amount = back.amount.unwrap_or_default();
+                let taken_off = (self.says_now && back.taken != amount).then_some(back.taken);
+                Ok(Refund { id, amount, taken_off, reason: back.wire.note.owned() })
+            })
+            .collect()
+    }
+
+    /// Finds the total that was sold for: the current one and what the refunds took off it. Whether Shopify's current total counts
+    /// what a refund gave beyond its lines (goodwill, a fee that was kept) is not documented, so the sum decides. Where no
+    /// reading leads from the current total to what was sold, the total as bought stands, and the order says what is unexplained.
+    fn prove(&self, order: &mut Order, removed: &Removed) {
+        let Some(current) = order.current_total else {
+            self.unallocated(order);
+            self.rounding(order);
+            return;
+        };
+        let current_tax = self.wire.current_total_tax.0.map(|now| now + self.paid().map(|back| back.tax).sum());
+        if let Some(tax) = current_tax.filter(|_| removed.has_rounded_tax() || !order.proof().untraced_tax.is_zero()) {
+            order.tax = tax;
+        }
+        order.total = current + order.proof().refunded;
+        removed.settle(order);
+        if order.proof().holds() {
+            return;
+        }
+        let by_parts = order.total;
+        let by_money = current + order.refunds.iter().map(|refund| refund.amount).sum();
+        order.total = by_money;
+        if order.proof().holds() && order.refunds.iter().all(|refund| !refund.amount.is_zero()) {
+            order.refunds.iter_mut().for_each(|refund| refund.taken_off = None);
+            return;
+        }
+        let without_money: Amount = self.backs.iter().filter(|back| !back.paid).map(|back| back.taken).sum();
+        order.total = self.wire.total_price - without_money;
+        if !removed.any && !order.proof().holds() {
+            self.unallocated(order);
+            self.rounding(order);
+        }
+        if !order.proof().holds() {
+            order.total = by_parts;
+        }
+    }
+
+    /// A refund of an amount that only the buyer's currency states: where it alone is unknown, it is what the others leave open.
+    fn explain_refunds(&self, order: &mut Order) {
+        let proof = order.proof();
+        let mut unknown = order.refunds.iter_mut().filter(|refund| refund.amount.is_zero());
+        if let (Some(refund), None) = (unknown.next(), unknown.next())
+            && proof.holds()
+            && proof.unexplained < Amount::ZERO
+        {
+            refund.amount = -proof.unexplained;
+        }
+        // It is called partially refunded for money that only paid an edit back.
+        if order.refunds.is_empty() && self.paid().next().is_some() && order.payment == Payment::PartiallyRefunded {
+            order.payment = Payment::Paid;
+        }
+        for back in self.paid().filter(|back| back.foreign) {
+            let detail = format!(
+                "refund {}: paid back in another currency; {} {} is what its lines, shipping and adjustments make",
+                back.wire.id.as_str(),
+                back.amount.unwrap_or_default(),
+                order.currency.code()
+            );
+            order.flags.push(flag("refund", detail));
+        }
+    }
+
+    /// What `total_discounts` states beyond the allocations lowers the total too; unless the books hold without it.
+    fn unallocated(&self, order: &mut Order) {
+        let proof = order.proof();
+        let rest = self.wire.total_discounts.unwrap_or_default() - proof.discounts;
+        if rest > Amount::ZERO && !proof.holds() {
+            order.discounts.push(Discount { label: "discount without allocation".to_owned(), amount: rest });
+        }
+    }
+
+    /// Cash rounding is an adjustment of the payment. Whether `total_price` contains it is not documented, so the sum decides:
+    /// it is a charge where the books hold with it and not without.
+    fn rounding(&self, order: &mut Order) {
+        let rounding = set(self.wire.total_cash_rounding_payment_adjustment_set).filter(|amount| !amount.is_zero());
+        if let Some(amount) = rounding.filter(|amount| order.proof().difference == *amount) {
+            let label = "cash rounding".to_owned();
+            let charge = Charge { kind: ChargeKind::Rounding, label, amount, discounts: Vec::new(), taxes: Vec::new() };
+            order.charges.push(charge);
+        }
+    }
 }
 
 fn taxes<'a>(lines: impl IntoIterator<Item = &'a wire::TaxLine<'a>>) -> Vec<Tax> {
     let charged = lines.into_iter().filter(|tax| !tax.price.is_zero());
     charged.map(|tax| Tax { name: tax.title.as_str().to_owned(), rate: tax.rate, amount: tax.price }).collect()
-}
-
-/// What is paid beside the lines: carriage, tips, duties and additional fees.
-fn charges(
-    wire: &wire::Order<'_>,
-    tips: &[&wire::LineItem<'_>],
-    labels: &impl Fn(Option<usize>) -> String,
-) -> Result<Vec<Charge>, Flag> {
-    let mut charges: Vec<_> = wire.shipping_lines.iter().map(|line| shipping(line, labels)).collect();
-    let charge = |kind, label: &str, amount, taxes| Charge {
-        kind,
-        label: label.to_owned(),
-        amount,
-        discounts: Vec::new(),
-        taxes,
-    };
-
-    let mut tipped = Amount::ZERO;
-    for tip in tips {
-        let amount = product(tip.price, tip.quantity)
-            .ok_or_else(|| flag("amount", "line_items: the tip is larger than 10^15"))?;
-        tipped += amount;
-        charges.push(charge(ChargeKind::Tip, "tip", amount, taxes(&tip.tax_lines)));
-    }
-    let rest = wire.total_tip_received.unwrap_or_default() - tipped;
-    if rest > Amount::ZERO {
-        charges.push(charge(ChargeKind::Tip, "tip", rest, Vec::new()));
-    }
-    if let Some(duties) = shop(wire.original_total_duties_set) {
-        // With `duties_included` the prices of the lines contain them.
-        if !wire.duties_included.unwrap_or_default() {
-            let taxed = wire.line_items.iter().flat_map(|line| &line.duties).flat_map(|duty| &duty.tax_lines);
-            charges.push(charge(ChargeKind::Duty, "duties", duties, taxes(taxed)));
-        }
-    }
-    if let Some(fees) = shop(wire.original_total_additional_fees_set) {
-        charges.push(charge(ChargeKind::Fee, "additional fees", fees, Vec::new()));
-    }
-    Ok(charges)
-}
-
-fn shipping(line: &wire::ShippingLine<'_>, labels: &impl Fn(Option<usize>) -> String) -> Charge {
-    let mut discounts = discounts(&line.discount_allocations, labels);
-    let off = line.price - line.discounted_price.unwrap_or(line.price);
-    // Older payloads lower the price without saying by what.
-    if discounts.is_empty() && off > Amount::ZERO {
-        discounts.push(Discount { label: "shipping discount".to_owned(), amount: off });
-    }
-    Charge {
-        kind: ChargeKind::Shipping,
-        label: line.title.owned().unwrap_or_else(|| "shipping".to_owned()),
-        amount: line.price,
-        discounts,
-        taxes: taxes(&line.tax_lines),
-    }
-}
-
-fn shop(both: Option<wire::Both>) -> Option<Amount> {
-    both.map(|both| both.shop_money.amount).filter(|amount| !amount.is_zero())
-}
-
-/// What `total_discounts` states beyond the allocations lowers the total too; unless the books hold without it.
-fn unallocated(wire: &wire::Order<'_>, order: &mut Order) {
-    let proof = order.proof();
-    let rest = wire.total_discounts.unwrap_or_default() - proof.discounts;
-    if rest > Amount::ZERO && !proof.holds() {
-        order.discounts.push(Discount { label: "discount without allocation".to_owned(), amount: rest });
-    }
-}
-
-/// Cash rounding is an adjustment of the payment. Whether `total_price` contains it is not documented, so the sum decides:
-/// it is a charge where the books hold with it and not without.
-fn rounding(wire: &wire::Order<'_>, order: &mut Order) {
-    let rounding = shop(wire.total_cash_rounding_payment_adjustment_set);
-    if let Some(amount) = rounding.filter(|amount| order.proof().difference == *amount) {
-        let label = "cash rounding".to_owned();
-        let charge = Charge { kind: ChargeKind::Rounding, label, amount, discounts: Vec::new(), taxes: Vec::new() };
-        order.charges.push(charge);
-    }
 }
 
 fn customer(wire: &wire::Order<'_>) -> Option<Customer> {
@@ -261,46 +375,4 @@ fn address(wire: &wire::Address<'_>) -> Option<Address> {
         phone: wire.phone.owned(),
     };
     (address != Address::default()).then_some(address)
-}
-
-/// Money given back. A refund that moved none (a restock, a void) is none.
-fn refunds(wire: &wire::Order<'_>, currency: Currency, flags: &mut Vec<Flag>) -> Result<Vec<Refund>, Flag> {
-    let mut refunds = Vec::new();
-    for refund in &wire.refunds {
-        let mut paid_back = refund
-            .transactions
-            .iter()
-            .filter(|t| t.kind.as_str() == "refund" && matches!(t.status.as_str(), "success" | "pending"))
-            .peekable();
-        if paid_back.peek().is_none() {
-            continue;
-        }
-        let foreign =
-            |t: &&wire::Transaction<'_>| !matches!(t.currency.as_str(), "") && t.currency.as_str() != currency.code();
-        let amount = if paid_back.clone().any(|t| foreign(&t)) {
-            let amount = of_lines(refund, wire.taxes_included.unwrap_or_default());
-            let detail = format!(
-                "refund {}: paid back in another currency; {amount} {} is what its lines and adjustments make",
-                refund.id.as_str(),
-                currency.code()
-            );
-            flags.push(flag("refund", detail));
-            amount
-        } else {
-            paid_back.filter_map(|t| t.amount).sum()
-        };
-        if !amount.is_zero() {
-            let id = refund.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
-            refunds.push(Refund { id, amount, taken_off: None, reason: refund.note.owned() });
-        }
-    }
-    Ok(refunds)
-}
-
-/// What a refund's lines and adjustments make, in the shop's currency.
-fn of_lines(refund: &wire::Refund<'_>, tax_included: bool) -> Amount {
-    let lines: Amount = refund.refund_line_items.iter().filter_map(|line| line.subtotal).sum();
-    let tax: Amount = refund.refund_line_items.iter().filter_map(|line| line.total_tax).sum();
-    let adjustments: Amount = refund.order_adjustments.iter().flat_map(|a| [a.amount, a.tax_amount]).flatten().sum();
-    lines - adjustments + if tax_included { Amount::ZERO } else { tax }
 }

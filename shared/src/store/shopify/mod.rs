@@ -10,6 +10,8 @@
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order> · why REST: `docs/decisions/shopify-rest-for-fetching.md`
 
 mod map;
+mod refunds;
+mod sold;
 mod wire;
 
 use std::time::Duration;
@@ -178,9 +180,13 @@ impl Shopify {
 
     /// A body that could not be read as an order.
     fn other(&self, body: &[u8], fault: Option<Flag>) -> Reading {
-        // Deletions have nothing but an id.
+        // A deletion has nothing but an id; but so has that of a product, and an id says nothing about whose it is.
         if let Some(id) = deleted(body) {
-            return Reading::Deleted(id);
+            return if self.can_fetch() {
+                Reading::Changed(id)
+            } else {
+                Reading::Unmapped(Some(id), flag("unread", ONLY_AN_ID))
+            };
         }
         let other = match parse::<wire::Other<'_>>(body) {
             Ok(other) => other,
@@ -274,6 +280,10 @@ impl Shopify {
         Ok(changes)
     }
 }
+
+/// What a person reads who has to find out.
+const ONLY_AN_ID: &str = "the body is only an id: perhaps the order was deleted, perhaps something else of that number. Look for it in \
+                          the store; with a token Puente asks the store itself";
 
 const ORDER: &str = "gid://shopify/Order/";
 

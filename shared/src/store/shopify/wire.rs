@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     domain::money::Amount,
-    store::parse::{Code, Text, list, object},
+    store::parse::{Code, Money, Text, list, object},
 };
 
 /// An order. Top-level amounts are in the shop's currency; `…_set` has both currencies.
@@ -36,6 +36,9 @@ pub(crate) struct Order<'a> {
     pub(crate) cancelled_at: Text<'a>,
     #[serde(borrow)]
     pub(crate) currency: Text<'a>,
+    /// What the buyer saw and paid in.
+    #[serde(borrow, default)]
+    pub(crate) presentment_currency: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) source_name: Text<'a>,
     #[serde(default)]
@@ -46,7 +49,17 @@ pub(crate) struct Order<'a> {
     pub(crate) taxes_included: Option<bool>,
     #[serde(default)]
     pub(crate) duties_included: Option<bool>,
+    /// As bought, with what edits added; what edits and returns removed is still in it.
     pub(crate) total_price: Amount,
+    /// What is left after edits, returns and refunds. Bodies of old API versions do not say; nor of the other `current_…`.
+    #[serde(default)]
+    pub(crate) current_total_price: Money,
+    #[serde(default)]
+    pub(crate) current_total_tax: Money,
+    #[serde(default)]
+    pub(crate) current_total_duties_set: Option<Both>,
+    #[serde(default)]
+    pub(crate) current_total_additional_fees_set: Option<Both>,
     #[serde(default)]
     pub(crate) total_tax: Option<Amount>,
     #[serde(default)]
@@ -144,7 +157,7 @@ pub(crate) struct Address<'a> {
     pub(crate) phone: Text<'a>,
 }
 
-/// A line, as at purchase (`current_quantity` is what edits and refunds left of it, and is not used).
+/// A line, as at purchase, but for `current_quantity`.
 #[derive(Deserialize)]
 pub(crate) struct LineItem<'a> {
     #[serde(borrow)]
@@ -156,6 +169,9 @@ pub(crate) struct LineItem<'a> {
     #[serde(borrow, default)]
     pub(crate) title: Text<'a>,
     pub(crate) quantity: Amount,
+    /// What edits, returns and refunds left of it.
+    #[serde(default)]
+    pub(crate) current_quantity: Money,
     /// Of one, before discounts.
     pub(crate) price: Amount,
     #[serde(default)]
@@ -207,6 +223,14 @@ pub(crate) struct Duty<'a> {
 #[derive(Deserialize)]
 pub(crate) struct ShippingLine<'a> {
     #[serde(borrow, default)]
+    pub(crate) id: Code<'a>,
+    /// By an edit.
+    #[serde(default)]
+    pub(crate) is_removed: Option<bool>,
+    /// What discounts, edits and refunds left of `price`.
+    #[serde(default)]
+    pub(crate) current_discounted_price_set: Option<Both>,
+    #[serde(borrow, default)]
     pub(crate) title: Text<'a>,
     pub(crate) price: Amount,
     #[serde(default)]
@@ -217,36 +241,74 @@ pub(crate) struct ShippingLine<'a> {
     pub(crate) tax_lines: Vec<TaxLine<'a>>,
 }
 
+/// Money given back, goods taken off the order, or both: an edit that removes a line is a refund without transactions.
 #[derive(Deserialize)]
 pub(crate) struct Refund<'a> {
     #[serde(borrow)]
     pub(crate) id: Code<'a>,
     #[serde(borrow, default)]
     pub(crate) note: Text<'a>,
-    #[serde(default, deserialize_with = "list")]
-    pub(crate) refund_line_items: Vec<RefundLineItem>,
-    #[serde(default, deserialize_with = "list")]
-    pub(crate) order_adjustments: Vec<OrderAdjustment>,
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) refund_line_items: Vec<RefundLineItem<'a>>,
+    /// Since API version 2024-10; before, and sometimes beside it, they are order adjustments.
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) refund_shipping_lines: Vec<RefundShippingLine<'a>>,
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) order_adjustments: Vec<OrderAdjustment<'a>>,
+    #[serde(default)]
+    pub(crate) total_duties_set: Option<Both>,
     #[serde(borrow, default, deserialize_with = "list")]
     pub(crate) transactions: Vec<Transaction<'a>>,
 }
 
-/// JSON numbers, unlike all other amounts. In the shop's currency.
+/// JSON numbers, unlike all other amounts, in the shop's currency; newer bodies have only the sets.
 #[derive(Deserialize)]
-pub(crate) struct RefundLineItem {
+pub(crate) struct RefundLineItem<'a> {
+    #[serde(borrow, default)]
+    pub(crate) line_item_id: Code<'a>,
     #[serde(default)]
-    pub(crate) subtotal: Option<Amount>,
+    pub(crate) quantity: Money,
     #[serde(default)]
-    pub(crate) total_tax: Option<Amount>,
+    pub(crate) subtotal: Money,
+    #[serde(default)]
+    pub(crate) subtotal_set: Option<Both>,
+    #[serde(default)]
+    pub(crate) total_tax: Money,
+    #[serde(default)]
+    pub(crate) total_tax_set: Option<Both>,
 }
 
-/// Negative where more was given back than the lines say (shipping), positive where less.
 #[derive(Deserialize)]
-pub(crate) struct OrderAdjustment {
+pub(crate) struct RefundShippingLine<'a> {
+    #[serde(borrow, default)]
+    pub(crate) shipping_line_id: Code<'a>,
+    #[serde(borrow, default, deserialize_with = "object")]
+    pub(crate) shipping_line: Option<Id<'a>>,
     #[serde(default)]
-    pub(crate) amount: Option<Amount>,
+    pub(crate) subtotal_amount_set: Option<Both>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Id<'a> {
+    #[serde(borrow, default)]
+    pub(crate) id: Code<'a>,
+}
+
+/// Negative where more was given back than the lines say, positive where less. In the shop's currency.
+#[derive(Deserialize)]
+pub(crate) struct OrderAdjustment<'a> {
+    #[serde(borrow, default)]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) reason: Text<'a>,
     #[serde(default)]
-    pub(crate) tax_amount: Option<Amount>,
+    pub(crate) amount: Money,
+    #[serde(default)]
+    pub(crate) amount_set: Option<Both>,
+    #[serde(default)]
+    pub(crate) tax_amount: Money,
+    #[serde(default)]
+    pub(crate) tax_amount_set: Option<Both>,
 }
 
 #[derive(Deserialize)]
