@@ -190,9 +190,14 @@ impl Sale<'_> {
             // With `duties_included` the prices of the lines contain them.
             if !wire.duties_included.unwrap_or_default() {
                 let refunded = self.paid().filter_map(|back| set(back.wire.total_duties_set)).sum();
-                let taxed = wire.line_items.iter().flat_map(|line| &line.duties).flat_map(|duty| &duty.tax_lines);
-                let (kept, taxes) =
-                    removed.taxed(duties, taxes(taxed), now(wire.current_total_duties_set), refunded, self.currency);
+                let on_duties = wire.line_items.iter().flat_map(|line| &line.duties).flat_map(|duty| &duty.tax_lines);
+                let (kept, taxes) = removed.taxed(
+                    duties,
+                    taxes(on_duties),
+                    now(wire.current_total_duties_set),
+                    refunded,
+                    self.currency,
+                );
                 charge(ChargeKind::Duty, "duties", kept, taxes);
             }
         }
