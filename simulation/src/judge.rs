@@ -223,7 +223,8 @@ impl Case<'_> {
         let held = head.applied.as_ref();
         let same = |state: &&Order| held.is_some_and(|held| held.content == state.version().content);
         let fits = match known.states.iter().find(same) {
-            Some(applied) => applied.same_sale(wanted),
+            // Whose money was taken back waits for a person.
+            Some(applied) => applied.same_sale(wanted) && wanted.payment != Payment::Failed,
             None => held.is_none() && takes(wanted),
         };
         if fits && head.state() != State::Synced {

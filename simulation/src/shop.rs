@@ -250,6 +250,16 @@ pub fn edit(order: &mut Order) {
         line.unit_price = line.amount;
     }
     order.total += one;
+    order.current_total = order.current_total.map(|now| now + one);
+}
+
+/// The payer's bank takes the money of a paid order back; any other order is edited.
+pub fn charge_back(order: &mut Order) {
+    if order.payment == Payment::Paid {
+        order.payment = Payment::Failed;
+    } else {
+        edit(order);
+    }
 }
 
 /// Changes something that the sale does not show.
@@ -260,12 +270,13 @@ pub fn change_channel(order: &mut Order) {
 
 /// Gives a part back.
 pub fn refund(order: &mut Order) {
-    if order.payment < Payment::Paid {
+    if !matches!(order.payment, Payment::Paid | Payment::PartiallyRefunded) {
         return;
     }
     order.payment = Payment::PartiallyRefunded;
     let id = (order.refunds.len() + 1).to_string();
     order.refunds.push(Refund { id, amount: Amount::parse("0.10").unwrap(), taken_off: None, reason: None });
+    order.current_total = Some(order.total - order.proof().refunded);
 }
 
 #[async_trait]

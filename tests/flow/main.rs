@@ -8,3 +8,4 @@ mod day;
 mod depart;
 mod edge;
 mod record;
+mod shopify;

@@ -78,7 +78,9 @@ async fn what_changes_after_the_erp_has_it_waits_for_a_person_who_is_told_what_t
     world.arrives(1, refunded).await;
     world.news(2, "1", News::Deleted).await;
     world.run_for(SignedDuration::from_mins(2)).await;
-    for (shop, words) in [(0, "total 12 instead of 10"), (1, "3 EUR were refunded"), (2, "cancel sale S")] {
+    for (shop, words) in
+        [(0, "total (12.00 EUR instead of 10.00 EUR)"), (1, "3.00 EUR were refunded"), (2, "cancel sale S")]
+    {
         let head = world.head(&world.key(shop, "1"));
         assert_eq!(head.state(), State::Parked, "shop {shop}");
         let reason = head.reason.unwrap();

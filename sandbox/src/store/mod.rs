@@ -101,6 +101,8 @@ pub enum What {
     Unpaid,
     /// A test order.
     Test,
+    /// Paid, and a part of it given back already.
+    Refunded,
     /// The vendor's unsigned ping when a webhook is created: about no order, to be answered 200.
     Ping,
 }
@@ -155,7 +157,7 @@ pub struct Shop {
 }
 
 /// What happens to every shop at least once, if it has as many orders …
-const STORIES: [Story; 13] = [
+const STORIES: [Story; 15] = [
     Story::Paid,
     Story::Duplicate,
     Story::OutOfOrder,
@@ -169,10 +171,12 @@ const STORIES: [Story; 13] = [
     Story::Steps,
     Story::Delivered,
     Story::Test,
+    Story::Edited,
+    Story::Refunded,
 ];
 
 /// … and how often, of a thousand further orders.
-const SHARES: [(Story, u64); 12] = [
+const SHARES: [(Story, u64); 14] = [
     (Story::Duplicate, 80),
     (Story::OutOfOrder, 60),
     (Story::SameSecond, 40),
@@ -185,6 +189,8 @@ const SHARES: [(Story, u64); 12] = [
     (Story::Steps, 200),
     (Story::Delivered, 120),
     (Story::Test, 10),
+    (Story::Edited, 40),
+    (Story::Refunded, 10),
 ];
 
 impl Shop {
@@ -219,7 +225,7 @@ impl Shop {
     pub fn truth(&self) -> Vec<Truth> {
         let of = |purchase: &Purchase| {
             let expect = match (purchase.story, purchase.last().stage) {
-                (Story::UnknownSku | Story::BadBooks | Story::Malformed, _) => Expect::Parked,
+                (Story::UnknownSku | Story::BadBooks | Story::Malformed | Story::Refunded, _) => Expect::Parked,
                 (Story::Forged | Story::Test, _) | (_, Stage::Pending | Stage::Cancelled) => Expect::Nowhere,
                 _ => Expect::InErp { total: purchase.decimal(purchase.total()), currency: purchase.currency.0 },
             };
@@ -278,8 +284,8 @@ fn story(plan: &Plan, dice: &mut Dice, n: usize) -> Story {
         told.map_or(Story::Paid, |(story, _)| *story)
     });
     match drawn {
-        // There are no test orders in WooCommerce.
-        Story::Test if plan.vendor == Vendor::WooCommerce => Story::Paid,
+        // WooCommerce has no test orders, and its edits leave no trace of what was removed.
+        Story::Test | Story::Edited | Story::Refunded if plan.vendor == Vendor::WooCommerce => Story::Paid,
         Story::Paid if dice.chance(plan.lost_per_thousand) => Story::Lost,
         other => other,
     }
@@ -318,7 +324,8 @@ fn sent(purchase: &Purchase) -> Vec<(State, What)> {
         Story::Malformed => vec![(last, What::Malformed)],
         Story::Test => vec![(last, What::Test)],
         Story::Unpaid => vec![(last, What::Unpaid)],
-        Story::Steps | Story::Delivered | Story::Cancelled => purchase
+        Story::Refunded => vec![(last, What::Refunded)],
+        Story::Steps | Story::Delivered | Story::Cancelled | Story::Edited => purchase
             .states
             .iter()
             .map(|state| (*state, if state.stage == Stage::Pending { What::Unpaid } else { What::Normal }))
@@ -382,6 +389,8 @@ fn header(headers: &mut HeaderMap, name: &str, value: &str) {
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde_json::json;
+
     use super::*;
 
     fn plan(vendor: Vendor, seed: u64, orders: usize) -> Plan {
@@ -409,7 +418,7 @@ mod tests {
             for delivery in shop.deliveries() {
                 *kinds.entry(delivery.what).or_default() += 1;
             }
-            let only = if vendor == Vendor::Shopify { What::Test } else { What::Ping };
+            let only = if vendor == Vendor::Shopify { [What::Test, What::Refunded] } else { [What::Ping, What::Ping] };
             for what in [
                 What::Normal,
                 What::Duplicate,
@@ -420,7 +429,8 @@ mod tests {
                 What::BadBooks,
                 What::Malformed,
                 What::Unpaid,
-                only,
+                only[0],
+                only[1],
             ] {
                 assert!(kinds.contains_key(&what), "{vendor:?} {what:?}");
             }
@@ -456,7 +466,24 @@ mod tests {
                 let tax: Decimal = each("line_items").chain(each("shipping_lines")).map(taxes).sum();
                 assert_eq!(tax, amount(&order["total_tax"]));
                 let on_top = if order["taxes_included"].as_bool().unwrap() { Decimal::ZERO } else { tax };
-                (lines + shipping + on_top + amount(&order["total_tip_received"]), amount(&order["total_price"]))
+                let sum = lines + shipping + on_top + amount(&order["total_tip_received"]);
+                // What went without money was not sold; what was paid back was.
+                let unsold: Decimal = each("refunds")
+                    .filter(|refund| refund["transactions"] == json!([]))
+                    .flat_map(|refund| refund["refund_line_items"].as_array().unwrap())
+                    .map(|item| {
+                        let tax = if on_top.is_zero() {
+                            Decimal::ZERO
+                        } else {
+                            amount(&item["total_tax_set"]["shop_money"]["amount"])
+                        };
+                        amount(&item["subtotal_set"]["shop_money"]["amount"]) + tax
+                    })
+                    .sum();
+                if unsold > Decimal::ZERO {
+                    assert_eq!(amount(&order["total_price"]) - unsold, amount(&order["current_total_price"]));
+                }
+                (sum - unsold, amount(&order["total_price"]) - unsold)
             }
             Vendor::WooCommerce => {
                 let all = each("line_items").chain(each("shipping_lines")).chain(each("fee_lines"));

@@ -55,6 +55,10 @@ pub(super) enum Story {
     Unpaid,
     Cancelled,
     Test,
+    /// Changed by the shop before it was paid: pieces and a line removed, another line added for them.
+    Edited,
+    /// A part given back before anybody was told of the order.
+    Refunded,
 }
 
 /// One state of an order.
@@ -70,6 +74,7 @@ pub(super) enum Stage {
     Paid,
     Fulfilled,
     Cancelled,
+    Refunded,
 }
 
 /// An order.
@@ -82,7 +87,10 @@ pub(super) struct Purchase {
     pub(super) currency: (&'static str, u32),
     pub(super) tax_included: bool,
     pub(super) tax_per_thousand: i64,
+    /// What was sold in the end.
     pub(super) lines: Vec<Line>,
+    /// What an edit made of it; the last of `lines` came with it.
+    pub(super) edit: Option<Edit>,
     pub(super) shipping: Option<Shipping>,
     pub(super) tip: i64,
     pub(super) coupon: Option<&'static str>,
@@ -99,6 +107,15 @@ pub(super) struct Line {
     pub(super) discount: i64,
     pub(super) tax: i64,
     pub(super) gift_card: bool,
+}
+
+/// What an edit took away.
+#[derive(Debug, Clone)]
+pub(super) struct Edit {
+    /// Pieces of the first line, with their own part of its discount and tax.
+    pub(super) fewer: Line,
+    /// A whole line.
+    pub(super) gone: Line,
 }
 
 #[derive(Debug, Clone)]
@@ -151,6 +168,7 @@ impl Purchase {
             tax_included: dice.chance(400),
             tax_per_thousand: *dice.one(&[210, 100, 50, 0]).unwrap_or(&210),
             lines: Vec::new(),
+            edit: None,
             shipping: None,
             tip: if dice.chance(60) { dice.between(50, 500) } else { 0 },
             coupon: dice.chance(300).then_some("WELCOME10"),
@@ -163,6 +181,9 @@ impl Purchase {
             purchase.buyer = Some(buyer(&mut dice));
         }
         purchase.live(&mut dice);
+        if story == Story::Edited {
+            purchase.edit(&mut dice, n);
+        }
         purchase
     }
 
@@ -188,6 +209,29 @@ impl Purchase {
             let price = *dice.one(&[0, 490, 995]).unwrap_or(&490);
             self.shipping = Some(Shipping { title: "Correo estándar", price, tax: self.tax_of(price) });
         }
+    }
+
+    /// The shop takes pieces of the first line and a whole one away, and adds a line that costs as much as they did.
+    fn edit(&mut self, dice: &mut Dice, n: u64) {
+        let Some(first) = self.lines.first().cloned() else { return };
+        let quantity = dice.between(1, 2);
+        let mut fewer = Line { quantity, discount: first.discount * quantity / first.quantity, ..first };
+        let article = dice.one(CATALOGUE).copied().unwrap_or(GIFT_CARD);
+        let line = |place| Line {
+            id: 14_000_000_000 + n * 10 + place,
+            article,
+            quantity: 1,
+            discount: 0,
+            tax: 0,
+            gift_card: false,
+        };
+        let mut gone = line(8);
+        fewer.tax = if fewer.gift_card { 0 } else { self.tax_of(fewer.net()) };
+        gone.tax = self.tax_of(gone.net());
+        let mut added = line(9);
+        (added.article.price, added.tax) = (fewer.net() + gone.net(), fewer.tax + gone.tax);
+        self.lines.push(added);
+        self.edit = Some(Edit { fewer, gone });
     }
 
     /// The tax on, or in, an amount: rounded half up, as an invoice does.
@@ -229,7 +273,8 @@ impl Purchase {
             | Story::Lost
             | Story::Test
             | Story::Duplicate => vec![step(Stage::Paid)],
-            Story::Steps | Story::OutOfOrder => vec![step(Stage::Pending), step(Stage::Paid)],
+            Story::Refunded => vec![step(Stage::Refunded)],
+            Story::Steps | Story::OutOfOrder | Story::Edited => vec![step(Stage::Pending), step(Stage::Paid)],
             Story::Delivered => vec![step(Stage::Pending), step(Stage::Paid), step(Stage::Fulfilled)],
             Story::SameSecond => {
                 let pending = step(Stage::Pending);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Plan, header,
-    purchase::{Buyer, Line, Purchase, Stage, State, Story},
+    purchase::{Buyer, Edit, Line, Purchase, Stage, State, Story},
     signature,
 };
 
@@ -24,13 +24,24 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         let shop = json!({"amount": of.money(minor), "currency_code": of.currency.0});
         json!({"shop_money": shop, "presentment_money": {"amount": of.money(minor * 2), "currency_code": "USD"}})
     };
-    let total = if of.story == Story::Malformed { json!("a lot") } else { money(of.total()) };
+    let (items, removed) = items(of, state.stage);
+    let refund = (state.stage == Stage::Refunded).then(|| Refund::of(of));
+    let on_top = |tax: i64| if of.tax_included { 0 } else { tax };
+    let worth = |line: &Line| line.net() + on_top(line.tax);
+    let unsold: i64 = removed.iter().map(worth).sum();
+    let malformed = of.story == Story::Malformed;
+    let total = |minor: i64| if malformed { json!("a lot") } else { money(minor) };
+    let tax = of.tax() + removed.iter().map(|line| line.tax).sum::<i64>();
+    let (taken, taken_tax) = refund.as_ref().map_or((0, 0), |refund| (refund.net + on_top(refund.tax), refund.tax));
     let cancelled = state.stage == Stage::Cancelled;
     let financial = match state.stage {
         Stage::Pending => "pending",
         Stage::Paid | Stage::Fulfilled => "paid",
         Stage::Cancelled => "voided",
+        Stage::Refunded => "partially_refunded",
     };
+    let off: i64 = items.iter().map(|item| item.line.discount).sum();
+    let subtotal: i64 = items.iter().map(|item| item.line.net()).sum();
     json!({
         "id": of.id,
         "admin_graphql_api_id": format!("gid://shopify/Order/{}", of.id),
@@ -53,26 +64,28 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         "taxes_included": of.tax_included,
         "financial_status": financial,
         "fulfillment_status": (state.stage == Stage::Fulfilled).then_some("fulfilled"),
-        "total_line_items_price": money(of.lines.iter().map(Line::amount).sum()),
-        "total_discounts": money(of.discounts()),
-        "subtotal_price": money(of.subtotal()),
-        "total_tax": money(of.tax()),
+        "total_line_items_price": money(items.iter().map(|item| item.line.amount()).sum()),
+        "total_discounts": money(off),
+        "subtotal_price": money(subtotal),
+        "total_tax": money(tax),
         "total_tip_received": money(of.tip),
-        "total_price": total,
-        "total_price_set": set(of.total()),
-        "current_total_price": total,
-        "current_subtotal_price": money(of.subtotal()),
-        "current_total_tax": money(of.tax()),
-        "current_total_discounts": money(of.discounts()),
+        "total_price": total(of.total() + unsold),
+        "total_price_set": set(of.total() + unsold),
+        "current_total_price": total(of.total() - taken),
+        "current_total_tax": money(of.tax() - taken_tax),
         "total_shipping_price_set": set(of.shipping_price()),
         "total_outstanding": money(0),
-        "tax_lines": taxes(of, of.tax()),
-        "discount_codes": of.coupon.map(|code| json!([{"code": code, "amount": of.money(of.discounts()), "type": "percentage"}])).unwrap_or(json!([])),
+        "tax_lines": taxes(of, tax),
+        "discount_codes": of.coupon.map(|code| json!([{"code": code, "amount": of.money(off), "type": "percentage"}])).unwrap_or(json!([])),
         "discount_applications": of.coupon.map(|code| json!([{
             "type": "discount_code", "code": code, "value": "10.0", "value_type": "percentage",
             "allocation_method": "across", "target_selection": "all", "target_type": "line_item",
         }])).unwrap_or(json!([])),
-        "line_items": of.lines.iter().map(|line| line_item(of, line, state.stage)).collect::<Value>(),
+        "line_items": items.iter().map(|item| {
+            let refunded = refund.as_ref().is_some_and(|refund| refund.line == Some(item.line.id));
+            let now = if refunded { 0 } else { item.now };
+            line_item(of, &item.line, now, state.stage)
+        }).collect::<Value>(),
         "shipping_lines": of.shipping.iter().map(|shipping| json!({
             "id": of.id + 1, "title": shipping.title, "code": "standard", "source": "shopify",
             "price": of.money(shipping.price), "price_set": set(shipping.price),
@@ -89,7 +102,7 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         }))),
         "billing_address": of.buyer.as_ref().map(address),
         "shipping_address": of.shipping.as_ref().and(of.buyer.as_ref()).map(address),
-        "refunds": [],
+        "refunds": refunds(of, &removed, refund.as_ref(), set),
         "fulfillments": [],
         "payment_gateway_names": ["bogus"],
     })
@@ -122,7 +135,93 @@ pub(super) fn topic(purchase: &Purchase, state: State) -> &'static str {
     }
 }
 
-fn line_item(of: &Purchase, line: &Line, stage: Stage) -> Value {
+/// A line as the body has it: as bought, and how many are left.
+struct Item {
+    line: Line,
+    now: i64,
+}
+
+/// The lines in that stage, and what an edit removed without money.
+fn items(of: &Purchase, stage: Stage) -> (Vec<Item>, Vec<Line>) {
+    let sold = of.lines.iter().map(|line| Item { now: line.quantity, line: line.clone() });
+    let mut items: Vec<_> = sold.collect();
+    let Some(Edit { fewer, gone }) = &of.edit else { return (items, Vec::new()) };
+    if let Some(Item { line, .. }) = items.first_mut() {
+        line.quantity += fewer.quantity;
+        line.discount += fewer.discount;
+        line.tax += fewer.tax;
+    }
+    if stage == Stage::Pending {
+        // Before the edit.
+        items.pop();
+        items.push(Item { line: gone.clone(), now: gone.quantity });
+        items.iter_mut().for_each(|item| item.now = item.line.quantity);
+        return (items, Vec::new());
+    }
+    items.push(Item { line: gone.clone(), now: 0 });
+    (items, vec![fewer.clone(), gone.clone()])
+}
+
+/// What was given back: the shipping, a line, or neither.
+struct Refund {
+    line: Option<u64>,
+    shipping: bool,
+    /// What it takes off the order: before tax on top, and that tax.
+    net: i64,
+    tax: i64,
+}
+
+impl Refund {
+    /// Goodwill of one unit of money where nothing else would be left.
+    fn of(of: &Purchase) -> Self {
+        match (&of.shipping, of.lines.as_slice()) {
+            (Some(shipping), _) if shipping.price > 0 => {
+                Self { line: None, shipping: true, net: shipping.price, tax: shipping.tax }
+            }
+            (_, [first, _, ..]) if first.net() > 0 => {
+                Self { line: Some(first.id), shipping: false, net: first.net(), tax: first.tax }
+            }
+            _ => Self { line: None, shipping: false, net: 0, tax: 0 },
+        }
+    }
+}
+
+/// The refund objects: an edit's has no transactions, and a refund's are in the buyer's currency.
+fn refunds(of: &Purchase, removed: &[Line], refund: Option<&Refund>, set: impl Fn(i64) -> Value) -> Value {
+    let item = |id: u64, quantity: i64, net: i64, tax: i64| {
+        json!({"id": id + 5, "line_item_id": id, "quantity": quantity, "restock_type": "cancel", "subtotal_set": set(net),
+            "total_tax_set": set(tax)})
+    };
+    let object = |items: Vec<Value>, shipping: Value, adjustments: Value, transactions: Value| {
+        json!([{"id": of.id + 3, "order_id": of.id, "note": null, "restock": true, "refund_line_items": items,
+            "refund_shipping_lines": shipping, "order_adjustments": adjustments, "transactions": transactions}])
+    };
+    if !removed.is_empty() {
+        let items = removed.iter().map(|line| item(line.id, line.quantity, line.net(), line.tax)).collect();
+        return object(items, json!([]), json!([]), json!([]));
+    }
+    let Some(refund) = refund else { return json!([]) };
+    let line = of.lines.iter().find(|line| refund.line == Some(line.id));
+    let items = line.map(|line| item(line.id, line.quantity, line.net(), line.tax)).into_iter().collect();
+    let shipping = if refund.shipping {
+        json!([{"id": of.id + 6, "shipping_line_id": of.id + 1, "subtotal_amount_set": set(refund.net)}])
+    } else {
+        json!([])
+    };
+    let goodwill = 100;
+    let (adjustments, paid) = if refund.net == 0 {
+        (
+            json!([{"kind": "refund_discrepancy", "reason": "damage", "amount_set": set(-goodwill), "tax_amount_set": set(0)}]),
+            goodwill,
+        )
+    } else {
+        (json!([]), refund.net + if of.tax_included { 0 } else { refund.tax })
+    };
+    let transaction = json!({"id": of.id + 7, "kind": "refund", "status": "success", "amount": of.money(paid * 2), "currency": "USD"});
+    object(items, shipping, adjustments, json!([transaction]))
+}
+
+fn line_item(of: &Purchase, line: &Line, now: i64, stage: Stage) -> Value {
     json!({
         "id": line.id,
         "title": line.article.title,
@@ -131,8 +230,8 @@ fn line_item(of: &Purchase, line: &Line, stage: Stage) -> Value {
         "product_id": line.id + 1,
         "variant_id": line.id + 2,
         "quantity": line.quantity,
-        "current_quantity": line.quantity,
-        "fulfillable_quantity": if stage == Stage::Fulfilled { 0 } else { line.quantity },
+        "current_quantity": now,
+        "fulfillable_quantity": if stage == Stage::Fulfilled { 0 } else { now },
         "price": of.money(line.article.price),
         // Often zero although there are discounts: only the allocations are right.
         "total_discount": of.money(0),

@@ -23,10 +23,11 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
     let of = purchase;
     let money = |minor: i64| json!(of.money(minor));
     let total = if of.story == Story::Malformed { json!("a lot") } else { money(of.total()) };
-    let paid = matches!(state.stage, Stage::Paid | Stage::Fulfilled);
+    let paid = matches!(state.stage, Stage::Paid | Stage::Fulfilled | Stage::Refunded);
     let status = match state.stage {
         Stage::Pending => "pending",
-        Stage::Paid => "processing",
+        // Only Shopify's shop gives back.
+        Stage::Paid | Stage::Refunded => "processing",
         Stage::Fulfilled => "completed",
         Stage::Cancelled => "cancelled",
     };

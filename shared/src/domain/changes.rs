@@ -35,7 +35,12 @@ pub fn changes(before: &Order, now: &Order) -> Vec<String> {
     figure("its discount", off(&before.discounts), off(&now.discounts));
     figure("its tax", before.tax, now.tax);
     figure("its total", before.total, now.total);
-    figure("what its refunds leave unexplained", before.proof().unexplained, now.proof().unexplained);
+    let (was, is) = (before.proof(), now.proof());
+    if was.unexplained != is.unexplained {
+        // By itself: what sold and refunded make, beside what the store says.
+        let made = is.total - is.refunded;
+        figure("what it comes to in the store now", made, made + is.unexplained);
+    }
     if before.tax_included != now.tax_included {
         found.push(format!("its prices (now {} tax)", if now.tax_included { "with" } else { "without" }));
     }

@@ -47,6 +47,7 @@ impl History {
                 2 => shop.change(&id, !silent, shop::cancel),
                 3 => shop.change(&id, !silent, shop::refund),
                 4 => shop.change(&id, !silent, shop::change_channel),
+                7 => shop.change(&id, !silent, shop::charge_back),
                 5 if self.world.strikes(Fault::Deletion, 500) => shop.delete(&id),
                 _ => shop.change(&id, !silent, shop::edit),
             }
