@@ -14,6 +14,14 @@ const HEAD: &str = r#"# puente.toml: one [erp.NAME] for each account in an ERP, 
 # Keep the parts you need and delete the others. `puente check --config puente.toml` tries what is left.
 "#;
 
+/// For stores whose shops define statuses of their own: what is said above `orders`, and the key in it.
+const STATUSES: (&str, &str) = (
+    "# statuses: what those mean that your shop or its extensions defined: pending, authorized, partially_paid, paid, refunded, \
+     voided,\n# failed, cancelled, or ignore (not for the ERP while it lasts). An order in a status that nobody explains is \
+     parked.\n",
+    ", statuses = { \"packing\" = \"paid\", \"awaiting-stock\" = \"ignore\" }",
+);
+
 /// A commented example file with one part for every kind of ERP and store.
 #[must_use]
 pub fn example() -> String {
@@ -35,6 +43,7 @@ look_up_first = false      # true after a restore from a backup: no order is cre
     for row in STORES {
         let connection = format!("connection.{}", row.kind);
         let name = format!("{connection}.store");
+        let (about, statuses) = if (row.explainable)("packing").is_ok() { STATUSES } else { ("", "") };
         let _ = write!(
             text,
             r#"
@@ -43,7 +52,7 @@ erp = "{erp}"
 # What callers carry as ?key= or x-api-key; `serve` on loopback may do without. While it is being changed both open:
 # key = [{{ env = "NEW" }}, {{ env = "OLD" }}]
 key = {{ env = "{}_KEY" }}
-orders = {{ create_when = "paid", sku = {{ "OLD-1" = "NEW-1" }}, total_mismatch = "park" }}
+{about}orders = {{ create_when = "paid", sku = {{ "OLD-1" = "NEW-1" }}, total_mismatch = "park"{statuses} }}
 # A difference between the store's total and the ERP's that rounding of tax explains is booked on a line that says so. Any other
 # makes the order wait (total_mismatch = "park"); total_mismatch = "adjust", adjust_limit = "0.05" books those up to a limit.
 limits = {{ rate = "10/s", per_day = 300 }}   # the front door
@@ -51,7 +60,7 @@ limits = {{ rate = "10/s", per_day = 300 }}   # the front door
 [{name}]
 {}"#,
             row.kind.to_uppercase(),
-            section(row.kind, row.example, &name)
+            section(row.kind, row.example, &name),
         );
     }
     text

@@ -24,6 +24,7 @@ use crate::{
         ids::{ConnectionId, ErpId},
         ledger::Limits,
         money::Amount,
+        status::Meaning,
     },
     erp::Erp,
     store::Store,
@@ -63,6 +64,8 @@ pub struct Orders {
     pub adjust_limit: Amount,
     /// The store's article codes that have another code in the ERP.
     pub sku: HashMap<String, String>,
+    /// What the statuses mean that the shop or its extensions defined: `packing`, `partially-paid`.
+    pub statuses: HashMap<String, Meaning>,
     /// Whether test orders go to the ERP too.
     pub test_orders: bool,
 }
@@ -95,6 +98,7 @@ impl Default for Orders {
             total_mismatch: Mismatch::Park,
             adjust_limit: Amount::ZERO,
             sku: HashMap::new(),
+            statuses: HashMap::new(),
             test_orders: false,
         }
     }

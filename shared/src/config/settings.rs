@@ -125,7 +125,13 @@ impl Settings {
                 return Err(section.refuse("erp", format!("there is no [erp.{}] (there is: {known})", head.erp)));
             }
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
-            kind(&store, STORES.iter().map(|row| row.kind))?;
+            let row = row(&store, STORES, |row| row.kind)?;
+            let mut words: Vec<_> = head.orders.statuses.keys().collect();
+            words.sort_unstable();
+            for word in words {
+                (row.explainable)(word)
+                    .map_err(|why| section.refuse(&format!("orders.statuses.{word}"), why))?;
+            }
             Ok(Some(head.erp))
         });
         all_or(wrong)?;

@@ -9,5 +9,6 @@ pub mod order;
 pub mod record;
 pub mod rounding;
 pub mod schema;
+pub mod status;
 pub mod time;
 pub mod version;

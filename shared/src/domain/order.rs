@@ -53,6 +53,9 @@ pub struct Order {
     pub status: Status,
     /// How far its payment is.
     pub payment: Payment,
+    /// The store's own word for the order's state, where shops may define such words: `orders.statuses` says what it means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_status: Option<String>,
     /// Who bought; some orders have nobody (POS, drafts).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Customer>,
@@ -118,6 +121,8 @@ pub enum Payment {
     Voided,
     /// It was paid, and that failed or was charged back since.
     Failed,
+    /// Nobody can say: `store_status` is a word that the shop made up, and no rule explains it yet.
+    Unknown,
 }
 
 /// Who bought.
@@ -436,7 +441,7 @@ impl Order {
     /// cannot be asked.
     #[must_use]
     pub fn life(&self) -> u8 {
-        let payment = self.payment as u8;
+        let payment = if self.payment == Payment::Unknown { 0 } else { self.payment as u8 };
         let refunds = u8::try_from(self.refunds.len().min(100)).unwrap_or(100);
         if self.status == Status::Cancelled { 200 } else { payment.saturating_add(refunds) }
     }
@@ -478,6 +483,10 @@ impl Order {
             let unexplained = self.proof().unexplained;
             if !unexplained.is_zero() {
                 let _ = serde_json::to_writer(Hashing(sha), &unexplained);
+            }
+            // Only where there is one: the hash of every other order stays what it was.
+            if let Some(word) = &self.store_status {
+                let _ = serde_json::to_writer(Hashing(sha), word);
             }
         })
     }

@@ -8,6 +8,7 @@ pub mod canonical;
 mod parse;
 pub mod shopify;
 mod tax_id;
+mod title;
 pub mod woocommerce;
 
 use async_trait::async_trait;
@@ -34,6 +35,8 @@ pub struct Row {
     pub kind: &'static str,
     /// Builds one from its section.
     pub build: fn(&Section) -> Result<Box<dyn Store>>,
+    /// Whether `orders.statuses` may say what this status means: only a word that its shops can define by themselves. Else why not.
+    pub explainable: fn(&str) -> Result<(), &'static str>,
     /// An example section, as TOML.
     pub example: &'static str,
     /// A sample order webhook of that store, as the store would send it: for `puente send` and the contract suite.

@@ -42,6 +42,7 @@ limits = { rate = "20/s", per_day = 9 }
 [connection.other]
 erp = "main"
 store = { kind = "woocommerce" }
+orders.statuses = { "partially-paid" = "ignore", packing = "paid" }
 "#;
 
 fn parse(text: &str) -> Result<Settings> {
@@ -115,6 +116,26 @@ fn every_mistake_names_file_line_and_key() {
         ("0.85", "-0.0001", "puente.toml:6: erp.main.limits.orders_share: the share of the day"),
         ("horizon_ms", "horizont_ms", "puente.toml:6: erp.main.limits.horizont_ms: unknown field"),
         ("\"placed\"", "\"plcaed\"", "puente.toml:12: connection.acme.orders.create_when: unknown variant `plcaed`"),
+        (
+            "packing = \"paid\"",
+            "packing = \"payed\"",
+            "puente.toml:18: connection.other.orders.statuses.packing: unknown variant `payed`",
+        ),
+        (
+            "packing = \"paid\"",
+            "processing = \"paid\"",
+            "puente.toml:18: connection.other.orders.statuses.processing: is a status of WooCommerce's own",
+        ),
+        (
+            "packing = \"paid\"",
+            "wc-packing = \"paid\"",
+            "puente.toml:18: connection.other.orders.statuses.wc-packing: orders carry their status without",
+        ),
+        (
+            "create_when = \"placed\"",
+            "statuses = { packing = \"paid\" }, create_when = \"placed\"",
+            "puente.toml:12: connection.acme.orders.statuses.packing: Shopify's shops define no statuses",
+        ),
         ("0.05", "\"5 cents\"", "puente.toml:12: connection.acme.orders.adjust_limit: is not a decimal number"),
         (
             ", adjust_limit = 0.05",

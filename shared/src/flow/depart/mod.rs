@@ -13,6 +13,7 @@ mod pace;
 pub mod plan;
 mod resolve;
 mod send;
+mod status;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

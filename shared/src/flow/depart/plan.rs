@@ -26,6 +26,10 @@ pub enum Plan {
 /// Plans an order that could be read. `applied` is the state the ERP holds, if it holds one.
 #[must_use]
 pub fn plan(head: &Head, desired: Order, applied: Option<&Order>, rules: &Orders) -> Plan {
+    let desired = match super::status::explained(desired, applied.is_some(), rules) {
+        Ok(desired) => desired,
+        Err(rest) => return Plan::Rest(rest),
+    };
     match applied {
         Some(applied) => amend(head, &desired, applied),
         None => create(desired, rules),

@@ -31,13 +31,14 @@ use crate::{
         money::Amount,
         order::{
             Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, Tax,
-            TaxIdKind,
+            TaxId,
         },
     },
     store::{
         audited,
         parse::{Code, country, currency, flag, joined, order_id, product, stamp},
-        tax_id,
+        tax_id::{Fields, brazilian},
+        title::plain,
     },
 };
 
@@ -59,6 +60,8 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         lines.extend(sale.line(n, line, lines.len(), &mut removed)?);
     }
     let charges = sale.charges(&tips, &mut removed)?;
+    let (customer, passed_over) = customer(wire);
+    flags.extend(passed_over);
     let mut order = Order {
         schema: SCHEMA,
         id: id(&wire.id)?,
@@ -70,7 +73,8 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         test: wire.test.unwrap_or_default(),
         status: if wire.cancelled_at.as_str().is_empty() { Status::Open } else { Status::Cancelled },
         payment,
-        customer: customer(wire),
+        store_status: None,
+        customer,
         billing: wire.billing_address.as_ref().and_then(address),
         shipping: wire.shipping_address.as_ref().and_then(address),
         lines,
@@ -131,7 +135,7 @@ impl Sale<'_> {
         let bought = Line {
             id: line.id.as_str().to_owned(),
             sku: line.sku.owned(),
-            title: line.name.owned().or_else(|| line.title.owned()).unwrap_or_default(),
+            title: line.name.owned().or_else(|| line.title.owned()).map(|title| plain(&title)).unwrap_or_default(),
             quantity: line.quantity,
             unit_price: line.price,
             amount: product(line.price, line.quantity)
@@ -219,7 +223,7 @@ impl Sale<'_> {
         }
         Charge {
             kind: ChargeKind::Shipping,
-            label: line.title.owned().unwrap_or_else(|| "shipping".to_owned()),
+            label: line.title.owned().map_or_else(|| "shipping".to_owned(), |title| plain(&title)),
             amount: line.price,
             discounts,
             taxes: taxes(&line.tax_lines),
@@ -331,10 +335,11 @@ fn taxes<'a>(lines: impl IntoIterator<Item = &'a wire::TaxLine<'a>>) -> Vec<Tax>
     charged.map(|tax| Tax { name: tax.title.as_str().to_owned(), rate: tax.rate, amount: tax.price }).collect()
 }
 
-fn customer(wire: &wire::Order<'_>) -> Option<Customer> {
+fn customer(wire: &wire::Order<'_>) -> (Option<Customer>, Option<Flag>) {
     let of = wire.customer.as_ref();
     let field = |read: fn(&wire::Customer<'_>) -> Option<String>| of.and_then(read);
     let billing = wire.billing_address.as_ref();
+    let (tax_id, passed_over) = tax_id(wire);
     let customer = Customer {
         id: field(|c| c.id.owned()),
         name: field(|c| joined(&[c.first_name.as_str(), c.last_name.as_str()], " "))
@@ -346,22 +351,23 @@ fn customer(wire: &wire::Order<'_>) -> Option<Customer> {
             .owned()
             .or_else(|| field(|c| c.phone.owned()))
             .or_else(|| billing.and_then(|b| b.phone.owned())),
-        tax_id: tax_id::find(wire.note_attributes.iter().map(|a| (a.name.as_str(), a.value.as_str())))
-            .or_else(|| billing.and_then(brazilian)),
+        tax_id,
     };
-    (customer != Customer::default()).then_some(customer)
+    ((customer != Customer::default()).then_some(customer), passed_over)
 }
 
-/// Shopify's checkout has no field for a tax id; Brazilian shops relabel `company`, and get a CPF or CNPJ there.
-fn brazilian(address: &wire::Address<'_>) -> Option<crate::domain::order::TaxId> {
-    let value = address.company.as_str();
-    let only = value.chars().all(|c| c.is_ascii_digit() || ".-/ ".contains(c));
-    let kind = match value.bytes().filter(u8::is_ascii_digit).count() {
-        11 => TaxIdKind::Cpf,
-        14 => TaxIdKind::Cnpj,
-        _ => return None,
-    };
-    if only && address.country_code.as_str() == "BR" { tax_id::of_kind(kind, value) } else { None }
+/// Shopify's checkout has no field for a tax id: shops ask for it as a note, and in Brazil they relabel `company`.
+fn tax_id(wire: &wire::Order<'_>) -> (Option<TaxId>, Option<Flag>) {
+    let billing = wire.billing_address.as_ref();
+    let country = billing.or(wire.shipping_address.as_ref()).and_then(|address| country(address.country_code.as_str()));
+    let in_brazil = country.as_deref() == Some("BR");
+    let mut fields = Fields::new(country);
+    for note in &wire.note_attributes {
+        fields.add(note.name.as_str(), note.value.as_str());
+    }
+    let (found, passed_over) = fields.found();
+    let company = || billing.filter(|_| in_brazil).and_then(|address| brazilian(address.company.as_str()));
+    (found.or_else(company), passed_over)
 }
 
 fn name(address: &wire::Address<'_>) -> Option<String> {

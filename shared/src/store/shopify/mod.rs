@@ -42,6 +42,7 @@ use crate::{
 pub const ROW: Row = Row {
     kind: "shopify",
     build: |section| Ok(Box::new(Shopify::new(section.read()?)?)),
+    explainable: |_| Err("Shopify's shops define no statuses of their own"),
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
 shop_id = 548380009                              # with a domain of your own: the number in your orders' status pages

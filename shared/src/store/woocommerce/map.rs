@@ -6,14 +6,17 @@
 //!
 //! | `status` | canonical status | canonical payment |
 //! |---|---|---|
-//! | `pending`, `on-hold`, `failed` | open | paid if `date_paid` is set, else pending |
+//! | `pending`, `on-hold` | open | pending, whatever `date_paid` says: the shop still waits for (more) money or looks into it |
+//! | `failed` | open | failed if `date_paid` is set: it was paid once; else pending |
 //! | `processing`, `completed` | open | paid: the vendor's own `wc_get_is_paid_statuses`, so that cash on delivery ships |
 //! | `refunded` | open | refunded |
 //! | `cancelled`, `trash` | cancelled | paid if `date_paid` is set, else pending |
-//! | any other: shops define their own | open | paid if `date_paid` is set, else pending and flagged |
+//! | one of [`EXTENSIONS`] | open | as it says |
+//! | any other: shops define their own | open | unknown, until `orders.statuses` explains it |
 //! | `auto-draft`, `draft`, `checkout-draft` | not an order yet | |
 //!
-//! Refunds turn paid into partially refunded, and into refunded once they reach the total.
+//! A `date_paid` alone never makes an order paid: extensions set it once a deposit came. Refunds turn paid into partially refunded,
+//! and into refunded once they reach the total.
 //! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
 
 use iso_currency::Currency;
@@ -25,21 +28,24 @@ use crate::{
         money::{Amount, minor_unit},
         order::{
             Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, Tax,
-            TaxId, TaxIdKind,
+            TaxId,
         },
+        status::after_refunds,
         time::Stamp,
     },
     store::{
         audited,
-        parse::{Money, country, currency, flag, joined, order_id, plain, stamp},
-        tax_id,
+        parse::{Money, country, currency, flag, joined, order_id, stamp},
+        tax_id::Fields,
+        title::plain,
     },
 };
 
 /// The canonical order, its books examined.
 pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
-    let (status, payment, unknown) = state(wire);
+    let (status, payment, store_status) = state(wire);
     let currency = currency(wire.currency.as_str())?;
+    let (customer, passed_over) = customer(wire);
     let modified =
         if wire.date_modified_gmt.as_str().is_empty() { &wire.date_created_gmt } else { &wire.date_modified_gmt };
     let mut order = Order {
@@ -53,7 +59,8 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         test: false,
         status,
         payment,
-        customer: customer(wire),
+        store_status,
+        customer,
         billing: wire.billing.as_ref().and_then(address),
         shipping: wire.shipping.as_ref().and_then(address),
         lines: lines(wire, currency),
@@ -64,7 +71,7 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         total: wire.total,
         current_total: None,
         refunds: refunds(wire)?,
-        flags: unknown.into_iter().collect(),
+        flags: passed_over.into_iter().collect(),
     };
     spread_tax_rounding(wire, &mut order);
     Ok(audited(order))
@@ -72,29 +79,64 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
 
 /// Whether this is somebody's cart or an editor's sheet: nothing was ordered yet.
 pub(super) fn is_draft(status: &str) -> bool {
-    matches!(status, "auto-draft" | "draft" | "checkout-draft")
+    matches!(self::status(status), "auto-draft" | "draft" | "checkout-draft")
 }
 
-fn state(wire: &wire::Order<'_>) -> (Status, Payment, Option<Flag>) {
+/// What statuses of well-known extensions mean, so far as their documents or sources say it. `orders.statuses` goes before it.
+///
+/// - `partially-paid`: a deposit came, <https://webtomizer.com/docs/woocommerce-deposits/usage>
+/// - `partial-payment`, `pending-deposit`, `scheduled-payment`: <https://woocommerce.com/document/woocommerce-deposits/>
+const EXTENSIONS: &[(&str, Payment)] = &[
+    ("partially-paid", Payment::PartiallyPaid),
+    ("partial-payment", Payment::PartiallyPaid),
+    ("pending-deposit", Payment::Pending),
+    ("scheduled-payment", Payment::Pending),
+];
+
+/// The statuses of `WooCommerce` itself whose meaning no shop can change. `on-hold` is not among them: shops that ship before the
+/// bank transfer has come may say so.
+const FIXED: &[&str] =
+    &["pending", "failed", "processing", "completed", "refunded", "cancelled", "trash", "auto-draft", "draft", "checkout-draft"];
+
+/// Whether `orders.statuses` may explain this status.
+pub(super) fn explainable(word: &str) -> Result<(), &'static str> {
+    if FIXED.contains(&word) {
+        return Err("is a status of WooCommerce's own, whose meaning is fixed");
+    }
+    if word.starts_with("wc-") {
+        return Err("orders carry their status without the prefix `wc-`: leave it out");
+    }
+    let slug = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if word.is_empty() || !word.bytes().all(slug) {
+        return Err("is not the slug of a status, such as `packing`: not the name that people see");
+    }
+    Ok(())
+}
+
+/// Whether it stands, its payment, and the word that a rule may explain.
+fn state(wire: &wire::Order<'_>) -> (Status, Payment, Option<String>) {
     let dated = !wire.date_paid_gmt.as_str().is_empty() || !wire.date_paid.as_str().is_empty();
-    let by_date = if dated { Payment::Paid } else { Payment::Pending };
-    let (status, payment, known) = match wire.status.as_str() {
-        "processing" | "completed" => (Status::Open, Payment::Paid, true),
-        "refunded" => (Status::Open, Payment::Refunded, true),
-        "pending" | "on-hold" | "failed" => (Status::Open, by_date, true),
-        "cancelled" | "trash" => (Status::Cancelled, by_date, true),
-        _ => (Status::Open, by_date, dated),
+    let once_paid = |then| if dated { then } else { Payment::Pending };
+    let word = status(wire.status.as_str());
+    let (status, payment) = match word {
+        "processing" | "completed" => (Status::Open, Payment::Paid),
+        "refunded" => (Status::Open, Payment::Refunded),
+        "pending" | "on-hold" => (Status::Open, Payment::Pending),
+        "failed" => (Status::Open, once_paid(Payment::Failed)),
+        "cancelled" | "trash" => (Status::Cancelled, once_paid(Payment::Paid)),
+        _ => {
+            let known = EXTENSIONS.iter().find(|(extension, _)| *extension == word);
+            (Status::Open, known.map_or(Payment::Unknown, |(_, payment)| *payment))
+        }
     };
-    let refunded: Amount = wire.refunds.iter().map(|refund| refund.total.abs()).sum();
-    let payment = match payment {
-        Payment::Paid if refunded.is_zero() => Payment::Paid,
-        Payment::Paid if refunded < wire.total => Payment::PartiallyRefunded,
-        Payment::Paid => Payment::Refunded,
-        other => other,
-    };
-    let unknown =
-        || flag("status", "status: is one of the shop's own and the order has no date_paid: taken as not yet paid");
-    (status, payment, (!known).then(unknown))
+    let refunded = wire.refunds.iter().map(|refund| refund.total.abs()).sum();
+    let own = (!FIXED.contains(&word) && !word.is_empty()).then(|| word.to_owned());
+    (status, after_refunds(payment, refunded, wire.total), own)
+}
+
+/// The status without the prefix that it has in the database, and in what some extensions send.
+fn status(word: &str) -> &str {
+    word.strip_prefix("wc-").unwrap_or(word)
 }
 
 /// When it was placed, on the shop's own calendar: the site's time and UTC are both given, their difference is the offset.
@@ -111,7 +153,8 @@ fn placed(wire: &wire::Order<'_>) -> Result<Stamp, Flag> {
 }
 
 fn lines(wire: &wire::Order<'_>, currency: Currency) -> Vec<Line> {
-    let coupons: Vec<_> = wire.coupon_lines.iter().map(|coupon| coupon.code.as_str()).collect();
+    let coupons: Vec<_> = wire.coupon_lines.iter().map(|coupon| plain(coupon.code.as_str())).collect();
+    let coupons: Vec<_> = coupons.iter().map(String::as_str).collect();
     let coupons = joined(&coupons, ", ").unwrap_or_else(|| "discount".to_owned());
     let line = |line: &wire::LineItem<'_>| {
         // A plugin may have raised `total` above `subtotal`: then `total` is what is charged, and nothing was taken off.
@@ -147,7 +190,7 @@ fn taxes(wire: &wire::Order<'_>, parts: &[wire::LineTax<'_>], stated: Money, cur
         left = left - amount;
         let rate = wire.tax_lines.iter().find(|rate| rate.rate_id == part.id);
         taxes.push(Tax {
-            name: rate.and_then(|rate| rate.label.owned()).unwrap_or_else(|| "tax".to_owned()),
+            name: named(rate.map_or("", |rate| rate.label.as_str()), "tax"),
             rate: rate.and_then(|rate| rate.rate_percent.0).and_then(fraction),
             amount,
         });
@@ -157,6 +200,12 @@ fn taxes(wire: &wire::Order<'_>, parts: &[wire::LineTax<'_>], stated: Money, cur
     }
     taxes.retain(|tax| !tax.amount.is_zero());
     taxes
+}
+
+/// The name as people read it, if there is one.
+fn named(name: &str, otherwise: &str) -> String {
+    let name = plain(name);
+    if name.is_empty() { otherwise.to_owned() } else { name }
 }
 
 /// 21 % is 0.21.
@@ -189,7 +238,6 @@ fn spread_tax_rounding(wire: &wire::Order<'_>, order: &mut Order) {
 
 fn charges(wire: &wire::Order<'_>, currency: Currency) -> Vec<Charge> {
     let charge = |kind, label: String, amount, taxes| Charge { kind, label, amount, discounts: Vec::new(), taxes };
-    let named = |name: &str, otherwise: &str| if name.is_empty() { otherwise.to_owned() } else { plain(name) };
     let shipping = wire.shipping_lines.iter().map(|line| {
         let label = named(line.method_title.as_str(), "shipping");
         charge(ChargeKind::Shipping, label, line.total, taxes(wire, &line.taxes, line.total_tax, currency))
@@ -204,22 +252,32 @@ fn charges(wire: &wire::Order<'_>, currency: Currency) -> Vec<Charge> {
     shipping.chain(fees).chain(gift_cards).collect()
 }
 
-fn customer(wire: &wire::Order<'_>) -> Option<Customer> {
+fn customer(wire: &wire::Order<'_>) -> (Option<Customer>, Option<Flag>) {
     let billing = wire.billing.as_ref();
+    let (tax_id, passed_over) = tax_id(wire);
     let customer = Customer {
         id: wire.customer_id.owned().filter(|id| id != "0"),
         name: billing.and_then(|b| name(b).or_else(|| b.company.owned())),
         email: billing.and_then(|b| b.email.owned()),
         phone: billing.and_then(|b| b.phone.owned()),
-        tax_id: tax_id::find(wire.meta_data.iter().map(|meta| (meta.key.as_str(), meta.value.as_str())))
-            .or_else(|| billing.and_then(brazilian)),
+        tax_id,
     };
-    (customer != Customer::default()).then_some(customer)
+    ((customer != Customer::default()).then_some(customer), passed_over)
 }
 
-fn brazilian(address: &wire::Address<'_>) -> Option<TaxId> {
-    tax_id::of_kind(TaxIdKind::Cnpj, address.cnpj.as_str())
-        .or_else(|| tax_id::of_kind(TaxIdKind::Cpf, address.cpf.as_str()))
+/// Extensions keep the tax id in the order's metadata, in the billing address, or in both.
+fn tax_id(wire: &wire::Order<'_>) -> (Option<TaxId>, Option<Flag>) {
+    let country = |address: Option<&wire::Address<'_>>| country(address?.country.as_str());
+    let mut fields = Fields::new(country(wire.billing.as_ref()).or_else(|| country(wire.shipping.as_ref())));
+    for meta in &wire.meta_data {
+        fields.add(meta.key.as_str(), meta.value.as_str());
+    }
+    if let Some(billing) = &wire.billing {
+        fields.add("persontype", billing.persontype.as_str());
+        fields.add("cnpj", billing.cnpj.as_str());
+        fields.add("cpf", billing.cpf.as_str());
+    }
+    fields.found()
 }
 
 fn name(address: &wire::Address<'_>) -> Option<String> {

@@ -19,12 +19,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::{
     Changes, Reading, Row, Store, answer,
-    parse::{self, deleted, order_id, parse},
+    parse::{self, deleted, flag, order_id, parse},
 };
 use crate::{
     Error, Kind, Result,
@@ -42,6 +41,7 @@ use crate::{
 pub const ROW: Row = Row {
     kind: "woocommerce",
     build: |section| Ok(Box::new(WooCommerce::new(section.read()?)?)),
+    explainable: map::explainable,
     example: r#"kind = "woocommerce"
 url = "https://shop.example"                     # the site's address, with its folder if it has one
 webhook_secrets = [{ env = "WOO_SECRET" }]       # the webhook's secret; two while rotating
@@ -141,26 +141,30 @@ impl WooCommerce {
 
     fn one(&self, answer: Answer) -> Result<Option<Order>> {
         let Some(answer) = self.answered(answer)? else { return Ok(None) };
+        let unreadable = |why: &str| Err(Error::new(Kind::Unreadable, format!("{}: {why}", self.name)));
         match read_order(&answer.body) {
             Read::Order(order) => Ok(Some(*order)),
-            Read::Draft | Read::Other => Ok(None),
-            Read::Unmapped(_, flag) => Err(Error::new(Kind::Unreadable, format!("{}: {}", self.name, flag.detail))),
+            Read::Draft => Ok(None),
+            Read::Unmapped(_, flag) => unreadable(&flag.detail),
+            // Taken for "there is none" it would cancel a sale.
+            Read::Pointer(..) | Read::Error(_) | Read::Other => unreadable("it answered with something that is no order"),
         }
     }
 
     fn page(&self, at: &Cursor, answer: Answer) -> Result<Changes> {
         let Some(answer) = self.answered(answer)? else { return Ok(Changes::default()) };
-        let page = parse::<Vec<&RawValue>>(&answer.body)
-            .map_err(|flag| Error::new(Kind::Unreadable, format!("{}: {}", self.name, flag.detail)))?;
+        let page = parse::elements(&answer.body, None)
+            .ok_or_else(|| Error::new(Kind::Unreadable, format!("{}: it answered with no list of orders", self.name)))?;
         let mut changes = Changes::default();
         let (full, mut last) = (page.len() >= PER_PAGE, None);
-        for order in page {
-            let body = order.get().as_bytes();
+        for body in page {
             last = modified(body).or(last);
             match read_order(body) {
                 Read::Order(order) => changes.orders.push(*order),
                 Read::Draft | Read::Other => {}
                 Read::Unmapped(id, flag) => changes.unmapped.push((id, flag)),
+                Read::Pointer(id, shape) => changes.unmapped.push((Some(id), shape.flag())),
+                Read::Error(flag) => changes.unmapped.push((None, flag)),
             }
         }
         changes.next = full.then(|| at.next(last).to_string());
@@ -227,11 +231,53 @@ fn modified(order: &[u8]) -> Option<Timestamp> {
     Stamp::parse(order.date_modified_gmt.as_str()).ok().map(|stamp| stamp.at())
 }
 
+/// What a body is.
 enum Read {
+    /// An order.
     Order(Box<Order>),
+    /// Somebody's cart or an editor's sheet.
     Draft,
+    /// Not about an order.
     Other,
+    /// An order in another shape than the REST API's: only its id is believed.
+    Pointer(OrderId, Shape),
+    /// An error instead of an order.
+    Error(Flag),
+    /// An order that cannot be read.
     Unmapped(Option<OrderId>, Flag),
+}
+
+/// The shapes that an order's webhook has besides the REST API's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// The Legacy REST API's.
+    Legacy,
+    /// Whatever an extension made of it.
+    Overridden,
+    /// The name of an action, and what it was called with.
+    Action,
+}
+
+impl Shape {
+    /// What is wrong and what to change in the store.
+    fn flag(self) -> Flag {
+        let detail = match self {
+            Self::Legacy => {
+                "this webhook uses the Legacy API: in the store, under WooCommerce > Settings > Advanced > Webhooks, set its API \
+                 version to \"WP REST API Integration v3\""
+            }
+            Self::Overridden => {
+                "the webhook names an order but does not carry it: an extension changes what webhooks send (the filter \
+                 woocommerce_webhook_payload). Take that extension's hand off order webhooks, or set consumer_key and \
+                 consumer_secret so that the order can be fetched"
+            }
+            Self::Action => {
+                "the webhook tells of an action and does not carry the order: in the store, set its topic to \"Order updated\", or \
+                 set consumer_key and consumer_secret here so that the order can be fetched"
+            }
+        };
+        flag("webhook", detail)
+    }
 }
 
 fn read_order(body: &[u8]) -> Read {
@@ -242,17 +288,80 @@ fn read_order(body: &[u8]) -> Read {
             Ok(order) => Read::Order(Box::new(order)),
             Err(flag) => Read::Unmapped(order_id(wire.id.as_str()).ok(), flag),
         },
-        Err(flag) => match parse::<wire::Other<'_>>(body) {
-            Ok(other) if other.billing_period.is_some() => Read::Other,
-            // Refunds have lines too, but no currency.
-            Ok(other) if other.order_key.is_none() && (other.line_items.is_none() || other.currency.is_none()) => {
-                Read::Other
-            }
-            Ok(other) if map::is_draft(other.status.as_str()) => Read::Draft,
-            Ok(other) => Read::Unmapped(order_id(other.id.as_str()).ok(), flag),
-            Err(_) => Read::Unmapped(None, flag),
+        Err(fault) => match parse::<wire::Other<'_>>(body) {
+            Ok(other) => read_other(&other, fault),
+            Err(_) => Read::Unmapped(None, fault),
         },
     }
+}
+
+/// What cannot be read as an order: `fault` is why.
+fn read_other(other: &wire::Other<'_>, fault: Flag) -> Read {
+    let id = order_id(other.id.as_str()).ok();
+    if other.billing_period.is_some() {
+        return Read::Other;
+    }
+    if let Some(legacy) = &other.order {
+        return match order_id(legacy.id.as_str()) {
+            Ok(id) => Read::Pointer(id, Shape::Legacy),
+            Err(_) => Read::Unmapped(None, Shape::Legacy.flag()),
+        };
+    }
+    if id.is_none()
+        && let Some(error) = other.error()
+    {
+        return Read::Error(refused(error));
+    }
+    if let Ok(order) = order_id(other.order_id.as_str()) {
+        return Read::Pointer(order, Shape::Overridden);
+    }
+    if is_about_orders(other.action.as_str())
+        && let Ok(order) = order_id(other.arg.as_str())
+    {
+        return Read::Pointer(order, Shape::Action);
+    }
+    // Refunds have lines too, but no currency; coupons, products and customers have neither key nor total.
+    let is_order = other.order_key.is_some() || (other.line_items.is_some() && other.currency.is_some());
+    match id {
+        _ if map::is_draft(other.status.as_str()) && is_order => Read::Draft,
+        id if is_order => Read::Unmapped(id, fault),
+        // What an extension left of an order.
+        Some(id) if other.total.is_some() && other.is_named_status() => Read::Pointer(id, Shape::Overridden),
+        _ => Read::Other,
+    }
+}
+
+/// A body that names nothing of an order. Where the store calls it an order's all the same, somebody has to look: the header is not
+/// signed, but only who knows the secret could have sent the body.
+fn not_about_an_order(webhook: &VerifiedWebhook) -> Reading {
+    let nothing = |other: wire::Other<'_>| other.id.as_str().is_empty() && other.action.as_str().is_empty();
+    let empty = parse::<wire::Other<'_>>(webhook.body()).is_ok_and(nothing);
+    let of_order = webhook.headers().get("x-wc-webhook-resource").is_some_and(|resource| resource == "order");
+    if empty && of_order {
+        let detail = "the webhook is one for orders, and its body has neither an order nor the id of one: an extension changes what \
+                      webhooks send (the filter woocommerce_webhook_payload)";
+        return Reading::Unmapped(None, flag("webhook", detail));
+    }
+    Reading::Ignored("not about an order")
+}
+
+/// Whether the first argument of an action is an order's id: `woocommerce_new_order`, `woocommerce_order_status_processing`,
+/// `woocommerce_payment_complete`.
+fn is_about_orders(action: &str) -> bool {
+    let of_items = action.contains("order_item") || action.contains("order_note");
+    action.starts_with("woocommerce_") && (action.contains("order") || action.contains("payment_complete")) && !of_items
+}
+
+/// The store's own error: it could not show the order to the webhook's user.
+fn refused(code: &str) -> Flag {
+    let plain = code.len() <= 80 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let code = if plain { code } else { "an error" };
+    let detail = format!(
+        "the store sends {code} instead of the order: the user whose webhook this is may not read orders, so every order of this \
+         webhook is lost. In the store, under WooCommerce > Settings > Advanced > Webhooks, save it again as a user who may \
+         (an administrator or shop manager); backfill then brings the orders it lost"
+    );
+    flag("webhook", detail)
 }
 
 #[async_trait]
@@ -276,7 +385,10 @@ impl Store for WooCommerce {
         match read_order(body) {
             Read::Order(order) => Reading::Order(order),
             Read::Draft => Reading::Ignored("a draft, nothing was ordered yet"),
-            Read::Other => deleted(body).map_or(Reading::Ignored("not about an order"), Reading::Deleted),
+            Read::Pointer(id, _) if self.can_fetch() => Reading::Changed(id),
+            Read::Pointer(id, shape) => Reading::Unmapped(Some(id), shape.flag()),
+            Read::Error(flag) => Reading::Unmapped(None, flag),
+            Read::Other => deleted(body).map_or_else(|| not_about_an_order(webhook), Reading::Deleted),
             Read::Unmapped(id, flag) => Reading::Unmapped(id, flag),
         }
     }

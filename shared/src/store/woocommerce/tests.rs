@@ -204,34 +204,46 @@ fn books_that_do_not_add_up_are_flagged_with_the_exact_difference_and_kept() {
 
 #[test]
 fn statuses() {
-    let state = |status: &str, paid: bool| {
+    let state = |status: &str, dated: bool| {
         changed(|o| {
             o["status"] = json!(status);
-            if !paid {
+            if !dated {
                 o["date_paid_gmt"] = Value::Null;
                 o["date_paid"] = Value::Null;
             }
         })
     };
-    for (status, paid, stands, payment, flagged) in [
-        ("pending", false, Status::Open, Payment::Pending, false),
-        ("on-hold", false, Status::Open, Payment::Pending, false),
-        ("failed", false, Status::Open, Payment::Pending, false),
+    for (status, dated, stands, payment, word) in [
+        ("pending", false, Status::Open, Payment::Pending, None),
+        ("pending", true, Status::Open, Payment::Pending, None),
+        ("on-hold", false, Status::Open, Payment::Pending, Some("on-hold")),
+        ("on-hold", true, Status::Open, Payment::Pending, Some("on-hold")),
+        ("failed", false, Status::Open, Payment::Pending, None),
+        // It was paid once: charged back, or a dispute that was lost.
+        ("failed", true, Status::Open, Payment::Failed, None),
         // Cash on delivery is processed, and shipped, before it is paid.
-        ("processing", false, Status::Open, Payment::Paid, false),
-        ("completed", true, Status::Open, Payment::Paid, false),
-        ("refunded", true, Status::Open, Payment::Refunded, false),
-        ("cancelled", false, Status::Cancelled, Payment::Pending, false),
-        ("cancelled", true, Status::Cancelled, Payment::Paid, false),
-        ("trash", true, Status::Cancelled, Payment::Paid, false),
-        ("wc-packing", true, Status::Open, Payment::Paid, false),
-        ("wc-packing", false, Status::Open, Payment::Pending, true),
+        ("processing", false, Status::Open, Payment::Paid, None),
+        ("completed", true, Status::Open, Payment::Paid, None),
+        ("refunded", true, Status::Open, Payment::Refunded, None),
+        ("cancelled", false, Status::Cancelled, Payment::Pending, None),
+        ("cancelled", true, Status::Cancelled, Payment::Paid, None),
+        ("trash", true, Status::Cancelled, Payment::Paid, None),
+        // Extensions set date_paid once a deposit came.
+        ("partially-paid", true, Status::Open, Payment::PartiallyPaid, Some("partially-paid")),
+        ("wc-partial-payment", true, Status::Open, Payment::PartiallyPaid, Some("partial-payment")),
+        ("scheduled-payment", true, Status::Open, Payment::Pending, Some("scheduled-payment")),
+        ("packing", true, Status::Open, Payment::Unknown, Some("packing")),
+        ("wc-packing", false, Status::Open, Payment::Unknown, Some("packing")),
+        ("chargeback", true, Status::Open, Payment::Unknown, Some("chargeback")),
+        ("", true, Status::Open, Payment::Unknown, None),
     ] {
-        let order = state(status, paid);
-        assert_eq!((order.status, order.payment), (stands, payment), "{status}");
-        assert_eq!(order.flags.iter().any(|f| f.code == "status"), flagged, "{status}");
+        let order = state(status, dated);
+        let seen = (order.status, order.payment, order.store_status.as_deref());
+        assert_eq!(seen, (stands, payment, word), "{status} {dated}");
     }
-    for draft in ["auto-draft", "draft", "checkout-draft"] {
+    // What its status means may be another thing for the ERP: another word is another state.
+    assert_ne!(state("packing", true).version().content, state("packed", true).version().content);
+    for draft in ["auto-draft", "draft", "checkout-draft", "wc-checkout-draft"] {
         let mut body = sample();
         body["status"] = json!(draft);
         assert!(matches!(receive(&body.to_string()), Reading::Ignored(_)), "{draft}");
@@ -239,6 +251,17 @@ fn statuses() {
         body["date_created_gmt"] = Value::Null;
         body["date_modified_gmt"] = Value::Null;
         assert!(matches!(receive(&body.to_string()), Reading::Ignored(_)), "{draft}");
+    }
+    for (word, explainable) in [
+        ("packing", true),
+        ("partially-paid", true),
+        ("on-hold", true),
+        ("completed", false),
+        ("wc-packing", false),
+        ("Packing", false),
+        ("", false),
+    ] {
+        assert_eq!((ROW.explainable)(word).is_ok(), explainable, "{word}");
     }
 }
 
@@ -288,6 +311,7 @@ fn tax_ids_are_where_the_plugins_put_them() {
         ("_billing_cpf", json!("111.444.777-35"), TaxIdKind::Cpf),
         ("_billing_cnpj", json!("11.222.333/0001-81"), TaxIdKind::Cnpj),
         ("_billing_cuit", json!("30-71234567-1"), TaxIdKind::Cuit),
+        ("_billing_cuit", json!(30_712_345_671_i64), TaxIdKind::Cuit),
         ("billing_rut", json!("12.345.678-5"), TaxIdKind::Rut),
         ("_billing_rfc", json!("XAXX010101000"), TaxIdKind::Rfc),
     ] {
@@ -301,6 +325,21 @@ fn tax_ids_are_where_the_plugins_put_them() {
         o["billing"]["neighborhood"] = json!("Centro");
     });
     assert_eq!(brazil.customer.unwrap().tax_id.unwrap().kind, TaxIdKind::Cpf);
+    let typed = |kind: &str| {
+        let order = changed(|o| {
+            o["meta_data"] = json!([{"key": "_billing_persontype", "value": kind}]);
+            o["billing"]["cpf"] = json!("111.444.777-35");
+            o["billing"]["cnpj"] = json!("11.222.333/0001-81");
+        });
+        (order.customer.unwrap().tax_id.unwrap().kind, order.flags)
+    };
+    let (kind, flags) = typed("1");
+    assert_eq!((kind, flags[0].code.as_str()), (TaxIdKind::Cpf, "tax_id"));
+    assert!(flags[0].detail.contains("cnpj") && !flags[0].detail.contains("222"), "{}", flags[0].detail);
+    assert_eq!(typed("2").0, TaxIdKind::Cnpj);
+    // WooCommerce's own flag and a plugin's type of document are no tax ids.
+    let none = id(json!([{"key": "is_vat_exempt", "value": "no"}, {"key": "_billing_tipo_documento", "value": "CC"}]));
+    assert!(none.is_none());
     assert_eq!(brazil.billing.unwrap().street.unwrap(), "Carrer de l'Olivera 12 45\n2n 1a, Centro");
 }
 
@@ -357,12 +396,14 @@ fn what_cannot_be_mapped_is_kept_with_its_id_and_the_fields_name() {
 
 #[test]
 fn other_resources_pings_and_deletions() {
+    assert!(matches!(receive(r#"{"id":70412,"name":"Sal","total_sales":5}"#), Reading::Ignored(_)));
     for body in [
         json!({"id": 5, "name": "Sal", "status": "publish", "price": "4.30", "sku": "SAL"}),
         json!({"id": 318, "email": "marc.oliver@example.com", "billing": {}, "shipping": {}}),
         json!({"id": 9, "code": "primavera", "amount": "10.00"}),
         json!({"id": 562, "parent_id": 70412, "amount": "5.00", "reason": "", "refunded_by": 1, "line_items": []}),
-        json!({"action": "woocommerce_new_order", "arg": 70412}),
+        json!({"action": "woocommerce_add_to_cart", "arg": "a1b2"}),
+        json!({"action": "woocommerce_update_product", "arg": 70412}),
     ] {
         assert!(matches!(receive(&body.to_string()), Reading::Ignored(_)), "{body}");
     }
@@ -406,8 +447,66 @@ fn the_key_is_the_secret_after_entity_decoding() {
 }
 
 #[test]
-fn names_are_read_without_entities() {
+fn titles_and_labels_are_plain_text() {
     assert_eq!(order(&sample()).lines[0].title, "Aceite de arbequina & romero");
+    let order = changed(|o| {
+        o["line_items"][0]["name"] = json!("Vorhang &#8222;Lino&#8220; &#8211; 1,5&nbsp;m <small>&times; 2</small>");
+        o["shipping_lines"][0]["method_title"] = json!("Env&iacute;o <b>r&aacute;pido</b>");
+        o["fee_lines"][0]["name"] = json!("Descuento&hellip;");
+        o["tax_lines"][0]["label"] = json!("I.V.A. &ndash; 21&nbsp;%");
+        o["coupon_lines"] = json!([{"code": "caf&eacute;"}]);
+    });
+    holds(&order);
+    assert_eq!(order.lines[0].title, "Vorhang „Lino“ – 1,5 m × 2");
+    assert_eq!(order.lines[0].discounts[0].label, "café");
+    assert_eq!(order.lines[0].taxes[0].name, "I.V.A. – 21 %");
+    let labels: Vec<_> = order.charges.iter().map(|charge| charge.label.as_str()).collect();
+    assert_eq!(labels, ["Envío rápido", "Descuento…"]);
+}
+
+#[test]
+fn a_body_that_is_no_order_is_never_passed_over_in_silence() {
+    let legacy_error = r#"{"errors":{"woocommerce_api_user_cannot_read_order":["You may not"]},"error_data":{}}"#;
+    let rest_error = r#"{"code":"woocommerce_rest_cannot_view","message":"Sorry","data":{"status":401}}"#;
+    let odd_error = r#"{"code":"canary@example.com <b>","message":"canary","data":null}"#;
+    for body in [legacy_error, rest_error, odd_error] {
+        let Reading::Unmapped(None, flag) = receive(body) else { panic!("{body}") };
+        assert!(flag.detail.contains("may not read orders") && !flag.detail.contains("canary"), "{}", flag.detail);
+    }
+    assert!(matches!(receive(rest_error), Reading::Unmapped(_, flag) if flag.detail.contains("woocommerce_rest_cannot_view")));
+    let mut trimmed = json!({"id": 7, "status": "processing", "total": "9.00"});
+    for (body, id, says) in [
+        (r#"{"order":{"id":12848,"order_number":12848,"total":"10.00"}}"#.to_owned(), "12848", "WP REST API Integration v3"),
+        (r#"{"order_id":9,"event":"paid"}"#.to_owned(), "9", "woocommerce_webhook_payload"),
+        (r#"{"orderId":"9","event":"paid"}"#.to_owned(), "9", "woocommerce_webhook_payload"),
+        (r#"{"action":"woocommerce_order_status_processing","arg":9}"#.to_owned(), "9", "Order updated"),
+        (r#"{"action":"woocommerce_payment_complete","arg":"9"}"#.to_owned(), "9", "Order updated"),
+        (trimmed.to_string(), "7", "woocommerce_webhook_payload"),
+    ] {
+        let Reading::Unmapped(Some(order), flag) = receive(&body) else { panic!("{body}") };
+        assert_eq!((order.as_str(), flag.code.as_str()), (id, "webhook"), "{body}");
+        assert!(flag.detail.contains(says), "{body}: {}", flag.detail);
+        // Whoever can be asked is asked.
+        let asked = build(&format!("{CONFIG}\nconsumer_key = {{ literal = 'k' }}\nconsumer_secret = {{ literal = 's' }}")).unwrap();
+        let headers = asked.sign(body.as_bytes(), Timestamp::UNIX_EPOCH);
+        let raw = RawWebhook { headers, body: body.clone().into_bytes().into(), received: Timestamp::UNIX_EPOCH };
+        let webhook = webhook::verify(raw, asked.scheme(), asked.secrets()).ok().unwrap();
+        assert!(matches!(asked.read(&webhook), Reading::Changed(order) if order.as_str() == id), "{body}");
+    }
+    // A refused Legacy order without an id, and bodies without anything.
+    for body in [r#"{"order":{"status":"processing"}}"#, "{}", r#"{"hello":1}"#, "[]", "null", "\"\"", ""] {
+        assert!(matches!(receive(body), Reading::Unmapped(None, _)), "{body}");
+    }
+    trimmed["billing_period"] = json!("month");
+    assert!(matches!(receive(&trimmed.to_string()), Reading::Ignored(_)));
+}
+
+#[test]
+fn a_byte_order_mark_before_the_body_is_passed_over() {
+    let body = format!("\u{feff}{}", sample());
+    // The signature is over the mark too.
+    assert!(matches!(receive(&body), Reading::Order(order) if *order == self::order(&sample())));
+    assert!(matches!(receive("\u{feff}{\"id\":70412}"), Reading::Deleted(_)));
 }
 
 #[test]
@@ -460,6 +559,11 @@ async fn one_order_is_fetched() {
     assert_eq!(fetch("70412").await.unwrap().unwrap(), order(&sample()));
     assert!(fetch("7").await.unwrap().is_none());
     assert!(fetch("8").await.unwrap().is_none());
+    // What is no order is no deletion either.
+    for (id, body) in [("10", json!({})), ("11", json!({"code": "x", "message": "y"})), ("12", json!({"order": {"id": 12}}))] {
+        Mock::given(path(format!("{at}/{id}"))).respond_with(json_answer(200, &body)).mount(&server).await;
+        assert_eq!(fetch(id).await.unwrap_err().kind(), Kind::Unreadable, "{body}");
+    }
     assert!(fetch("../products/1").await.unwrap().is_none());
     // A 404 of the web server is no deletion.
     assert_eq!(fetch("9").await.unwrap_err().kind(), Kind::Config);
@@ -501,6 +605,36 @@ async fn changes_come_from_the_last_time_seen_and_never_skip() {
     let three = shop.changed_since(&client, since, two.next.as_deref()).await.unwrap();
     assert_eq!((three.orders.len(), three.next), (1, None));
     assert!(shop.changed_since(&client, since, Some("nonsense")).await.is_err());
+}
+
+#[tokio::test]
+async fn one_item_that_cannot_be_read_is_named_and_hides_no_other() {
+    for (odd, named) in [
+        ("{\"id\":7,\"total\":NaN,\"line_items\":[],\"currency\":\"EUR\"}".as_bytes(), None),
+        (b"{\"id\":7,\"number\":\"\xff\",\"line_items\":[],\"currency\":\"EUR\"}", Some("7")),
+        (b"null", None),
+        (b"[[]]", None),
+        (b"{\"code\":\"woocommerce_rest_cannot_view\",\"message\":\"no\"}", None),
+        (b"{\"order\":{\"id\":7}}", Some("7")),
+        (b"{\"id\":7,\"total\":[],\"line_items\":[],\"currency\":\"EUR\"}", Some("7")),
+    ] {
+        let (server, shop, client) = server().await;
+        let mut body = b"\xef\xbb\xbf[".to_vec();
+        for part in [sample().to_string().as_bytes(), b",", odd, b",", sample().to_string().as_bytes(), b"]"] {
+            body.extend_from_slice(part);
+        }
+        Mock::given(method("GET"))
+            .respond_with(ResponseTemplate::new(200).set_body_raw(body, "application/json"))
+            .mount(&server)
+            .await;
+        let changes = shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.unwrap();
+        let odd = String::from_utf8_lossy(odd);
+        assert_eq!((changes.orders.len(), changes.unmapped.len()), (2, 1), "{odd}");
+        assert_eq!(changes.unmapped[0].0.as_ref().map(OrderId::as_str), named, "{odd}");
+    }
+    let (server, shop, client) = server().await;
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_string("{}")).mount(&server).await;
+    assert_eq!(shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.err().unwrap().kind(), Kind::Unreadable);
 }
 
 #[tokio::test]

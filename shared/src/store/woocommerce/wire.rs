@@ -5,6 +5,8 @@
 
 #![allow(clippy::struct_field_names, reason = "the names are the vendor's")]
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -81,11 +83,13 @@ pub(crate) struct Address<'a> {
     pub(crate) address_1: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) address_2: Text<'a>,
-    /// `number`, `neighborhood`, `cpf` and `cnpj` come from the Brazilian market plugin.
+    /// `number`, `neighborhood`, `persontype`, `cpf` and `cnpj` come from the Brazilian market plugin.
     #[serde(borrow, default)]
     pub(crate) number: Code<'a>,
     #[serde(borrow, default)]
     pub(crate) neighborhood: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) persontype: Code<'a>,
     #[serde(borrow, default)]
     pub(crate) cpf: Code<'a>,
     #[serde(borrow, default)]
@@ -215,7 +219,48 @@ pub(crate) struct Other<'a> {
     #[serde(borrow, default)]
     pub(crate) currency: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(crate) total: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(crate) order_key: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) billing_period: Option<&'a RawValue>,
+    /// Of bodies that an extension replaced by its own.
+    #[serde(borrow, default, alias = "orderId", alias = "order_ID")]
+    pub(crate) order_id: Code<'a>,
+    /// Of webhooks about actions, with the action's first argument.
+    #[serde(borrow, default)]
+    pub(crate) action: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) arg: Code<'a>,
+    /// The Legacy REST API puts the order under a key.
+    #[serde(borrow, default, deserialize_with = "object")]
+    pub(crate) order: Option<LegacyOrder<'a>>,
+    /// The REST API's errors: a code, a message, and the status among `data`.
+    #[serde(borrow, default)]
+    code: Text<'a>,
+    #[serde(borrow, default)]
+    message: Text<'a>,
+    /// The Legacy API's: messages by code.
+    #[serde(borrow, default)]
+    errors: Option<BTreeMap<&'a str, &'a RawValue>>,
+}
+
+impl Other<'_> {
+    /// The code of the error that it is, if it is one.
+    pub(crate) fn error(&self) -> Option<&str> {
+        let legacy = self.errors.as_ref().map(|errors| errors.keys().next().map_or("an error", |code| *code));
+        legacy.or_else(|| (!self.code.as_str().is_empty() && !self.message.as_str().is_empty()).then(|| self.code.as_str()))
+    }
+
+    /// Whether it has a status.
+    pub(crate) fn is_named_status(&self) -> bool {
+        !self.status.as_str().is_empty()
+    }
+}
+
+/// An order as the Legacy REST API has it: only its id is read.
+#[derive(Deserialize)]
+pub(crate) struct LegacyOrder<'a> {
+    #[serde(borrow, default)]
+    pub(crate) id: Code<'a>,
 }
