@@ -29,6 +29,7 @@ struct Case<'a> {
     head: Option<&'a Head>,
     known: Option<&'a Known>,
     accepted: Vec<&'a Accepted>,
+    posted: Vec<&'a Accepted>,
     booked: Vec<&'a Booked>,
     /// Whether a create of it landed after its settle time.
     very_late: bool,
@@ -42,6 +43,7 @@ pub fn ends(history: &History) -> u64 {
         case.is_at_rest();
         case.is_in_the_erp_as_recorded();
         case.is_the_newest();
+        case.is_the_last_that_arrived();
         case.is_buried_if_dead();
     })
 }
@@ -66,6 +68,7 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
     let rows = history.table.rows();
     let books = history.erp.books();
     let accepted = history.accepted.lock().unwrap();
+    let posted = history.posted.lock().unwrap();
     let mut keys: BTreeSet<OrderKey> = rows.heads.keys().cloned().collect();
     let shops: Vec<_> = history.shops.iter().map(|shop| (shop.id().clone(), shop.orders().clone())).collect();
     let mut known = BTreeMap::new();
@@ -83,6 +86,7 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
             head: rows.heads.get(&key),
             known: known.get(&key).copied(),
             accepted: accepted.iter().filter(|event| event.key == key).collect(),
+            posted: posted.iter().filter(|event| event.key == key).collect(),
             booked: books.sales.iter().filter(|sale| sale.reference == key.sale()).collect(),
             very_late: books.very_late.contains(&key.to_string()),
             key,
@@ -198,6 +202,30 @@ impl Case<'_> {
         let newest: Vec<_> = known.states[told..].iter().map(|state| state.version().content).collect();
         if !newest.contains(&head.desired.content) {
             self.violated("a newer accepted state is not what the ERP should hold");
+        }
+    }
+
+    /// Invariant 3, where the store cannot be asked: of the states of one modification time the one furthest along, and of equals
+    /// the one that arrived last, whatever the order in which workers took them.
+    fn is_the_last_that_arrived(&self) {
+        let (Some(head), Some(known)) = (self.head, self.known) else { return };
+        let garbled = self.history.scenario.faults.had(Fault::Garbled);
+        if self.history.scenario.can_fetch || known.deleted || garbled || self.restored() || self.in_dead_letters() {
+            return;
+        }
+        let place = |event: &Accepted| {
+            let state = &known.states[event.state];
+            (state.updated_at.at(), state.life(), event.arrived)
+        };
+        let states = |events: &[&Accepted]| -> Vec<_> {
+            let told = events.iter().filter(|event| event.says == Says::State);
+            told.map(|event| (place(event), known.states[event.state].version().content)).collect()
+        };
+        let Some(last) = states(&self.accepted).into_iter().map(|(place, _)| place).max() else { return };
+        // A request whose answer was lost may have brought a later one; at the same instant nobody can say.
+        let may_stay = states(&self.posted).into_iter().filter(|(place, _)| *place >= last);
+        if !may_stay.into_iter().any(|(_, content)| content == head.desired.content) {
+            self.violated("a state that arrived later is not what the ERP should hold");
         }
     }
 

@@ -19,7 +19,7 @@ use puente_simulation::{
     fault::Fault,
     history::History,
     queue::encode,
-    scenario::Scenario,
+    scenario::{Backfills, Scenario},
     shop::{self, Says},
     world::{Effect, HOUR, MINUTE, Point, SECOND, stamp},
 };
@@ -71,6 +71,22 @@ impl Teller {
             history.pass(delay).await;
             history.deliver(&shop, &id, state, says).await;
         });
+    }
+
+    /// A message about one of the order's states, which came to the edge at that second of the history.
+    fn arrives(&self, id: &str, state: usize, second: i64) {
+        let id: OrderId = id.parse().unwrap();
+        let shop = &self.0.shops[0];
+        let order = Arc::new(shop.orders()[&id].states[state].clone());
+        let arrival = Arrival {
+            connection: shop.id().clone(),
+            order: id,
+            received: stamp(self.0.scenario.start + second * SECOND),
+            request: "r".into(),
+            tries: 0,
+            news: News::State { order },
+        };
+        self.0.queue.put(encode(&Message::Arrival(arrival)), 0);
     }
 
     /// The ERP answers nobody for a while.
@@ -248,6 +264,80 @@ fn a_content_that_comes_back_while_the_store_is_asked_about_its_second_is_not_pa
         history.pass(5 * MINUTE);
         let last = shop.orders()[&id].last().version().content;
         assert_eq!(history.head("1").desired.content, last, "{seed}");
+    }
+}
+
+/// Every order in which `n` things can come.
+fn orders_of(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders_of(n - 1);
+    shorter.iter().flat_map(|rest| (0..n).map(move |at| [&rest[..at], &[n - 1], &rest[at..]].concat())).collect()
+}
+
+/// A history whose store cannot be asked, with an order that changes within its second.
+fn unasked(workers: usize, seed: u64) -> (Teller, Arc<shop::Shop>) {
+    let mut scenario = calm(Class::Unique);
+    (scenario.can_fetch, scenario.backfill, scenario.workers) = (false, Backfills::Never, workers);
+    let history = Teller(History::new(scenario, seed, &Client::new().unwrap(), Vec::new(), true));
+    let shop = history.0.shops[0].clone();
+    (history, shop)
+}
+
+#[test]
+fn of_states_of_one_second_the_one_that_arrived_last_stays() {
+    // Four contents, and the first two delivered by the queue once more.
+    for order in orders_of(4) {
+        let (history, shop) = unasked(2, 11);
+        let id: OrderId = "1".parse().unwrap();
+        shop.place(&id, "A", true, 1);
+        for _ in 1..4 {
+            shop.change(&id, false, shop::edit);
+        }
+        for state in order.iter().chain(&order[..2]) {
+            history.arrives("1", *state, i64::try_from(*state).unwrap());
+            history.pass(SECOND);
+        }
+        history.pass(MINUTE);
+        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[3].version().content, "{order:?}");
+        history.pass(30 * MINUTE);
+        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[3].version().content, "{order:?}");
+    }
+}
+
+#[test]
+fn a_content_that_comes_back_within_its_second_stays() {
+    for order in orders_of(3) {
+        let (history, shop) = unasked(2, 11);
+        let id: OrderId = "1".parse().unwrap();
+        shop.place(&id, "A", true, 1);
+        shop.change(&id, false, shop::change_channel);
+        shop.change(&id, false, shop::change_channel);
+        for state in order.iter().chain(&order) {
+            history.arrives("1", *state, i64::try_from(*state).unwrap());
+            history.pass(SECOND);
+        }
+        history.pass(MINUTE);
+        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[2].version().content, "{order:?}");
+    }
+}
+
+#[test]
+fn a_state_does_not_go_above_one_that_arrives_again_meanwhile() {
+    for seed in 0..400 {
+        let (history, shop) = unasked(4, seed);
+        let id: OrderId = "1".parse().unwrap();
+        shop.place(&id, "A", true, 1);
+        shop.change(&id, false, shop::change_channel);
+        shop.change(&id, false, shop::change_channel);
+        history.arrives("1", 0, 0);
+        history.pass(10 * SECOND);
+        // Two workers at the same time: the other content, and the first one again, which arrived later.
+        history.arrives("1", 1, 1);
+        history.arrives("1", 2, 2);
+        history.pass(5 * MINUTE);
+        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[2].version().content, "{seed}");
     }
 }
 

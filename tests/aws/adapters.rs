@@ -40,7 +40,7 @@ fn key(order: &str) -> OrderKey {
 
 fn record(second: i64) -> Write {
     let summary = Summary { number: "#1042".into(), total: None, currency: None, life: 1, flags: vec![] };
-    Write::Record { version: version(second), summary }
+    Write::Record { version: version(second), summary, arrived: at(0) }
 }
 
 fn intent(key: &OrderKey, attempt: &str, unknown: bool) -> Intent {
@@ -145,7 +145,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
     let writes: Vec<(&str, Writes<'_>)> = vec![
         ("record", Box::new(|_| vec![record(1)])),
         ("a newer record", Box::new(|_| vec![record(1), record(2)])),
-        ("touch", Box::new(|_| vec![record(1), Write::Touch { desired: version(1), newest: at(9) }])),
+        ("touch", Box::new(|_| vec![record(1), Write::Touch { desired: version(1), newest: at(9), arrived: at(9) }])),
         ("begin", Box::new(|key| vec![record(1), begin(key)])),
         ("resend", Box::new(move |key| vec![record(1), begin(key), resend(key)])),
         ("complete", {

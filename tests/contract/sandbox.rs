@@ -11,7 +11,7 @@ use puente::{
     store::{Reading, STORES, Store},
     webhook::{RawWebhook, verify},
 };
-use puente_sandbox::store::{Expect, Plan, Shop, Truth, Vendor, What};
+use puente_sandbox::store::{CATALOGUE, Expect, Plan, Shop, Truth, Vendor, What};
 
 const SECRET: &str = "sandbox-secret";
 const BOTH: [Vendor; 2] = [Vendor::Shopify, Vendor::WooCommerce];
@@ -54,6 +54,11 @@ fn truth(shop: &Shop) -> BTreeMap<String, Truth> {
 
 fn agrees(order: &Order, truth: &Truth) {
     assert_eq!(order.number, truth.number);
+    // Whatever the vendor makes of them on the way.
+    for line in &order.lines {
+        let known = CATALOGUE.iter().any(|article| article.title == line.title);
+        assert!(known || ["Gift card", "Misspelt article"].contains(&line.title.as_str()), "{}", line.title);
+    }
     if let Expect::InErp { total, currency } = truth.expect {
         assert_eq!((order.total.decimal(), order.currency.code()), (total.normalize(), currency), "{}", order.id);
         assert!(order.proof().holds() && order.proof().untraced_tax.is_zero(), "{}: {:?}", order.id, order.proof());

@@ -49,6 +49,37 @@ async fn two_states_of_one_second_end_the_same_in_either_order() {
 }
 
 #[tokio::test]
+async fn of_states_of_one_second_the_last_to_arrive_stays_and_every_other_one_has_its_line() {
+    // As WooCommerce sends them: items change, date_modified does not. The workers take them in any order, some twice.
+    for order_of_work in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        let world = World::new(1, 1, Limits::default());
+        let key = world.key(0, "1");
+        let totals = ["20.00", "30.00", "40.00", "50.00"];
+        for state in order_of_work.iter().chain(&order_of_work[..2]) {
+            let mut pending = order("1", "A", totals[*state], 5);
+            pending.payment = Payment::Pending;
+            world.arrived(0, pending, world.now() + SignedDuration::from_secs(i64::try_from(*state).unwrap())).await;
+            world.work().await;
+        }
+        let head = world.head(&key);
+        assert_eq!(head.summary.total.unwrap().to_string(), "50", "{order_of_work:?}");
+        assert!(head.summary.flags[0].starts_with("tie: "), "{:?}", head.summary.flags);
+        let timeline = world.records.timeline(&key).await.unwrap();
+        for lost in &totals[..3] {
+            let says = format!("total {lost} EUR, 1 units on 1 line, not paid");
+            let lines =
+                timeline.iter().filter(|line| line.detail.as_ref().is_some_and(|detail| detail.contains(&says)));
+            assert!(lines.count() > 0, "{order_of_work:?}: nothing tells of {says}: {timeline:?}");
+        }
+        // And the sale is made of it, once it is paid.
+        world.arrives(0, order("1", "A", "50.00", 9)).await;
+        world.run_for(SignedDuration::from_mins(2)).await;
+        assert_eq!(world.erp.sales.lock().unwrap()[0].2, "50");
+        world.assert_single();
+    }
+}
+
+#[tokio::test]
 async fn a_pending_order_waits_ignored_until_it_is_paid() {
     let world = World::new(1, 1, Limits::default());
     let key = world.key(0, "1");

@@ -638,10 +638,15 @@ impl World {
 
     /// Puts an order's state into the queue, as the edge would.
     pub async fn arrives(&self, shop: usize, order: Order) {
+        self.arrived(shop, order, self.now()).await;
+    }
+
+    /// The same, of what came to the edge at another time than now.
+    pub async fn arrived(&self, shop: usize, order: Order, received: Timestamp) {
         let arrival = Arrival {
             connection: format!("shop-{shop}").parse().unwrap(),
             order: order.id.clone(),
-            received: self.now(),
+            received,
             request: "r".into(),
             tries: 0,
             news: News::State { order: Arc::new(order) },

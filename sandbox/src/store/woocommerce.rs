@@ -122,7 +122,7 @@ fn line_item(of: &Purchase, line: &Line) -> Value {
     let price = format!("{}", of.decimal(line.net()) / rust_decimal::Decimal::from(line.quantity.max(1)));
     json!({
         "id": line.id,
-        "name": line.article.title,
+        "name": as_html(line.article.title),
         "product_id": line.id + 1,
         "variation_id": 0,
         "quantity": line.quantity,
@@ -136,6 +136,12 @@ fn line_item(of: &Purchase, line: &Line) -> Value {
         "sku": line.article.sku,
         "price": price.parse::<f64>().unwrap_or_default(),
     })
+}
+
+/// A title as `WordPress` keeps it: HTML, with the entities its editor makes.
+fn as_html(title: &str) -> String {
+    let html = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    html.replace('"', "&quot;").replace('ó', "&oacute;")
 }
 
 fn line_taxes(of: &Purchase, tax: i64) -> Value {

@@ -7,7 +7,7 @@
 //! | `desired`, `desired_content`, `desired_tie`, `newest` | the version as sortable text, and apart what the version rule compares |
 //! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
 //! | `intent` | a map: `operation`, `reference`, `planned`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
-//! | `due`, `soon`, `updated` | times as text that sorts |
+//! | `due`, `soon`, `updated`, `arrived` | times as text that sorts |
 //! | `token` | drawn for each write: whose write this item is |
 //! | `shelf`, `listed` | keys of the index for lists: `{connection}#{state}`, `{updated}#{order}` |
 //!
@@ -102,6 +102,7 @@ pub(super) fn read(item: &Item) -> Result<Head> {
         summary: serde_json::from_str(item.text("summary")?).map_err(|_| damaged("summary"))?,
         desired: item.parsed("desired")?,
         newest: item.parsed("newest")?,
+        arrived: item.parsed_if("arrived")?,
         applied: item.parsed_if("applied")?,
         due: item.parsed_if("due")?,
         soon: item.parsed_if("soon")?,

@@ -52,12 +52,17 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn change(&mut self, write: &Write) -> Result<Option<State>> {
         match write {
-            Write::Record { version, summary } => return self.record(version, summary),
+            Write::Record { version, summary, arrived } => return self.record(version, summary, *arrived),
             Write::Complete { attempt, applied, document } => return self.complete(attempt, applied, document),
-            Write::Touch { desired, newest } => {
+            Write::Touch { desired, newest, arrived } => {
                 self.is("desired", "=", text(desired.to_string()));
-                self.is("newest", "<", time(*newest));
-                self.update.set("newest", time(*newest));
+                let later = self.update.is("newest", "<", time(*newest));
+                let same_time = self.update.is("newest", "=", time(*newest));
+                let again = self.update.missing_or("arrived", "<", time(*arrived));
+                self.update
+                    .only_if(format!("({later} OR ({same_time} AND {again}))"))
+                    .set("newest", time(*newest))
+                    .set("arrived", time(*arrived));
             }
             Write::Begin { desired, applied, intent: step, due } => {
                 self.planned_from(desired, applied.as_ref());
@@ -108,8 +113,8 @@ impl Draft<'_> {
         Ok(None)
     }
 
-    fn record(&mut self, version: &Version, summary: &Summary) -> Result<Option<State>> {
-        self.newer(version);
+    fn record(&mut self, version: &Version, summary: &Summary, arrived: Timestamp) -> Result<Option<State>> {
+        self.newer(version, arrived);
         // `due := soon if set, else now`.
         self.update
             .set_from("due", "soon", time(self.now))
@@ -136,19 +141,21 @@ impl Draft<'_> {
     }
 
     /// `desired := version` if it is newer than what is on record: the version rule as a condition.
-    fn newer(&mut self, version: &Version) {
+    fn newer(&mut self, version: &Version, arrived: Timestamp) {
         let (modified, tie, content) = (time(version.modified), number(version.tie), text(version.content.to_string()));
         let first = self.update.missing("desired");
         let other = self.update.is("desired_content", "<>", content.clone());
         let later = self.update.is("newest", "<", modified.clone());
         let same_time = self.update.is("newest", "=", modified.clone());
         let higher = self.update.is("desired_tie", "<", tie.clone());
+        let not_again = self.update.missing_or("arrived", "<=", time(arrived));
         self.update
-            .only_if(format!("({first} OR ({other} AND ({later} OR ({same_time} AND {higher}))))"))
+            .only_if(format!("({first} OR ({other} AND ({later} OR ({same_time} AND {higher} AND {not_again}))))"))
             .set("desired", text(version.to_string()))
             .set("desired_content", content)
             .set("desired_tie", tie)
-            .set("newest", modified);
+            .set("newest", modified)
+            .set("arrived", time(arrived));
     }
 
     fn begin(&mut self, step: &Intent, due: Timestamp) -> Option<State> {

@@ -129,8 +129,7 @@ impl Settings {
             let mut words: Vec<_> = head.orders.statuses.keys().collect();
             words.sort_unstable();
             for word in words {
-                (row.explainable)(word)
-                    .map_err(|why| section.refuse(&format!("orders.statuses.{word}"), why))?;
+                (row.explainable)(word).map_err(|why| section.refuse(&format!("orders.statuses.{word}"), why))?;
             }
             Ok(Some(head.erp))
         });

@@ -40,6 +40,10 @@ pub struct Head {
     pub desired: Version,
     /// The latest modification time the content of `desired` was seen with.
     pub newest: Timestamp,
+    /// When that content, with that time, last arrived at our edge: which of several states of one time is the last, where the store
+    /// cannot be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<Timestamp>,
     /// The state the ERP holds, as far as we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Version>,
@@ -236,13 +240,17 @@ pub enum Write {
         version: Version,
         /// Its summary.
         summary: Summary,
+        /// When it arrived at our edge.
+        arrived: Timestamp,
     },
-    /// The content of `desired` was seen with a later time.
+    /// The content of `desired` was seen with a later time, or arrived again with the same.
     Touch {
         /// The content seen.
         desired: Version,
         /// The time it was seen with.
         newest: Timestamp,
+        /// When it arrived at our edge.
+        arrived: Timestamp,
     },
     /// A fresh step begins.
     Begin {
@@ -409,12 +417,13 @@ impl Head {
         !at_rest && self.due.is_none()
     }
 
-    fn first(key: OrderKey, version: Version, summary: Summary, now: Timestamp) -> Self {
+    fn first(key: OrderKey, version: Version, summary: Summary, arrived: Timestamp, now: Timestamp) -> Self {
         Self {
             schema: SCHEMA,
             key,
             summary,
             newest: version.modified,
+            arrived: Some(arrived),
             desired: version,
             applied: None,
             due: Some(now),
@@ -475,8 +484,8 @@ impl Write {
     pub fn apply(&self, key: &OrderKey, head: Option<&Head>, now: Timestamp) -> Option<Head> {
         let Some(head) = head else {
             // Only an arrival makes a record.
-            let Self::Record { version, summary } = self else { return None };
-            return Some(Head::first(key.clone(), version.clone(), summary.clone(), now));
+            let Self::Record { version, summary, arrived } = self else { return None };
+            return Some(Head::first(key.clone(), version.clone(), summary.clone(), *arrived, now));
         };
         let mut next = head.clone();
         next.updated = now;
@@ -501,8 +510,14 @@ impl Write {
     /// Whether its condition holds on an existing head.
     fn holds(&self, head: &Head) -> bool {
         match self {
-            Self::Record { version, .. } => compare(&head.desired, head.newest, version) == Standing::Newer,
-            Self::Touch { desired, newest } => &head.desired == desired && head.newest < *newest,
+            // Above a state of the same time only as long as that one did not arrive again meanwhile: it would be the later one.
+            Self::Record { version, arrived, .. } => {
+                compare(&head.desired, head.newest, version) == Standing::Newer
+                    && (version.modified != head.newest || head.arrived <= Some(*arrived))
+            }
+            Self::Touch { desired, newest, arrived } => {
+                &head.desired == desired && (head.newest, head.arrived) < (*newest, Some(*arrived))
+            }
             // Without `applied` and "no intent" two conductors could both begin; without the epoch a frozen one could
             // begin after its successor.
             Self::Begin { desired, applied, intent, .. } => {
@@ -526,7 +541,8 @@ impl Write {
 
     fn change(&self, next: &mut Head, now: Timestamp) {
         match self {
-            Self::Record { version, summary } => {
+            Self::Record { version, summary, arrived } => {
+                next.arrived = Some(*arrived);
                 // `due := soon if set, else now`: an arrival ends an old version's backoff but not the least interval.
                 let when = next.soon.unwrap_or(now);
                 next.due = Some(when);
@@ -535,7 +551,10 @@ impl Write {
                 next.desired = version.clone();
                 next.summary = summary.clone();
             }
-            Self::Touch { newest, .. } => next.newest = *newest,
+            Self::Touch { newest, arrived, .. } => {
+                next.newest = *newest;
+                next.arrived = Some(*arrived);
+            }
             Self::Begin { intent, due, .. } | Self::Resend { intent, due, .. } => {
                 next.epoch = intent.epoch;
                 next.intent = Some(intent.clone());

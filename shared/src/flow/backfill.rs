@@ -96,9 +96,7 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
             messages.push(unmapped(&connection, order, flag, begun)?);
         }
         done.enqueued += u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        for sent in puente.queue.send(&messages, Duration::ZERO).await? {
-            sent?;
-        }
+        enqueue(puente, &connection, &messages).await?;
         reached = last.map_or(reached, |last| reached.max(last));
         page = changes.next;
         if page.is_none() {
@@ -118,6 +116,27 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     }
     tracing::info!(event = "backfill", connection = %id, listed = done.listed, enqueued = done.enqueued);
     Ok(Some(done))
+}
+
+/// Into the queue. An order that is too large for it is passed over, and named: it would stop the shop here for ever.
+async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message]) -> Result<()> {
+    let mut named = Vec::new();
+    for (message, sent) in messages.iter().zip(puente.queue.send(messages, Duration::ZERO).await?) {
+        match (message, sent) {
+            (Message::Arrival(arrival), Err(error)) if error.kind() == Kind::TooLarge => {
+                tracing::error!(event = "backfill.passed_over", order = %arrival.key(), %error);
+                let flag = Flag { code: "too_large".to_owned(), detail: format!("the order cannot be taken: {error}") };
+                named.push(unmapped(connection, Some(arrival.order.clone()), flag, arrival.received)?);
+            }
+            (_, sent) => sent?,
+        }
+    }
+    if !named.is_empty() {
+        for sent in puente.queue.send(&named, Duration::ZERO).await? {
+            sent?;
+        }
+    }
+    Ok(())
 }
 
 /// A message for an order, unless it is on record as it was listed, or as it was later.

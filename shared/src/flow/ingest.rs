@@ -14,6 +14,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::Digest as _;
@@ -29,7 +30,7 @@ use crate::{
         order::Flag,
         version::ContentHash,
     },
-    store::{Reading, canonical::read_order},
+    store::{Reading, canonical::read_order, without_mark},
     webhook::{RawWebhook, VerifiedWebhook, verify},
 };
 
@@ -194,7 +195,7 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
                 messages.push(Message::Arrival(Arrival {
                     connection: connection.id.clone(),
                     order: order.id.clone(),
-                    received,
+                    received: arrived(received, index),
                     request: request.to_owned(),
                     tries: 0,
                     news: News::State { order: Arc::new(order) },
@@ -219,6 +220,12 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
         log(connection, request, body.len(), verdict);
     }
     Ok(verdicts)
+}
+
+/// Of two states of one order in one request the later one arrived later.
+fn arrived(received: Timestamp, index: usize) -> Timestamp {
+    let place = SignedDuration::from_nanos(i64::try_from(index).unwrap_or(i64::MAX));
+    received.checked_add(place).unwrap_or(received)
 }
 
 impl Verdict {
@@ -273,6 +280,7 @@ fn deflated(content: &[u8]) -> Result<usize> {
 
 /// The orders of a body: one, or those of an array, each as its own text.
 fn split(body: &[u8]) -> Result<Vec<&RawValue>> {
+    let body = without_mark(body);
     let not_json = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
         Error::new(Kind::Unreadable, format!("the body is not JSON: see line {line}, column {column}"))

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{
     Error, Kind, Result,
     config::Connection,
@@ -17,6 +19,8 @@ use crate::{
     },
     ports::Payload,
 };
+
+mod tie;
 
 use super::Puente;
 
@@ -68,7 +72,7 @@ impl Recorder<'_> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
         match self.put(&version, &payload, Summary::of(order)).await? {
-            (Standing::Tied, Some(head)) => self.tie(order, &version, &head).await,
+            (Standing::Tied, Some(head)) => self.tie(order, &version, head).await,
             // Of a second in which the store was asked already: perhaps whoever asked died before asking again.
             (Standing::Duplicate, Some(head))
                 if head.desired.tie > 0 && version.modified == head.newest && self.connection.store.can_fetch() =>
@@ -77,26 +81,6 @@ impl Recorder<'_> {
             }
             (standing, _) => Ok(standing == Standing::Newer),
         }
-    }
-
-    /// Two states share one modification time: only the store knows which is the last. Without credentials the one further
-    /// along in its life wins, and the order is flagged.
-    async fn tie(&self, order: &Order, version: &Version, head: &Head) -> Result<bool> {
-        if self.connection.store.can_fetch() {
-            return self.changed().await;
-        }
-        // The content decides between equals, so that every order of arrival ends the same.
-        let wins = (order.life(), version.content) > (head.summary.life, head.desired.content);
-        if !wins {
-            self.note("superseded", Some("another state of the same second is further along"), Some(version)).await;
-            return Ok(false);
-        }
-        let mut order = order.clone();
-        order.flags.push(Flag {
-            code: "tie".into(),
-            detail: "two states within one second and no store credentials to ask which is the last".into(),
-        });
-        self.put_above(&order, head).await
     }
 
     /// Asks the store, now.
@@ -183,7 +167,7 @@ impl Recorder<'_> {
         let (modified, tie) = match head {
             Some(head) if head.desired.content == content => (head.desired.modified, head.desired.tie),
             Some(head) => (head.newest, head.desired.tie.saturating_add(1)),
-            None => (jiff::Timestamp::UNIX_EPOCH, 0),
+            None => (Timestamp::UNIX_EPOCH, 0),
         };
         let version = Version { modified, tie, content };
         let summary = Summary {
@@ -193,7 +177,8 @@ impl Recorder<'_> {
             life: 0,
             flags: vec![flag.to_string()],
         };
-        let (standing, _) = self.put(&version, &Payload::Raw(raw.into()), summary).await?;
+        let arrived = head.and_then(|head| head.arrived).max(Some(self.arrived())).unwrap_or(Timestamp::MIN);
+        let (standing, _) = self.put_at(&version, &Payload::Raw(raw.into()), summary, arrived).await?;
         self.above(standing)
     }
 
@@ -256,7 +241,8 @@ impl Recorder<'_> {
             content: order.version().content,
         };
         let payload = Payload::Order(serialise(order)?);
-        let (standing, _) = self.put(&version, &payload, Summary::of(order)).await?;
+        let arrived = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
+        let (standing, _) = self.put_at(&version, &payload, Summary::of(order), arrived).await?;
         self.above(standing)
     }
 
@@ -271,9 +257,20 @@ impl Recorder<'_> {
 
     /// Keeps the payload, then makes it `desired` if it is newer. Returns how it stood, and the head it stood against.
     async fn put(&self, version: &Version, payload: &Payload, summary: Summary) -> Result<(Standing, Option<Head>)> {
+        self.put_at(version, payload, summary, self.arrived()).await
+    }
+
+    /// The same, of what counts as arrived at that time.
+    async fn put_at(
+        &self,
+        version: &Version,
+        payload: &Payload,
+        summary: Summary,
+        arrived: Timestamp,
+    ) -> Result<(Standing, Option<Head>)> {
         let records = &self.puente.records;
         records.keep(&self.key, version, payload).await?;
-        let record = Write::Record { version: version.clone(), summary };
+        let record = Write::Record { version: version.clone(), summary, arrived };
         for _ in 0..ASKED {
             let head = match records.write(&self.key, &record, self.puente.clock.now()).await? {
                 Written::Applied(head) => {
@@ -286,18 +283,21 @@ impl Recorder<'_> {
             };
             let standing = compare(&head.desired, head.newest, version);
             match standing {
-                Standing::Duplicate if version.modified > head.newest => {
-                    let touch = Write::Touch { desired: head.desired.clone(), newest: version.modified };
+                Standing::Duplicate if version.modified > head.newest || self.is_again(version, &head) => {
+                    let touch = Write::Touch { desired: head.desired.clone(), newest: version.modified, arrived };
                     let touched = records.write(&self.key, &touch, self.puente.clock.now()).await?;
                     // Another state came in between: this one is no duplicate any more.
                     if matches!(&touched, Written::Refused(Some(now)) if now.desired != head.desired) {
                         continue;
                     }
-                    self.note("duplicate", Some("the same content, a later time"), Some(version)).await;
+                    let later = (version.modified > head.newest).then_some("the same content, a later time");
+                    self.note("duplicate", later, Some(version)).await;
                 }
                 Standing::Duplicate => self.note("duplicate", None, Some(version)).await,
                 Standing::Superseded => self.note("superseded", None, Some(version)).await,
                 Standing::Tied => {}
+                // The state it was to go above arrived again since.
+                Standing::Newer if version.modified == head.newest => return Ok((Standing::Tied, Some(head))),
                 // The adapter refused what its own answer says is newer: somebody wrote in between.
                 Standing::Newer => continue,
             }

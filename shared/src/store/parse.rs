@@ -534,7 +534,8 @@ mod tests {
     #[test]
     fn the_elements_of_a_list_are_told_apart_whatever_is_in_them() {
         let texts = |body: &[u8], key: Option<&str>| {
-            elements(body, key).map(|all| all.iter().map(|e| String::from_utf8_lossy(e).into_owned()).collect::<Vec<_>>())
+            elements(body, key)
+                .map(|all| all.iter().map(|e| String::from_utf8_lossy(e).into_owned()).collect::<Vec<_>>())
         };
         let odd = br#"[{"a":"]},[\""}, NaN ,null,"x,y",[1,[2]],{"b":"\q"},1e999]"#;
         assert_eq!(

@@ -8,14 +8,40 @@ use std::borrow::Cow;
 
 /// Elements that set words apart: a space takes their place.
 const APART: &[&str] = &[
-    "br", "p", "div", "li", "ul", "ol", "tr", "td", "th", "table", "tbody", "thead", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "dl",
-    "dt", "dd", "section", "blockquote", "pre", "figure", "wbr",
+    "br",
+    "p",
+    "div",
+    "li",
+    "ul",
+    "ol",
+    "tr",
+    "td",
+    "th",
+    "table",
+    "tbody",
+    "thead",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "dl",
+    "dt",
+    "dd",
+    "section",
+    "blockquote",
+    "pre",
+    "figure",
+    "wbr",
 ];
 
 /// Elements within a line: nothing takes their place.
 const WITHIN: &[&str] = &[
-    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "img", "ins", "kbd", "label", "mark", "q",
-    "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "svg", "tt", "u", "var", "input", "button", "time",
+    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "img", "ins", "kbd",
+    "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "svg", "tt", "u", "var",
+    "input", "button", "time",
 ];
 
 /// Elements whose content nobody reads.
@@ -119,7 +145,10 @@ mod tests {
     #[test]
     fn entities_are_decoded_once() {
         for (html, text) in [
-            ("Vorhang &#8222;Lino&#8220; &#8211; 1,5 m &times; 2 &amp; Bord&uuml;re", "Vorhang „Lino“ – 1,5 m × 2 & Bordüre"),
+            (
+                "Vorhang &#8222;Lino&#8220; &#8211; 1,5 m &times; 2 &amp; Bord&uuml;re",
+                "Vorhang „Lino“ – 1,5 m × 2 & Bordüre",
+            ),
             ("Aceite &amp; romero", "Aceite & romero"),
             ("&quot;A&quot; &#039;B&#039; &#x27;C&#x27;", "\"A\" 'B' 'C'"),
             ("Caf&eacute; &#xe9; &#233;", "Café é é"),

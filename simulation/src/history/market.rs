@@ -117,10 +117,13 @@ impl History {
     pub async fn deliver(self: &Arc<Self>, shop: &Arc<Shop>, id: &OrderId, state: usize, says: Says) {
         for attempt in 0..self.scenario.tries {
             let raw = shop.webhook(id, state, says);
+            let key = OrderKey::new(shop.id().clone(), id.clone());
+            let event = Accepted { key, says, state, arrived: raw.received };
+            self.posted.lock().unwrap().push(event.clone());
             if self.post(shop, raw).await {
-                let key = OrderKey::new(shop.id().clone(), id.clone());
+                let key = &event.key;
                 self.world.say(|| format!("{key}: state {state} told ({says:?}): 2xx"));
-                self.accepted.lock().unwrap().push(Accepted { key, says, state });
+                self.accepted.lock().unwrap().push(event);
                 return;
             }
             self.pass((10 * SECOND) << attempt).await;

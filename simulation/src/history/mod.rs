@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicU32},
 };
 
+use jiff::Timestamp;
 use puente::{
     config::{Account, Connection, FrontDoor, Orders, Settings},
     domain::{
@@ -73,6 +74,8 @@ pub struct Accepted {
     pub says: Says,
     /// Which of the order's states it told of.
     pub state: usize,
+    /// When it came to our edge.
+    pub arrived: Timestamp,
 }
 
 /// A history on its way.
@@ -95,6 +98,8 @@ pub struct History {
     pub lambda: Lambda,
     /// What was answered 2xx.
     pub accepted: Mutex<Vec<Accepted>>,
+    /// All that was posted: some of it is in the queue though its answer was lost.
+    pub posted: Mutex<Vec<Accepted>>,
     edges: AtomicU32,
 }
 
@@ -139,6 +144,7 @@ impl History {
             shops,
             lambda,
             accepted: Mutex::default(),
+            posted: Mutex::default(),
             edges: AtomicU32::new(0),
         })
     }

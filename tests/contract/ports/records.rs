@@ -124,7 +124,10 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         forgiven,
         reason: "its customer could not be resolved".into(),
     };
-    let touch = |desired: &Version, second| Write::Touch { desired: desired.clone(), newest: at(second) };
+    let touch =
+        |desired: &Version, second| Write::Touch { desired: desired.clone(), newest: at(second), arrived: at(0) };
+
+    let again = |second| Write::Touch { desired: v1.clone(), newest: v1.modified, arrived: at(second) };
 
     let new = vec![record(&v1)];
     let sending = vec![record(&v1), begin(&v1, None, "a1", 3)];
@@ -144,6 +147,14 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         Case("record: an older state", new.clone(), record(&v0), false),
         Case("record: another content of the same time", new.clone(), record(&tied(0)), false),
         Case("record: of the same time, told apart by asking", new.clone(), record(&tied(1)), true),
+        Case(
+            "record: of the same time, but the one on record arrived again",
+            with(&new, vec![again(5)]),
+            record(&tied(1)),
+            false,
+        ),
+        Case("touch: arrived again with the same time", new.clone(), again(5), true),
+        Case("touch: arrived no later", new.clone(), again(0), false),
         Case("record: from between two sightings", with(&new, vec![touch(&v1, 25)]), record(&v2), false),
         Case("record: at the later sighting's time", with(&new, vec![touch(&v1, 20)]), record(&v2), false),
         Case("record: after the later sighting", with(&new, vec![touch(&v1, 19)]), record(&v2), true),
@@ -320,7 +331,7 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
     let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
     match step.which {
         0 | 1 => record(&step.version),
-        2 => Write::Touch { desired, newest: step.version.modified },
+        2 => Write::Touch { desired, newest: step.version.modified, arrived: at(i64::try_from(step.epoch).unwrap()) },
         3 => Write::Begin { intent: fresh(&desired), desired, applied, due },
         4 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned);

@@ -31,7 +31,7 @@ pub fn plan(head: &Head, desired: Order, applied: Option<&Order>, rules: &Orders
         Err(rest) => return Plan::Rest(rest),
     };
     match applied {
-        Some(applied) => amend(head, &desired, applied),
+        Some(applied) => amend(head, &desired, applied, rules),
         None => create(desired, rules),
     }
 }
@@ -114,7 +114,7 @@ fn unbalanced(proof: &Proof, order: &Order) -> String {
 }
 
 /// The ERP holds a state of it already: what happened since is said with what to do about it there.
-fn amend(head: &Head, desired: &Order, applied: &Order) -> Plan {
+fn amend(head: &Head, desired: &Order, applied: &Order, rules: &Orders) -> Plan {
     let mut facts = Vec::new();
     let mut deeds = Vec::new();
     if desired.status == Status::Cancelled && applied.status != Status::Cancelled {
@@ -132,9 +132,14 @@ fn amend(head: &Head, desired: &Order, applied: &Order) -> Plan {
         facts.push(refunded);
         deeds.push("credit");
     }
-    if is_lost(desired.payment) && !is_lost(applied.payment) {
+    let (now, before) = (desired.payment, super::status::payment(applied, rules));
+    if is_lost(now) && !is_lost(before) {
         facts.push("its payment failed, was given up or was charged back".to_owned());
         deeds.push("look at its payment in the store, then cancel or credit");
+    } else if now == Payment::Pending && is_paid(before) {
+        // On hold for a dispute, say; or set back by hand.
+        facts.push("it was paid, and the store waits for its payment again".to_owned());
+        deeds.push("look at its payment in the store, then cancel or leave");
     }
     if facts.is_empty() {
         return Plan::Rest(Rest::Synced);
@@ -145,6 +150,11 @@ fn amend(head: &Head, desired: &Order, applied: &Order) -> Plan {
         .map_or_else(|| "the sale".to_owned(), |d| format!("sale {}", d.number.as_ref().unwrap_or(&d.id)));
     let reason = format!("{} after it reached the ERP: {} {document} there by hand", listed(&facts), listed(&deeds));
     stop(End::Parked, reason)
+}
+
+/// Whether all of it was paid, whatever was given back since.
+fn is_paid(payment: Payment) -> bool {
+    matches!(payment, Payment::Paid | Payment::PartiallyRefunded)
 }
 
 /// Whether a payment that was there, or was to come, is so no more.

@@ -27,6 +27,12 @@ pub(super) fn explained(mut order: Order, in_erp: bool, rules: &Orders) -> Resul
     }
 }
 
+/// The payment of an order as the rules explain it.
+pub(super) fn payment(order: &Order, rules: &Orders) -> Payment {
+    let meaning = order.store_status.as_ref().and_then(|word| rules.statuses.get(word));
+    meaning.and_then(|meaning| meaning.payment()).unwrap_or(order.payment)
+}
+
 fn unexplained(word: &str) -> String {
     if word.is_empty() {
         return "the store does not say whether it was paid: look at it there, then replay it".to_owned();

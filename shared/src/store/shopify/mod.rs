@@ -25,7 +25,7 @@ use url::Url;
 
 use super::{
     Changes, Reading, Row, Store, answer,
-    parse::{deleted, flag, parse},
+    parse::{deleted, elements, flag, parse},
 };
 use crate::{
     Error, Kind, Result,
@@ -269,11 +269,13 @@ impl Shopify {
                 format!("{}: there is no Admin API here: check shop, api_version", self.shop),
             ));
         };
-        let page = parse::<wire::Page<'_>>(&answer.body)
-            .map_err(|flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail)))?;
+        // One by one: what is wrong with one of them hides none of the others.
+        let page = elements(&answer.body, Some("orders")).ok_or_else(|| {
+            Error::new(Kind::Unreadable, format!("{}: it answered with no list of orders", self.shop))
+        })?;
         let mut changes = Changes { next: next(&answer.headers), ..Changes::default() };
-        for order in page.orders {
-            match read_order(order.get().as_bytes()) {
+        for order in page {
+            match read_order(order) {
                 Ok(order) => changes.orders.push(order),
                 Err(unmapped) => changes.unmapped.push(unmapped),
             }

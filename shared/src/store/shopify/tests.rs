@@ -555,6 +555,18 @@ async fn changes_come_by_the_page_and_one_bad_order_costs_the_others_nothing() {
 }
 
 #[tokio::test]
+async fn one_item_whose_json_is_odd_is_named_and_hides_no_other() {
+    for odd in ["null", "[]", "NaN", "{\"id\":7,\"total_price\":1e999}", "\"]\"", "{\"id\":7,\"name\":\"\\q\"}"] {
+        let (server, shop, client) = server().await;
+        let text = format!("\u{feff}{{\"orders\":[{0},{odd},{0}]}}", sample());
+        let answer = ResponseTemplate::new(200).set_body_raw(text, "application/json");
+        Mock::given(method("GET")).respond_with(answer).mount(&server).await;
+        let changes = shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.unwrap();
+        assert_eq!((changes.orders.len(), changes.unmapped.len()), (2, 1), "{odd}");
+    }
+}
+
+#[tokio::test]
 async fn answers_tell_what_to_do_and_keep_the_token_to_themselves() {
     for (status, kind, retry) in [
         (401, Kind::Config, Retry::Never),

@@ -357,13 +357,6 @@ pub(crate) struct Owner<'a> {
     pub(crate) order_id: Code<'a>,
 }
 
-/// A page of the orders' list. Each is read by itself, so that one that cannot be read costs the others nothing.
-#[derive(Deserialize)]
-pub(crate) struct Page<'a> {
-    #[serde(borrow)]
-    pub(crate) orders: Vec<&'a RawValue>,
-}
-
 /// The answer to one order.
 #[derive(Deserialize)]
 pub(crate) struct Single<'a> {

@@ -83,9 +83,44 @@ const WORDS: &[(&str, Word)] = &[
 
 /// Words of a name that is about a tax id, or about something else altogether, and holds none.
 const BESIDE: &[&str] = &[
-    "is", "has", "exempt", "exento", "valid", "validated", "valido", "validation", "verified", "status", "country", "pais", "rate",
-    "amount", "total", "label", "title", "name", "nombre", "url", "link", "pdf", "file", "date", "fecha", "invoice", "factura",
-    "boleta", "comprobante", "source", "consent", "required", "enabled", "check", "response", "email", "expedicion", "emision",
+    "is",
+    "has",
+    "exempt",
+    "exento",
+    "valid",
+    "validated",
+    "valido",
+    "validation",
+    "verified",
+    "status",
+    "country",
+    "pais",
+    "rate",
+    "amount",
+    "total",
+    "label",
+    "title",
+    "name",
+    "nombre",
+    "url",
+    "link",
+    "pdf",
+    "file",
+    "date",
+    "fecha",
+    "invoice",
+    "factura",
+    "boleta",
+    "comprobante",
+    "source",
+    "consent",
+    "required",
+    "enabled",
+    "check",
+    "response",
+    "email",
+    "expedicion",
+    "emision",
 ];
 
 /// Words of a name whose value says which document the number beside it is.
@@ -200,11 +235,7 @@ fn fit(word: Word, text: &str, apart: bool, country: Option<&str>) -> Option<Tax
         Word::Cnpj | Word::Cpf => first(&[(register::cnpj(text), Cnpj), (register::cpf(text), Cpf)]),
         // Shops ask for both in one field, and buyers write either.
         Word::Cuit => first(&[(register::cuit(text), Cuit), (register::dni(text), Dni)]),
-        Word::Dni => first(&[
-            (register::dni(text), Dni),
-            (register::nif(text), Nif),
-            (register::cuit(text), Cuit),
-        ]),
+        Word::Dni => first(&[(register::dni(text), Dni), (register::nif(text), Nif), (register::cuit(text), Cuit)]),
         Word::Ruc => match country {
             Some("EC") => first(&[(register::ruc_of_ecuador(text), Ruc), (register::cedula_of_ecuador(text), Other)]),
             Some("PY") => first(&[(register::ruc_of_paraguay(text), Ruc)]),
@@ -291,7 +322,11 @@ fn words(parts: &[String]) -> Vec<Word> {
         parts.iter().filter_map(|part| WORDS.iter().find(|(word, _)| word == part)).map(|(_, word)| *word).collect();
     // "tax id", "id fiscal", and what only says which type of document it is.
     let two = |one: &str, other: &str| parts.windows(2).any(|pair| matches!(pair, [a, b] if a == one && b == other));
-    if two("tax", "id") || two("id", "fiscal") || two("tax", "number") || parts.iter().any(|part| part == "tipodocumento") {
+    if two("tax", "id")
+        || two("id", "fiscal")
+        || two("tax", "number")
+        || parts.iter().any(|part| part == "tipodocumento")
+    {
         words.push(Word::Document);
     }
     words.sort_unstable();

@@ -82,7 +82,9 @@ fn two_checks(values: &[u32], most: u32) -> bool {
 /// Mexico: three letters (companies) or four (persons), a date, three more.
 pub(super) fn rfc(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
-    let Some(letters) = characters.len().checked_sub(9).filter(|letters| matches!(letters, 3 | 4)) else { return false };
+    let Some(letters) = characters.len().checked_sub(9).filter(|letters| matches!(letters, 3 | 4)) else {
+        return false;
+    };
     let (name, rest) = characters.split_at(letters);
     let (date, key) = rest.split_at(6);
     let date: Option<Vec<u32>> = date.iter().map(|c| c.to_digit(10)).collect();
@@ -265,7 +267,12 @@ mod tests {
         tried("NIT with its check digit apart", |text| nit(text, true), &["2131234321", "9001234568"], &["90012"]);
         tried("RUC", ruc, &["20512333797"], &["30512333797", "2051233379"]);
         tried("RUC of Paraguay", ruc_of_paraguay, &["800280610"], &["8002"]);
-        tried("NIF", nif, &["54362315K", "12345678Z", "X5253868R", "Y5277343F", "B12345674", "A58818501"], &["", "1234567Z", "B1234567"]);
+        tried(
+            "NIF",
+            nif,
+            &["54362315K", "12345678Z", "X5253868R", "Y5277343F", "B12345674", "A58818501"],
+            &["", "1234567Z", "B1234567"],
+        );
         tried("NIT of Guatemala", nit_of_guatemala, &["576937K"], &["K"]);
     }
 

@@ -96,11 +96,15 @@ fn answers_types_and_what_stands_beside_a_number_never_win() {
 
 #[test]
 fn a_type_beside_the_number_says_which_register() {
-    let typed = |kind: &str| found("CO", &[("_billing_tipo_documento", kind), ("_billing_numero_documento", "900123456-8")]);
+    let typed =
+        |kind: &str| found("CO", &[("_billing_tipo_documento", kind), ("_billing_numero_documento", "900123456-8")]);
     assert_eq!(typed("NIT").unwrap().0, TaxIdKind::Nit);
     let person = [("tipo_documento", "CC"), ("numero_documento", "CC 1020304050")];
     assert_eq!(found("CO", &person), Some((TaxIdKind::Other, "1020304050".to_owned())));
-    assert_eq!(found("AR", &[("documento", "CUIT: 30-71234567-1")]), Some((TaxIdKind::Cuit, "30-71234567-1".to_owned())));
+    assert_eq!(
+        found("AR", &[("documento", "CUIT: 30-71234567-1")]),
+        Some((TaxIdKind::Cuit, "30-71234567-1".to_owned()))
+    );
     assert_eq!(found("PE", &[("documento", "dni 45897431")]), Some((TaxIdKind::Dni, "45897431".to_owned())));
 }
 
@@ -119,7 +123,10 @@ fn a_companys_id_goes_before_a_persons_and_the_loser_is_named_without_its_value(
     let both = [("_billing_cpf", "11144477735"), ("_billing_cnpj", "11222333000181")];
     let (id, flag) = read("BR", &both);
     assert_eq!(id.unwrap().0, TaxIdKind::Cnpj);
-    assert!(flag.contains("_billing_cpf") && !flag.contains("_billing_cnpj") && !flag.contains("11144477735"), "{flag}");
+    assert!(
+        flag.contains("_billing_cpf") && !flag.contains("_billing_cnpj") && !flag.contains("11144477735"),
+        "{flag}"
+    );
     assert_eq!(found("BR", &[("_billing_cnpj", ""), ("_billing_cpf", "11144477735")]).unwrap().0, TaxIdKind::Cpf);
     // The same number twice is nobody's loss.
     let twice = [("_billing_dni", "4589743"), ("billing_dni", "4.589.743")];
@@ -129,7 +136,14 @@ fn a_companys_id_goes_before_a_persons_and_the_loser_is_named_without_its_value(
 #[test]
 fn brazils_person_type_says_which_document_counts() {
     let both = |kind: &str| {
-        found("BR", &[("_billing_persontype", kind), ("_billing_cpf", "111.444.777-35"), ("_billing_cnpj", "11.222.333/0001-81")])
+        found(
+            "BR",
+            &[
+                ("_billing_persontype", kind),
+                ("_billing_cpf", "111.444.777-35"),
+                ("_billing_cnpj", "11.222.333/0001-81"),
+            ],
+        )
     };
     for person in ["1", "F", "Pessoa Física"] {
         assert_eq!(both(person).unwrap().0, TaxIdKind::Cpf, "{person}");
@@ -144,7 +158,8 @@ fn brazils_person_type_says_which_document_counts() {
 
 #[test]
 fn perus_receipt_says_which_document_counts() {
-    let both = |receipt: &str| found("PE", &[("billing_comprobante", receipt), ("dni", "45897431"), ("ruc", "20512333797")]);
+    let both =
+        |receipt: &str| found("PE", &[("billing_comprobante", receipt), ("dni", "45897431"), ("ruc", "20512333797")]);
     assert_eq!(both("Boleta").unwrap().0, TaxIdKind::Dni);
     assert_eq!(both("Factura").unwrap().0, TaxIdKind::Ruc);
 }
@@ -159,7 +174,16 @@ fn a_wrong_number_is_named_by_its_field_alone() {
 
 #[test]
 fn any_text_is_looked_at_without_a_panic() {
-    for value in ["ÄÖÜß", "１２３４５６７８", "Ñ", "1Ñ345678Z", "9999999999999999999999999999999999999999", "E", "\u{0}", "🦀🦀🦀🦀🦀🦀🦀🦀🦀"] {
+    for value in [
+        "ÄÖÜß",
+        "１２３４５６７８",
+        "Ñ",
+        "1Ñ345678Z",
+        "9999999999999999999999999999999999999999",
+        "E",
+        "\u{0}",
+        "🦀🦀🦀🦀🦀🦀🦀🦀🦀",
+    ] {
         for (name, _) in WORDS {
             for country in ["", "ES", "EC", "IE", "NL", "CY"] {
                 drop(read(country, &[(name, value)]));

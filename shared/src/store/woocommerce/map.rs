@@ -95,8 +95,18 @@ const EXTENSIONS: &[(&str, Payment)] = &[
 
 /// The statuses of `WooCommerce` itself whose meaning no shop can change. `on-hold` is not among them: shops that ship before the
 /// bank transfer has come may say so.
-const FIXED: &[&str] =
-    &["pending", "failed", "processing", "completed", "refunded", "cancelled", "trash", "auto-draft", "draft", "checkout-draft"];
+const FIXED: &[&str] = &[
+    "pending",
+    "failed",
+    "processing",
+    "completed",
+    "refunded",
+    "cancelled",
+    "trash",
+    "auto-draft",
+    "draft",
+    "checkout-draft",
+];
 
 /// Whether `orders.statuses` may explain this status.
 pub(super) fn explainable(word: &str) -> Result<(), &'static str> {

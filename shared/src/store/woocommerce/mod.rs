@@ -147,21 +147,27 @@ impl WooCommerce {
             Read::Draft => Ok(None),
             Read::Unmapped(_, flag) => unreadable(&flag.detail),
             // Taken for "there is none" it would cancel a sale.
-            Read::Pointer(..) | Read::Error(_) | Read::Other => unreadable("it answered with something that is no order"),
+            Read::Pointer(..) | Read::Error(_) | Read::Other => {
+                unreadable("it answered with something that is no order")
+            }
         }
     }
 
     fn page(&self, at: &Cursor, answer: Answer) -> Result<Changes> {
         let Some(answer) = self.answered(answer)? else { return Ok(Changes::default()) };
-        let page = parse::elements(&answer.body, None)
-            .ok_or_else(|| Error::new(Kind::Unreadable, format!("{}: it answered with no list of orders", self.name)))?;
+        let page = parse::elements(&answer.body, None).ok_or_else(|| {
+            Error::new(Kind::Unreadable, format!("{}: it answered with no list of orders", self.name))
+        })?;
         let mut changes = Changes::default();
         let (full, mut last) = (page.len() >= PER_PAGE, None);
         for body in page {
             last = modified(body).or(last);
             match read_order(body) {
                 Read::Order(order) => changes.orders.push(*order),
-                Read::Draft | Read::Other => {}
+                Read::Draft => {}
+                Read::Other => {
+                    changes.unmapped.push((None, flag("unreadable", "something in the list of orders is none")))
+                }
                 Read::Unmapped(id, flag) => changes.unmapped.push((id, flag)),
                 Read::Pointer(id, shape) => changes.unmapped.push((Some(id), shape.flag())),
                 Read::Error(flag) => changes.unmapped.push((None, flag)),
@@ -281,6 +287,10 @@ impl Shape {
 }
 
 fn read_order(body: &[u8]) -> Read {
+    // serde would take a list for an object, by place.
+    if parse::without_mark(body).trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Read::Unmapped(None, flag("unreadable", "is not an object"));
+    }
     match parse::<wire::Order<'_>>(body) {
         Ok(wire) if wire.billing_period.is_some() => Read::Other,
         Ok(wire) if map::is_draft(wire.status.as_str()) => Read::Draft,

@@ -473,10 +473,16 @@ fn a_body_that_is_no_order_is_never_passed_over_in_silence() {
         let Reading::Unmapped(None, flag) = receive(body) else { panic!("{body}") };
         assert!(flag.detail.contains("may not read orders") && !flag.detail.contains("canary"), "{}", flag.detail);
     }
-    assert!(matches!(receive(rest_error), Reading::Unmapped(_, flag) if flag.detail.contains("woocommerce_rest_cannot_view")));
+    assert!(
+        matches!(receive(rest_error), Reading::Unmapped(_, flag) if flag.detail.contains("woocommerce_rest_cannot_view"))
+    );
     let mut trimmed = json!({"id": 7, "status": "processing", "total": "9.00"});
     for (body, id, says) in [
-        (r#"{"order":{"id":12848,"order_number":12848,"total":"10.00"}}"#.to_owned(), "12848", "WP REST API Integration v3"),
+        (
+            r#"{"order":{"id":12848,"order_number":12848,"total":"10.00"}}"#.to_owned(),
+            "12848",
+            "WP REST API Integration v3",
+        ),
         (r#"{"order_id":9,"event":"paid"}"#.to_owned(), "9", "woocommerce_webhook_payload"),
         (r#"{"orderId":"9","event":"paid"}"#.to_owned(), "9", "woocommerce_webhook_payload"),
         (r#"{"action":"woocommerce_order_status_processing","arg":9}"#.to_owned(), "9", "Order updated"),
@@ -487,7 +493,9 @@ fn a_body_that_is_no_order_is_never_passed_over_in_silence() {
         assert_eq!((order.as_str(), flag.code.as_str()), (id, "webhook"), "{body}");
         assert!(flag.detail.contains(says), "{body}: {}", flag.detail);
         // Whoever can be asked is asked.
-        let asked = build(&format!("{CONFIG}\nconsumer_key = {{ literal = 'k' }}\nconsumer_secret = {{ literal = 's' }}")).unwrap();
+        let asked =
+            build(&format!("{CONFIG}\nconsumer_key = {{ literal = 'k' }}\nconsumer_secret = {{ literal = 's' }}"))
+                .unwrap();
         let headers = asked.sign(body.as_bytes(), Timestamp::UNIX_EPOCH);
         let raw = RawWebhook { headers, body: body.clone().into_bytes().into(), received: Timestamp::UNIX_EPOCH };
         let webhook = webhook::verify(raw, asked.scheme(), asked.secrets()).ok().unwrap();
@@ -560,7 +568,9 @@ async fn one_order_is_fetched() {
     assert!(fetch("7").await.unwrap().is_none());
     assert!(fetch("8").await.unwrap().is_none());
     // What is no order is no deletion either.
-    for (id, body) in [("10", json!({})), ("11", json!({"code": "x", "message": "y"})), ("12", json!({"order": {"id": 12}}))] {
+    for (id, body) in
+        [("10", json!({})), ("11", json!({"code": "x", "message": "y"})), ("12", json!({"order": {"id": 12}}))]
+    {
         Mock::given(path(format!("{at}/{id}"))).respond_with(json_answer(200, &body)).mount(&server).await;
         assert_eq!(fetch(id).await.unwrap_err().kind(), Kind::Unreadable, "{body}");
     }

@@ -249,7 +249,9 @@ impl Other<'_> {
     /// The code of the error that it is, if it is one.
     pub(crate) fn error(&self) -> Option<&str> {
         let legacy = self.errors.as_ref().map(|errors| errors.keys().next().map_or("an error", |code| *code));
-        legacy.or_else(|| (!self.code.as_str().is_empty() && !self.message.as_str().is_empty()).then(|| self.code.as_str()))
+        legacy.or_else(|| {
+            (!self.code.as_str().is_empty() && !self.message.as_str().is_empty()).then(|| self.code.as_str())
+        })
     }
 
     /// Whether it has a status.

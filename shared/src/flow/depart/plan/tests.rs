@@ -6,6 +6,7 @@ use crate::{
     domain::{
         order::{Line, Tax},
         record::{SCHEMA, Summary},
+        status::Meaning,
     },
 };
 
@@ -126,6 +127,36 @@ fn refunds_that_do_not_lead_to_the_stores_total_are_told_with_the_difference() {
             && words.contains("comes to 112.50 GBP now, 2.50 GBP less"),
         "{words}"
     );
+}
+
+#[test]
+fn an_order_that_was_paid_and_waits_for_its_payment_again_stops() {
+    let rules = Orders {
+        statuses: [("packing".to_owned(), Meaning::Paid), ("dispute".to_owned(), Meaning::Failed)].into(),
+        ..Orders::default()
+    };
+    let packing = changed(|o| (o.payment, o.store_status) = (Payment::Unknown, Some("packing".into())));
+    for (desired, applied, says) in [
+        (changed(|o| o.payment = Payment::Pending), order(), "waits for its payment again"),
+        // What the rules say was paid, was paid.
+        (changed(|o| o.payment = Payment::Pending), packing.clone(), "waits for its payment again"),
+        (
+            changed(|o| (o.payment, o.store_status) = (Payment::Unknown, Some("dispute".into()))),
+            order(),
+            "charged back",
+        ),
+        (changed(|o| (o.payment, o.store_status) = (Payment::Unknown, Some("packed".into()))), order(), "\"packed\""),
+    ] {
+        let Plan::Rest(Rest::Stop { end: End::Parked, reason }) = planned(desired, Some(&applied), &rules) else {
+            panic!("{says}");
+        };
+        assert!(reason.contains(says), "{reason}");
+    }
+    assert_eq!(planned(order(), Some(&packing), &rules), Plan::Rest(Rest::Synced));
+    assert_eq!(planned(packing, Some(&order()), &rules), Plan::Rest(Rest::Synced));
+    // What was never paid, as with create_when = "placed", loses nothing.
+    let pending = changed(|o| o.payment = Payment::Pending);
+    assert_eq!(planned(pending.clone(), Some(&pending), &rules), Plan::Rest(Rest::Synced));
 }
 
 #[test]
