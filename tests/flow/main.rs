@@ -4,7 +4,6 @@
 mod support;
 
 mod authorize;
-mod cases;
 mod day;
 mod depart;
 mod edge;
