@@ -150,9 +150,8 @@ fn ireland(text: &str) -> bool {
     let letters: Vec<char> = letters.chars().collect();
     if let Some(digits) = digits(body) {
         return match letters.as_slice() {
-            [letter] => check(&digits, 0, *letter),
+            [letter] | [letter, 'W'] => check(&digits, 0, *letter),
             [letter, further @ 'A'..='I'] => check(&digits, u32::from(*further) - u32::from('A') + 1, *letter),
-            [letter, 'W'] => check(&digits, 0, *letter),
             _ => false,
         };
     }

@@ -166,7 +166,7 @@ impl WooCommerce {
                 Read::Order(order) => changes.orders.push(*order),
                 Read::Draft => {}
                 Read::Other => {
-                    changes.unmapped.push((None, flag("unreadable", "something in the list of orders is none")))
+                    changes.unmapped.push((None, flag("unreadable", "something in the list of orders is none")));
                 }
                 Read::Unmapped(id, flag) => changes.unmapped.push((id, flag)),
                 Read::Pointer(id, shape) => changes.unmapped.push((Some(id), shape.flag())),
