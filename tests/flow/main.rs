@@ -4,6 +4,7 @@
 mod support;
 
 mod authorize;
+mod cases;
 mod day;
 mod depart;
 mod edge;
