@@ -83,6 +83,7 @@ pub fn order(currency: &str, tax_included: bool, lines: Vec<Line>, charges: Vec<
         test: false,
         status: Status::Open,
         payment: Payment::Paid,
+        store_status: None,
         customer: Some(Customer {
             id: Some(format!("c{id}")),
             name: Some("Ada Example".to_owned()),
