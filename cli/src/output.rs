@@ -2,6 +2,9 @@
 //!
 //! Standard output carries the answer and nothing else; errors and progress go to standard error. A reader that goes away
 //! (`puente orders list | head`) ends the writing, not with a panic. Colours only on a terminal without `NO_COLOR`.
+//!
+//! Invariant: what stores and ERPs say reaches a terminal as text and never as a command to it: [`cell`] and [`inert`] show control
+//! and direction characters as `\u{1b}`. JSON is exact: programs read it, not terminals.
 
 use std::{
     fmt::Display,
@@ -52,25 +55,58 @@ impl Output {
         }
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Error::new(Kind::Bug, "the answer cannot be written as JSON").caused_by(error))?;
-        line(text)
+        write(&mut io::stdout().lock(), &text)
     }
 }
 
 /// Writes a line for people, on standard output.
 pub(crate) fn line(text: impl Display) -> Result<()> {
-    write(&mut io::stdout().lock(), &text.to_string())
+    write(&mut io::stdout().lock(), &coloured(&text.to_string()))
 }
 
 /// Writes a remark beside the answer, on standard error.
 pub(crate) fn remark(text: impl Display) {
     // If even that cannot be written there is nobody to tell.
-    let _ = write(&mut io::stderr().lock(), &text.to_string());
+    let _ = write(&mut io::stderr().lock(), &inert(text));
 }
 
 /// Writes why a command failed, on standard error.
 pub(crate) fn failure(error: &Error) {
     let label = console::style("error:").for_stderr().red().bold();
-    remark(format!("{label} {error}"));
+    let _ = write(&mut io::stderr().lock(), &format!("{label} {}", inert(error)));
+}
+
+/// Text that a terminal shows and does not obey: control characters (but the end of a line), and those that turn the direction of
+/// what follows, are spelled out.
+pub(crate) fn inert(text: impl Display) -> String {
+    let mut shown = String::new();
+    for c in text.to_string().chars() {
+        if obeyed(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal does something on this character besides showing it.
+fn obeyed(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && c != '\n')
+}
+
+/// The same for an answer made of cells and words of ours: the colours in it are ours too, since no cell holds the beginning of one.
+fn coloured(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut shown = inert(parts.next().unwrap_or_default());
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';');
+        let begin = if end.is_some_and(|end| part[end..].starts_with('m')) { "\u{1b}[" } else { "\\u{1b}[" };
+        shown.push_str(begin);
+        shown.push_str(&inert(part));
+    }
+    shown
 }
 
 fn write(to: &mut impl Write, text: &str) -> Result<()> {
@@ -102,9 +138,9 @@ pub(crate) fn table_within(columns: Option<u16>, header: &[&str], rows: impl Int
     table.trim_fmt()
 }
 
-/// A cell.
+/// A cell, [`inert`].
 pub(crate) fn cell(text: impl Display, tone: Tone) -> Cell {
-    let cell = Cell::new(text.to_string());
+    let cell = Cell::new(inert(text));
     match tone {
         Tone::Plain => cell,
         Tone::Good => cell.fg(Color::Green),
@@ -173,6 +209,26 @@ pub(crate) fn bar(part: u64, whole: u64, width: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_shows_what_stores_say_and_obeys_none_of_it() {
+        // Clears the screen, sets the title, turns the direction, a C1 control, a carriage return over what stood there.
+        let hostile = "a\u{1b}[2J\u{1b}]0;owned\u{7}b\u{202e}c\u{2066}d\u{9b}31me\rf\ng";
+        let shown = "a\\u{1b}[2J\\u{1b}]0;owned\\u{7}b\\u{202e}c\\u{2066}d\\u{9b}31me\\u{d}f\ng";
+        assert_eq!(inert(hostile), shown);
+        let table = table_within(None, &["what"], [vec![plain(hostile)], vec![cell(hostile, Tone::Bad)]]);
+        assert!(
+            !table.contains("\u{1b}[2J") && !table.contains(['\u{202e}', '\u{2066}', '\u{9b}', '\r', '\u{7}']),
+            "{table}"
+        );
+        assert!(table.contains("owned") && coloured(&table) == table, "{table}");
+        // Words outside of a table keep nothing but colours.
+        assert_eq!(
+            coloured("\u{1b}[1;31mred\u{1b}[0m \u{1b}[2J\u{1b}c"),
+            "\u{1b}[1;31mred\u{1b}[0m \\u{1b}[2J\\u{1b}c"
+        );
+        assert_eq!(inert("número 7\ninvoice, שלום"), "número 7\ninvoice, שלום");
+    }
 
     #[test]
     fn a_bar_is_as_wide_as_told() {

@@ -3,7 +3,12 @@
 //! Retryability is a field, decided where the answer is read, never guessed later from a message. The text is for the
 //! person who reads it: it names the order and what to do, and never holds a secret or personal data.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,6 +20,8 @@ pub struct Error {
     retry: Retry,
     context: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What tells it from others that were given the same words.
+    was: Option<u64>,
 }
 
 /// The family an error belongs to. The HTTP edge turns it into a status, the flows into a decision.
@@ -58,7 +65,7 @@ impl Error {
             Kind::Limited | Kind::Unavailable => Retry::Backoff,
             _ => Retry::Never,
         };
-        Self { kind, retry, context: context.into(), source: None }
+        Self { kind, retry, context: context.into(), source: None, was: None }
     }
 
     /// The same error with another retry.
@@ -80,6 +87,20 @@ impl Error {
     pub fn within(mut self, context: impl fmt::Display) -> Self {
         self.context = Cow::Owned(format!("{context}: {}", self.context));
         self
+    }
+
+    /// The same error in other words, which stand for its causes as well.
+    #[must_use]
+    pub fn reworded(self, words: impl Into<Cow<'static, str>>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        self.to_string().hash(&mut hasher);
+        Self { context: words.into(), source: None, was: Some(hasher.finish()), ..self }
+    }
+
+    /// Whether both say the same, and said the same before either was reworded.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.was == other.was && self.to_string() == other.to_string()
     }
 
     /// Its family.

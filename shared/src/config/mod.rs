@@ -5,6 +5,7 @@
 
 mod example;
 mod limits;
+mod plain_http;
 mod secret;
 mod section;
 mod settings;
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// The keys of a connector's section that are not the connector's.
-const GENERIC: [&str; 4] = ["kind", "limits", "max_attempts", "look_up_first"];
+const GENERIC: [&str; 5] = ["kind", "limits", "max_attempts", "look_up_first", plain_http::ALLOWED];
 
 /// One shop's connection.
 pub struct Connection {

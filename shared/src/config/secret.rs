@@ -49,6 +49,17 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// The fewest characters of a key or a signature's secret of ours: shorter ones can be tried out. What vendors make has 32 and
+    /// more (Shopify's client secret, Standard Webhooks), `openssl rand -hex 16` makes as many.
+    pub const LEAST: usize = 16;
+
+    /// Why it cannot be a key or a signature's secret; `None` if it is long enough.
+    #[must_use]
+    pub fn too_short(&self) -> Option<String> {
+        let short = self.expose().chars().count() < Self::LEAST;
+        short.then(|| format!("is shorter than {} characters: `openssl rand -hex 16` makes a good one", Self::LEAST))
+    }
+
     /// Whether `text` is this secret, in a time that does not depend on where they differ.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {

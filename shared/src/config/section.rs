@@ -21,7 +21,7 @@ use super::secret::{MARK, Source};
 use crate::{Error, Kind, Result, ports::Secrets};
 
 /// A connector's own part of the file: a table, with its place for error messages. Without `kind`, which chose the
-/// connector, and without the keys that belong to every account (`limits`, `max_attempts`, `look_up_first`).
+/// connector, and without the keys that belong to every account (`limits`, `max_attempts`, `look_up_first`, `allow_insecure`).
 #[derive(Clone)]
 pub struct Section {
     file: Arc<str>,
@@ -134,6 +134,16 @@ impl Section {
     /// The text under `key`.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.value.as_table()?.get(key)?.as_str()
+    }
+
+    /// Whether something is written under `key`, such as `webhook_secrets[1]`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.lines.contains_key(key)
+    }
+
+    /// Whether `key` is `true`.
+    pub(super) fn yes(&self, key: &str) -> bool {
+        self.value.as_table().and_then(|table| table.get(key)).and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// Where it begins, for an error that has no place yet.

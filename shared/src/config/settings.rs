@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::{
     Account, Connection, GENERIC, Mismatch, Orders, Secret, Section,
     limits::{AccountLimits, DoorLimits},
+    plain_http,
     secret::Keys,
     section::Vault,
 };
@@ -95,6 +96,9 @@ struct AccountHead {
     max_attempts: std::num::NonZeroU32,
     #[serde(default)]
     look_up_first: bool,
+    /// Read by [`plain_http`].
+    #[serde(default, rename = "allow_insecure")]
+    _allow_insecure: bool,
 }
 
 /// With backoff up to an hour: about half a day.
@@ -114,6 +118,7 @@ impl Settings {
         let accounts = named(&root, "erp", &mut wrong, |section| {
             kind(section, ERPS.iter().map(|row| row.kind))?;
             account_head(section, true)?;
+            plain_http::check(section)?;
             Ok(None)
         });
         let connections = named(&root, "connection", &mut wrong, |section| {
@@ -131,6 +136,7 @@ impl Settings {
             for word in words {
                 (row.explainable)(word).map_err(|why| section.refuse(&format!("orders.statuses.{word}"), why))?;
             }
+            plain_http::check(&store)?;
             Ok(Some(head.erp))
         });
         all_or(wrong)?;
@@ -215,7 +221,12 @@ impl Settings {
         let fetch = || async {
             let others: Vec<&str> = entry.section.keys().filter(|key| *key != "key").collect();
             let own = entry.section.clone().without(&others).resolve(&self.vault).await?;
-            own.read().map(|KeyOnly { key }| key.0).map_err(|error| vec![error])
+            let read = || {
+                let KeyOnly { key } = own.read()?;
+                long_enough(&own, "key", &key.0)?;
+                Ok(key.0)
+            };
+            read().map_err(|error| vec![error])
         };
         entry.keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
     }
@@ -231,7 +242,12 @@ impl Settings {
             let Some(store) = entry.section.child("store") else { return Ok(Vec::new()) };
             let others: Vec<&str> = store.keys().filter(|key| *key != "api_keys").collect();
             let own = store.clone().without(&others).resolve(&self.vault).await?;
-            own.read().map(|ApiKeysOnly { api_keys }| api_keys).map_err(|error| vec![error])
+            let read = || {
+                let ApiKeysOnly { api_keys } = own.read()?;
+                long_enough(&own, "api_keys", &api_keys)?;
+                Ok(api_keys)
+            };
+            read().map_err(|error| vec![error])
         };
         entry.api_keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
     }
@@ -269,9 +285,12 @@ impl Settings {
             let head = connection_head(&section, false)?;
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
             let row = row(&store, STORES, |row| row.kind)?;
-            let own = store.without(&["kind"]);
+            let own = store.without(&["kind", plain_http::ALLOWED]);
             let store = (row.build)(&own).map_err(|error| own.place(error))?;
             let keys = head.key.0;
+            long_enough(&section, "key", &keys)?;
+            long_enough(&own, "api_keys", store.api_keys())?;
+            long_enough(&own, "webhook_secrets", store.secrets())?;
             if store.api_keys().iter().any(|api_key| Secret::which(&keys, api_key.expose()).is_some()) {
                 let why =
                     "one of them is the connection's key, which webhook addresses carry: it needs a secret of its own";
@@ -385,6 +404,17 @@ fn account_head(section: &Section, early: bool) -> Result<AccountHead> {
         own.stand_in();
     }
     own.read()
+}
+
+/// Refuses a secret that could be tried out, at its place: under `key`, alone or in a list.
+fn long_enough(section: &Section, key: &str, secrets: &[Secret]) -> Result<()> {
+    for (at, secret) in secrets.iter().enumerate() {
+        if let Some(why) = secret.too_short() {
+            let place = format!("{key}[{at}]");
+            return Err(section.refuse(if section.has(&place) { &place } else { key }, why));
+        }
+    }
+    Ok(())
 }
 
 /// The section's `kind`, if it is one of `kinds`.

@@ -103,6 +103,18 @@ impl TryFrom<String> for OrderId {
     }
 }
 
+impl OrderId {
+    /// Why no order may have this id: its references would be those of a customer (`customer/7`) or of a refund of another order
+    /// (`5/refund/9`). Asked where orders enter; what is stored is read as it is.
+    #[must_use]
+    pub fn ambiguous(&self) -> Option<&'static str> {
+        if self.0.starts_with("customer/") {
+            return Some("begins with `customer/`: in the ERP it could not be told from a customer");
+        }
+        self.0.contains("/refund/").then_some("contains `/refund/`: in the ERP it could not be told from a refund")
+    }
+}
+
 /// An order of a connection: the key of its record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OrderKey {
@@ -185,6 +197,19 @@ impl fmt::Display for AttemptId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_order_has_the_reference_of_a_customer_or_a_refund() {
+        let shop: ConnectionId = "acme".parse().unwrap();
+        for (id, collides) in
+            [("customer/7", true), ("5/refund/9", true), ("customer", false), ("5/refund", false), ("2026/7", false)]
+        {
+            let id: OrderId = id.parse().unwrap();
+            assert_eq!(id.ambiguous().is_some(), collides, "{id}");
+        }
+        let order = OrderKey::new(shop.clone(), "customer/7".parse().unwrap());
+        assert_eq!(order.sale(), Reference::customer(&shop, "7"), "which is why");
+    }
 
     #[test]
     fn an_id_is_checked_where_it_enters() {

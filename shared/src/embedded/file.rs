@@ -104,7 +104,45 @@ pub(super) fn create(dir: &Path) -> Result<PathBuf> {
     builder.create(dir).map_err(|cause| refused(dir, cause))?;
     let file = dir.join("puente.db");
     private(&file).map_err(|cause| refused(&file, cause))?;
+    #[cfg(unix)]
+    close_to_others(dir)?;
     Ok(file)
+}
+
+/// The file and what lies beside it by its name (the write-ahead log, its index, backups) become their owner's alone, whatever an
+/// earlier release, a copy or a restore left; so does the directory, if it holds nothing else.
+#[cfg(unix)]
+fn close_to_others(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let refused = |path: &Path, cause: std::io::Error| {
+        let words = format!(
+            "other users of this machine may open {}, which holds personal data, and puente cannot change that: give it to the \
+             user that runs puente",
+            path.display()
+        );
+        Error::new(Kind::Config, words).caused_by(cause)
+    };
+    let close = |path: &Path| {
+        let mode = fs::metadata(path)?.permissions().mode();
+        if mode & 0o077 == 0 { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) }
+    };
+    let entries = fs::read_dir(dir).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let entries = entries.map_err(|cause| refused(dir, cause))?;
+    let ours = |entry: &fs::DirEntry| {
+        entry.file_name().to_str().is_some_and(|name| name.starts_with("puente.") && name.contains(".db"))
+    };
+    for entry in entries.iter().filter(|entry| ours(entry)) {
+        match close(&entry.path()) {
+            // SQLite removes its own files when the last process closes them.
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+            outcome => outcome.map_err(|cause| refused(&entry.path(), cause))?,
+        }
+    }
+    if entries.iter().all(ours) {
+        close(dir).map_err(|cause| refused(dir, cause))?;
+    }
+    Ok(())
 }
 
 /// Creates an empty file that only its owner may read, unless it is there.

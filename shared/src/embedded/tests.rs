@@ -175,6 +175,36 @@ async fn only_the_owner_may_read_it() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_others_could_read_before_is_the_owners_alone_now() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let (file, _) = open(&data);
+    // As a copy, an earlier release or a backup that was put back may leave them.
+    fs::write(data.join("puente.schema-1.db"), "").unwrap();
+    let paths: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert!(paths.iter().any(|path| path.ends_with("puente.db-wal")) && paths.len() >= 4, "{paths:?}");
+    paths.iter().for_each(|path| set(path, 0o664));
+    set(&data, 0o755);
+    let again = Embedded::open(&data).unwrap();
+    Records::write(&again, &key("1"), &record(1), at(0)).await.unwrap();
+    for path in &paths {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+    }
+    assert_eq!(mode(&data), 0o700);
+    drop((file, again));
+
+    // A directory with other things in it is not ours to close.
+    fs::write(data.join("notes.txt"), "").unwrap();
+    set(&data, 0o755);
+    drop(Embedded::open(&data).unwrap());
+    assert_eq!((mode(&data), mode(&data.join("puente.db"))), (0o755, 0o600));
+}
+
 #[test]
 fn a_directory_that_cannot_be_one_is_named() {
     let dir = TempDir::new().unwrap();

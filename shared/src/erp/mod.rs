@@ -6,6 +6,7 @@
 pub mod rest;
 pub(crate) mod totals;
 pub mod tryton;
+mod words;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,6 +16,8 @@ use std::{
 
 use async_trait::async_trait;
 
+pub(crate) use self::words::{discreet, quotes, wordless};
+use self::words::{quoted, repeatable};
 use crate::{
     Error, Result,
     config::{Orders, Section},
@@ -123,6 +126,20 @@ pub enum Setback {
     Exists,
 }
 
+impl Setback {
+    /// The same for the reason that `reword` makes of its own.
+    #[must_use]
+    pub fn map(self, reword: impl FnOnce(Error) -> Error) -> Self {
+        match self {
+            Self::Refused(error) => Self::Refused(reword(error)),
+            Self::NotNow(error) => Self::NotNow(reword(error)),
+            Self::Account(error) => Self::Account(reword(error)),
+            Self::Unknown(error) => Self::Unknown(reword(error)),
+            Self::Exists => Self::Exists,
+        }
+    }
+}
+
 /// A document found by its reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -146,16 +163,6 @@ pub trait Ids: Send + Sync {
     /// Writes down that records of these names are about to be made, unless the ERP itself refuses a second one: the intent of
     /// that step. Answers those that may not be made now: they were begun before, and a look-up cannot be trusted yet.
     async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
-}
-
-/// The most characters of an ERP's own words that are repeated.
-const WORDS: usize = 300;
-
-/// An ERP's own words as they may be repeated: on one line, cut short, and without anything that looks like an e-mail address.
-fn repeatable(text: &str) -> String {
-    let hidden = |word| if str::contains(word, '@') { "(hidden)" } else { word };
-    let line = text.split_whitespace().map(hidden).collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(WORDS).collect()
 }
 
 /// An ERP.

@@ -85,7 +85,7 @@ mod tests {
 
     use super::{super::NoSecrets, *};
 
-    const ERP: &str = "[erp.main]\nkind = \"tryton\"\nurl = \"http://e\"\ndatabase = \"d\"\nusername = \"u\"\n";
+    const ERP: &str = "[erp.main]\nkind = \"tryton\"\nurl = \"https://e\"\ndatabase = \"d\"\nusername = \"u\"\n";
 
     fn needs(rest: &str) -> Result<Needs> {
         Settings::parse(&format!("{ERP}{rest}"), "puente.toml", Arc::new(NoSecrets)).unwrap().needs()

@@ -13,6 +13,8 @@ impl Secrets for Store {
     async fn secret(&self, name: &str) -> Result<SecretString> {
         match name {
             "known" => Ok("canary-known".into()),
+            "long" => Ok("canary-of-more-than-16-characters".into()),
+            "short" => Ok("canary".into()),
             "down" => Err(Error::new(Kind::Unavailable, "the secret store cannot be reached")),
             _ => Err(Error::new(Kind::Config, "there is no such secret")),
         }
@@ -164,6 +166,26 @@ fn every_mistake_names_file_line_and_key() {
             "puente.toml:5: erp.main.password: a secret is not written",
         ),
         ("password = {", "password {", "puente.toml:5: "),
+        (
+            "http://127.0.0.1:8000",
+            "http://erp.example",
+            "puente.toml:4: erp.main.url: is plain http to another machine",
+        ),
+        (
+            "kind = \"woocommerce\"",
+            "kind = \"woocommerce\", url = \"http://shop.example\"",
+            "puente.toml:17: connection.other.store.url: is plain http to another machine",
+        ),
+        (
+            "kind = \"shopify\"",
+            "kind = \"shopify\", api_url = \"http://10.0.0.7\", allow_insecure = false",
+            "puente.toml:11: connection.acme.store.api_url: is plain http to another machine",
+        ),
+        (
+            "http://127.0.0.1:8000\"",
+            "http://erp\"\nallow_insecure = \"yes\"",
+            "puente.toml:5: erp.main.allow_insecure: invalid type",
+        ),
         ("[connection.other]\n", "[connection]\nother = 3\n", "puente.toml:16: "),
     ] {
         assert!(GOOD.contains(from), "{from}");
@@ -175,6 +197,52 @@ fn every_mistake_names_file_line_and_key() {
     }
     let error = parse("connection = 3").unwrap_err().to_string();
     assert!(error.contains("puente.toml:1: connection: is not a part such as [connection.NAME]"), "{error}");
+}
+
+#[tokio::test]
+async fn plain_http_to_another_machine_has_to_be_asked_for() {
+    let text = "[erp.main]\nkind = 'tryton'\nurl = 'http://erp:8000'\nallow_insecure = true\ndatabase = 'd'\n\
+                username = 'u'\npassword = { secret = 'known' }\nshop = 's'\n\
+                [connection.woo]\nerp = 'main'\n\
+                store = { kind = 'woocommerce', url = 'http://shop', allow_insecure = true, \
+                webhook_secrets = [{ secret = 'long' }] }";
+    // Its connectors never hear of the key.
+    let settings = parse(text).unwrap();
+    assert!(settings.connection(&"woo".parse().unwrap()).await.unwrap().is_some());
+    let error = settings.account(&"main".parse().unwrap()).await.err().map(|error| error.to_string());
+    assert!(error.as_ref().is_none_or(|error| !error.contains("insecure")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_short_key_or_webhook_secret_is_refused_with_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("puente.toml");
+    let text = |secret: &str| {
+        format!(
+            "[erp.main]\nkind = 'rest'\n[connection.acme]\nerp = 'main'\nkey = {{ file = 'key' }}\n\
+             store = {{ kind = 'woocommerce', url = 'https://shop.example', webhook_secrets = [{{ secret = '{secret}' }}] }}"
+        )
+    };
+    let acme: ConnectionId = "acme".parse().unwrap();
+    for (key, secret, says) in [
+        ("canary-15-chars", "long", Some(":5: connection.acme.key: is shorter than 16 characters")),
+        (
+            "canary-16-chars.",
+            "short",
+            Some(":6: connection.acme.store.webhook_secrets[0]: is shorter than 16 characters"),
+        ),
+        ("canary-16-chars.", "long", None),
+    ] {
+        std::fs::write(home.path().join("key"), key).unwrap();
+        let read = || Settings::parse(&text(secret), file.to_str().unwrap(), Arc::new(Store)).unwrap();
+        let error = read().connection(&acme).await.err().map(|error| error.to_string());
+        match (&error, says) {
+            (Some(error), Some(says)) => assert!(error.contains(says) && !error.contains("canary"), "{error}"),
+            (error, says) => assert_eq!(error.as_deref(), says),
+        }
+        // Whoever asks for the key alone is told too.
+        assert_eq!(read().keys(&acme).await.is_err(), key.len() < 16, "{key}");
+    }
 }
 
 #[test]

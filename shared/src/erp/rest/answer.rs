@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use super::wire::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
-    erp::{Setback, repeatable},
+    erp::{Setback, quoted},
     outbound::{Answer, Failure, retry_after},
 };
 
@@ -224,7 +224,7 @@ fn is_exact(number: &Number) -> bool {
     !number.is_f64() || (digits <= 15 && !text.contains('e'))
 }
 
-/// The ERP's words at `pointer`: cut short, on one line, and without anything that looks like an e-mail address.
+/// The ERP's words at `pointer`, quoted.
 pub(super) fn words_at(pointer: Option<&Pointer>, value: &Value) -> Option<String> {
     let found = pointer?.of(value)?;
     let text = match found {
@@ -233,7 +233,7 @@ pub(super) fn words_at(pointer: Option<&Pointer>, value: &Value) -> Option<Strin
         Value::Array(items) if items.is_empty() => return None,
         other => other.to_string(),
     };
-    (!text.trim().is_empty()).then(|| repeatable(&text))
+    (!text.trim().is_empty()).then(|| quoted(&text))
 }
 
 #[cfg(test)]

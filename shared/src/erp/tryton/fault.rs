@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, Kind, Retry,
-    erp::{Setback, repeatable},
+    erp::{Setback, quoted},
     outbound::{Answer, Failure},
 };
 
@@ -162,7 +162,7 @@ fn first_of(json: &str, at: usize) -> String {
 
 /// Tryton's message as it may be repeated.
 fn without_people(message: &str) -> String {
-    repeatable(&without_names(message))
+    quoted(&without_names(message))
 }
 
 /// Where Tryton's own words go on after a name.

@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready},
+    discreet::discreet_failure,
     outcome::end_name,
     plan::{Plan, plan},
 };
@@ -36,6 +37,7 @@ impl Batch<'_> {
         let found = match self.account.erp.look_up(&self.metered, &references).await {
             Ok(found) => found,
             Err(failure) => {
+                let failure = discreet_failure(failure, &ready.iter().collect::<Vec<_>>());
                 self.close(failure.error()).await?;
                 return Ok(Vec::new());
             }

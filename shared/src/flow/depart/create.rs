@@ -7,6 +7,7 @@ use futures::{FutureExt, StreamExt, stream};
 use super::{
     AT_A_TIME,
     batch::{Batch, Rendered},
+    discreet::{discreet, discreet_failure},
     meter::End,
     pace::FLOOR,
 };
@@ -23,7 +24,7 @@ const ALIKE: usize = 3;
 const ITS_OWN: u32 = 3;
 
 fn alike(refused: &[(Rendered, Error)]) -> bool {
-    let same = |pair: &[(Rendered, Error)]| matches!(pair, [(_, a), (_, b)] if a.to_string() == b.to_string());
+    let same = |pair: &[(Rendered, Error)]| matches!(pair, [(_, a), (_, b)] if a.is_alike(b));
     refused.len() >= ALIKE && refused.windows(2).all(same)
 }
 
@@ -205,7 +206,8 @@ impl Batch<'_> {
         while outcomes.len() < group.len() {
             outcomes.push(Err(unknown()));
         }
-        outcomes
+        let orders: Vec<_> = group.iter().map(|one| &*one.ready.sale.order).collect();
+        discreet(outcomes, &orders)
     }
 
     /// The unique key refused some: they are in the ERP already. Look all up, adopt those, and send the others again.
@@ -234,7 +236,10 @@ impl Batch<'_> {
         let found = match self.account.erp.look_up(&self.metered, &references).await {
             Ok(found) => found,
             // Their intents stand: looked up after settle.
-            Err(failure) => return self.close(failure.error()).await,
+            Err(failure) => {
+                let asked: Vec<_> = asked.iter().map(|one| &one.ready).collect();
+                return self.close(discreet_failure(failure, &asked).error()).await;
+            }
         };
         let (mut again, mut unfinished, mut adopted) = (Vec::new(), Vec::new(), false);
         for (one, found) in asked.into_iter().zip(found) {

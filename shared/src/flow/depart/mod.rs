@@ -7,6 +7,7 @@
 mod batch;
 mod begin;
 mod create;
+mod discreet;
 pub(crate) mod meter;
 mod outcome;
 mod pace;

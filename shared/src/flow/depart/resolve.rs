@@ -27,10 +27,11 @@ impl Batch<'_> {
             let found = match self.account.erp.look_up(&self.metered, &references).await {
                 Ok(found) => found,
                 Err(failure) => {
+                    let failure = self.discreet_about(failure.into(), &chunk.iter().collect::<Vec<_>>()).await;
                     // Their intents stand and they are still due: the account is left alone for a while instead.
-                    self.close(failure.error()).await?;
+                    self.close(&failure).await?;
                     if let [alone] = chunk {
-                        self.postpone(alone, failure.error()).await?;
+                        self.postpone(alone, &failure).await?;
                     }
                     break;
                 }
@@ -117,12 +118,14 @@ impl Batch<'_> {
                     self.adopt(head, &found).await?;
                 }
                 Err(Setback::Refused(error)) => {
+                    let error = self.discreet_about(error, &[head]).await;
                     let name = found.document.number.as_ref().unwrap_or(&found.document.id);
                     let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
                 // It is there, and not as it should be: still in doubt.
                 Err(Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error)) => {
+                    let error = self.discreet_about(error, &[head]).await;
                     self.close(&error).await?;
                     self.postpone(head, &error).await?;
                 }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready, Rendered},
+    discreet::discreet,
     meter::LONGEST_START,
     pace::{FLOOR, asked_for, backoff},
 };
@@ -74,6 +75,8 @@ impl Batch<'_> {
             }
             outcomes
         };
+        let orders: Vec<_> = sales.iter().map(|sale| &*sale.order).collect();
+        let outcomes = discreet(outcomes, &orders);
         // What was begun here is over.
         self.slots.start_by(None).await;
         let mut rendered = Vec::new();

@@ -19,7 +19,7 @@ use crate::{
     config::Secret,
     domain::{
         ids::OrderId,
-        order::{Flag, Order, SCHEMA},
+        order::{Customer, Flag, Order, SCHEMA},
     },
     outbound::Client,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
@@ -86,6 +86,15 @@ pub fn read_order(body: &[u8]) -> Result<Order, (Option<OrderId>, Flag)> {
     })?;
     if order.schema != SCHEMA {
         let detail = format!("schema: is {}, and this version reads {SCHEMA}", order.schema);
+        return Err((Some(order.id), flag("unreadable", detail)));
+    }
+    if let Some(why) = order.id.ambiguous() {
+        return Err((Some(order.id), flag("unreadable", format!("id: {why}"))));
+    }
+    let guest = |customer: &Customer| customer.id.as_ref().is_some_and(|id| id.starts_with("guest/"));
+    if order.customer.as_ref().is_some_and(guest) {
+        let detail =
+            "customer.id: begins with `guest/`: in the ERP the customer could not be told from the guest of an order";
         return Err((Some(order.id), flag("unreadable", detail)));
     }
     Ok(audited(order))

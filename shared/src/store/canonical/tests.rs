@@ -64,12 +64,19 @@ fn what_is_not_the_schema_is_kept_with_its_id_and_the_fields_name() {
         (|o| o["currency"] = json!("XQQ"), "currency: "),
         (|o| o["lines"][0]["amount"] = json!("1,5"), "lines[0].amount: "),
         (|o| o["status"] = json!("canary@example.com"), "status: "),
+        (|o| o["customer"]["id"] = json!("guest/5"), "customer.id: begins with `guest/`"),
     ] {
         let (found, detail) = fault(change);
         assert_eq!(found, id);
         assert!(detail.starts_with(says) && !detail.contains("canary"), "{detail}");
     }
     assert_eq!(fault(|o| o["id"] = json!("")).0, None);
+    // Its references would be those of something else.
+    for id in ["customer/7", "5/refund/9"] {
+        let Reading::Unmapped(found, flag) = changed(|o| o["id"] = json!(id)) else { panic!("{id} was read") };
+        assert_eq!(found.unwrap().as_str(), id);
+        assert!(flag.detail.starts_with("id: ") && flag.detail.contains("could not be told"), "{}", flag.detail);
+    }
 }
 
 #[test]

@@ -467,7 +467,7 @@ fn the_section_is_checked() {
         "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = '' }]",
         "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 'a' }, { literal = 'b' }, { literal = 'c' }]",
         "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 's' }]\ntoken = { literal = \"a\\nb\" }",
-        "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 's' }]\napi_url = 'http://shop.example'",
+        "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 's' }]\napi_url = 'ftp://shop.example'",
         "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 's' }]\napi_version = '../x'",
     ] {
         let error = build(bad).err().unwrap_or_else(|| panic!("{bad}"));

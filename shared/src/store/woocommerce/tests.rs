@@ -520,7 +520,7 @@ fn a_byte_order_mark_before_the_body_is_passed_over() {
 #[test]
 fn the_section_is_checked() {
     for bad in [
-        "url = 'http://shop.example'\nwebhook_secrets = [{ literal = 's' }]",
+        "url = 'ftp://shop.example'\nwebhook_secrets = [{ literal = 's' }]",
         "url = 'shop.example'\nwebhook_secrets = [{ literal = 's' }]",
         "url = 'https://shop.example'\nwebhook_secrets = []",
         "url = 'https://shop.example'\nwebhook_secrets = [{ literal = 's' }]\nconsumer_key = { literal = 'ck' }",

@@ -1,0 +1,55 @@
+//! Before a flow repeats what an ERP said: without what the order says of its buyer.
+//!
+//! Invariant: every answer of a connector passes here before anything is made of it: a reason, a log line, a line of a timeline, a
+//! comparison with an earlier reason.
+
+use futures::future::join_all;
+
+use super::batch::{Batch, Ready};
+use crate::{
+    Error,
+    domain::{order::Order, record::Head},
+    erp::{self, Setback},
+    outbound::Failure,
+};
+
+/// What became of orders that are at hand.
+pub(super) fn discreet<T>(outcomes: Vec<Result<T, Setback>>, orders: &[&Order]) -> Vec<Result<T, Setback>> {
+    let each = |outcome: Result<T, Setback>| outcome.map_err(|setback| setback.map(|error| reworded(error, orders)));
+    outcomes.into_iter().map(each).collect()
+}
+
+/// Why a call about orders that are at hand failed.
+pub(super) fn discreet_failure(failure: Failure, ready: &[&Ready]) -> Failure {
+    let orders: Vec<&Order> = ready.iter().map(|ready| &*ready.sale.order).collect();
+    failure.map(|error| reworded(error, &orders))
+}
+
+fn reworded(error: Error, orders: &[&Order]) -> Error {
+    let words = error.to_string();
+    if !erp::quotes(&words) {
+        return error;
+    }
+    error.reworded(erp::discreet(&words, orders.iter().copied()))
+}
+
+impl Batch<'_> {
+    /// The same of orders that are only known by their records: they are read where an ERP's words are among the error's.
+    pub(super) async fn discreet_about(&self, error: Error, heads: &[&Head]) -> Error {
+        let words = error.to_string();
+        if !erp::quotes(&words) {
+            return error;
+        }
+        let versions = heads.iter().flat_map(|head| {
+            let planned =
+                head.intent.as_ref().map(|intent| &intent.planned).filter(|planned| **planned != head.desired);
+            [Some(&head.desired), planned].into_iter().flatten().map(|version| self.order(&head.key, version))
+        });
+        let read: Result<Vec<Option<Order>>, Error> = join_all(versions).await.into_iter().collect();
+        error.reworded(match read {
+            Ok(orders) => erp::discreet(&words, orders.iter().flatten()),
+            // Nobody can say what is personal in them.
+            Err(_) => erp::wordless(&words),
+        })
+    }
+}
