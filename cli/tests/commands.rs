@@ -40,8 +40,8 @@ impl Drop for Serving {
 impl Home {
     fn new(erp: &Erp) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("secret"), "a-secret-canary").unwrap();
-        fs::write(dir.path().join("key"), "a-key-canary").unwrap();
+        fs::write(dir.path().join("secret"), "a-secret-of-the-canary").unwrap();
+        fs::write(dir.path().join("key"), "a-key-of-the-canary").unwrap();
         let text = format!(
             "[erp.main]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 1000 }}\nmax_attempts = 1\n{}\n\
              [connection.acme]\nerp = \"main\"\nkey = {{ file = \"key\" }}\n\
@@ -243,8 +243,11 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert!(beyond.contains("PUENTE_OPERATOR_KEY") && !beyond.contains("acme"), "{beyond}");
     let open = home.fails(&["serve", "--listen", "0.0.0.0:0", "--open"]);
     assert!(open.contains("--open") && open.contains("PUENTE_OPERATOR_KEY"), "{open}");
-    let output =
-        puente().current_dir(home.path()).args(["serve", "--open"]).env("PUENTE_OPERATOR_KEY", "canary").output();
+    let output = puente()
+        .current_dir(home.path())
+        .args(["serve", "--open"])
+        .env("PUENTE_OPERATOR_KEY", "a-canary-for-operators")
+        .output();
     let both = text(&output.unwrap());
     assert!(both.contains("leave out one") && !both.contains("canary"), "{both}");
     let host = puente().args(["serve", "--host", "https://shop.example"]).output().unwrap();
@@ -256,7 +259,7 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert!(!home.path().join("puente-data").exists(), "a mistake leaves nothing behind");
 
     erp.listen(false);
-    fs::write(home.path().join("secret"), "a-secret-canary").unwrap();
+    fs::write(home.path().join("secret"), "a-secret-of-the-canary").unwrap();
     let check = home.run(&["check"]);
     assert_eq!(check.status.code(), Some(1));
     assert!(text(&check).contains("failed") && !text(&check).contains("canary"), "{}", text(&check));

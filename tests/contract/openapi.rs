@@ -40,7 +40,7 @@ async fn serve() -> Option<(PathBuf, tempfile::TempDir, Erp, Serve)> {
         file("api-key"),
     );
     std::fs::write(home.path().join("puente.toml"), text).unwrap();
-    let serve = Serve::start(home.path(), &["--operator-key", OPERATOR]);
+    let serve = Serve::start_in(home.path(), &[], &[("PUENTE_OPERATOR_KEY", OPERATOR)]);
     Some((python, home, erp, serve))
 }
 

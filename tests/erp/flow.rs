@@ -27,7 +27,7 @@ use crate::support::{
     tryton::{Tryton, USER},
 };
 
-const SECRET: &str = "hush";
+const SECRET: &str = "the-shop-signs-with-this";
 
 /// A hundred sales in one call keep a Tryton busy for tens of seconds: two of these at once, beside the other tests, is how its
 /// time-outs are reached on a small machine.

@@ -16,7 +16,7 @@ use puente_sandbox::{
 
 use crate::support::binary::Serve;
 
-const SECRET: &str = "hush";
+const SECRET: &str = "the-shop-signs-with-this";
 
 async fn sandbox(per_day: usize) -> Erp {
     // The sandbox counts with its own clock, and refuses what is too much.

@@ -66,7 +66,7 @@ impl Secrets for Drawer {
         if self.down.load(Ordering::SeqCst) {
             return Err(Error::new(Kind::Unavailable, "the secret store cannot be reached"));
         }
-        Ok(format!("{name}+/ñ").into())
+        Ok(format!("{name}-of-the-drawer+/ñ").into())
     }
 }
 
@@ -146,9 +146,12 @@ fn with(mut claims: Value, name: &str, value: impl Into<Value>) -> Value {
 async fn a_connection_is_let_in_by_its_own_key_and_no_other_secret_is_fetched() {
     let door = Door::new().await;
     let (webhook, encoded) = ("/v1/connections/acme/webhook", "/v1/connections/ac%6De/webhook");
-    assert_eq!(door.key(webhook, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
-    assert_eq!(door.key(encoded, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
-    assert_eq!(door.key(encoded, &["acme-key+/ñ", "acme-key+/ñ"]).await, "acme by acme-key+/ñ");
+    assert_eq!(door.key(webhook, &["acme-key-of-the-drawer+/ñ"]).await, "acme by acme-key-of-the-drawer+/ñ");
+    assert_eq!(door.key(encoded, &["acme-key-of-the-drawer+/ñ"]).await, "acme by acme-key-of-the-drawer+/ñ");
+    assert_eq!(
+        door.key(encoded, &["acme-key-of-the-drawer+/ñ", "acme-key-of-the-drawer+/ñ"]).await,
+        "acme by acme-key-of-the-drawer+/ñ"
+    );
     assert_eq!(*door.drawer.asked.lock().unwrap(), ["acme-key"], "once, and nothing else");
 }
 
@@ -156,28 +159,34 @@ async fn a_connection_is_let_in_by_its_own_key_and_no_other_secret_is_fetched() 
 async fn orders_are_posted_by_an_api_key_and_count_under_the_connections() {
     let door = Door::new().await;
     let (orders, webhook) = ("/v1/connections/api/orders", "/v1/connections/api/webhook");
-    for api_key in ["post-1+/ñ", "post-2+/ñ"] {
-        assert_eq!(door.key(orders, &[api_key]).await, "api by api-key+/ñ");
+    for api_key in ["post-1-of-the-drawer+/ñ", "post-2-of-the-drawer+/ñ"] {
+        assert_eq!(door.key(orders, &[api_key]).await, "api by api-key-of-the-drawer+/ñ");
         assert_refused(&door.key(webhook, &[api_key]).await, "not the connection's");
     }
     let fetched = door.drawer.asked.lock().unwrap().clone();
     assert!(!fetched.contains(&"api-webhook".to_owned()), "{fetched:?}");
-    for keys in [&["api-key+/ñ"][..], &["wrong"], &["post-1+/ñ", "wrong"]] {
+    for keys in [&["api-key-of-the-drawer+/ñ"][..], &["wrong"], &["post-1-of-the-drawer+/ñ", "wrong"]] {
         assert_refused(&door.key(orders, keys).await, "none of the API keys");
     }
     // Where the configuration has none, nobody posts.
-    assert_refused(&door.key("/v1/connections/acme/orders", &["acme-key+/ñ"]).await, "none of the API keys");
+    assert_refused(
+        &door.key("/v1/connections/acme/orders", &["acme-key-of-the-drawer+/ñ"]).await,
+        "none of the API keys",
+    );
 }
 
 #[tokio::test]
 async fn while_a_key_is_changed_either_opens_and_counts_for_itself() {
     let door = Door::new().await;
     let webhook = "/v1/connections/changing/webhook";
-    assert_eq!(door.key(webhook, &["new-key+/ñ"]).await, "changing by new-key+/ñ");
-    assert_eq!(door.key(webhook, &["old-key+/ñ"]).await, "changing by old-key+/ñ");
+    assert_eq!(door.key(webhook, &["new-key-of-the-drawer+/ñ"]).await, "changing by new-key-of-the-drawer+/ñ");
+    assert_eq!(door.key(webhook, &["old-key-of-the-drawer+/ñ"]).await, "changing by old-key-of-the-drawer+/ñ");
     // Both at once would count under one of them and be cached under the other.
-    assert_refused(&door.key(webhook, &["new-key+/ñ", "old-key+/ñ"]).await, "not the connection's");
-    assert_refused(&door.key(webhook, &["acme-key+/ñ"]).await, "not the connection's");
+    assert_refused(
+        &door.key(webhook, &["new-key-of-the-drawer+/ñ", "old-key-of-the-drawer+/ñ"]).await,
+        "not the connection's",
+    );
+    assert_refused(&door.key(webhook, &["acme-key-of-the-drawer+/ñ"]).await, "not the connection's");
 }
 
 #[tokio::test]
@@ -187,24 +196,24 @@ async fn whoever_has_not_the_connections_key_is_refused() {
     assert_refused(&door.key(webhook, &[]).await, "no key");
     assert!(door.drawer.asked.lock().unwrap().is_empty());
     for keys in [
-        &["other-key+/ñ"][..],
+        &["other-key-of-the-drawer+/ñ"][..],
         &[""],
         &["acme-key"],
-        &["acme-key+/ñ "],
+        &["acme-key-of-the-drawer+/ñ "],
         // One right one is not enough: an answer is cached under one of them.
-        &["acme-key+/ñ", "wrong"],
-        &["wrong", "acme-key+/ñ"],
+        &["acme-key-of-the-drawer+/ñ", "wrong"],
+        &["wrong", "acme-key-of-the-drawer+/ñ"],
     ] {
         assert_refused(&door.key(webhook, keys).await, "not the connection's");
     }
-    assert_refused(&door.key("/v1/connections/nobody/webhook", &["acme-key+/ñ"]).await, "no connection");
+    assert_refused(&door.key("/v1/connections/nobody/webhook", &["acme-key-of-the-drawer+/ñ"]).await, "no connection");
     assert_refused(
         &door.key("/v1/connections/open/webhook", &[""]).await,
         "no connection of that name, or it has no key",
     );
     // A key is no credential of an operator, and a token none of a store.
     let token = door.ec.token(&door.claims("orders:read orders:write ops"));
-    let key = door.decide(Method::GET, ORDERS, &["acme-key+/ñ"], &[]).await.unwrap();
+    let key = door.decide(Method::GET, ORDERS, &["acme-key-of-the-drawer+/ñ"], &[]).await.unwrap();
     assert_refused(&key, "Authorization");
     let token = door.decide(Method::POST, ORDERS, &[], &[&format!("Bearer {token}")]).await.unwrap();
     assert_refused(&token, "no key");
@@ -215,10 +224,10 @@ async fn a_key_that_cannot_be_fetched_is_no_decision() {
     let door = Door::new().await;
     door.drawer.down.store(true, Ordering::SeqCst);
     let webhook = "/v1/connections/acme/webhook";
-    let error = door.decide(Method::POST, webhook, &["acme-key+/ñ"], &[]).await.unwrap_err();
+    let error = door.decide(Method::POST, webhook, &["acme-key-of-the-drawer+/ñ"], &[]).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     door.drawer.down.store(false, Ordering::SeqCst);
-    assert_eq!(door.key(webhook, &["acme-key+/ñ"]).await, "acme by acme-key+/ñ");
+    assert_eq!(door.key(webhook, &["acme-key-of-the-drawer+/ñ"]).await, "acme by acme-key-of-the-drawer+/ñ");
 }
 
 #[tokio::test]
@@ -492,7 +501,7 @@ fn an_issuer_is_named_by_a_protected_url_and_an_audience() {
 async fn neither_keys_nor_tokens_are_logged() {
     let door = Door::new().await;
     let log = KeptLog::start();
-    door.key(ORDERS, &["acme-key+/ñ", "canary-key"]).await;
+    door.key(ORDERS, &["acme-key-of-the-drawer+/ñ", "canary-key"]).await;
     let claims = with(door.claims("orders:read"), "sub", "canary-subject");
     let good = door.ec.token(&claims);
     let refused = door.rsa.token_with(&with(door.rsa.header(), "kid", "canary-kid"), &claims);
@@ -504,7 +513,7 @@ async fn neither_keys_nor_tokens_are_logged() {
     assert_refused(&door.read(&refused).await, "not one of the issuer's");
     let log = log.stop();
     assert!(log.contains("issuer.no_keys"), "the issuer's failure is");
-    for secret in ["acme-key+/ñ", "canary", &good, good.rsplit_once('.').unwrap().1, &refused] {
+    for secret in ["acme-key-of-the-drawer+/ñ", "canary", &good, good.rsplit_once('.').unwrap().1, &refused] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
 }

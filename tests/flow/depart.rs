@@ -6,7 +6,7 @@ use puente::{
     erp::{Bulk, Class},
 };
 
-use crate::support::world::{Fault, PANIC_SKU, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU, World, order};
+use crate::support::world::{Fault, PANIC_SKU, POISON_SKU, REFUSED_SKU, TALKATIVE_SKUS, UNKNOWN_SKU, World, order};
 
 fn plenty() -> Limits {
     Limits { per_day: 100_000, ..Limits::default() }
@@ -28,6 +28,30 @@ fn states(world: &World) -> Vec<(State, usize)> {
         .map(|s| (s, heads.values().filter(|h| h.state() == s).count()))
         .filter(|(_, n)| *n > 0)
         .collect()
+}
+
+#[tokio::test]
+async fn what_an_erp_says_of_the_buyer_stands_in_no_reason_and_no_timeline() {
+    let world = World::new(7, 1, plenty());
+    world.erp.manners.lock().unwrap().bulk = Bulk::PerItem;
+    for (id, sku) in ["1", "2"].into_iter().zip(TALKATIVE_SKUS) {
+        let mut order = order(id, sku, "10.00", 1);
+        let customer = r#"{"name":"Ana Núñez","email":"Ana.N@example.com"}"#;
+        order.customer = Some(serde_json::from_str(customer).unwrap());
+        world.arrives(0, order).await;
+    }
+    world.run_for(SignedDuration::from_mins(1)).await;
+    assert_eq!(states(&world), [(State::Parked, 2)]);
+    for id in ["1", "2"] {
+        let key = world.key(0, id);
+        let reason = world.head(&key).reason.unwrap();
+        assert_eq!(reason, "the ERP refused it: “no credit for (hidden), article 7 stays”");
+        let timeline = format!("{:?}", world.puente.records.timeline(&key).await.unwrap()).to_lowercase();
+        assert!(
+            timeline.contains("article 7 stays") && !timeline.contains("nunez") && !timeline.contains("ana"),
+            "{timeline}"
+        );
+    }
 }
 
 #[tokio::test]

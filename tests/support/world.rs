@@ -339,6 +339,10 @@ pub const REFUSED_SKU: &str = "REFUSED";
 pub const POISON_SKU: &str = "POISON";
 /// A SKU that no product has.
 pub const UNKNOWN_SKU: &str = "UNKNOWN";
+/// A SKU that the ERP refuses with words about the buyer: when it is asked for the article, and on the create call.
+pub const TALKATIVE_SKUS: [&str; 2] = ["TALKATIVE-ARTICLE", "TALKATIVE"];
+/// What it says then.
+pub const TALK: &str = "the ERP refused it: “no credit for ANA NUNEZ (ana.n@example.com), article 7 stays”";
 /// A SKU that makes our connector panic.
 pub const PANIC_SKU: &str = "PANIC";
 
@@ -389,6 +393,9 @@ impl ErpHandle {
                 if refused(d) {
                     return Err(Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
                 }
+                if sku(d) == TALKATIVE_SKUS[1] {
+                    return Err(Setback::Refused(Error::new(Kind::Refused, TALK)));
+                }
                 let mut parts = d.body.split('|');
                 let version = parts.next().unwrap().parse().unwrap();
                 let total = parts.nth(1).unwrap().to_owned();
@@ -417,6 +424,9 @@ impl Erp for ErpHandle {
             .map(|sale| {
                 let sku = sale.order.lines[0].sku.clone().unwrap_or_default();
                 assert_ne!(sku, PANIC_SKU, "a panic on request");
+                if sku == TALKATIVE_SKUS[0] {
+                    return Err(Setback::Refused(Error::new(Kind::Refused, TALK)));
+                }
                 if sku == UNKNOWN_SKU {
                     return Err(Setback::Refused(Error::new(Kind::Refused, "article UNKNOWN is not in the ERP")));
                 }

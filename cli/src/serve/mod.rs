@@ -9,7 +9,7 @@ mod logging;
 mod server;
 mod source;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use puente::{
@@ -52,9 +52,11 @@ pub(crate) struct Serve {
     /// Let everybody on this machine read and replay orders over HTTP, without an operator's key.
     #[arg(long)]
     open: bool,
-    /// What people show to read and replay orders over HTTP, as `Authorization: Bearer ...`. Without it nobody can.
-    #[arg(long, env = "PUENTE_OPERATOR_KEY", hide_env_values = true, value_name = "KEY")]
-    operator_key: Option<String>,
+    /// A file with what people show to read and replay orders over HTTP, as `Authorization: Bearer ...`: at least 16 characters.
+    /// Without it the environment's `PUENTE_OPERATOR_KEY` is that key; without either nobody can. Never an argument: everybody on
+    /// the machine sees those.
+    #[arg(long, value_name = "FILE")]
+    operator_key_file: Option<PathBuf>,
     /// What is logged, such as `info` or `warn,puente=debug`.
     #[arg(long, env = "PUENTE_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -113,7 +115,13 @@ async fn on_aws(serve: &Serve, doors: Doors) -> Result<Engine> {
 impl Serve {
     /// Who may read and replay orders over HTTP.
     fn operator(&self) -> Result<Access> {
-        let key = self.operator_key.clone().filter(|key| !key.is_empty()).map(Secret::new);
+        let (place, key) = match &self.operator_key_file {
+            Some(file) => (file.display().to_string(), Some(Secret::of_file(file)?)),
+            None => ("PUENTE_OPERATOR_KEY".to_owned(), Secret::of_environment("PUENTE_OPERATOR_KEY")),
+        };
+        if let Some(why) = key.as_ref().and_then(Secret::too_short) {
+            return Err(Error::new(Kind::Config, format!("{place}: the operator's key {why}")));
+        }
         match (key, self.open) {
             (key, false) => Ok(Access::Keys(key)),
             (None, true) => Ok(Access::Open),

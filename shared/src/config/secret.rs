@@ -1,6 +1,6 @@
 //! Secrets of the configuration: referred to in the file, fetched from elsewhere, never shown.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{
@@ -41,6 +41,18 @@ impl Secret {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
+    }
+
+    /// The secret that an environment variable holds; `None` if it is not set, or empty.
+    #[must_use]
+    pub fn of_environment(name: &str) -> Option<Self> {
+        environment(name).filter(|text| !text.is_empty()).map(Self::new)
+    }
+
+    /// The secret that a file holds; a newline at its end is not part of it. The error says which file cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|cause| unread(path, cause))?;
+        Ok(Self::new(text.trim_end_matches(['\r', '\n'])))
     }
 
     /// The secret itself. Keep it as short as you can.
@@ -191,9 +203,7 @@ impl Source {
                 .ok_or_else(|| missing(format!("the environment variable {name} is not set (or is not text)")))?,
             Self::File(path) => {
                 let path = vault.home.join(path);
-                let text = tokio::fs::read_to_string(&path).await.map_err(|error| {
-                    missing(format!("cannot read the secret's file {}", path.display())).caused_by(error)
-                })?;
+                let text = tokio::fs::read_to_string(&path).await.map_err(|cause| unread(&path, cause))?;
                 text.trim_end_matches(['\r', '\n']).to_owned()
             }
             Self::Named(name) => vault.secrets.secret(name).await?.expose_secret().to_owned(),
@@ -204,6 +214,10 @@ impl Source {
         }
         Ok(text)
     }
+}
+
+fn unread(path: &Path, cause: std::io::Error) -> Error {
+    Error::new(Kind::Config, format!("cannot read the secret's file {}", path.display())).caused_by(cause)
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one home of the environment: secrets that puente.toml refers to")]
