@@ -45,7 +45,7 @@ async fn what_an_erp_says_of_the_buyer_stands_in_no_reason_and_no_timeline() {
     for id in ["1", "2"] {
         let key = world.key(0, id);
         let reason = world.head(&key).reason.unwrap();
-        assert_eq!(reason, "the ERP refused it: “no credit for (hidden), article 7 stays”");
+        assert_eq!(reason, "the ERP refused it: “no credit for (hidden), (hidden), article 7 stays”");
         let timeline = format!("{:?}", world.puente.records.timeline(&key).await.unwrap()).to_lowercase();
         assert!(
             timeline.contains("article 7 stays") && !timeline.contains("nunez") && !timeline.contains("ana"),

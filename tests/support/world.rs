@@ -342,7 +342,7 @@ pub const UNKNOWN_SKU: &str = "UNKNOWN";
 /// A SKU that the ERP refuses with words about the buyer: when it is asked for the article, and on the create call.
 pub const TALKATIVE_SKUS: [&str; 2] = ["TALKATIVE-ARTICLE", "TALKATIVE"];
 /// What it says then.
-pub const TALK: &str = "the ERP refused it: “no credit for ANA NUNEZ (ana.n@example.com), article 7 stays”";
+pub const TALK: &str = "the ERP refused it: “no credit for ANA NUNEZ, ana.n@example.com, article 7 stays”";
 /// A SKU that makes our connector panic.
 pub const PANIC_SKU: &str = "PANIC";
 

@@ -11,6 +11,9 @@ const HEAD: &str = r#"# puente.toml: one [erp.NAME] for each account in an ERP, 
 #   { file = "path" }     a file, seen from the directory of this one
 #   { secret = "name" }   the secret store (AWS Secrets Manager)
 #
+# An address that is plain http to another machine needs `allow_insecure = true` in its part: everybody on the way reads the
+# credentials and the customers' data.
+#
 # Keep the parts you need and delete the others. `puente check --config puente.toml` tries what is left.
 "#;
 
