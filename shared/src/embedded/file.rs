@@ -125,7 +125,8 @@ fn close_to_others(dir: &Path) -> Result<()> {
     };
     let close = |path: &Path| {
         let mode = fs::metadata(path)?.permissions().mode();
-        if mode & 0o077 == 0 { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) }
+        let closed = mode & !0o077;
+        if mode == closed { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(closed)) }
     };
     let entries = fs::read_dir(dir).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let entries = entries.map_err(|cause| refused(dir, cause))?;

@@ -84,7 +84,7 @@ impl Secret {
         // A script without spaces has no words of its own, and says more with each character.
         let wide = |c: &char| *c >= '\u{2e80}';
         let weight = text.len() + text.iter().filter(|c| wide(c)).count();
-        let inside = weight >= LONG || text.iter().any(|c| wide(c));
+        let inside = weight >= LONG || text.iter().any(wide);
         (weight >= least).then_some(Self { text, inside })
     }
 }
