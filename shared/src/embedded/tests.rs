@@ -188,7 +188,9 @@ async fn what_others_could_read_before_is_the_owners_alone_now() {
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert!(paths.iter().any(|path| path.ends_with("puente.db-wal")) && paths.len() >= 4, "{paths:?}");
-    paths.iter().for_each(|path| set(path, 0o664));
+    for path in &paths {
+        set(path, 0o664);
+    }
     set(&data, 0o755);
     let again = Embedded::open(&data).unwrap();
     Records::write(&again, &key("1"), &record(1), at(0)).await.unwrap();
