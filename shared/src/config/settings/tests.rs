@@ -74,6 +74,7 @@ fn the_generic_parts_are_read() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table of mistakes")]
 fn every_mistake_names_file_line_and_key() {
     for (from, to, says) in [
         ("[erp.main]", "[erps.main]", "puente.toml:2: erps: unknown key"),
