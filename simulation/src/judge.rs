@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use puente::{
     domain::{
         ids::OrderKey,
+        money::Amount,
         order::{Order, Payment, Status},
         record::{Head, State},
         version::ContentHash,
@@ -156,6 +157,11 @@ impl Case<'_> {
         if self.booked.len() > 1 && !unprotected && !(class == Class::Nothing && self.restored()) {
             self.violated("the ERP holds it more than once");
         }
+        let states = self.known.map_or(&[][..], |known| &known.states);
+        let mut unsound = states.iter().filter(|state| !has_sound_books(state)).map(|state| state.version().content);
+        if unsound.any(|content| self.booked.iter().any(|booked| booked.version.content == content)) {
+            self.violated("the ERP holds it with a total that nothing explains");
+        }
         let Some(head) = self.head else { return };
         // Where a double is allowed, the record tells of one of them.
         let named =
@@ -285,12 +291,18 @@ impl Case<'_> {
     }
 }
 
+/// Whether its total is the sum of its parts, to the cent that rounding explains: the shops are off by more only where nothing does.
+fn has_sound_books(order: &Order) -> bool {
+    Amount::parse("0.01").is_ok_and(|cent| order.proof().difference.abs() <= cent)
+}
+
 /// Whether the ERP would take an order in this state, as its first.
 fn takes(order: &Order) -> bool {
     let sku = order.lines.first().and_then(|line| line.sku.as_deref()).unwrap_or_default();
     order.status == Status::Open
         && order.payment == Payment::Paid
         && order.refunds.is_empty()
+        && has_sound_books(order)
         && ![REFUSED_SKU, POISON_SKU, PANIC_SKU, UNKNOWN_SKU].contains(&sku)
 }
 

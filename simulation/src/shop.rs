@@ -18,7 +18,7 @@ use puente::{
     domain::{
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
-        order::{Flag, Order, Payment, Refund, Status},
+        order::{Flag, Line, Order, Payment, Refund, Status, Tax},
         time::Stamp,
     },
     outbound::Client,
@@ -147,6 +147,12 @@ impl Shop {
             at = whole_second(now),
         );
         let mut order: Order = serde_json::from_str(&text).unwrap();
+        match cents % 23 {
+            3 => miss_a_cent(&mut order),
+            // What nothing explains.
+            5 => order.total += Amount::ONE,
+            _ => {}
+        }
         if paid {
             order.payment = Payment::Paid;
         }
@@ -244,13 +250,13 @@ pub fn cancel(order: &mut Order) {
 
 /// Changes what was bought.
 pub fn edit(order: &mut Order) {
-    let one = Amount::parse("1.00").unwrap();
+    let one = Amount::ONE;
     for line in &mut order.lines {
         line.amount += one;
         line.unit_price = line.amount;
+        order.total += one;
+        order.current_total = order.current_total.map(|now| now + one);
     }
-    order.total += one;
-    order.current_total = order.current_total.map(|now| now + one);
 }
 
 /// The payer's bank takes the money of a paid order back; any other order is edited.
@@ -260,6 +266,19 @@ pub fn charge_back(order: &mut Order) {
     } else {
         edit(order);
     }
+}
+
+/// Two taxed lines, and a total that misses their sum by a cent: the shop rounded each tax, and the total at once.
+fn miss_a_cent(order: &mut Order) {
+    let amount = |text: &str| Amount::parse(text).unwrap();
+    let tax = Tax { name: "VAT".into(), rate: Some(amount("0.21")), amount: amount("0.11") };
+    let line = order.lines.first().cloned().unwrap();
+    for id in ["2", "3"] {
+        let (id, price, taxes) = (id.to_owned(), amount("0.50"), vec![tax.clone()]);
+        order.lines.push(Line { id, unit_price: price, amount: price, taxes, ..line.clone() });
+    }
+    order.tax = amount("0.22");
+    order.total += amount("1.21");
 }
 
 /// Changes something that the sale does not show.

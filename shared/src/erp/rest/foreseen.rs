@@ -93,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    fn way(per: Per, half: Half) -> Option<TaxRounding> {
-        Some(TaxRounding { per, half })
+    fn by(order: &Order, per: Per, half: Half) -> Foreseen {
+        foreseen(order, Some(TaxRounding { per, half }))
     }
 
     /// Lines of these net amounts and taxes, 21 % each.
@@ -126,22 +126,19 @@ mod tests {
     fn the_declared_way_of_rounding_is_foreseen() {
         // 0.0147 twice: 0.01 each, 0.0294 together.
         let two = order(&[("0.07", "0.01"), ("0.07", "0.01")], false);
-        assert_eq!(foreseen(&two, way(Per::Line, Half::Up)).difference, Difference::None);
-        assert_eq!(foreseen(&two, way(Per::Document, Half::Up)).difference, Difference::Rounding(dec!(-0.01)));
+        assert_eq!(by(&two, Per::Line, Half::Up).difference, Difference::None);
+        assert_eq!(by(&two, Per::Document, Half::Up).difference, Difference::Rounding(dec!(-0.01)));
         // 0.105 is a half.
         let half = order(&[("0.50", "0.11")], false);
-        assert_eq!(foreseen(&half, way(Per::Line, Half::Up)).difference, Difference::None);
-        assert_eq!(foreseen(&half, way(Per::Line, Half::Even)).difference, Difference::Rounding(dec!(0.01)));
-        assert_eq!(
-            foreseen(&order(&[("0.07", "0.01"); 2], true), way(Per::Document, Half::Up)).difference,
-            Difference::None
-        );
+        assert_eq!(by(&half, Per::Line, Half::Up).difference, Difference::None);
+        assert_eq!(by(&half, Per::Line, Half::Even).difference, Difference::Rounding(dec!(0.01)));
+        assert_eq!(by(&order(&[("0.07", "0.01"); 2], true), Per::Document, Half::Up).difference, Difference::None);
     }
 
     #[test]
     fn another_rate_is_no_rounding() {
         let wrong = order(&[("100", "10"), ("100", "21")], false);
-        let foreseen = foreseen(&wrong, way(Per::Line, Half::Up));
+        let foreseen = by(&wrong, Per::Line, Half::Up);
         assert_eq!((foreseen.tax, foreseen.difference), (dec!(42), Difference::Unexplained(dec!(-11))));
     }
 }

@@ -75,7 +75,8 @@ fn a_cent_off() -> Sale {
             (line.amount, line.taxes[0].amount) = ("0.07".parse().unwrap(), "0.01".parse().unwrap());
             line.discounts.clear();
             order.lines.push(order.lines[0].clone());
-            (order.charges.clear(), order.discounts.clear());
+            order.charges.clear();
+            order.discounts.clear();
             (order.tax, order.total) = ("0.02".parse().unwrap(), "0.16".parse().unwrap());
         },
         Orders::default(),
@@ -108,7 +109,7 @@ fn what_the_erps_declared_rounding_leaves_is_a_charge_of_its_own() {
         Orders::default(),
     );
     let error = way("line", "up").unwrap().books(&wrong).unwrap_err().to_string();
-    assert!(error.contains("3.78") && error.contains("1.80 ") || error.contains("1.8 "), "{error}");
+    assert!(error.contains("3.78") && error.contains("compute 1.8 "), "{error}");
     assert!(way("page", "up").is_err() && way("line", "down").is_err());
 }
 

@@ -427,6 +427,24 @@ mod tests {
     }
 
     #[test]
+    fn a_store_whose_prices_contain_tax_and_that_states_them_without_rounds_twice() {
+        use crate::domain::rounding::{Difference, Rounded, difference};
+        // 10.00 at 21 %: 8.2645 and 1.7355, stated as 8.26 and 1.74. Of 8.26 the tax is 1.7346.
+        let items = [Item { quantity: dec!(1), amount: dec!(8.26), taxes: vec![tax(1, dec!(0.21))] }];
+        let judged = |total| {
+            let lines = lines(&items, false, DOCUMENT);
+            let store = Rounded { total, roundings: roundings_of_store(&items, false) };
+            let foreseen = super::total(&lines.concat(), DOCUMENT).unwrap().total();
+            let tryton = Rounded { total: foreseen, roundings: roundings_of_tryton(&items, &lines, false, DOCUMENT) };
+            difference(exact(&items, false), store, tryton, DOCUMENT.step)
+        };
+        assert_eq!(judged(dec!(9.99)), Difference::None);
+        assert_eq!(judged(dec!(10.00)), Difference::Rounding(dec!(0.01)));
+        assert_eq!(judged(dec!(10.01)), Difference::Unexplained(dec!(0.02)));
+        assert_eq!(judged(dec!(9.98)), Difference::Unexplained(dec!(-0.01)));
+    }
+
+    #[test]
     fn many_pieces_whose_prices_contain_their_tax_come_to_the_cent() {
         let vat = [tax(1, dec!(0.21))];
         for (quantity, amount) in [(dec!(700), dec!(100.01)), (dec!(149), dec!(19_333.33)), (dec!(150.5), dec!(77.77))]
