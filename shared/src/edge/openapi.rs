@@ -113,7 +113,7 @@ fn label(operation: &mut Operation) {
 }
 
 const ALWAYS: [(u16, &str); 3] = [
-    (429, "Too many requests of the connection, or too many forged ones."),
+    (429, "Too many requests: the connection's own, forged ones, or this address'."),
     (500, "A mistake of ours; the log has it under the request's id."),
     (503, "Something we need does not answer. Nothing was accepted."),
 ];
