@@ -3,8 +3,10 @@
 //!
 //! A request is counted once it is known to be the shop's own: its key is right and its signature holds. Forged ones, which whoever
 //! knows the key can send, are counted apart: they cost the shop nothing, and more than [`FORGED`] of them are told to come later.
-//! Genuine ones come through meanwhile, because nothing but the signature tells them apart. The day is UTC's. Its count is written down every few requests, so a restart forgets at most [`KEPT_EVERY`] − 1 of them: the front
-//! door is kept open rather than shut, since only the ERP's side promises exactness.
+//! Genuine ones come through meanwhile, because nothing but the signature tells them apart.
+//!
+//! The day is UTC's. Its count is written down every few requests, so a restart forgets at most [`KEPT_EVERY`] − 1 of them: the
+//! front door is kept open rather than shut, since only the ERP's side promises exactness.
 
 use std::{
     collections::HashMap,
