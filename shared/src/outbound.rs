@@ -435,7 +435,7 @@ mod tests {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", LARGEST_PAGE + 1);
         let (url, _task) = server(move |mut stream| async move {
             stream.write_all(head.as_bytes()).await.unwrap();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
         .await;
         let failure = client.send_for_page(call(&url)).await.unwrap_err();

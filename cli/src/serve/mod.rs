@@ -152,13 +152,12 @@ fn guard(settings: &Settings, listen: SocketAddr, operator: &Access) -> Result<(
     }
     let mut missing: Vec<String> =
         settings.keyless().iter().map(|id| format!("connection.{id} has no `key` in the configuration")).collect();
-    match operator {
-        Access::Keys(Some(_)) | Access::Decided => {}
-        Access::Keys(None) => {
-            missing.push("PUENTE_OPERATOR_KEY is not set: nobody could read and replay orders".to_owned())
-        }
-        Access::Open => missing.push("--open lets anybody read and replay orders: set PUENTE_OPERATOR_KEY".to_owned()),
-    }
+    let operator = match operator {
+        Access::Keys(Some(_)) | Access::Decided => None,
+        Access::Keys(None) => Some("PUENTE_OPERATOR_KEY is not set: nobody could read and replay orders"),
+        Access::Open => Some("--open lets anybody read and replay orders: set PUENTE_OPERATOR_KEY"),
+    };
+    missing.extend(operator.map(str::to_owned));
     if missing.is_empty() {
         return Ok(());
     }

@@ -126,7 +126,7 @@ pub enum Opened {
     /// A store's harmless ping, which is not signed.
     Ping,
     /// The store's own words, and what they say.
-    Genuine(VerifiedWebhook, Reading),
+    Genuine(Box<VerifiedWebhook>, Reading),
 }
 
 /// Verifies a webhook and reads it. No call to anybody.
@@ -142,7 +142,7 @@ pub fn open(connection: &Connection, raw: RawWebhook) -> Result<Opened> {
         Reading::AnotherShop => {
             Err(Error::new(Kind::Forged, "the signed body belongs to another shop than this connection's"))
         }
-        reading => Ok(Opened::Genuine(verified, reading)),
+        reading => Ok(Opened::Genuine(verified.into(), reading)),
     }
 }
 

@@ -320,7 +320,7 @@ async fn a_connection_has_two_keys_while_one_is_changed() {
     assert_eq!(settings.changing_keys(), []);
     // The new one first.
     let settings = with("key = [{ secret = 'missing' }, { secret = 'known' }]").unwrap();
-    assert_eq!(settings.changing_keys(), [acme.clone()]);
+    assert_eq!(settings.changing_keys(), std::slice::from_ref(&acme));
     let error = settings.keys(&acme).await.unwrap_err().to_string();
     assert!(error.contains("puente.toml:10: connection.acme.key[0]: there is no such secret"), "{error}");
     let settings = with("key = [{ secret = 'known' }, { secret = 'known' }]").unwrap();
