@@ -71,7 +71,7 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         "total_tip_received": money(of.tip),
         "total_price": total(of.total() + unsold),
         "total_price_set": set(of.total() + unsold),
-        "current_total_price": total(of.total() - taken),
+        "current_total_price": money(of.total() - taken),
         "current_total_tax": money(of.tax() - taken_tax),
         "total_shipping_price_set": set(of.shipping_price()),
         "total_outstanding": money(0),

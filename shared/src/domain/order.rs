@@ -582,6 +582,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refund_changes_no_sale_and_what_it_leaves_unexplained_does() {
+        let (sold, mut now) = (order(), order());
+        // Said or not, a total that follows from the rest is no other state: orders of releases that did not read it stay the same.
+        now.current_total = Some(now.total);
+        assert!(now.same_sale(&sold) && now.version().content == sold.version().content);
+        let amount = |text: &str| Amount::parse(text).unwrap();
+        now.refunds.push(Refund { id: "1".into(), amount: amount("5"), taken_off: None, reason: None });
+        now.current_total = Some(amount("21.78"));
+        assert!(now.proof().holds() && now.proof().unexplained.is_zero());
+        assert!(now.same_goods(&sold) && !now.same_sale(&sold) && now.version().content != sold.version().content);
+        let mut kept_a_fee = now.clone();
+        kept_a_fee.refunds[0].taken_off = Some(amount("6"));
+        assert_eq!(kept_a_fee.proof().unexplained, Amount::ONE);
+        assert!(!kept_a_fee.same_goods(&now) && kept_a_fee.version().content != now.version().content);
+    }
+
+    #[test]
     fn only_an_object_is_one() {
         let json = serde_json::to_string(&order()).unwrap();
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());

@@ -97,19 +97,19 @@ fn balance(order: Order, rules: &Orders) -> Plan {
 }
 
 fn unbalanced(proof: &Proof, order: &Order) -> String {
-    let (code, difference) = (order.currency.code(), proof.difference);
+    let money = |amount: Amount| amount.in_currency(order.currency);
     format!(
-        "its books do not add up: lines {} - discounts {} + shipping {} + other {} + tax {} make {}, the store says {}: {} {code} \
-         too {}. Mend it in the store, or allow it with total_mismatch = \"adjust\", then replay it",
+        "the totals do not match: lines {} - discounts {} + shipping {} + other {} + tax {} make {}, and the store's total is {}: {} \
+         {}. Fix the order in the store, or allow the difference with total_mismatch = \"adjust\" and adjust_limit, then replay it",
         proof.lines,
         proof.discounts,
         proof.shipping,
         proof.other,
         proof.tax_on_top,
-        proof.total - difference,
-        proof.total,
-        difference.abs(),
-        if difference > Amount::ZERO { "much" } else { "little" },
+        proof.total - proof.difference,
+        money(proof.total),
+        money(proof.difference.abs()),
+        if proof.difference > Amount::ZERO { "higher" } else { "lower" },
     )
 }
 

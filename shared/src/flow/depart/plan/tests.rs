@@ -224,7 +224,7 @@ fn books_that_miss_by_rounding_go_and_others_wait() {
     for (taxed, off) in [(0, "0.01"), (1, "0.01"), (2, "-0.02"), (4, "0.03")] {
         let (end, words) = before(books(taxed, off));
         assert_eq!(end, End::Parked);
-        assert!(words.starts_with("its books do not add up") && words.contains(off.trim_start_matches('-')), "{words}");
+        assert!(words.starts_with("the totals do not match") && words.contains(off.trim_start_matches('-')), "{words}");
         // Unless so much may be adjusted.
         let rules =
             |limit: &str| Orders { total_mismatch: Mismatch::Adjust, adjust_limit: amount(limit), ..Orders::default() };
