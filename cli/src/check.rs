@@ -13,7 +13,7 @@ use puente::{
     domain::ledger::{Denied, Ledger, Purpose, Request},
     edge::operate::QuotaView,
     erp::{Bulk, Class},
-    flow::Puente,
+    flow::{Puente, identity},
     outbound::{Meter, Metered},
 };
 use serde::Serialize;
@@ -64,6 +64,8 @@ struct ConnectionReport {
     erp: String,
     ok: bool,
     answer: String,
+    /// What to add to the configuration: orders arrive without it, and may have to be looked at.
+    lacks: Option<String>,
     class: Option<Class>,
     promise: Option<&'static str>,
     per_second: u32,
@@ -82,7 +84,7 @@ pub(crate) async fn run(check: Check, output: Output) -> Result<()> {
     }
     let failed = report.erps.iter().filter(|erp| !erp.ok).count();
     let failed = failed + report.connections.iter().filter(|connection| !connection.ok).count();
-    Err(Error::new(Kind::Unavailable, format!("{failed} of those above did not answer as they should")))
+    Err(Error::new(Kind::Unavailable, format!("{failed} {} failed", if failed == 1 { "check" } else { "checks" })))
 }
 
 async fn probed(puente: &Puente) -> Result<Report> {
@@ -131,21 +133,32 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
     let outcome = if connection.store.can_fetch() {
         // What changed since now: a page that is empty, or nearly.
         let changes = connection.store.changed_since(&puente.client, puente.clock.now(), None).await;
-        changes.map(|_| "answers".to_owned())
+        match changes {
+            Ok(_) => learnt(puente, connection).await,
+            Err(error) => Err(error),
+        }
     } else {
         Ok("no credentials to ask with: webhooks only, no backfill".to_owned())
     };
+    let lacks = connection.store.lacks();
     ConnectionReport {
         connection: connection.id.to_string(),
         erp: connection.erp.to_string(),
         ok: outcome.is_ok(),
         answer: outcome.unwrap_or_else(|error| error.to_string()),
+        lacks,
         class,
         promise: class.map(promise),
         per_second: connection.front_door.per_second,
         per_day: connection.front_door.per_day,
         key: !connection.keys.is_empty(),
     }
+}
+
+/// Asks the shop who it is, where its orders do not say so by themselves, and keeps that for whoever receives them.
+async fn learnt(puente: &Puente, connection: &Connection) -> Result<String> {
+    let Some(shop) = identity::learn_afresh(puente, connection).await? else { return Ok("answers".to_owned()) };
+    Ok(format!("answers; it is shop {} ({})", shop.id, shop.domains.join(", ")))
 }
 
 fn millis(time: Duration) -> u64 {
@@ -162,6 +175,16 @@ fn promise(class: Class) -> &'static str {
     }
 }
 
+impl ConnectionReport {
+    /// What its store says, and what the configuration lacks.
+    fn said(&self) -> String {
+        match &self.lacks {
+            Some(lacks) => format!("{}; {lacks}", self.answer),
+            None => self.answer.clone(),
+        }
+    }
+}
+
 impl Report {
     fn described(&self) -> String {
         let mark = |ok| if ok { cell("ok", Tone::Good) } else { cell("failed", Tone::Bad) };
@@ -175,7 +198,7 @@ impl Report {
             vec![
                 plain(&connection.connection),
                 mark(connection.ok),
-                plain(&connection.answer),
+                plain(connection.said()),
                 plain(format!("{}: {}", connection.erp, connection.promise.unwrap_or("-"))),
                 plain(limits),
             ]

@@ -17,6 +17,7 @@ mod pump;
 mod quota;
 mod send;
 mod serve;
+mod story;
 
 use std::process::ExitCode;
 
@@ -48,7 +49,6 @@ enum Command {
     Quota(quota::Quota),
     Backfill(backfill::Backfill),
     Send(send::Send),
-    #[command(subcommand)]
     Connections(connections::Connections),
     Pump(pump::Pump),
     #[command(subcommand)]

@@ -9,17 +9,18 @@ use puente::{
     domain::{
         ids::{ConnectionId, OrderKey},
         message::{Arrival, Message, News},
-        record::{Head, Intent, State},
+        record::{Head, State},
     },
-    edge::operate::{OrderView, StoryView},
+    edge::{operate::OrderView, story::story as order_story},
     flow::Puente,
-    ports::Query,
+    ports::{Payload, Query},
 };
 use serde::Serialize;
 
 use crate::{
-    output::{Output, Tone, cell, distance, or_dash, plain, table, time, tone},
+    output::{self, Output, cell, distance, or_dash, plain, table, time, tone},
     place::{self, Place},
+    story,
 };
 
 /// The most heads looked through for an order's number.
@@ -31,9 +32,9 @@ const PAGE: usize = 200;
 /// Orders: list them, show one, try some again.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Orders {
-    /// Lists orders, those that changed last first.
+    /// Lists orders, most recently changed first.
     List(List),
-    /// Shows one order: its state, why, and everything that happened to it.
+    /// Shows one order: what was bought, its state, what it waits for, and everything that happened to it.
     Show(Show),
     /// Tries an order, or all that match, again.
     Replay(Replay),
@@ -65,6 +66,9 @@ pub(crate) struct Show {
     /// Whose order, where several connections have one of that name.
     #[arg(long)]
     connection: Option<ConnectionId>,
+    /// Only its body, as it is kept: raw as it came where it could not be read.
+    #[arg(long)]
+    raw: bool,
 }
 
 /// `orders replay`.
@@ -101,6 +105,8 @@ pub(crate) enum StateName {
     Dead,
     /// A rule keeps it out of the ERP.
     Ignored,
+    /// Its content is still asked of the store.
+    Fetching,
 }
 
 impl From<StateName> for State {
@@ -112,6 +118,7 @@ impl From<StateName> for State {
             StateName::Parked => Self::Parked,
             StateName::Dead => Self::Dead,
             StateName::Ignored => Self::Ignored,
+            StateName::Fetching => Self::Fetching,
         }
     }
 }
@@ -145,8 +152,8 @@ async fn list(list: &List, output: Output) -> Result<()> {
                 plain(&order.number),
                 plain(format!("{}/{}", order.connection, order.order)),
                 cell(order.status, tone(order.status)),
-                plain(money(order)),
-                plain(or_dash(document(order))),
+                plain(or_dash(story::total(order))),
+                plain(or_dash(story::document(order))),
                 plain(time(order.updated)),
                 plain(why(order, now)),
             ]
@@ -158,59 +165,33 @@ async fn list(list: &List, output: Output) -> Result<()> {
 async fn show(show: &Show, output: Output) -> Result<()> {
     let puente = show.place.open().await?;
     let head = find(&puente, &show.order, show.connection.as_ref()).await?;
-    let timeline = puente.records.timeline(&head.key).await?;
-    let intent = head.intent.clone();
-    let story = StoryView { order: head.into(), timeline };
-    output.answer(&story, || described(&story, intent.as_ref(), puente.clock.now()))
+    if show.raw {
+        return raw(&puente, &head).await;
+    }
+    let story = order_story(&puente, head).await?;
+    output.answer(&story, || story::described(&story, puente.clock.now()))
 }
 
-fn described(story: &StoryView, intent: Option<&Intent>, now: Timestamp) -> String {
-    let order = &story.order;
-    let mut facts = vec![
-        ("order", plain(format!("{} ({}/{})", order.number, order.connection, order.order))),
-        ("state", cell(order.status, tone(order.status))),
-    ];
-    let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, plain(value))));
-    fact("why", order.reason.clone());
-    fact("due", order.due.map(|due| format!("{} ({})", time(due), distance(due, now))));
-    fact("total", order.total.is_some().then(|| money(order)));
-    fact("in the ERP", document(order).map(str::to_owned));
-    fact("attempts", (order.attempts > 0).then(|| order.attempts.to_string()));
-    fact("sending", intent.map(sending));
-    fact("flags", (!order.flags.is_empty()).then(|| order.flags.join("\n")));
-    fact("version", Some(order.desired.to_string()));
-    let behind = order.applied.as_ref().filter(|applied| **applied != order.desired);
-    fact("the ERP has", behind.map(ToString::to_string));
-    let facts = facts.into_iter().map(|(name, value)| vec![cell(name, Tone::Faint), value]);
-    let events = story.timeline.iter().map(|entry| {
-        vec![plain(time(entry.at)), plain(&entry.event), plain(entry.detail.as_deref().unwrap_or_default())]
-    });
-    format!("{}\n{}", table(&["what", ""], facts), table(&["when", "what happened", "detail"], events))
+/// The body as it is kept: raw as it came where it could not be read, otherwise the order it became.
+async fn raw(puente: &Puente, head: &Head) -> Result<()> {
+    match puente.records.payload(&head.key, &head.desired).await? {
+        Some(Payload::Raw(bytes) | Payload::Order(bytes)) if !bytes.is_empty() => {
+            output::line(String::from_utf8_lossy(&bytes))
+        }
+        _ => Err(Error::new(Kind::NotFound, format!("order {}: no body of it came so far", head.key))),
+    }
 }
 
 /// Why an order waits or stopped; of one at rest, what was noticed when it was read.
 fn why(order: &OrderView, now: Timestamp) -> String {
     match (&order.reason, order.due) {
+        // Its `due` is for the case that the question is lost: it is asked again before that.
+        (Some(reason), _) if order.status == State::Fetching => reason.clone(),
         (Some(reason), Some(due)) => format!("{reason} (again {})", distance(due, now)),
         (Some(reason), None) => reason.clone(),
         (None, Some(due)) => format!("due {}", distance(due, now)),
         (None, None) => order.flags.join("; "),
     }
-}
-
-fn money(order: &OrderView) -> String {
-    let currency = order.currency.map_or("", |currency| currency.code());
-    or_dash(order.total.map(|total| format!("{total} {currency}")))
-}
-
-/// The document's number, as people see it in the ERP.
-fn document(order: &OrderView) -> Option<&str> {
-    order.document.as_ref().map(|document| document.number.as_deref().unwrap_or(&document.id))
-}
-
-fn sending(intent: &Intent) -> String {
-    let doubt = if intent.unknown { ", an earlier attempt may have arrived" } else { "" };
-    format!("{}, looked up from {} on{doubt}", intent.step.reference, time(intent.settle_at))
 }
 
 /// What `orders replay` did.

@@ -187,7 +187,7 @@ pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
 pub(crate) fn tone(state: State) -> Tone {
     match state {
         State::Synced => Tone::Good,
-        State::Waiting | State::Sending => Tone::Warn,
+        State::Waiting | State::Sending | State::Fetching => Tone::Warn,
         State::Parked | State::Dead => Tone::Bad,
         State::Ignored => Tone::Faint,
     }

@@ -12,7 +12,7 @@ use puente::{
     config::Settings,
     domain::ids::{ConnectionId, ErpId},
     embedded::Embedded,
-    flow::Puente,
+    flow::{Puente, signs::Signs},
     outbound::Client,
     ports::{Secrets, SystemChance, SystemClock},
 };
@@ -146,6 +146,7 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
         settings: Arc::new(settings),
         records: Arc::new(data.clone()),
         accounts: Arc::new(data.clone()),
+        signs: Signs::new(Arc::new(data.clone())),
         queue: Arc::new(data.clone()),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),

@@ -1,6 +1,7 @@
 //! `puente quota`: how much of the ERP's day is left, and who spends it.
 
 use clap::Args;
+use comfy_table::Cell;
 use jiff::Timestamp;
 use puente::{Error, Kind, Result, domain::ids::ErpId, edge::operate::QuotaView};
 
@@ -47,7 +48,7 @@ fn described(quota: &QuotaView, now: Timestamp) -> String {
         row("left", cell(quota.left, tone)),
         row("rate", plain(&quota.rate)),
         row("day ends", plain(later(quota.resets_at))),
-        row("next departure", plain(quota.next_departure.map_or_else(|| "at once".to_owned(), later))),
+        row("next departure", departure(quota, later)),
     ];
     if let Some(until) = quota.blocked_until {
         let because = quota.blocked_because.as_deref().unwrap_or("no reason is on record");
@@ -57,8 +58,19 @@ fn described(quota: &QuotaView, now: Timestamp) -> String {
         (Some(name), Some(until)) => {
             format!("{}, lease until {}", name.chars().take(8).collect::<String>(), later(until))
         }
-        _ => "nobody now".to_owned(),
+        _ => "nobody is sending to this account right now".to_owned(),
     };
     rows.push(row("conductor", plain(conductor)));
     table(&["ERP account", quota.erp.as_str()], rows)
+}
+
+/// When orders leave next, and why not sooner.
+fn departure(quota: &QuotaView, later: impl Fn(Timestamp) -> String) -> Cell {
+    let Some(at) = quota.next_departure else { return plain("at once") };
+    let why = match (quota.blocked_until, quota.left) {
+        (Some(_), _) => "the account is blocked",
+        (None, 0) => "today's calls are used up: orders leave when the ERP's next day begins",
+        (None, _) => "the day is short: orders travel together",
+    };
+    cell(format!("{}; {why}", later(at)), Tone::Warn)
 }

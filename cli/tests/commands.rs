@@ -90,6 +90,23 @@ impl Home {
         Serving { child, url }
     }
 
+    /// The connection's signs of life, once it has sent an order.
+    fn is_alive(&self) {
+        let began = Instant::now();
+        loop {
+            let life = self.json(&["connections"]);
+            let (shop, erp) = (&life["connections"][0], &life["erps"][0]);
+            if shop["received"].is_string() && shop["sent"].is_string() && erp["sent"].is_string() {
+                assert_eq!((&shop["connection"], &shop["failed"]), (&Value::from("acme"), &Value::Null), "{life}");
+                let shown = text(&self.run(&["connections", "list"]));
+                assert!(shown.contains("acme") && shown.contains("ago") && shown.contains("never"), "{shown}");
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "no sign of life: {life}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The state of the one order, once it is `state`.
     fn until(&self, state: &str) -> Value {
         let began = Instant::now();
@@ -129,6 +146,9 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     let check = home.json(&["check"]);
     assert_eq!((&check["ok"], &check["erps"][0]["class"]), (&Value::Bool(true), &Value::from("unique")), "{check}");
 
+    // Nothing says yet which orders are this shop's once it has a domain of its own.
+    assert!(check["connections"][0]["lacks"].as_str().unwrap().contains("shop_id"), "{check}");
+
     let serving = home.serve();
     let sent = home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
     assert_eq!(sent["status"], 200, "{sent}");
@@ -147,6 +167,14 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     }
     let shown = text(&home.run(&["orders", "show", number]));
     assert!(shown.contains("synced") && shown.contains(id) && !shown.contains('\u{1b}'), "{shown}");
+    // The order itself, with the decimals of its currency.
+    let story = home.json(&["orders", "show", id]);
+    let (line, total) = (&story["content"]["lines"][0], story["order"]["total"].as_str().unwrap());
+    for part in ["buyer", "quantity", "payment", line["title"].as_str().unwrap(), &format!("{total}.00")] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(text(&home.run(&["orders", "show", id, "--raw"])).contains("\"lines\""));
+    home.is_alive();
     assert!(home.fails(&["orders", "show", "77"]).contains("was not seen yet"));
 
     let quota = home.json(&["quota"]);

@@ -16,6 +16,7 @@ use crate::{
         ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
         message::Message,
         record::{Entry, Head, State, Write, Written},
+        sign::{Identity, Party, Sign},
         version::Version,
     },
 };
@@ -143,6 +144,22 @@ pub trait Accounts: Send + Sync {
 
     /// Says when the next departure may leave and what this one took, if the lease is still ours (`epoch`).
     async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()>;
+}
+
+/// What is known of connections and accounts themselves, beside their orders.
+#[async_trait]
+pub trait Signs: Send + Sync {
+    /// Keeps when something was seen last; the same fact of the same party before it is forgotten.
+    async fn sign(&self, of: &Party, sign: &Sign) -> Result<()>;
+
+    /// The signs of each party, in the order asked for.
+    async fn signs(&self, of: &[Party]) -> Result<Vec<Vec<Sign>>>;
+
+    /// Who a connection's shop is, if somebody has learnt it.
+    async fn identity(&self, connection: &ConnectionId) -> Result<Option<Identity>>;
+
+    /// Keeps who it is.
+    async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()>;
 }
 
 /// The work queue and its dead-letter queue. At least once, in any order.

@@ -1,6 +1,6 @@
 //! From a raw request to a verified one: the only place that compares signatures.
 //!
-//! A [`VerifiedWebhook`] has no other constructor, so an unverified body cannot reach a parser. Signatures are compared in
+//! A [`VerifiedWebhook`] is made here alone, so an unverified body cannot reach a parser. Signatures are compared in
 //! constant time over raw bytes, against every active secret (two, while one is being rotated). Nothing here has a default
 //! that lets a body through.
 
@@ -42,6 +42,11 @@ pub enum Scheme {
 }
 
 impl VerifiedWebhook {
+    /// A body that was verified when it arrived, and kept because it could not be read then. Its headers were not.
+    pub(crate) fn kept(body: Bytes, received: Timestamp) -> Self {
+        Self { raw: RawWebhook { headers: HeaderMap::new(), body, received } }
+    }
+
     /// The headers. Unsigned by most stores: hints at best.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {

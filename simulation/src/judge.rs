@@ -141,7 +141,7 @@ impl Case<'_> {
                     self.violated("it stopped without a reason");
                 }
             }
-            State::Waiting | State::Sending => self.violated("it is not at rest"),
+            State::Waiting | State::Sending | State::Fetching => self.violated("it is not at rest"),
         }
         if head.forgotten() {
             self.violated("nobody will come back to it");

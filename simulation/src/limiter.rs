@@ -15,7 +15,7 @@ use puente::{
         ledger::{Limits, Purpose, Request, Taken},
     },
     erp::{Bulk, Class, Manners},
-    flow::{Puente, depart},
+    flow::{Puente, depart, signs::Signs},
     outbound::Client,
 };
 
@@ -159,6 +159,7 @@ impl Run {
             settings: Arc::new(Settings::fixed(Vec::new(), vec![account()]).unwrap()),
             records: table.clone(),
             accounts: table.clone(),
+            signs: Signs::new(table.clone()),
             queue: Arc::new(queue),
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),

@@ -14,9 +14,10 @@ use puente::{
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
+        sign::{Fact, Identity, Party, Sign},
         version::Version,
     },
-    ports::{Accounts, Chance as _, Page, Payload, Query, Records},
+    ports::{Accounts, Chance as _, Page, Payload, Query, Records, Signs},
 };
 
 use crate::{
@@ -40,6 +41,9 @@ pub struct Rows {
     pub timelines: BTreeMap<OrderKey, Vec<Entry>>,
     ids: BTreeMap<String, String>,
     cursors: BTreeMap<String, String>,
+    /// Signs of life.
+    pub signs: BTreeMap<(Party, Fact), Sign>,
+    identities: BTreeMap<ConnectionId, Identity>,
     /// Ledgers.
     pub ledgers: BTreeMap<ErpId, Ledger>,
     index: BTreeMap<OrderKey, Timestamp>,
@@ -277,6 +281,37 @@ impl Records for Table {
 
     async fn ready(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Signs for Table {
+    async fn sign(&self, of: &Party, sign: &Sign) -> Result<()> {
+        self.call("signs.sign", |rows, _| {
+            rows.signs.insert((of.clone(), sign.fact), sign.clone());
+        })
+        .await
+    }
+
+    async fn signs(&self, of: &[Party]) -> Result<Vec<Vec<Sign>>> {
+        self.call("signs.read", |rows, _| {
+            let of_party = |of: &Party| {
+                rows.signs.iter().filter(|((party, _), _)| party == of).map(|(_, sign)| sign.clone()).collect()
+            };
+            of.iter().map(of_party).collect()
+        })
+        .await
+    }
+
+    async fn identity(&self, connection: &ConnectionId) -> Result<Option<Identity>> {
+        self.call("signs.identity", |rows, _| rows.identities.get(connection).cloned()).await
+    }
+
+    async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
+        self.call("signs.set_identity", |rows, _| {
+            rows.identities.insert(connection.clone(), identity.clone());
+        })
+        .await
     }
 }
 

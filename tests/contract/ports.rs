@@ -1,4 +1,4 @@
-//! The ports' contract: what [`Records`], [`Accounts`] and [`Queue`] promise the flows, run against every adapter.
+//! The ports' contract: what [`Records`], [`Accounts`], [`Signs`] and [`Queue`] promise the flows, run against every adapter.
 //!
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
@@ -6,6 +6,7 @@ mod accounts;
 mod conformance;
 mod queue;
 mod records;
+mod signs;
 
 use std::{
     sync::{
@@ -24,7 +25,7 @@ use puente::{
         version::Version,
     },
     embedded::{Embedded, Options},
-    ports::{Accounts, Clock, Queue, Records, SystemClock},
+    ports::{Accounts, Clock, Queue, Records, Signs, SystemClock},
 };
 
 use crate::support::moto::{self, Stack};
@@ -33,6 +34,7 @@ use crate::support::moto::{self, Stack};
 pub(crate) struct Ports {
     pub(crate) records: Arc<dyn Records>,
     pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) signs: Arc<dyn Signs>,
     pub(crate) queue: Arc<dyn Queue>,
     /// The time the queue goes by: sleeping on it is how a test lets time pass.
     pub(crate) clock: Arc<dyn Clock>,
@@ -77,6 +79,7 @@ async fn embedded() -> Option<Ports> {
     Some(Ports {
         records: file.clone(),
         accounts: file.clone(),
+        signs: file.clone(),
         queue: file,
         clock,
         visibility,
@@ -126,6 +129,7 @@ fn on(stack: Stack) -> Ports {
     Ports {
         records: aws.records,
         accounts: aws.accounts,
+        signs: aws.signs,
         queue: aws.queue,
         clock,
         visibility: EMULATED.0,
@@ -141,6 +145,7 @@ async fn simulation() -> Option<Ports> {
     Some(Ports {
         records: models.table.clone(),
         accounts: models.table.clone(),
+        signs: models.table.clone(),
         queue: models.queue.clone(),
         clock: models.clock.clone(),
         visibility: Duration::from_secs(30),
@@ -212,6 +217,9 @@ macro_rules! enrol {
                 one_of_many_takes_the_lease
                 slots_of_many_never_overlap
                 every_mark_counts);
+            enrol!($adapter: signs
+                a_sign_is_the_last_of_its_fact
+                who_a_shop_is_comes_back);
             enrol!($adapter: queue
                 every_kind_of_message_comes_back_as_it_was
                 what_is_not_deleted_comes_again

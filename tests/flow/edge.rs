@@ -18,6 +18,7 @@ use puente::{
     domain::{
         ledger::Limits,
         message::{Arrival, Message, News},
+        sign::{Fact, Party, Sign},
     },
     edge::{
         front_door::FrontDoors,
@@ -25,7 +26,7 @@ use puente::{
         operate::{self, Access},
     },
     embedded::Embedded,
-    flow::{self, Puente},
+    flow::{self, Puente, signs::Signs},
     outbound::{Call, Client},
     ports::{Queue as _, SystemChance},
     webhook::{Scheme, sign, sign_standard},
@@ -98,6 +99,7 @@ impl Edge {
             settings: Arc::new(Settings::fixed(connections, vec![account]).unwrap()),
             records: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
+            signs: Signs::new(Arc::new(records.clone())),
             queue: queue.clone(),
             clock: clock.clone(),
             chance: Arc::new(SystemChance),
@@ -684,7 +686,14 @@ async fn an_operator_finds_an_order_reads_its_story_and_replays_it() {
     assert_eq!(answer.body["order"]["order"], id);
     assert_eq!((&answer.body["order"]["status"], &answer.body["order"]["total"]), (&json!("waiting"), &json!("12.5")));
     assert!(!answer.body["timeline"].as_array().unwrap().is_empty());
-    assert!(!answer.body.to_string().contains("Canary Buyer"), "no personal data");
+    // The order itself is shown, buyer and all; what we say of it has no personal data.
+    let mut story = answer.body.clone();
+    let content = story.as_object_mut().unwrap().remove("content").unwrap();
+    assert_eq!((&content["customer"]["name"], &content["lines"][0]["sku"]), (&json!("Canary Buyer"), &json!("A")));
+    assert!(!story.to_string().contains("Canary"), "no personal data");
+    // What it waits for, in words and as a time.
+    assert_eq!(story["waits"][0]["cause"], "turn", "{story}");
+    assert_eq!(story["raw"], serde_json::Value::Null);
 
     let replay = edge.call(as_operator("POST", &format!("{path}/replay"))).await;
     assert_eq!(replay.status, StatusCode::ACCEPTED);
@@ -768,4 +777,49 @@ async fn no_secret_and_no_personal_data_is_ever_logged() {
     let connection = edge.puente.settings.connection(&"acme".parse().unwrap()).await.unwrap().unwrap();
     let shown = format!("{connection:?} {:?} {:?}", edge.puente.settings, Secret::new(SECRET));
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_story_tells_since_when_and_until_when_an_order_waits() {
+    let edge = Edge::new();
+    edge.webhook(says("order", "1")).await;
+    edge.webhook(says("unmapped", "2")).await;
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    let main = "main".parse().unwrap();
+    let now = edge.puente.clock.now();
+    let until = now + jiff::SignedDuration::from_secs(90);
+    edge.puente.accounts.block(&main, until, "the ERP answered 503").await.unwrap();
+    let blocked = Sign { fact: Fact::Blocked, at: now, detail: None };
+    edge.puente.signs.sign(&Party::Account(main.clone()), &blocked).await.unwrap();
+    let story = edge.call(as_operator("GET", "/v1/connections/acme/orders/1")).await.body;
+    let wait = &story["waits"][0];
+    assert_eq!(
+        (&wait["cause"], &wait["since"], &wait["until"]),
+        (&json!("blocked"), &json!(now), &json!(until)),
+        "{story}"
+    );
+    assert!(wait["detail"].as_str().unwrap().contains("the ERP answered 503"), "{wait}");
+    // Until then nothing departs, and the quota says so.
+    let quota = edge.call(as_operator("GET", "/v1/erps/main/quota")).await.body;
+    assert_eq!(quota["next_departure"], json!(until), "{quota}");
+    // What could not be read is shown as it came.
+    let raw = edge.call(as_operator("GET", "/v1/connections/acme/orders/2")).await.body;
+    assert_eq!(raw["content"], serde_json::Value::Null);
+    assert!(raw["raw"].as_str().unwrap().contains("unmapped"), "{raw}");
+}
+
+#[tokio::test]
+async fn with_nothing_left_the_quota_says_when_orders_leave_again() {
+    let edge = Edge::new();
+    let (main, limits) = ("main".parse().unwrap(), Limits { per_day: 1, ..Limits::default() });
+    let now = edge.puente.clock.now();
+    let request =
+        puente::domain::ledger::Request { k: 1, purpose: puente::domain::ledger::Purpose::Orders, lease: None };
+    edge.puente.accounts.reserve(&main, &request, &limits, now).await.unwrap().unwrap();
+    let ledger = edge.puente.accounts.ledger(&main).await.unwrap();
+    let view = operate::QuotaView::of(main, &limits, &ledger, now);
+    assert_eq!(view.left, 0);
+    assert!(view.next_departure.unwrap() >= view.resets_at && view.blocked_until.is_none(), "{view:?}");
 }

@@ -1,14 +1,19 @@
-//! The version rule, as arrivals meet it.
+//! The version rule, as arrivals meet it; and orders of which only an id came.
+
+use std::{sync::atomic::Ordering, time::Duration};
 
 use jiff::SignedDuration;
 use puente::{
+    Error, Kind,
     domain::{
         ledger::Limits,
         message::News,
         order::{Payment, Refund},
         record::State,
+        sign::{Fact, Party},
     },
-    ports::Records as _,
+    flow::backfill,
+    ports::{Query, Queue, Records},
 };
 
 use crate::support::world::{World, flag, order};
@@ -181,4 +186,218 @@ async fn a_deletion_that_overtakes_its_order_is_not_forgotten() {
     world.arrives(0, pending).await;
     world.run_for(SignedDuration::from_mins(10)).await;
     assert!(world.head(&world.key(0, "1")).reason.unwrap().contains("cancelled before"));
+}
+
+fn down() -> Error {
+    Error::new(Kind::Unavailable, "the store answered 503")
+}
+
+/// A world whose store can be asked, and answers these faults first.
+fn asked(faults: impl IntoIterator<Item = Error>) -> World {
+    let world = World::new(1, 1, Limits::default());
+    world.shop.answers.store(true, Ordering::SeqCst);
+    world.shop.faults.lock().unwrap().extend(faults);
+    world
+}
+
+fn sells(world: &World, id: &str) {
+    world.shop.orders.lock().unwrap().insert(id.parse().unwrap(), order(id, "A", "10.00", 5));
+}
+
+#[tokio::test]
+async fn an_order_that_waits_for_its_content_is_on_record_from_the_first_moment() {
+    let world = asked([down(), down()]);
+    let key = world.key(0, "1");
+    sells(&world, "1");
+    world.news(0, "1", News::Changed).await;
+    world.work().await;
+    let head = world.head(&key);
+    assert_eq!(head.state(), State::Fetching);
+    assert!(!head.forgotten() && head.due > Some(world.now()));
+    let reason = head.reason.unwrap();
+    assert!(reason.contains("asked 1 of 12 times") && reason.contains("the store answered 503"), "{reason}");
+    // A list shows it, by its state too.
+    let query = Query { connection: key.connection.clone(), state: Some(State::Fetching), limit: 10, cursor: None };
+    assert_eq!(world.records.list(&query).await.unwrap().heads.len(), 1);
+    world.run_for(SignedDuration::from_mins(10)).await;
+    let head = world.head(&key);
+    assert_eq!((head.state(), head.attempts, head.reason), (State::Synced, 0, None));
+    let events = world.events(&key).await;
+    assert_eq!(events, ["announced", "fetch_put_off", "fetch_put_off", "accepted", "synced"]);
+}
+
+#[tokio::test]
+async fn the_fetched_state_replaces_nothing_whatever_its_time() {
+    let world = asked([]);
+    let key = world.key(0, "1");
+    let mut old = order("1", "A", "10.00", 5);
+    old.updated_at = serde_json::from_str("\"1969-07-20T20:17:40Z\"").unwrap();
+    world.shop.orders.lock().unwrap().insert(old.id.clone(), old.clone());
+    world.news(0, "1", News::Changed).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    let head = world.head(&key);
+    assert_eq!((head.state(), head.desired), (State::Synced, old.version()));
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_leaves_the_order_parked_with_advice_and_a_letter() {
+    let world = asked(std::iter::repeat_with(down).take(12));
+    let key = world.key(0, "1");
+    sells(&world, "1");
+    world.news(0, "1", News::Changed).await;
+    world.run_for(SignedDuration::from_hours(4)).await;
+    let head = world.head(&key);
+    assert_eq!(head.state(), State::Parked);
+    let reason = head.parked.unwrap().reason;
+    assert!(
+        reason.contains("the store answered 503") && reason.contains("puente check") && reason.contains("replay"),
+        "{reason}"
+    );
+    assert_eq!(world.queue.dead.lock().unwrap().len(), 1);
+    assert_eq!(world.shop.asked.load(Ordering::SeqCst), 12);
+    // Redriven, it is asked as often again, and is seen to be.
+    world.shop.faults.lock().unwrap().push_back(down());
+    world.queue.redrive(10).await.unwrap();
+    world.work().await;
+    assert_eq!(world.head(&key).state(), State::Fetching);
+    world.run_for(SignedDuration::from_mins(5)).await;
+    assert_eq!(world.head(&key).state(), State::Synced);
+}
+
+#[tokio::test]
+async fn a_refusal_parks_at_once_and_a_replay_asks_again() {
+    let refused = || Error::new(Kind::Config, "acme.myshopify.com answered 401: the store's token is wrong");
+    let world = asked([refused()]);
+    let key = world.key(0, "1");
+    sells(&world, "1");
+    world.news(0, "1", News::Changed).await;
+    world.work().await;
+    assert_eq!(world.head(&key).state(), State::Parked);
+    assert!(world.head(&key).reason.unwrap().contains("token is wrong"));
+    world.news(0, "1", News::Replay).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    assert_eq!(world.head(&key).state(), State::Synced);
+}
+
+#[tokio::test]
+async fn a_question_that_was_lost_is_asked_again_by_the_record_itself() {
+    let world = asked([down()]);
+    let key = world.key(0, "1");
+    sells(&world, "1");
+    world.news(0, "1", News::Changed).await;
+    world.work().await;
+    // The message with the next question is gone: drained by hand, say.
+    world.clock.advance_to(world.queue.next().unwrap());
+    assert_eq!(world.queue.receive(10, Duration::ZERO).await.unwrap().len(), 1);
+    world.run_for(SignedDuration::from_mins(10)).await;
+    assert_eq!(world.head(&key).state(), State::Fetching);
+    world.run_for(SignedDuration::from_mins(15)).await;
+    assert_eq!(world.head(&key).state(), State::Synced);
+    assert!(world.erp.calls.lock().unwrap().len() < 5);
+}
+
+#[tokio::test]
+async fn an_order_that_the_store_no_longer_has_comes_to_rest() {
+    let world = asked([]);
+    let key = world.key(0, "1");
+    world.news(0, "1", News::Changed).await;
+    world.work().await;
+    assert_eq!(world.head(&key).state(), State::Fetching);
+    world.run_for(SignedDuration::from_mins(10)).await;
+    let head = world.head(&key);
+    assert_eq!(head.state(), State::Ignored);
+    assert!(head.reason.unwrap().contains("no such order"));
+    assert!(world.queue.dead.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_arrives_while_the_store_is_asked_goes_on_by_itself() {
+    let world = asked([down()]);
+    world.news(0, "1", News::Changed).await;
+    world.work().await;
+    // Its own webhook, late; the store does not know it yet, which ends nothing.
+    world.arrives(0, order("1", "A", "10.00", 5)).await;
+    world.work().await;
+    let head = world.head(&world.key(0, "1"));
+    assert_eq!(head.state(), State::Synced);
+    world.assert_single();
+}
+
+#[tokio::test]
+async fn without_credentials_a_pointer_has_a_record_that_says_what_to_set() {
+    let world = World::new(1, 1, Limits::default());
+    let key = world.key(0, "1");
+    world.news(0, "1", News::Changed).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    let head = world.head(&key);
+    assert_eq!(head.state(), State::Parked);
+    let reason = head.reason.unwrap();
+    assert!(reason.contains("`token`") && reason.contains("replay"), "{reason}");
+    // Credentials are set, it is replayed, and is asked for.
+    world.shop.answers.store(true, Ordering::SeqCst);
+    sells(&world, "1");
+    world.news(0, "1", News::Replay).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    assert_eq!(world.head(&key).state(), State::Synced);
+}
+
+#[tokio::test]
+async fn a_body_that_was_kept_raw_is_read_again_when_it_is_replayed() {
+    let world = World::new(1, 1, Limits::default());
+    let key = world.key(0, "1");
+    let mut shop =
+        flag("order_status_url: does not say that the order is of acme.myshopify.com. Set shop_id, then replay it");
+    shop.code = "shop".into();
+    world.news(0, "1", News::Unmapped { flag: shop, raw: "eyJpZCI6MX0=".into() }).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    let reason = world.head(&key).reason.unwrap();
+    assert!(reason.ends_with("Set shop_id, then replay it"), "{reason}");
+    // Still unreadable: it stays, with its reason.
+    world.news(0, "1", News::Replay).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    assert_eq!(world.head(&key).reason.unwrap(), reason);
+    // The configuration was mended.
+    *world.shop.reads.lock().unwrap() = Some(order("1", "A", "10.00", 5));
+    world.news(0, "1", News::Replay).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    assert_eq!(world.head(&key).state(), State::Synced);
+}
+
+#[tokio::test]
+async fn a_body_that_proves_no_shop_is_asked_of_the_store_where_that_can_be_asked() {
+    let world = asked([]);
+    sells(&world, "1");
+    let mut shop = flag("order_status_url: does not say whose it is");
+    shop.code = "shop".into();
+    world.news(0, "1", News::Unmapped { flag: shop, raw: "eyJpZCI6MX0=".into() }).await;
+    world.run_for(SignedDuration::from_mins(1)).await;
+    assert_eq!(world.head(&world.key(0, "1")).state(), State::Synced);
+}
+
+#[tokio::test]
+async fn signs_of_life_are_written_once_a_minute_and_a_failure_at_once() {
+    let world = asked([down(), Error::new(Kind::Unavailable, "the store answered 502")]);
+    let shop = Party::Connection(world.key(0, "1").connection);
+    let sign = |party: &Party, fact| world.records.signs.lock().unwrap().get(&(party.clone(), fact)).cloned();
+    let begun = world.now();
+    backfill::backfill(&world.puente, None).await.unwrap();
+    let failed = sign(&shop, Fact::Failed).unwrap();
+    assert_eq!((failed.at, failed.detail.as_deref()), (begun, Some("backfill: the store answered 503")));
+    assert_eq!(sign(&shop, Fact::Fetched), None);
+    // In other words a second later: too soon.
+    world.clock.advance_to(begun + SignedDuration::from_secs(1));
+    backfill::backfill(&world.puente, None).await.unwrap();
+    assert_eq!(sign(&shop, Fact::Failed).unwrap().at, begun);
+    backfill::backfill(&world.puente, None).await.unwrap();
+    assert_eq!(sign(&shop, Fact::Fetched).unwrap().at, world.now());
+    for n in 0..3 {
+        world.arrives(0, order(&n.to_string(), "A", "10.00", 5)).await;
+        world.work().await;
+        world.clock.advance_to(world.now() + SignedDuration::from_secs(5));
+    }
+    let received = sign(&shop, Fact::Received).unwrap();
+    assert_eq!(received.at, begun + SignedDuration::from_secs(1), "once a minute");
+    let erp = Party::Account(world.erp_id.clone());
+    assert!(sign(&shop, Fact::Sent).is_some() && sign(&erp, Fact::Sent).is_some());
+    assert_eq!(sign(&erp, Fact::Failed), None);
 }

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,10 +23,11 @@ use puente::{
         message::{Arrival, Message, News},
         order::{Flag, Order},
         record::{Document, Entry, Head, State, Write, Written},
+        sign::{Fact, Identity, Party, Sign},
         version::Version,
     },
     erp::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
-    flow::{self, Puente},
+    flow::{self, Puente, signs::Signs},
     outbound::{Client, Failure, Metered},
     ports::{Accounts, Chance, Clock, Dead, Delivery, Page, Payload, Query, Queue, Records},
     store::{Changes, Reading, Store},
@@ -92,6 +93,8 @@ pub struct MemoryRecords {
     ids: Mutex<HashMap<String, String>>,
     cursors: Mutex<HashMap<String, String>>,
     ledgers: Mutex<HashMap<ErpId, Ledger>>,
+    pub signs: Mutex<BTreeMap<(Party, Fact), Sign>>,
+    identities: Mutex<HashMap<ConnectionId, Identity>>,
 }
 
 #[async_trait]
@@ -178,6 +181,28 @@ impl Records for MemoryRecords {
         Ok(())
     }
     async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl puente::ports::Signs for MemoryRecords {
+    async fn sign(&self, of: &Party, sign: &Sign) -> Result<()> {
+        self.signs.lock().unwrap().insert((of.clone(), sign.fact), sign.clone());
+        Ok(())
+    }
+    async fn signs(&self, of: &[Party]) -> Result<Vec<Vec<Sign>>> {
+        let signs = self.signs.lock().unwrap();
+        let of_party = |of: &Party| -> Vec<Sign> {
+            signs.iter().filter(|((party, _), _)| party == of).map(|(_, sign)| sign.clone()).collect()
+        };
+        Ok(of.iter().map(of_party).collect())
+    }
+    async fn identity(&self, connection: &ConnectionId) -> Result<Option<Identity>> {
+        Ok(self.identities.lock().unwrap().get(connection).cloned())
+    }
+    async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
+        self.identities.lock().unwrap().insert(connection.clone(), identity.clone());
         Ok(())
     }
 }
@@ -529,11 +554,24 @@ impl Erp for ErpHandle {
     }
 }
 
-/// A store nobody can ask, whose webhooks do not matter here.
-pub struct SilentStore;
+/// What a store answers to those who may ask it.
+#[derive(Default)]
+pub struct ModelShop {
+    /// Whether it can be asked at all.
+    pub answers: AtomicBool,
+    pub orders: Mutex<BTreeMap<OrderId, Order>>,
+    /// What the next questions fail with, in order.
+    pub faults: Mutex<VecDeque<Error>>,
+    /// What a body that was kept raw says by now.
+    pub reads: Mutex<Option<Order>>,
+    pub asked: AtomicU64,
+}
+
+/// A store nobody can ask unless a test says so, whose webhooks do not matter here.
+pub struct QuietStore(pub Arc<ModelShop>);
 
 #[async_trait]
-impl Store for SilentStore {
+impl Store for QuietStore {
     fn scheme(&self) -> Scheme {
         Scheme::Standard
     }
@@ -544,19 +582,28 @@ impl Store for SilentStore {
         false
     }
     fn read(&self, _webhook: &VerifiedWebhook) -> Reading {
-        Reading::Ignored("silent")
+        let order = self.0.reads.lock().unwrap().clone();
+        order.map_or(Reading::Ignored("quiet"), |order| Reading::Order(Box::new(order)))
     }
     fn sign(&self, _body: &[u8], _now: Timestamp) -> http::HeaderMap {
         http::HeaderMap::new()
     }
     fn can_fetch(&self) -> bool {
-        false
+        self.0.answers.load(Ordering::SeqCst)
     }
-    async fn fetch(&self, _client: &Client, _order: &OrderId) -> Result<Option<Order>> {
-        Ok(None)
+    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
+        Ok(self.0.orders.lock().unwrap().get(order).cloned())
     }
     async fn changed_since(&self, _client: &Client, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
-        Ok(Changes::default())
+        if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
+            return Err(fault);
+        }
+        let orders = self.0.orders.lock().unwrap().values().cloned().collect();
+        Ok(Changes { orders, ..Changes::default() })
     }
 }
 
@@ -568,6 +615,8 @@ pub struct World {
     pub queue: Arc<MemoryQueue>,
     pub erp: Arc<ModelErp>,
     pub erp_id: ErpId,
+    /// What every connection's store answers.
+    pub shop: Arc<ModelShop>,
     /// How long an invocation of the worker may take.
     pub span: SignedDuration,
 }
@@ -598,12 +647,13 @@ impl World {
             takes: Mutex::new(SignedDuration::from_millis(200)),
         });
         let erp_id: ErpId = "main".parse().unwrap();
+        let shop = Arc::new(ModelShop::default());
         let connections: Vec<Connection> = (0..shops)
             .map(|i| Connection {
                 id: format!("shop-{i}").parse().unwrap(),
                 erp: erp_id.clone(),
                 keys: Vec::new(),
-                store: Box::new(SilentStore),
+                store: Box::new(QuietStore(shop.clone())),
                 orders: Orders::default(),
                 front_door: FrontDoor { per_second: 10, per_day: 300 },
             })
@@ -622,12 +672,13 @@ impl World {
             settings: Arc::new(Settings::fixed(connections, vec![account]).unwrap()),
             records: records.clone(),
             accounts: records.clone(),
+            signs: Signs::new(records.clone()),
             queue: queue.clone(),
             clock: clock.clone(),
             chance: SeededChance::new(seed),
             client: Client::new().unwrap(),
         };
-        Self { puente, clock, records, queue, erp, erp_id, span: SignedDuration::from_mins(10) }
+        Self { puente, clock, records, queue, erp, erp_id, shop, span: SignedDuration::from_mins(10) }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -1,4 +1,4 @@
-//! `puente connections apply`: what AWS needs to know of `puente.toml`, published.
+//! `puente connections`: signs of life (`list.rs`), and `apply`: what AWS needs to know of `puente.toml`, published.
 //!
 //! Invariant: nothing is changed before everything was checked and shown, and the order of the changes is safe if they are cut
 //! short anywhere: secrets, then API keys and their usage plans, the configuration after them, what is superfluous last. Run
@@ -7,6 +7,7 @@
 mod apply;
 mod difference;
 mod found;
+mod list;
 
 use std::{
     collections::BTreeMap,
@@ -37,9 +38,20 @@ use crate::{
     progress,
 };
 
-/// The connections on AWS.
+/// Connections: when each last received, fetched, sent, and what failed; and publishing them to AWS.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Connections {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: list::List,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Connections {
+enum Command {
+    /// Shows when each connection and ERP account last received, fetched, sent, and what failed last.
+    List(list::List),
     /// Publishes puente.toml to AWS: secrets, API keys, usage plans, the configuration itself.
     Apply(Apply),
 }
@@ -111,7 +123,15 @@ struct Report<'a> {
 }
 
 /// Runs the command.
-pub(crate) async fn run(Connections::Apply(apply): Connections, output: Output) -> Result<()> {
+pub(crate) async fn run(connections: Connections, output: Output) -> Result<()> {
+    match connections.command {
+        Some(Command::Apply(apply)) => publish(apply, output).await,
+        Some(Command::List(list)) => list::run(&list, output).await,
+        None => list::run(&connections.list, output).await,
+    }
+}
+
+async fn publish(apply: Apply, output: Output) -> Result<()> {
     let wanted = apply.wanted()?;
     let access = Access::discovered().await?;
     // Nothing here goes through the queue.

@@ -87,7 +87,7 @@ impl Tally {
 
     /// Orders on their way.
     pub(super) fn waiting(&self) -> usize {
-        self.of(State::Waiting) + self.of(State::Sending)
+        self.of(State::Waiting) + self.of(State::Sending) + self.of(State::Fetching)
     }
 }
 
@@ -140,7 +140,7 @@ impl Books {
             let poisoned = poisoned.contains(key);
             match states.get(key) {
                 _ if !there.is_empty() => books.astray += usize::from(poisoned),
-                Some(State::Waiting | State::Sending) => {}
+                Some(State::Waiting | State::Sending | State::Fetching) => {}
                 Some(State::Parked | State::Dead | State::Ignored) => books.astray += usize::from(!poisoned),
                 // Nobody would ever come back to it.
                 Some(State::Synced) | None => books.lost += 1,

@@ -15,6 +15,9 @@ use super::{
 /// The API version of the deliveries and the REST paths.
 pub(super) const VERSION: &str = "2026-01";
 
+/// The shop's number.
+pub(super) const SHOP: u64 = 1_234_567;
+
 /// One state of an order.
 pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
     let of = purchase;
@@ -48,7 +51,7 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         "name": format!("#{}", of.number),
         "number": of.number - 1000,
         "order_number": of.number,
-        "order_status_url": format!("https://{}/1234567/orders/{}/authenticate?key=0", plan.shop, of.token),
+        "order_status_url": format!("https://{}/{SHOP}/orders/{}/authenticate?key=0", plan.shop, of.token),
         "token": of.token,
         "source_name": "web",
         "test": of.story == Story::Test,

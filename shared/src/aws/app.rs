@@ -10,7 +10,7 @@ use super::Aws;
 use crate::{
     Error, Kind, Result,
     config::Settings,
-    flow::Puente,
+    flow::{Puente, signs::Signs},
     outbound::Client,
     ports::{Clock, SystemChance, SystemClock},
 };
@@ -26,6 +26,7 @@ const EARLY: SignedDuration = SignedDuration::from_mins(1);
 pub struct App {
     aws: Aws,
     client: Client,
+    signs: Signs,
     clock: Arc<dyn Clock>,
     loaded: Mutex<Option<Loaded>>,
 }
@@ -55,7 +56,8 @@ impl App {
 
     /// On these adapters, by this clock.
     pub fn with_clock(aws: Aws, clock: Arc<dyn Clock>) -> Result<Self> {
-        Ok(Self { aws, client: Client::new()?, clock, loaded: Mutex::new(None) })
+        let signs = Signs::new(aws.signs.clone());
+        Ok(Self { aws, client: Client::new()?, signs, clock, loaded: Mutex::new(None) })
     }
 
     /// The adapters.
@@ -70,6 +72,7 @@ impl App {
             settings: self.settings().await?,
             records: self.aws.records.clone(),
             accounts: self.aws.accounts.clone(),
+            signs: self.signs.clone(),
             queue: self.aws.queue.clone(),
             clock: self.clock.clone(),
             chance: Arc::new(SystemChance),

@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) parked: bool,
     /// Attempts are on record.
     pub(super) attempted: bool,
+    /// Its content is still asked of the store.
+    pub(super) unread: bool,
     /// The version a [`Write::Complete`] brings, or a [`Write::Park`] is about, is the desired one.
     pub(super) last_word: bool,
 }
@@ -43,6 +45,7 @@ impl Facts {
             stopped: false,
             parked: true,
             attempted: true,
+            unread: false,
             last_word: true,
         }
     }
@@ -65,6 +68,7 @@ impl Facts {
             stopped: head.parked.as_ref().is_some_and(|parked| parked.version == head.desired),
             parked: head.parked.is_some(),
             attempted: head.attempts > 0,
+            unread: head.desired.is_unread(),
             last_word: match write {
                 Write::Complete { applied: version, .. } | Write::Park { judged: version, .. } => {
                     version.to_string() == on_record
@@ -80,6 +84,7 @@ impl Facts {
             Self { stopped: true, .. } => None,
             Self { intent: true, .. } => Some(State::Sending),
             Self { applied_is_desired: true, .. } => Some(State::Synced),
+            Self { unread: true, .. } => Some(State::Fetching),
             _ => Some(State::Waiting),
         }
     }

@@ -79,15 +79,6 @@ pub(super) fn intent(intent: &Intent) -> AttributeValue {
     ]))
 }
 
-/// An end, as in JSON.
-pub(super) fn end(end: End) -> &'static str {
-    match end {
-        End::Parked => "parked",
-        End::Dead => "dead",
-        End::Ignored => "ignored",
-    }
-}
-
 /// The head in an item.
 pub(super) fn read(item: &Item) -> Result<Head> {
     let item = Reader(item);

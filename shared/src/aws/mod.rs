@@ -20,6 +20,7 @@ mod published;
 mod queue;
 mod records;
 mod secrets;
+mod signs;
 mod table;
 mod write;
 
@@ -48,6 +49,7 @@ pub use self::{
     queue::SqsQueue,
     records::DynamoRecords,
     secrets::SecretsManager,
+    signs::DynamoSigns,
 };
 use crate::{Error, Kind, Result};
 
@@ -61,6 +63,8 @@ pub struct Aws {
     pub records: Arc<DynamoRecords>,
     /// The ledgers of ERP accounts.
     pub accounts: Arc<DynamoAccounts>,
+    /// Signs of life.
+    pub signs: Arc<DynamoSigns>,
     /// The work queue and its dead-letter queue.
     pub queue: Arc<SqsQueue>,
     /// The secrets.
@@ -185,6 +189,7 @@ impl Aws {
         Self {
             records: Arc::new(DynamoRecords::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
+            signs: Arc::new(DynamoSigns::new(table.clone())),
             queue: Arc::new(SqsQueue::new(&sdk, place.queue, place.dead)),
             secrets: Arc::new(secrets),
             published: Arc::new(Published::new(table)),

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use super::{
     expression::Update,
     facts::Facts,
-    head::{end, intent, json, listed, shelf},
+    head::{intent, json, listed, shelf},
     item::{number, text, time},
 };
 use crate::{
     Result,
     domain::{
         ids::{AttemptId, OrderKey},
-        record::{Document, Doubt, End, Intent, Rest, SCHEMA, State, Summary, Write},
+        record::{Document, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
         version::Version,
     },
 };
@@ -30,6 +30,7 @@ pub(super) fn update(write: &Write, key: &OrderKey, now: Timestamp, token: &str,
     if !matches!(write, Write::Record { .. }) {
         draft.present(true, "desired");
     }
+    draft.unread();
     if let Some(state) = draft.change(write)? {
         draft.update.set("shelf", text(shelf(&key.connection, state)));
     }
@@ -116,18 +117,30 @@ impl Draft<'_> {
     fn record(&mut self, version: &Version, summary: &Summary, arrived: Timestamp) -> Result<Option<State>> {
         self.newer(version, arrived);
         // `due := soon if set, else now`.
+        if version.is_unread() {
+            // Only where there is no record yet.
+            self.update.set("due", time(self.now + QUESTION));
+        } else {
+            self.update.set_from("due", "soon", time(self.now));
+        }
+        if self.facts.unread {
+            self.update.set("attempts", number(0)).remove(&["reason"]);
+        } else {
+            self.update.set_once("attempts", number(0));
+        }
         self.update
-            .set_from("due", "soon", time(self.now))
             .set_once("soon", time(self.now))
             .set("summary", json(summary)?)
             .set_once("schema", number(SCHEMA))
-            .set_once("attempts", number(0))
             .set_once("epoch", number(0))
             .set("connection", text(self.key.connection.as_str()))
             .set("order", text(self.key.order.as_str()));
         self.present(self.facts.intent, "intent");
         if self.facts.intent {
             return Ok(Some(State::Sending));
+        }
+        if version.is_unread() {
+            return Ok(Some(State::Fetching));
         }
         // After a restore from a backup the ERP may hold an arriving state already.
         let applied = text(version.to_string());
@@ -144,13 +157,20 @@ impl Draft<'_> {
     fn newer(&mut self, version: &Version, arrived: Timestamp) {
         let (modified, tie, content) = (time(version.modified), number(version.tie), text(version.content.to_string()));
         let first = self.update.missing("desired");
-        let other = self.update.is("desired_content", "<>", content.clone());
-        let later = self.update.is("newest", "<", modified.clone());
-        let same_time = self.update.is("newest", "=", modified.clone());
-        let higher = self.update.is("desired_tie", "<", tie.clone());
-        let not_again = self.update.missing_or("arrived", "<=", time(arrived));
+        let condition = if version.is_unread() {
+            // "Still asked of the store" is laid over nothing.
+            first
+        } else {
+            let other = self.update.is("desired_content", "<>", content.clone());
+            let later = self.update.is("newest", "<", modified.clone());
+            let same_time = self.update.is("newest", "=", modified.clone());
+            let higher = self.update.is("desired_tie", "<", tie.clone());
+            let not_again = self.update.missing_or("arrived", "<=", time(arrived));
+            let unread = self.update.is("desired", "=", text(Version::unread().to_string()));
+            format!("({first} OR ({other} AND ({unread} OR {later} OR ({same_time} AND {higher} AND {not_again}))))")
+        };
         self.update
-            .only_if(format!("({first} OR ({other} AND ({later} OR ({same_time} AND {higher} AND {not_again}))))"))
+            .only_if(condition)
             .set("desired", text(version.to_string()))
             .set("desired_content", content)
             .set("desired_tie", tie)
@@ -216,7 +236,7 @@ impl Draft<'_> {
     fn replay(&mut self, asked: Timestamp) -> Option<State> {
         // Not one that was asked for before the order was handed to a person.
         let sure = self.update.missing_or("intent.refused", "<>", AttributeValue::Bool(true));
-        let not_handed_over = self.update.missing_or("parked_end", "<>", text(end(End::Parked)));
+        let not_handed_over = self.update.missing_or("parked_end", "<>", text(End::Parked.as_str()));
         let asked_after = self.update.missing_or("soon", "<=", time(asked));
         self.update.only_if(format!("({sure} OR {not_handed_over} OR {asked_after})"));
         let Facts { intent, settled, .. } = self.facts;
@@ -270,7 +290,7 @@ impl Draft<'_> {
         self.update
             .copy("parked_version", "desired")
             .set("attempts", number(0))
-            .set("parked_end", text(end(how)))
+            .set("parked_end", text(how.as_str()))
             .set("parked_reason", text(reason));
         match how {
             End::Parked => State::Parked,
@@ -329,6 +349,17 @@ impl Draft<'_> {
 
     fn applied_is_desired(&mut self) {
         self.pin(self.facts.applied_is_desired, "applied", "desired");
+    }
+
+    /// Pins whether the content on record is still asked of the store.
+    fn unread(&mut self) {
+        let unread = text(Version::unread().to_string());
+        let condition = if self.facts.unread {
+            self.update.is("desired", "=", unread)
+        } else {
+            self.update.missing_or("desired", "<>", unread)
+        };
+        self.update.only_if(condition);
     }
 
     fn stopped(&mut self) {

@@ -174,6 +174,12 @@ impl Settings {
         self.connections.contains_key(connection)
     }
 
+    /// Which ERP account a connection's orders go to; `None` if there is no connection of that name. Nothing is built for it.
+    #[must_use]
+    pub fn erp_of(&self, connection: &ConnectionId) -> Option<ErpId> {
+        self.connections.get(connection)?.erp.clone()
+    }
+
     /// The connections without a `key`: anybody who reaches their address may post. Only good on loopback.
     #[must_use]
     pub fn keyless(&self) -> Vec<ConnectionId> {

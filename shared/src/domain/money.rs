@@ -65,6 +65,16 @@ impl Amount {
         format!("{number} {}", currency.code())
     }
 
+    /// With the decimals that `currency` has, or more where the amount has more: `10.00`, `1500` yen, `0.005`.
+    #[must_use]
+    pub fn shown(self, currency: Currency) -> String {
+        let mut amount = self.0.normalize();
+        if amount.scale() < minor_digits(currency) {
+            amount.rescale(minor_digits(currency));
+        }
+        amount.to_string()
+    }
+
     /// Reads decimal text such as `12.50`, `-3` or `1.5e-7`.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
@@ -186,6 +196,16 @@ impl<'de> Deserialize<'de> for Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_shown_with_the_decimals_of_their_currency() {
+        let shown = |text: &str, currency| Amount::parse(text).unwrap().shown(currency);
+        assert_eq!(shown("10", Currency::EUR), "10.00");
+        assert_eq!(shown("-93.170", Currency::EUR), "-93.17");
+        assert_eq!(shown("0.005", Currency::EUR), "0.005");
+        assert_eq!(shown("1500.00", Currency::JPY), "1500");
+        assert_eq!(shown("1.5", Currency::KWD), "1.500");
+    }
 
     #[test]
     fn json_numbers_are_read_as_their_text() {

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use iso_currency::Currency;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,6 +26,10 @@ mod tests;
 
 /// The schema of the stored head.
 pub const SCHEMA: u16 = 1;
+
+/// How long a question to the store may be on its way: a message is delayed 15 minutes at most. After that the message is lost, and
+/// the record's `due` has it sent again.
+pub const QUESTION: SignedDuration = SignedDuration::from_mins(20);
 
 /// What is known of an order, small because it is written often. Payloads and the timeline lie beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +192,18 @@ pub enum End {
     Ignored,
 }
 
+impl End {
+    /// As in JSON, and as the timeline calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parked => "parked",
+            Self::Dead => "dead",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
 /// An order's state, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -205,11 +221,14 @@ pub enum State {
     Dead,
     /// A stated rule keeps it out of the ERP.
     Ignored,
+    /// Only its id is known: the store is being asked for its content.
+    Fetching,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Waiting, Self::Sending, Self::Synced, Self::Parked, Self::Dead, Self::Ignored];
+    pub const ALL: [Self; 7] =
+        [Self::Waiting, Self::Sending, Self::Synced, Self::Parked, Self::Dead, Self::Ignored, Self::Fetching];
 
     /// As in JSON.
     #[must_use]
@@ -221,6 +240,7 @@ impl State {
             Self::Parked => "parked",
             Self::Dead => "dead",
             Self::Ignored => "ignored",
+            Self::Fetching => "fetching",
         }
     }
 }
@@ -405,6 +425,7 @@ impl Head {
             },
             _ if self.intent.is_some() => State::Sending,
             _ if self.applied.as_ref() == Some(&self.desired) => State::Synced,
+            _ if self.desired.is_unread() => State::Fetching,
             _ => State::Waiting,
         }
     }
@@ -418,6 +439,8 @@ impl Head {
     }
 
     fn first(key: OrderKey, version: Version, summary: Summary, arrived: Timestamp, now: Timestamp) -> Self {
+        // The arrival that tells of an unread order asks the store at once; `due` is for the case that it is lost.
+        let due = if version.is_unread() { now + QUESTION } else { now };
         Self {
             schema: SCHEMA,
             key,
@@ -426,7 +449,7 @@ impl Head {
             arrived: Some(arrived),
             desired: version,
             applied: None,
-            due: Some(now),
+            due: Some(due),
             soon: Some(now),
             intent: None,
             attempts: 0,
@@ -545,6 +568,11 @@ impl Write {
                 next.arrived = Some(*arrived);
                 // `due := soon if set, else now`: an arrival ends an old version's backoff but not the least interval.
                 let when = next.soon.unwrap_or(now);
+                if next.desired.is_unread() {
+                    // Both were about asking the store.
+                    next.reason = None;
+                    next.attempts = 0;
+                }
                 next.due = Some(when);
                 next.soon = Some(when);
                 next.newest = version.modified;

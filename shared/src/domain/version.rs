@@ -28,6 +28,20 @@ pub struct Version {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash([u8; 8]);
 
+impl Version {
+    /// The place of a content that is still asked of the store: whatever state arrives is newer.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { modified: Timestamp::UNIX_EPOCH, tie: 0, content: ContentHash([0; 8]) }
+    }
+
+    /// Whether the order's content is not known yet.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        *self == Self::unread()
+    }
+}
+
 /// How an arriving state stands to the one on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -46,7 +60,10 @@ pub enum Standing {
 pub fn compare(desired: &Version, newest: Timestamp, arriving: &Version) -> Standing {
     if arriving.content == desired.content {
         Standing::Duplicate
-    } else if arriving.modified < newest {
+    } else if desired.is_unread() {
+        // Of nothing there is no later state.
+        Standing::Newer
+    } else if arriving.is_unread() || arriving.modified < newest {
         Standing::Superseded
     } else if arriving.modified > newest || arriving.tie > desired.tie {
         Standing::Newer
@@ -134,6 +151,19 @@ mod tests {
         }
         assert!(earlier.to_string() < later.to_string() && later.to_string() < tied.to_string());
         assert!("nonsense".parse::<Version>().is_err());
+    }
+
+    #[test]
+    fn any_state_is_newer_than_a_content_that_nobody_has_read() {
+        let unread = Version::unread();
+        assert_eq!(unread.to_string().parse::<Version>().unwrap(), unread);
+        for at in ["1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2026-01-01T00:00:00Z"] {
+            let state = version(at, 0, b"a");
+            assert_eq!(compare(&unread, unread.modified, &state), Standing::Newer, "{at}");
+            // A state on record is never laid over with "still asked".
+            assert_ne!(compare(&state, state.modified, &unread), Standing::Newer, "{at}");
+        }
+        assert_eq!(compare(&unread, unread.modified, &unread), Standing::Duplicate);
     }
 
     #[test]

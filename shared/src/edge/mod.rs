@@ -8,9 +8,11 @@ pub mod authorize;
 pub mod front_door;
 pub mod host;
 pub mod ingest;
+pub mod life;
 pub mod openapi;
 pub mod operate;
 mod problem;
+pub mod story;
 
 use axum::{
     extract::{Request, State},

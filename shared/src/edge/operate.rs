@@ -19,6 +19,7 @@ use super::{
     RequestId, label,
     openapi::{self, Always, WithCredential},
     problem::{self, Problem},
+    story::{StoryView, story},
 };
 use crate::{
     Error, Kind, Result,
@@ -28,11 +29,11 @@ use crate::{
         ledger::{Ledger, Limits},
         message::{Arrival, Message, News},
         money::Amount,
-        record::{Document, Entry, Head, State as Standing},
+        record::{Document, Head, State as Standing},
         schema::CurrencyCode,
         version::Version,
     },
-    flow::Puente,
+    flow::{Puente, depart},
     ports::{Page, Query as Wanted},
 };
 
@@ -87,16 +88,6 @@ pub struct OrdersView {
     pub cursor: Option<String>,
 }
 
-/// An order with everything that happened to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = OrderStory)]
-pub struct StoryView {
-    /// The order.
-    pub order: OrderView,
-    /// Every attempt, its time, outcome and reason; oldest first.
-    pub timeline: Vec<Entry>,
-}
-
 /// An ERP account's quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Quota)]
@@ -113,7 +104,7 @@ pub struct QuotaView {
     pub left: u32,
     /// When the ERP's next day begins.
     pub resets_at: Timestamp,
-    /// No departure before this time: the day is short.
+    /// No departure before this time: the day is short or used up, or the account is blocked.
     pub next_departure: Option<Timestamp>,
     /// No call before this time.
     pub blocked_until: Option<Timestamp>,
@@ -172,9 +163,11 @@ pub(super) fn described() -> OpenApi {
 impl From<Head> for OrderView {
     fn from(head: Head) -> Self {
         let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
+        let status = head.state();
+        let asked = || (status == Standing::Fetching).then(|| "the store is being asked for its content".to_owned());
         Self {
-            status: head.state(),
-            reason: parked.map(|parked| parked.reason.clone()).or(head.reason),
+            status,
+            reason: parked.map(|parked| parked.reason.clone()).or(head.reason).or_else(asked),
             connection: head.key.connection,
             order: head.key.order,
             number: head.summary.number,
@@ -206,7 +199,7 @@ impl QuotaView {
             used,
             left: limits.per_day.saturating_sub(used),
             resets_at: limits.day(now).end,
-            next_departure: ahead(ledger.departs_at),
+            next_departure: depart::closed(ledger, limits, now),
             blocked_because: ledger.blocked_because.clone().filter(|_| blocked_until.is_some()),
             blocked_until,
             conductor: ledger.holder.clone().filter(|_| conducts_until.is_some()),
@@ -304,7 +297,7 @@ async fn list(
     Ok(Json(OrdersView { orders: heads.into_iter().map(OrderView::from).collect(), cursor }))
 }
 
-/// An order's record and its timeline: every attempt, its time, outcome and reason.
+/// An order: what the store says, where it stands, what it waits for, and everything that happened to it.
 #[utoipa::path(
     get, path = "/v1/connections/{connection}/orders/{order}", operation_id = "show_order", tag = "operators",
     params(
@@ -319,8 +312,7 @@ async fn show(
     Path((name, order)): Path<(String, String)>,
 ) -> Result<Json<StoryView>, Problem> {
     let head = desk.head(&name, order).await?;
-    let timeline = desk.puente.records.timeline(&head.key).await?;
-    Ok(Json(StoryView { order: head.into(), timeline }))
+    Ok(Json(story(&desk.puente, head).await?))
 }
 
 /// Tries an order again, from its latest state.

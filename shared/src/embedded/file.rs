@@ -16,7 +16,7 @@ use crate::{Error, Kind, Result, Retry};
 const APPLICATION: i64 = 0x506e_7465;
 
 /// Each step brings the schema from its index to the next version, which the file carries as its `user_version`.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("signs.sql")];
 
 /// Why work on the file failed.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ mod file;
 mod owner;
 mod queue;
 mod records;
+mod signs;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -16,9 +16,10 @@ use crate::{
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         message::{Arrival, Message, News},
         record::{Entry, Intent, Operation, Step, Summary, Write},
+        sign::{Fact, Identity, Party, Sign},
         version::{ContentHash, Version},
     },
-    ports::{Accounts, Payload, Queue, Records},
+    ports::{Accounts, Payload, Queue, Records, Signs},
 };
 
 /// A clock that is moved by hand, once: sleeping on it moves it.
@@ -354,16 +355,17 @@ async fn an_older_file_is_backed_up_and_brought_up_to_date() {
     let path = file.file().to_owned();
     drop(file);
     // A release of tomorrow with one more migration, which fails at first: nothing is changed.
-    let now = include_str!("schema.sql");
+    let now = [include_str!("schema.sql"), include_str!("signs.sql")];
+    let with = |more| [now[0], now[1], more];
     let mut sql = Connection::open(&path).unwrap();
-    assert!(file::migrate(&mut sql, &path, &[now, "ALTER TABLE cursor ADD COLUMN note TEXT; nonsense"]).is_err());
+    assert!(file::migrate(&mut sql, &path, &with("ALTER TABLE cursor ADD COLUMN note TEXT; nonsense")).is_err());
     let tables = |sql: &Connection| -> i64 {
         sql.query_row("SELECT count(*) FROM pragma_table_info('cursor')", [], |row| row.get(0)).unwrap()
     };
     assert_eq!(tables(&sql), 2);
-    file::migrate(&mut sql, &path, &[now, "ALTER TABLE cursor ADD COLUMN note TEXT"]).map_err(|_| ()).unwrap();
+    file::migrate(&mut sql, &path, &with("ALTER TABLE cursor ADD COLUMN note TEXT")).map_err(|_| ()).unwrap();
     assert_eq!(tables(&sql), 3);
-    for backup in ["puente.schema-1.db", "puente.schema-1.2.db"] {
+    for backup in ["puente.schema-2.db", "puente.schema-2.2.db"] {
         let old = Connection::open(dir.path().join(backup)).unwrap();
         let value: String =
             old.query_row("SELECT value FROM cursor WHERE name = 'kept'", [], |row| row.get(0)).unwrap();
@@ -559,4 +561,28 @@ async fn a_foreign_cursor_is_refused() {
     let connection: ConnectionId = "shop".parse().unwrap();
     let query = crate::ports::Query { connection, state: None, limit: 10, cursor: Some("%%%".into()) };
     assert_eq!(file.list(&query).await.unwrap_err().kind(), Kind::Unreadable);
+}
+
+#[tokio::test]
+async fn a_file_of_the_release_before_signs_of_life_gets_them_and_keeps_its_orders() {
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &[include_str!("schema.sql")]).map_err(|_| ()).unwrap();
+    sql.execute("INSERT INTO cursor (name, value) VALUES ('kept', 'yes')", []).unwrap();
+    drop(sql);
+    let (file, _) = open(dir.path());
+    assert_eq!(file.cursor("kept").await.unwrap().as_deref(), Some("yes"));
+    assert!(dir.path().join("puente.schema-1.db").exists());
+    let (shop, erp): (ConnectionId, ErpId) = ("acme".parse().unwrap(), "main".parse().unwrap());
+    let parties = [Party::Account(erp), Party::Connection(shop.clone())];
+    for (second, detail) in [(1, Some("no answer")), (2, None)] {
+        let sign = Sign { fact: Fact::Failed, at: at(second), detail: detail.map(str::to_owned) };
+        file.sign(&parties[1], &sign).await.unwrap();
+    }
+    let identity = Identity { id: 7, domains: vec!["shop.example".into()] };
+    file.set_identity(&shop, &identity).await.unwrap();
+    assert_eq!(file.identity(&shop).await.unwrap(), Some(identity));
+    let last = Sign { fact: Fact::Failed, at: at(2), detail: None };
+    assert_eq!(file.signs(&parties).await.unwrap(), [vec![], vec![last]]);
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, is_of_one_record};
+use super::{Puente, identity, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     config::Connection,
@@ -13,9 +13,13 @@ use crate::{
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
+        sign::{Fact, Party},
         version::{ContentHash, Standing, compare},
     },
 };
+
+/// What its messages have as their request.
+pub(super) const REQUEST: &str = "backfill";
 
 /// How far behind its last position a backfill begins: a store's list may lag, and clocks differ.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
@@ -49,7 +53,7 @@ pub async fn backfill(puente: &Puente, since: Option<Timestamp>) -> Result<Vec<B
             Ok(None) => {}
             // One shop's failure does not keep the others waiting.
             Err(error) => {
-                tracing::warn!(event = "backfill.failed", connection = %id, %error);
+                failed(puente, &id, &error).await;
                 report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped: Some(error.to_string()) });
             }
         }
@@ -64,6 +68,9 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     };
     if !connection.store.can_fetch() {
         return Ok(None);
+    }
+    if let Err(error) = identity::learn(puente, &connection).await {
+        tracing::warn!(event = "shop.unknown", connection = %id, %error);
     }
     let cursor = format!("backfill/{id}");
     let begun = puente.clock.now();
@@ -82,10 +89,12 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
         let changes = match connection.store.changed_since(&puente.client, from, page.as_deref()).await {
             Ok(changes) => changes,
             Err(error) => {
+                failed(puente, id, &error).await;
                 done.stopped = Some(error.to_string());
                 break;
             }
         };
+        puente.signs.seen(Party::Connection(id.clone()), Fact::Fetched, puente.clock.now(), None).await;
         done.listed += u32::try_from(changes.orders.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
         let last = changes.orders.last().map(|order| order.updated_at.at());
         let mut messages = Vec::new();
@@ -139,6 +148,13 @@ async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message])
     Ok(())
 }
 
+/// Said in the log, and kept for `puente connections`: nobody watches a backfill that runs by itself.
+async fn failed(puente: &Puente, id: &ConnectionId, error: &Error) {
+    tracing::warn!(event = "backfill.failed", connection = %id, %error);
+    let words = format!("backfill: {error}");
+    puente.signs.seen(Party::Connection(id.clone()), Fact::Failed, puente.clock.now(), Some(words)).await;
+}
+
 /// A message for an order, unless it is on record as it was listed, or as it was later.
 async fn news(
     puente: &Puente,
@@ -150,7 +166,7 @@ async fn news(
         connection: connection.id.clone(),
         order: order.id.clone(),
         received: now,
-        request: "backfill".into(),
+        request: REQUEST.into(),
         tries: 0,
         news: News::State { order: Arc::new(order) },
     };
@@ -185,7 +201,7 @@ fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Ti
         connection: connection.id.clone(),
         order,
         received: now,
-        request: "backfill".into(),
+        request: REQUEST.into(),
         tries: 0,
         news: News::Unmapped { flag, raw: String::new() },
     }))

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use sha2::Digest as _;
 use utoipa::ToSchema;
 
-use super::Puente;
+use super::{Puente, identity};
 use crate::{
     Error, Kind, Result,
     config::{Connection, Secret},
@@ -92,7 +92,11 @@ pub async fn admit(puente: &Puente, name: &str, key: Option<&str>) -> Result<Arc
     let connection = find(puente, name).await?;
     // Only `serve` on loopback starts with a connection without a key.
     let opens = connection.keys.is_empty() || key.is_some_and(|key| Secret::which(&connection.keys, key).is_some());
-    if opens { Ok(connection) } else { Err(Error::new(Kind::Forged, "the connection's key is missing or wrong")) }
+    if !opens {
+        return Err(Error::new(Kind::Forged, "the connection's key is missing or wrong"));
+    }
+    identity::recall(puente, &connection).await;
+    Ok(connection)
 }
 
 /// Finds the connection and checks the API key of who posts canonical orders. That is a secret of its own: webhook addresses,

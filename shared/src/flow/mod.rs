@@ -3,8 +3,10 @@
 
 pub mod backfill;
 pub mod depart;
+pub mod identity;
 pub mod ingest;
 pub mod record;
+pub mod signs;
 pub mod sweep;
 pub mod work;
 
@@ -26,6 +28,8 @@ pub struct Puente {
     pub records: Arc<dyn Records>,
     /// The ERP accounts' ledgers.
     pub accounts: Arc<dyn Accounts>,
+    /// Signs of life.
+    pub signs: signs::Signs,
     /// The work queue.
     pub queue: Arc<dyn Queue>,
     /// The time.

@@ -14,15 +14,18 @@ use crate::{
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
         order::{Flag, Order, Status},
-        record::{Entry, Head, Summary, Write, Written},
+        record::{End, Entry, Head, QUESTION, Rest, Summary, Write, Written},
+        sign::{Fact, Party},
         version::{ContentHash, Standing, Version, compare},
     },
     ports::Payload,
+    store::Reading,
+    webhook::VerifiedWebhook,
 };
 
 mod tie;
 
-use super::Puente;
+use super::{Puente, backfill::REQUEST as BACKFILL, identity};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
@@ -51,8 +54,16 @@ pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>
         News::Unmapped { flag, raw } => recorder.unmapped(flag, raw).await?,
         News::Replay => recorder.replay().await?,
     };
+    // Once it is on record, so that nothing comes before that.
+    if arrival.tries == 0 && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL {
+        puente.signs.seen(recorder.party(), Fact::Received, arrival.received, None).await;
+    }
     Ok(news.then(|| connection.erp.clone()))
 }
+
+/// What to do about an order that could not be read because the store did not answer.
+const UNREAD: &str = "Look at the order in the store; when the store's address, its `token` and the token's rights are in order \
+                      (`puente check` asks), replay it";
 
 struct Recorder<'a> {
     puente: &'a Puente,
@@ -68,6 +79,10 @@ enum Answer {
 }
 
 impl Recorder<'_> {
+    fn party(&self) -> Party {
+        Party::Connection(self.connection.id.clone())
+    }
+
     async fn state(&self, order: &Order) -> Result<bool> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
@@ -86,14 +101,25 @@ impl Recorder<'_> {
     /// Asks the store, now.
     async fn changed(&self) -> Result<bool> {
         if !self.connection.store.can_fetch() {
-            let detail = "the store says it changed, and there are no store credentials to ask how";
+            let detail = "the store says it changed, and there are no store credentials to ask how: set the store's `token` or keys \
+                          in puente.toml, then replay it";
             return self.unread(detail).await;
+        }
+        if let Err(error) = identity::learn(self.puente, self.connection).await {
+            // Its orders are asked for one by one until then.
+            tracing::warn!(event = "shop.unknown", connection = %self.connection.id, %error);
         }
         let mut news = false;
         for _ in 0..ASKED {
             // Read before the store is asked: its word is the last only about what was on record by then.
-            let head = self.puente.records.head(&self.key).await?;
-            match self.connection.store.fetch(&self.puente.client, &self.arrival.order).await {
+            let head = match self.puente.records.head(&self.key).await? {
+                None => self.announce().await?,
+                Some(head) if head.desired.is_unread() && head.due.is_none() => self.asked_again().await?,
+                head => head,
+            };
+            let answer = self.connection.store.fetch(&self.puente.client, &self.arrival.order).await;
+            self.asked(answer.as_ref().err()).await;
+            match answer {
                 Ok(Some(order)) => match self.fetched(&order, head.as_ref()).await? {
                     Answer::Last(newer) => return Ok(news || newer),
                     Answer::AskAgain(newer) => news |= newer,
@@ -101,12 +127,43 @@ impl Recorder<'_> {
                 Ok(None) => return Ok(self.deleted().await? || news),
                 Err(error) if error.kind() == Kind::Unreadable => {
                     let flag = Flag { code: "unmapped".into(), detail: error.to_string() };
-                    return self.keep_raw(&flag, "", head.as_ref()).await;
+                    return self.unreadable(&flag, head.as_ref()).await;
                 }
                 Err(error) => return Ok(self.put_off(error).await? || news),
             }
         }
         Ok(self.put_off(busy(&self.key)).await? || news)
+    }
+
+    /// What became of a question to the store, as a sign of life: whatever it answered, it answers.
+    async fn asked(&self, failed: Option<&Error>) {
+        let signs = &self.puente.signs;
+        let now = self.puente.clock.now();
+        match failed.filter(|error| error.kind() != Kind::Unreadable) {
+            None => signs.seen(self.party(), Fact::Fetched, now, None).await,
+            Some(error) => {
+                let words = format!("asking the store for order {}: {error}", self.arrival.order);
+                signs.seen(self.party(), Fact::Failed, now, Some(words)).await;
+            }
+        }
+    }
+
+    /// Nothing but the id is known, and the store has still to be asked: on record before that, so that people see it whatever
+    /// becomes of the question.
+    async fn announce(&self) -> Result<Option<Head>> {
+        let summary = self.summary(Vec::new());
+        // A head never names a payload that is not there.
+        let nothing = Payload::Raw(bytes::Bytes::new());
+        self.put(&Version::unread(), &nothing, summary).await.map(|(_, head)| head)
+    }
+
+    /// It had stopped unread; somebody sent it again.
+    async fn asked_again(&self) -> Result<Option<Head>> {
+        let replay = Write::Replay { asked: self.arrival.received };
+        match self.puente.records.write(&self.key, &replay, self.puente.clock.now()).await? {
+            Written::Applied(head) => Ok(Some(head)),
+            Written::Refused(head) => Ok(head),
+        }
     }
 
     /// What the store answered, put on record, where the record is still as it was `before` the store was asked.
@@ -125,13 +182,24 @@ impl Recorder<'_> {
 
     /// Deleted in the store: its last known state, cancelled.
     async fn deleted(&self) -> Result<bool> {
-        let Some(head) = self.puente.records.head(&self.key).await? else {
-            // Never seen. Perhaps its own state is still on the way: look again, before it is believed that nothing was there.
-            if self.arrival.tries < UNSEEN {
-                self.again(self.arrival.tries + 1, Duration::from_mins(1)).await?;
+        let head = self.puente.records.head(&self.key).await?;
+        let head = match head {
+            Some(head) if !head.desired.is_unread() => head,
+            unread => {
+                // Never seen. Perhaps its own state is still on the way: look again, before it is believed that nothing was there.
+                if self.arrival.tries < UNSEEN {
+                    self.again(self.arrival.tries + 1, Duration::from_mins(1)).await?;
+                } else if let Some(head) = unread {
+                    self.stop(
+                        &head,
+                        End::Ignored,
+                        "the store has no such order: it was deleted before it could be read",
+                    )
+                    .await?;
+                }
+                tracing::info!(event = "order.deleted_unseen", order = %self.key);
+                return Ok(false);
             }
-            tracing::info!(event = "order.deleted_unseen", order = %self.key);
-            return Ok(false);
         };
         let Some(Payload::Order(bytes)) = self.puente.records.payload(&self.key, &head.desired).await? else {
             return self.unread("it was deleted in the store").await;
@@ -148,6 +216,10 @@ impl Recorder<'_> {
     /// A body nobody could map. Where a readable state is on record and the store can be asked, its word counts; otherwise the
     /// body is kept raw, and stops there with the field named.
     async fn unmapped(&self, flag: &Flag, raw: &str) -> Result<bool> {
+        // Whose order it is, the store itself knows best.
+        if flag.code == "shop" && self.connection.store.can_fetch() {
+            return self.changed().await;
+        }
         let head = self.puente.records.head(&self.key).await?;
         if let Some(head) = &head
             && self.connection.store.can_fetch()
@@ -156,6 +228,18 @@ impl Recorder<'_> {
             return self.changed().await;
         }
         self.keep_raw(flag, raw, head.as_ref()).await
+    }
+
+    /// The store answered with what cannot be mapped. A body that is kept already says more than our own words about it.
+    async fn unreadable(&self, flag: &Flag, head: Option<&Head>) -> Result<bool> {
+        if let Some(head) = head
+            && let Some(Payload::Raw(raw)) = self.puente.records.payload(&self.key, &head.desired).await?
+            && !raw.is_empty()
+        {
+            self.note("flagged", Some(&flag.to_string()), None).await;
+            return Ok(false);
+        }
+        self.keep_raw(flag, "", head).await
     }
 
     /// Above the state that was read: one that was recorded since is not laid over with what cannot be read.
@@ -170,28 +254,42 @@ impl Recorder<'_> {
             None => (Timestamp::UNIX_EPOCH, 0),
         };
         let version = Version { modified, tie, content };
-        let summary = Summary {
-            number: self.arrival.order.to_string(),
-            total: None,
-            currency: None,
-            life: 0,
-            flags: vec![flag.to_string()],
-        };
+        let summary = self.summary(vec![flag.to_string()]);
         let arrived = head.and_then(|head| head.arrived).max(Some(self.arrived())).unwrap_or(Timestamp::MIN);
         let (standing, _) = self.put_at(&version, &Payload::Raw(raw.into()), summary, arrived).await?;
         self.above(standing)
     }
 
+    /// The summary of an order that could not be read.
+    fn summary(&self, flags: Vec<String>) -> Summary {
+        Summary { number: self.arrival.order.to_string(), total: None, currency: None, life: 0, flags }
+    }
+
     /// Something happened to an order that cannot be read: noted on its record, or a record of its own.
     async fn unread(&self, detail: &str) -> Result<bool> {
-        if self.puente.records.head(&self.key).await?.is_some() {
+        if let Some(head) = self.puente.records.head(&self.key).await? {
             self.note("flagged", Some(detail), None).await;
+            if head.desired.is_unread() {
+                self.stop(&head, End::Parked, detail).await?;
+            }
             return Ok(false);
         }
         self.keep_raw(&Flag { code: "unread".into(), detail: detail.to_owned() }, "", None).await
     }
 
     async fn replay(&self) -> Result<bool> {
+        let head = self.puente.records.head(&self.key).await?;
+        if let Some(head) = head.filter(|head| head.intent.is_none())
+            && let Some(Payload::Raw(raw)) = self.puente.records.payload(&self.key, &head.desired).await?
+        {
+            // Only the store, or a configuration that was mended since, can say more than is on record.
+            self.note("replayed", None, None).await;
+            return if self.connection.store.can_fetch() {
+                self.changed().await
+            } else {
+                self.read_again(&head, raw).await
+            };
+        }
         let now = self.puente.clock.now();
         let replay = Write::Replay { asked: self.arrival.received };
         let written = self.puente.records.write(&self.key, &replay, now).await?;
@@ -206,24 +304,80 @@ impl Recorder<'_> {
         Ok(written.applied())
     }
 
+    /// Reads a body that was kept raw once more: what was wrong may have been the configuration.
+    async fn read_again(&self, head: &Head, raw: bytes::Bytes) -> Result<bool> {
+        let webhook = VerifiedWebhook::kept(raw, self.arrival.received);
+        match self.connection.store.read(&webhook) {
+            Reading::Order(order) if order.id == self.arrival.order => self.put_above(&order, head).await,
+            _ => {
+                let replay = Write::Replay { asked: self.arrival.received };
+                self.puente
+                    .records
+                    .write(&self.key, &replay, self.puente.clock.now())
+                    .await
+                    .map(|written| written.applied())
+            }
+        }
+    }
+
+    /// The order stops at the state it was planned from.
+    async fn stop(&self, head: &Head, end: End, reason: &str) -> Result<()> {
+        let write = Write::Rest {
+            desired: head.desired.clone(),
+            applied: head.applied.clone(),
+            attempts: head.attempts,
+            rest: Rest::Stop { end, reason: reason.to_owned() },
+        };
+        // Refused: somebody put another state on record meanwhile, and that one is not what this is about.
+        if self.puente.records.write(&self.key, &write, self.puente.clock.now()).await?.applied() {
+            self.note(end.as_str(), Some(reason), None).await;
+        }
+        Ok(())
+    }
+
     /// The store cannot be asked now: the same message, later. It is a new message, so that waiting burns no receive count.
     async fn put_off(&self, error: Error) -> Result<bool> {
-        let mut again = self.arrival.clone();
-        again.tries += 1;
-        if again.tries >= FETCHES || error.retryable() == crate::Retry::Never {
+        let unread = self.puente.records.head(&self.key).await?.filter(|head| head.desired.is_unread());
+        let tries = self.arrival.tries + 1;
+        if tries >= FETCHES || error.retryable() == crate::Retry::Never {
             let reason = format!("the store could not be asked for order {}: {error}", self.key);
-            self.note("dead", Some(&reason), None).await;
-            self.puente.queue.bury(&Message::Arrival(again), &reason).await?;
+            // Redriven, it is asked as often again.
+            let letter = Arrival { tries: 0, ..self.arrival.clone() };
+            // Buried first: a crash in between leaves a letter too many, never an order that nothing asks for.
+            self.puente.queue.bury(&Message::Arrival(letter), &reason).await?;
+            match unread {
+                Some(head) => self.stop(&head, End::Parked, &format!("{reason}. {UNREAD}")).await?,
+                None => self.note("dead", Some(&reason), None).await,
+            }
             return Ok(false);
         }
         let delay = match error.retryable() {
             crate::Retry::After(delay) => delay,
-            _ => Duration::from_secs(1 + self.puente.chance.below(5 << again.tries.min(8))),
+            _ => Duration::from_secs(1 + self.puente.chance.below(5 << tries.min(8))),
         };
         let delay = delay.min(Duration::from_mins(15));
+        if let Some(head) = unread {
+            self.still_asked(&head, format!("asked {tries} of {FETCHES} times, the last answer: {error}")).await?;
+        }
         self.note("fetch_put_off", Some(&error.to_string()), None).await;
-        self.again(again.tries, delay).await?;
+        self.again(tries, delay).await?;
         Ok(false)
+    }
+
+    /// The message goes on asking. The record says why it waits, and comes back by itself should the message be lost.
+    async fn still_asked(&self, head: &Head, reason: String) -> Result<()> {
+        let now = self.puente.clock.now();
+        let defer = Write::Defer {
+            desired: head.desired.clone(),
+            applied: None,
+            epoch: head.epoch,
+            due: now + QUESTION,
+            // Once it is read it goes at once.
+            floor: now,
+            forgiven: true,
+            reason,
+        };
+        self.puente.records.write(&self.key, &defer, now).await.map(drop)
     }
 
     /// The same arrival, later, as a new message: waiting burns no receive count.
@@ -275,7 +429,12 @@ impl Recorder<'_> {
             let head = match records.write(&self.key, &record, self.puente.clock.now()).await? {
                 Written::Applied(head) => {
                     tracing::info!(event = "order.recorded", order = %self.key, %version);
-                    self.note("accepted", head.summary.flags.first().map(String::as_str), Some(version)).await;
+                    if version.is_unread() {
+                        self.note("announced", Some("only its id came: the store is asked for its content"), None)
+                            .await;
+                    } else {
+                        self.note("accepted", head.summary.flags.first().map(String::as_str), Some(version)).await;
+                    }
                     return Ok((Standing::Newer, Some(head)));
                 }
                 Written::Refused(Some(head)) => head,
@@ -321,6 +480,16 @@ impl Recorder<'_> {
     }
 }
 
+/// Why an order whose body was kept raw stops, and what to do.
+pub(super) fn why_raw(head: &Head) -> String {
+    let flag = head.summary.flags.first().map_or("it could not be read", String::as_str);
+    // These say themselves what to do, and it is not in the store.
+    if ["shop: ", "unread: "].iter().any(|code| flag.starts_with(code)) {
+        return flag.to_owned();
+    }
+    format!("{flag}. Its body is kept raw: fix it in the store, which sends it again")
+}
+
 fn busy(key: &OrderKey) -> Error {
     Error::new(Kind::Unavailable, format!("order {key}: its record changed while it was written; it is tried again"))
 }
@@ -332,7 +501,7 @@ fn serialise(order: &Order) -> Result<bytes::Bytes> {
 }
 
 /// Reads a kept order.
-pub(super) fn deserialise(key: &OrderKey, bytes: &[u8]) -> Result<Order> {
+pub(crate) fn deserialise(key: &OrderKey, bytes: &[u8]) -> Result<Order> {
     serde_json::from_slice(bytes)
         .map_err(|e| Error::new(Kind::Unreadable, format!("order {key}: its kept payload cannot be read")).caused_by(e))
 }

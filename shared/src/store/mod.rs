@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod canonical;
+pub mod identity;
 mod parse;
 pub mod shopify;
 mod tax_id;
@@ -15,12 +16,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub(crate) use self::parse::without_mark;
+use self::identity::Learnt;
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
     domain::{
         ids::OrderId,
         order::{Flag, Order},
+        sign::Identity,
     },
     outbound::Client,
     webhook::{RawWebhook, Scheme, VerifiedWebhook},
@@ -68,6 +71,21 @@ pub trait Store: Send + Sync {
 
     /// Signs `body` as the store would: the headers of a delivery, for `puente send` and tests. Never used to verify.
     fn sign(&self, body: &[u8], now: Timestamp) -> http::HeaderMap;
+
+    /// Where it keeps who its shop is, if it needs that to tell its own orders and the configuration does not say it.
+    fn identity(&self) -> Option<&Learnt> {
+        None
+    }
+
+    /// Asks the shop who it is. One call; `None` where the store cannot be asked, or needs no identity.
+    async fn identify(&self, _client: &Client) -> Result<Option<Identity>> {
+        Ok(None)
+    }
+
+    /// What its configuration lacks though everything in it is right: for `puente check`, with what to set.
+    fn lacks(&self) -> Option<String> {
+        None
+    }
 
     /// Whether the store can be asked: it has credentials.
     fn can_fetch(&self) -> bool;

@@ -18,7 +18,7 @@ use puente::{
         message::{Arrival, Message, News},
     },
     erp::Class,
-    flow::Puente,
+    flow::{Puente, signs::Signs},
     outbound::Client,
 };
 
@@ -127,6 +127,7 @@ impl History {
             settings: Arc::new(settings),
             records: table.clone(),
             accounts: table.clone(),
+            signs: Signs::new(table.clone()),
             queue: queue.clone(),
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),

@@ -310,7 +310,11 @@ pub(super) struct Move {
 }
 
 pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let version = (0_i64..6, 0_u16..3, 0_u8..4).prop_map(|(s, t, c)| version(s, t, c));
+    let version = (0_i64..6, 0_u16..3, 0_u8..4).prop_map(|(s, t, c)| match (s, t) {
+        // Now and then nothing but an id came.
+        (0, 0) => Version::unread(),
+        _ => version(s, t, c),
+    });
     let one = (0_u8..11, prop::bool::weighted(0.85), version, 0_u64..4, any::<bool>(), 0_i64..30)
         .prop_map(|(which, own, version, epoch, flag, after)| Move { which, own, version, epoch, flag, after });
     prop::collection::vec(one, 1..25)

@@ -19,6 +19,7 @@ use crate::{
         ledger::{Denied, Ledger},
         order::Order,
         record::{Entry, Head, Intent, Operation, Step, Write, Written},
+        sign::{Fact, Party},
         version::Version,
     },
     erp::{Draft, Sale},
@@ -121,6 +122,11 @@ impl<'a> Batch<'a> {
         let until = self.now() + step;
         self.puente.accounts.block(&self.account.id, until, &error.to_string()).await?;
         tracing::warn!(event = "account.blocked", erp = %self.account.id, %until, %error);
+        let (signs, party) = (&self.puente.signs, Party::Account(self.account.id.clone()));
+        if self.ledger.strikes == 0 {
+            signs.seen(party.clone(), Fact::Blocked, self.now(), None).await;
+        }
+        signs.seen(party, Fact::Failed, self.now(), Some(error.to_string())).await;
         self.closed = Some(until);
         Ok(())
     }

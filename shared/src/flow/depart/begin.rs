@@ -1,6 +1,6 @@
 //! Orders without an intent: planned, each isolated from the others, and those that want a sale are sent.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 
@@ -14,8 +14,13 @@ use super::{
 use crate::{
     Kind, Result,
     config::Connection,
-    domain::record::{End, Head, Rest, Write},
+    domain::{
+        ids::OrderKey,
+        message::{Arrival, Message, News},
+        record::{End, Head, QUESTION, Rest, Write},
+    },
     erp::Sale,
+    flow::record,
 };
 
 impl Batch<'_> {
@@ -61,6 +66,10 @@ impl Batch<'_> {
 
     /// Plans one order. `Ok(None)`: its record was written, nothing more to do now.
     async fn plan(&self, head: &Head) -> Result<Option<Ready>> {
+        // Given up below, like any other, if the question is lost again and again.
+        if head.desired.is_unread() && head.attempts < self.account.max_attempts {
+            return self.ask_again(head).await.map(|()| None);
+        }
         let connection = self.connection(&head.key).await?;
         let plan = match self.planned(head, &connection).await {
             // One payload that cannot be read must not keep the whole account waiting.
@@ -93,6 +102,26 @@ impl Batch<'_> {
         }
     }
 
+    /// The store is still being asked what this order is, and the message with the question is lost: it is sent again, before the
+    /// record waits for it again.
+    async fn ask_again(&self, head: &Head) -> Result<()> {
+        let OrderKey { connection, order } = head.key.clone();
+        let (received, request) = (self.now(), "asked again".to_owned());
+        let question =
+            Message::Arrival(Arrival { connection, order, received, request, tries: 0, news: News::Changed });
+        self.puente.queue.send(&[question], Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
+        let defer = Write::Defer {
+            desired: head.desired.clone(),
+            applied: None,
+            epoch: self.epoch,
+            due: self.now() + QUESTION,
+            floor: self.now(),
+            forgiven: false,
+            reason: "the question to the store was lost: it is asked again".to_owned(),
+        };
+        self.write(&head.key, defer).await.map(drop)
+    }
+
     async fn planned(&self, head: &Head, connection: &Connection) -> Result<Plan> {
         if head.attempts >= self.account.max_attempts {
             let last = head.reason.as_deref().unwrap_or("its outcome was never known");
@@ -101,9 +130,7 @@ impl Batch<'_> {
             return Ok(stop(End::Dead, reason));
         }
         let Some(order) = self.order(&head.key, &head.desired).await? else {
-            let why = head.summary.flags.first().map_or("it could not be read", String::as_str);
-            let reason = format!("{why}. Its body is kept raw: mend it in the store, which sends it again");
-            return Ok(stop(End::Parked, reason));
+            return Ok(stop(End::Parked, record::why_raw(head)));
         };
         let mut applied = None;
         if let Some(version) = &head.applied {

@@ -35,7 +35,7 @@ use crate::{
 };
 use batch::{Batch, Outcome};
 use meter::{Slots, lease};
-pub(super) use pace::closed;
+pub(crate) use pace::closed;
 use pace::{FLOOR, next_departure};
 
 /// How many orders travel together at most.

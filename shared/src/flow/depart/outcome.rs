@@ -12,6 +12,7 @@ use crate::{
         ids::OrderKey,
         message::{Arrival, Message, News},
         record::{Document, Doubt, End, Head, Intent, Write, Written},
+        sign::{Fact, Party},
         version::Version,
     },
     erp::Setback,
@@ -56,6 +57,14 @@ impl Batch<'_> {
         }
     }
 
+    /// The ERP took an order: a sign of life of its connection and of the account.
+    async fn sent(&self, key: &OrderKey) {
+        let parties = [Party::Connection(key.connection.clone()), Party::Account(self.account.id.clone())];
+        for party in parties {
+            self.puente.signs.seen(party, Fact::Sent, self.now(), None).await;
+        }
+    }
+
     pub(super) async fn complete(
         &mut self,
         head: &Head,
@@ -68,6 +77,7 @@ impl Batch<'_> {
         let write = Write::Complete { attempt: attempt.clone(), applied, document };
         if self.write(&head.key, write).await?.applied() {
             self.note(&head.key, event, Some(format!("as {name}")), Some(attempt)).await;
+            self.sent(&head.key).await;
         }
         Ok(())
     }

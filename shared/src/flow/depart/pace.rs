@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Until when the account may not be called, if that is later than now.
-pub(in crate::flow) fn closed(ledger: &Ledger, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn closed(ledger: &Ledger, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
     let quota =
         (ledger.used_today(limits, now) >= limits.per_day).then(|| limits.day(now).end + limits.clock_error * 2);
     // A departure time of an older day is void: the quota is fresh.

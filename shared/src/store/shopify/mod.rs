@@ -3,7 +3,8 @@
 //! Shopify signs with *one* secret for all shops of an app, and signs no header. So the signature says "from Shopify", not
 //! "from this shop": whose order it is must come out of the signed body, and what happened must come out of its state, never
 //! out of the topic. An order's `order_status_url` has the shop's host and numeric id; a body that does not say whose it is
-//! never becomes an order by itself: the shop is asked, with its own token. Both spellings of the headers are
+//! never becomes an order by itself: the shop is asked, with its own token. The shop's number and domains are learnt with that token
+//! where the configuration does not say them (`docs/decisions/shop-identity.md`). Both spellings of the headers are
 //! read, with `X-` and without. Delivery ids are not used for anything.
 //!
 //! <https://shopify.dev/docs/apps/build/webhooks> ·
@@ -11,6 +12,7 @@
 
 mod map;
 mod refunds;
+mod shop;
 mod sold;
 mod wire;
 
@@ -25,6 +27,7 @@ use url::Url;
 
 use super::{
     Changes, Reading, Row, Store, answer,
+    identity::Learnt,
     parse::{deleted, elements, flag, parse},
 };
 use crate::{
@@ -33,6 +36,7 @@ use crate::{
     domain::{
         ids::OrderId,
         order::{Flag, Order},
+        sign::Identity,
     },
     outbound::{Answer, Call, Client},
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
@@ -45,7 +49,8 @@ pub const ROW: Row = Row {
     explainable: |_| Err("Shopify's shops define no statuses of their own"),
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
-shop_id = 548380009                              # with a domain of your own: the number in your orders' status pages
+app = "shared"                                   # "custom": the app is installed in this shop alone, so its secret proves it
+shop_id = 548380009                              # without a token: the number in your orders' status pages (else it is learnt)
 webhook_secrets = [{ env = "SHOPIFY_SECRET" }]   # the app's client secret; two while rotating
 token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and for what a webhook leaves open
 all_orders = false                               # true once the token has read_all_orders beside read_orders
@@ -66,9 +71,11 @@ struct Config {
     _kind: String,
     /// `name.myshopify.com`.
     shop: String,
-    /// The shop's number: the surest way to tell its orders.
+    /// The shop's number: the surest way to tell its orders. Learnt with the token where nobody says it.
     #[serde(default)]
     shop_id: Option<u64>,
+    #[serde(default)]
+    app: App,
     /// Further domains of the shop, as its orders' status pages show them.
     #[serde(default)]
     domains: Vec<String>,
@@ -85,6 +92,17 @@ struct Config {
     api_url: Option<String>,
 }
 
+/// For how many shops the app's secret signs.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum App {
+    /// It may be installed in other shops: a signed order has to say that it is this one's.
+    #[default]
+    Shared,
+    /// It is installed in this shop alone: whatever it signs is this shop's.
+    Custom,
+}
+
 fn version() -> String {
     "2026-07".to_owned()
 }
@@ -93,6 +111,9 @@ struct Shopify {
     shop: String,
     shop_id: Option<u64>,
     domains: Vec<String>,
+    app: App,
+    /// What the shop said of itself, where the configuration does not.
+    learnt: Learnt,
     secrets: Vec<Secret>,
     token: Option<HeaderValue>,
     all_orders: bool,
@@ -134,6 +155,8 @@ impl Shopify {
             domains: config.domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             shop,
             shop_id: config.shop_id,
+            app: config.app,
+            learnt: Learnt::default(),
             secrets: config.webhook_secrets,
             token,
             all_orders: config.all_orders,
@@ -141,22 +164,31 @@ impl Shopify {
     }
 
     fn is_ours(&self, host: &str) -> bool {
-        host.eq_ignore_ascii_case(&self.shop) || self.domains.iter().any(|domain| host.eq_ignore_ascii_case(domain))
+        let is = |domain: &String| host.eq_ignore_ascii_case(domain);
+        is(&self.shop)
+            || self.domains.iter().any(is)
+            || self.learnt.with(|identity| identity.domains.iter().any(is)).unwrap_or_default()
+    }
+
+    /// The shop's number, if it is known.
+    fn number(&self) -> Option<u64> {
+        self.shop_id.or_else(|| self.learnt.with(|identity| identity.id))
     }
 
     /// Reads the address of an order's status page: `https://{host}/{shop id}/orders/{token}/authenticate?key=…`. The host is
     /// the shop's own domain where it has one.
     fn whose(&self, status_url: &str) -> Whose {
-        let Ok(url) = Url::parse(status_url) else { return Whose::Unsaid };
+        let unsaid = if self.app == App::Custom { Whose::Ours } else { Whose::Unsaid };
+        let Ok(url) = Url::parse(status_url) else { return unsaid };
         let number = url.path_segments().and_then(|mut path| path.next()?.parse::<u64>().ok());
         let host = url.host_str().unwrap_or_default();
-        match (self.shop_id, number) {
+        match (self.number(), number) {
             (Some(ours), Some(theirs)) if ours == theirs => Whose::Ours,
             (Some(_), Some(_)) => Whose::Anothers,
             _ if self.is_ours(host) => Whose::Ours,
             // Every shop has exactly one name there (and `domains` for a former one).
             _ if host.to_ascii_lowercase().ends_with(".myshopify.com") => Whose::Anothers,
-            _ => Whose::Unsaid,
+            _ => unsaid,
         }
     }
 
@@ -170,8 +202,9 @@ impl Shopify {
             (Whose::Unsaid, _, Some(id)) if self.can_fetch() => Reading::Changed(id),
             (Whose::Unsaid, order, id) => {
                 let detail = format!(
-                    "order_status_url: does not say that the order is of {}; set the store's shop_id (the number in that \
-                     address) or its domains, or a token so that the shop can be asked",
+                    "order_status_url: does not say that the order is of {}. Set in the connection's store shop_id (the number in \
+                     that address), or a token so that the shop can be asked, or app = \"custom\" if the app is installed in no \
+                     other shop; then replay the order",
                     self.shop
                 );
                 Reading::Unmapped(id, order.err().unwrap_or_else(|| flag("shop", detail)))
@@ -262,12 +295,13 @@ impl Shopify {
         read_order(single.order.get().as_bytes()).map(Some).map_err(|(_, flag)| unreadable(flag))
     }
 
+    fn no_api(&self) -> Error {
+        Error::new(Kind::Config, format!("{}: there is no Admin API here: check shop, api_version", self.shop))
+    }
+
     fn page(&self, answer: Answer) -> Result<Changes> {
         let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else {
-            return Err(Error::new(
-                Kind::Config,
-                format!("{}: there is no Admin API here: check shop, api_version", self.shop),
-            ));
+            return Err(self.no_api());
         };
         // One by one: what is wrong with one of them hides none of the others.
         let page = elements(&answer.body, Some("orders")).ok_or_else(|| {
@@ -357,6 +391,30 @@ impl Store for Shopify {
             set("x-shopify-hmac-sha256", &webhook::sign(secret, body));
         }
         headers
+    }
+
+    fn identity(&self) -> Option<&Learnt> {
+        (self.shop_id.is_none() && self.app == App::Shared).then_some(&self.learnt)
+    }
+
+    async fn identify(&self, client: &Client) -> Result<Option<Identity>> {
+        if self.token.is_none() || self.identity().is_none() {
+            return Ok(None);
+        }
+        let answer = client.send(self.call(&["shop.json"], &[])?).await?;
+        let answer = answer::read(answer, &self.shop, "the store's token")?.ok_or_else(|| self.no_api())?;
+        let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
+        shop::identity(&answer.body).map(Some).map_err(unreadable)
+    }
+
+    fn lacks(&self) -> Option<String> {
+        let proven =
+            self.token.is_some() || self.number().is_some() || !self.domains.is_empty() || self.app == App::Custom;
+        (!proven).then(|| {
+            "nothing says which orders are this shop's once it has a domain of its own: set shop_id (the number in the address \
+             of its orders' status pages), or a token, or app = \"custom\" if the app is installed in no other shop"
+                .to_owned()
+        })
     }
 
     fn can_fetch(&self) -> bool {

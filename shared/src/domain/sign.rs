@@ -1,0 +1,82 @@
+//! What is known of connections and accounts themselves, beside their orders: signs of life, and who a shop says it is.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::ids::{ConnectionId, ErpId};
+
+/// Whose sign of life.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    /// A connection's.
+    Connection(ConnectionId),
+    /// An ERP account's.
+    Account(ErpId),
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(id) => write!(f, "connection/{id}"),
+            Self::Account(id) => write!(f, "erp/{id}"),
+        }
+    }
+}
+
+/// What was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// Something about an order arrived.
+    Received,
+    /// The store answered a question of ours.
+    Fetched,
+    /// The ERP took an order.
+    Sent,
+    /// A question to the store, or a call to the ERP, failed.
+    Failed,
+    /// The account was left alone from then on, after a call that succeeded.
+    Blocked,
+}
+
+impl Fact {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Received, Self::Fetched, Self::Sent, Self::Failed, Self::Blocked];
+
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Fetched => "fetched",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// When something was seen last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SignOfLife)]
+pub struct Sign {
+    /// What.
+    pub fact: Fact,
+    /// When.
+    pub at: Timestamp,
+    /// The words, without secrets or personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Who a shop says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its number.
+    pub id: u64,
+    /// Its domains, lower case.
+    pub domains: Vec<String>,
+}
