@@ -15,8 +15,8 @@ pub mod woocommerce;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-pub(crate) use self::parse::without_mark;
 use self::identity::Learnt;
+pub(crate) use self::parse::without_mark;
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
