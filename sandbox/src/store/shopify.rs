@@ -158,7 +158,9 @@ fn items(of: &Purchase, stage: Stage) -> (Vec<Item>, Vec<Line>) {
         // Before the edit.
         items.pop();
         items.push(Item { line: gone.clone(), now: gone.quantity });
-        items.iter_mut().for_each(|item| item.now = item.line.quantity);
+        for item in &mut items {
+            item.now = item.line.quantity;
+        }
         return (items, Vec::new());
     }
     items.push(Item { line: gone.clone(), now: 0 });
