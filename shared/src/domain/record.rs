@@ -579,10 +579,7 @@ impl Write {
                 next.desired = version.clone();
                 next.summary = summary.clone();
             }
-            Self::Touch { newest, arrived, .. } => {
-                next.newest = *newest;
-                next.arrived = Some(*arrived);
-            }
+            Self::Touch { newest, arrived, .. } => (next.newest, next.arrived) = (*newest, Some(*arrived)),
             Self::Begin { intent, due, .. } | Self::Resend { intent, due, .. } => {
                 next.epoch = intent.epoch;
                 next.intent = Some(intent.clone());
