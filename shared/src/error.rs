@@ -103,6 +103,12 @@ impl Error {
         self.was == other.was && self.to_string() == other.to_string()
     }
 
+    /// The same for another order: its words, without what caused it.
+    #[must_use]
+    pub(crate) fn again(&self) -> Self {
+        Self { was: self.was, ..Self::new(self.kind, self.to_string()).retry(self.retry) }
+    }
+
     /// Its family.
     #[must_use]
     pub fn kind(&self) -> Kind {

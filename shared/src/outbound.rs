@@ -83,15 +83,6 @@ impl Failure {
             Self::NotSent(error) | Self::Unknown(error) => error,
         }
     }
-
-    /// The same for the reason that `reword` makes of its own.
-    #[must_use]
-    pub fn map(self, reword: impl FnOnce(Error) -> Error) -> Self {
-        match self {
-            Self::NotSent(error) => Self::NotSent(reword(error)),
-            Self::Unknown(error) => Self::Unknown(reword(error)),
-        }
-    }
 }
 
 impl From<Failure> for Error {

@@ -13,7 +13,7 @@ use crate::{
     Result,
     domain::{
         ids::{ConnectionId, ErpId, OrderKey},
-        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         message::Message,
         record::{Entry, Head, State, Write, Written},
         sign::{Identity, Party, Sign},
@@ -142,8 +142,8 @@ pub trait Accounts: Send + Sync {
     /// See [`Ledger::unblock`].
     async fn unblock(&self, erp: &ErpId) -> Result<()>;
 
-    /// Says when the next departure may leave and what this one took, if the lease is still ours (`epoch`).
-    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()>;
+    /// Writes down a departure, if the lease is still ours (`epoch`). See [`Ledger::departed`].
+    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()>;
 }
 
 /// What is known of connections and accounts themselves, beside their orders.

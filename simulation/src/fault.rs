@@ -151,6 +151,16 @@ faults! {
     OrderRefused, World, "order refused for good";
     /// An order makes the ERP fail whatever it travels with.
     OrderPoison, World, "order that makes the ERP fail";
+    /// A firewall answers every create call with 403 that carries this order.
+    PoisonText, World, "order whose text a firewall refuses";
+    /// Every look-up that asks for this order, or for its article, is answered 414.
+    PoisonLookUp, World, "order that may not be asked for";
+    /// An order of hundreds of articles, none of which the ERP knows.
+    ManyUnknown, World, "order of hundreds of unknown articles";
+    /// A shop spends what it can: each of its many orders asks for an article that the ERP does not know.
+    Spender, World, "shop that spends the account's day";
+    /// We lose the right to create, for minutes or hours: 403.
+    ErpForbidsAll, World, "ERP forbids every create for a while";
     /// An order makes our own code panic.
     OrderPanics, World, "order that makes our code panic";
 

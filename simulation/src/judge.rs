@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use puente::{
     domain::{
-        ids::OrderKey,
+        ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
         order::{Order, Payment, Status},
-        record::{Head, State},
+        record::{Entry, Head, State},
         version::ContentHash,
     },
     erp::Class,
 };
 
 use crate::{
-    erp::{Booked, PANIC_SKU, PERIOD_CLOSED, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
+    erp::{Booked, FORBIDDEN_SKU, LONG_SKU, NEW_SKU, PANIC_SKU, PERIOD_CLOSED, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
     executor::Micros,
     fault::Fault,
     history::{Accepted, History},
     scenario::Backfills,
     shop::{BUYER_CANARY, Known, SECRET_CANARY, Says},
-    world::{span, stamp},
+    world::{SECOND, micros, span, stamp},
 };
 
 /// One order, from every side.
@@ -267,7 +267,10 @@ impl Case<'_> {
     }
 
     fn was_refused(&self) -> bool {
-        self.head.and_then(|head| head.parked.as_ref()).is_some_and(|parked| parked.reason.contains(PERIOD_CLOSED))
+        let reason = self.head.and_then(|head| head.parked.as_ref()).map(|parked| parked.reason.as_str());
+        reason.is_some_and(|reason| {
+            [PERIOD_CLOSED, "(403)", "with 403", "with 414"].iter().any(|why| reason.contains(why))
+        })
     }
 
     /// Whether two states of the order, by their contents, are one document for the ERP.
@@ -303,7 +306,8 @@ fn takes(order: &Order) -> bool {
         && order.payment == Payment::Paid
         && order.refunds.is_empty()
         && has_sound_books(order)
-        && ![REFUSED_SKU, POISON_SKU, PANIC_SKU, UNKNOWN_SKU].contains(&sku)
+        && ![REFUSED_SKU, POISON_SKU, PANIC_SKU, UNKNOWN_SKU, FORBIDDEN_SKU, LONG_SKU].contains(&sku)
+        && !sku.starts_with(NEW_SKU)
 }
 
 /// What a replay must not change: what the ERP holds, and what the records say of it.
@@ -358,6 +362,63 @@ pub fn limits(history: &History) -> u64 {
     3
 }
 
+/// Nobody in another's way: where nothing goes wrong but for some shops' own orders, an order of a shop that has none of these waits
+/// for two departures at most, whatever the others sell. Returns how many were looked at.
+pub fn neighbours(history: &History) -> u64 {
+    /// What comes with an order, and concerns nobody else.
+    const OF_AN_ORDER: &[Fault] = &[
+        Fault::OrderRefused,
+        Fault::OrderPanics,
+        Fault::PoisonText,
+        Fault::PoisonLookUp,
+        Fault::ManyUnknown,
+        Fault::Spender,
+        Fault::Flood,
+        Fault::WebhookTwice,
+    ];
+    let faults = &history.scenario.faults;
+    // Where something is told to go wrong, the teller knows what to expect.
+    if faults.kinds().next().is_none() || faults.kinds().any(|kind| !OF_AN_ORDER.contains(&kind)) {
+        return 0;
+    }
+    // Nor what is cut short: at a slow rate, or with patient time-outs, an invocation has no time for all calls of a departure.
+    let timeout = Micros::try_from(history.scenario.erp.manners.timeout.as_micros()).unwrap_or(Micros::MAX);
+    // Or a day has so few calls that a shop's own orders spend its share.
+    let short = history.scenario.limits.per_day < 300;
+    if short
+        || span(history.scenario.limits.spacing()) > SECOND
+        || history.scenario.function < timeout.saturating_mul(10)
+    {
+        return 0;
+    }
+    let rows = history.table.rows();
+    let unaskable = history.erp.books().unaskable.clone();
+    let quiet = |connection: &ConnectionId| {
+        let shop = history.shops.iter().find(|shop| shop.id() == connection);
+        let plain = |(id, known): (&OrderId, &Known)| {
+            let sku = known.last().lines.first().and_then(|line| line.sku.as_deref());
+            sku.is_some_and(|sku| ["A", "B", "C"].contains(&sku))
+                && !unaskable.contains(&OrderKey::new(connection.clone(), id.clone()).to_string())
+        };
+        shop.is_some_and(|shop| shop.orders().iter().all(plain))
+    };
+    let mut looked_at = 0;
+    for (key, lines) in rows.timelines.iter().filter(|(key, _)| quiet(&key.connection)) {
+        let in_the_erp = |line: &Entry| ["synced", "adopted"].contains(&line.event.as_str());
+        let Some(synced) = lines.iter().position(in_the_erp) else { continue };
+        let accepted = lines.iter().take(synced).rev().find(|line| line.event == "accepted");
+        let (Some(accepted), Some(synced)) = (accepted, lines.get(synced)) else { continue };
+        let (from, to) = (micros(accepted.at), micros(synced.at));
+        let departures = rows.departures.iter().filter(|at| (from..to).contains(*at)).count();
+        if departures > 2 {
+            let words = format!("{key} waited for {departures} departures, from {} to {}", accepted.at, synced.at);
+            history.world.violated(words);
+        }
+        looked_at += 1;
+    }
+    looked_at
+}
+
 /// Invariants 7 and 8: what waits, is refused or panics costs nobody a receive.
 fn receives(history: &History) {
     const WAITING: &[Fault] = &[
@@ -371,6 +432,11 @@ fn receives(history: &History) {
         Fault::OrderRefused,
         Fault::OrderPoison,
         Fault::OrderPanics,
+        Fault::PoisonText,
+        Fault::PoisonLookUp,
+        Fault::ManyUnknown,
+        Fault::Spender,
+        Fault::ErpForbidsAll,
         Fault::ErpErrorBefore,
         Fault::ErpErrorAfter,
         Fault::ErpDrips,

@@ -13,6 +13,7 @@ use puente::{
     domain::{
         ids::ErpId,
         ledger::{Limits, Purpose, Request, Taken},
+        share::Shares,
     },
     erp::{Bulk, Class, Manners},
     flow::{Puente, depart, signs::Signs},
@@ -145,12 +146,14 @@ impl Run {
         let timeout = Duration::from_secs(5);
         let manners =
             Manners { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 1, timeout, settle: timeout * 2 };
-        let model = ModelErp::new(world.clone(), erp::Settings { manners, drafts: false, customers: false });
+        let model =
+            ModelErp::new(world.clone(), erp::Settings { manners, drafts: false, customers: false, at_most: 100 });
         let account = || Account {
             id: "main".parse().unwrap(),
             erp: Box::new(Connector(model.clone())),
             limits: setup.limits.clone(),
             connections: Vec::new(),
+            shares: Shares::default(),
             max_attempts: 12,
             look_up_first: false,
         };

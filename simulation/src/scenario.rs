@@ -85,7 +85,8 @@ impl Scenario {
         // Three calls of a step, its commit, what is left for the answer, and some.
         let least = Micros::try_from(timeout).unwrap_or(30) * 3 + 12;
         let function = chance.one_of(&[least + 3, least.max(60), 300]).max(least) * SECOND;
-        let many = faults.had(Fault::Flood) || chance.permille(30);
+        let many = faults.had(Fault::Flood) || faults.had(Fault::Spender) || chance.permille(30);
+        let one_by_one = faults.had(Fault::Spender) || faults.had(Fault::ManyUnknown);
         Self {
             start,
             busy: chance.one_of(&[2 * MINUTE, 10 * MINUTE, 40 * MINUTE, 3 * HOUR]),
@@ -98,6 +99,7 @@ impl Scenario {
                 manners,
                 drafts: chance.permille(250),
                 customers: create != Class::Nothing && chance.permille(400),
+                at_most: if one_by_one { 1 } else { 100 },
             },
             limits,
             max_attempts: chance.one_of(&[3, 6, 12, 12]),
@@ -124,7 +126,7 @@ impl Scenario {
             can_fetch: true,
             backfill: Backfills::Wide,
             tries: 3,
-            erp: erp::Settings { manners, drafts: false, customers: false },
+            erp: erp::Settings { manners, drafts: false, customers: false, at_most: 100 },
             limits: Limits { per_day: 100_000, ..Limits::default() },
             max_attempts: 6,
             queue: queue::Settings { visibility: 30 * SECOND, most_receives: 5 },

@@ -281,6 +281,19 @@ fn miss_a_cent(order: &mut Order) {
     order.total += amount("1.21");
 }
 
+/// Hundreds of articles, each another one of the same kind as the first.
+pub fn order_much(order: &mut Order) {
+    let Some(first) = order.lines.first().cloned() else { return };
+    let nothing = Amount::ZERO;
+    order.lines.extend((2..=400).map(|number| {
+        let mut line = first.clone();
+        line.id = number.to_string();
+        line.sku = first.sku.as_ref().map(|sku| format!("{sku}-{number}"));
+        (line.amount, line.unit_price) = (nothing, nothing);
+        line
+    }));
+}
+
 /// Changes something that the sale does not show.
 pub fn change_channel(order: &mut Order) {
     // There and back: the content of a while ago comes again.

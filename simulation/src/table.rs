@@ -12,7 +12,7 @@ use puente::{
     Error, Kind, Result,
     domain::{
         ids::{ConnectionId, ErpId, OrderKey},
-        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
         sign::{Fact, Identity, Party, Sign},
         version::Version,
@@ -51,6 +51,8 @@ pub struct Rows {
     lagging: BTreeMap<(Micros, u64), (OrderKey, Option<Timestamp>)>,
     shown: BTreeMap<OrderKey, Micros>,
     writes: u64,
+    /// When departures ended.
+    pub departures: Vec<Micros>,
 }
 
 /// The table.
@@ -384,8 +386,13 @@ impl Accounts for Table {
         self.call("ledger.unblock", |rows, _| rows.ledger(erp).unblock()).await
     }
 
-    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()> {
-        self.call("ledger.departed", |rows, _| rows.ledger(erp).departed(epoch, departs_at, per_departure)).await
+    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
+        self.call("ledger.departed", |rows, _| {
+            rows.ledger(erp).departed(epoch, departed);
+            rows.departures.push(self.world.now());
+            self.world.say(|| format!("departed {erp}: {departed:?}"));
+        })
+        .await
     }
 }
 

@@ -11,7 +11,7 @@ use puente::{
         ledger::{Limits, Purpose, Released, Request, Taken},
         message::{Arrival, Message, News},
         order::Flag,
-        record::{Document, Doubt, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
+        record::{Count, Document, Doubt, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
         version::Version,
     },
     ports::{Accounts, Payload, Queue, Records, Secrets},
@@ -117,7 +117,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         attempt: attempt(),
         backoff: at(60),
         floor: at(11),
-        forgiven: false,
+        count: Count::Kept,
         doubtful: false,
         reason: "busy".into(),
     };
@@ -161,7 +161,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
                 attempt: AttemptId::new("a2"),
                 backoff: at(60),
                 floor: at(11),
-                forgiven: true,
+                count: Count::Forgiven,
                 doubtful: false,
                 reason: "busy".into(),
             };

@@ -15,11 +15,12 @@ use puente::{
     config::{Orders, Section},
     domain::{
         ids::{OrderId, OrderKey, Reference},
+        money::Amount,
         order::Order,
         record::Document,
     },
     erp::{Class, Draft, ERPS, Erp, Sale, Setback},
-    outbound::{Client, Failure, Meter, Metered},
+    outbound::{Client, Meter, Metered},
 };
 use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults};
 
@@ -333,7 +334,7 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
     let prepared = away.prepare(&open(), &Memory::default(), &sales(&bench, &["1"]), false).await.remove(0);
     assert!(matches!(prepared, Err(Setback::Account(_) | Setback::NotNow(_))), "{prepared:?}");
     let failure = away.look_up(&open(), &[drafts[0].reference.clone()]).await.unwrap_err();
-    assert!(matches!(failure, Failure::NotSent(_)), "{failure:?}");
+    assert!(matches!(failure, Setback::Account(_)), "{failure:?}");
     // The same port closed and opened again: an ERP that restarts.
     erp.listen(false);
     let closed = async {
@@ -489,6 +490,63 @@ async fn one_poisonous_article_spoils_its_own_order_only() {
     let prepared = lost.prepare(&open(), &Memory::default(), &batch, false).await;
     assert!(prepared.iter().all(|outcome| matches!(outcome, Err(Setback::Account(_)))), "{prepared:?}");
     assert!(erp.calls().len() - before <= 4, "{}", erp.calls().len() - before);
+}
+
+#[tokio::test]
+async fn a_firewall_that_refuses_a_text_is_no_lost_credential() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    let drafts = drafts(&bench, &sales(&bench, &["1", "2"])).await;
+    // As it stands in a body, and in a query.
+    let words = [drafts[0].reference.to_string(), drafts[0].reference.to_string().replace('/', "%2F")];
+    let poison = words.into_iter().map(|words| sandbox::Poison { words, status: 403 }).collect();
+    erp.set_faults(Faults { poison, ..Faults::default() });
+    let outcomes = bench.erp.create(&open(), &drafts).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Ambiguous(_)))), "{outcomes:?}");
+    assert!(bench.erp.create(&open(), &drafts[1..]).await[0].is_ok());
+    // Nor is it when it is asked for.
+    let references = [drafts[0].reference.clone()];
+    let looked = bench.erp.look_up(&open(), &references).await;
+    assert!(matches!(looked, Err(Setback::Ambiguous(_))), "{looked:?}");
+}
+
+#[tokio::test]
+async fn an_article_that_may_not_be_asked_for_is_its_orders_alone() {
+    let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
+    for status in [400, 403, 414] {
+        let poison = vec![sandbox::Poison { words: "BOOM".to_owned(), status }];
+        erp.set_faults(Faults { poison, ..Faults::default() });
+        // Alone, nobody else's article tells: one that nobody has does.
+        let alone = bench.erp.prepare(&open(), &Memory::default(), &[sale("a", "BOOM")], false).await.remove(0);
+        assert!(matches!(alone, Err(Setback::Refused(_))), "{status}: {alone:?}");
+        let batch = [sale("a", "BOOM"), sale("b", "MATE-01"), sale("c", "BOOM-2")];
+        let prepared = bench.erp.prepare(&open(), &Memory::default(), &batch, false).await;
+        assert_eq!(prepared.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, false], "{prepared:?}");
+    }
+}
+
+#[tokio::test]
+async fn four_hundred_unknown_articles_cost_no_more_calls_than_one() {
+    let erp = sandbox::Erp::start(Config::default()).await.unwrap();
+    let one_by_one = rest(&erp.config_example().replace("products.at_most = 100", "products.at_most = 1"));
+    let many = |count: usize| {
+        let mut sale = sale("a", "MATE-01");
+        let mut order = (*sale.order).clone();
+        let first = order.lines[0].clone();
+        order.lines.extend((0..count).map(|n| {
+            let mut line = first.clone();
+            line.sku = Some(format!("NOBODY-{n:03}"));
+            (line.amount, line.unit_price) = (Amount::ZERO, Amount::ZERO);
+            line
+        }));
+        sale.order = order.into();
+        sale
+    };
+    for (count, most) in [(400, 0), (30, 2)] {
+        let before = erp.calls().len();
+        let outcome = one_by_one.prepare(&open(), &Memory::default(), &[many(count)], false).await.remove(0);
+        assert!(matches!(outcome, Err(Setback::Refused(_))), "{outcome:?}");
+        assert!(erp.calls().len() - before <= most, "{count}: {} calls", erp.calls().len() - before);
+    }
 }
 
 #[tokio::test]

@@ -157,6 +157,7 @@ async fn a_failure_while_creating_leaves_doubt_and_a_refusal_none() {
                 Setback::Refused(_) => "refused",
                 Setback::NotNow(_) => "not now",
                 Setback::Account(_) => "account",
+                Setback::Ambiguous(_) => "ambiguous",
                 Setback::Unknown(_) => "unknown",
                 Setback::Exists => "exists",
             };

@@ -18,8 +18,8 @@ use crate::{
 
 fn words(setback: &Setback) -> String {
     match setback {
-        Setback::Refused(e) | Setback::NotNow(e) | Setback::Account(e) | Setback::Unknown(e) => e.to_string(),
         Setback::Exists => "exists".to_owned(),
+        other => other.error().map(ToString::to_string).unwrap_or_default(),
     }
 }
 

@@ -189,8 +189,9 @@ async fn when_everybody_is_refused_alike_nobody_is_parked_and_the_account_rests(
     // The first message leaves alone and cannot know better.
     assert!(parked <= 10, "{parked} parked: {:?}", states(&world));
     let ledger = world.puente.accounts.ledger(&world.erp_id).await.unwrap();
-    assert!(ledger.strikes > 0);
-    assert!(ledger.blocked_because.is_none_or(|why| why.contains("period is closed")));
+    let hold = ledger.hold.unwrap();
+    assert!(hold.strikes > 0 && hold.because.contains("period is closed"), "{hold:?}");
+    assert!(hold.connections.iter().all(|shop| ["shop-0", "shop-1"].contains(&shop.as_str())), "{hold:?}");
 }
 
 #[tokio::test]

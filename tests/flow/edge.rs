@@ -18,6 +18,7 @@ use puente::{
     domain::{
         ledger::Limits,
         message::{Arrival, Message, News},
+        share::Shares,
         sign::{Fact, Party, Sign},
     },
     edge::{
@@ -91,6 +92,7 @@ impl Edge {
             id: "main".parse().unwrap(),
             erp: Box::new(UncalledErp),
             limits: Limits::default(),
+            shares: Shares::equal(&connections.iter().map(|c| c.id.clone()).collect::<Vec<_>>()),
             connections: connections.iter().map(|c| c.id.clone()).collect(),
             max_attempts: 12,
             look_up_first: false,

@@ -19,10 +19,11 @@ use puente::{
     config::{Account, Connection, FrontDoor, Orders, Secret, Settings},
     domain::{
         ids::{ConnectionId, ErpId, OrderId, OrderKey, Reference},
-        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         message::{Arrival, Message, News},
         order::{Flag, Order},
         record::{Document, Entry, Head, State, Write, Written},
+        share::Shares,
         sign::{Fact, Identity, Party, Sign},
         version::Version,
     },
@@ -251,13 +252,8 @@ impl Accounts for MemoryRecords {
         self.with(erp, Ledger::unblock);
         Ok(())
     }
-    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()> {
-        self.with(erp, |l| {
-            if l.epoch == epoch {
-                l.departs_at = departs_at;
-                l.per_departure = per_departure;
-            }
-        });
+    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
+        self.with(erp, |l| l.departed(epoch, departed));
         Ok(())
     }
 }
@@ -516,10 +512,10 @@ impl Erp for ErpHandle {
         &self,
         calls: &Metered,
         references: &[Reference],
-    ) -> std::result::Result<Vec<Option<Found>>, Failure> {
-        self.0.call(calls).await?;
+    ) -> std::result::Result<Vec<Option<Found>>, Setback> {
+        self.0.call(calls).await.map_err(|failure| Setback::Account(failure.into()))?;
         if *self.0.blind.lock().unwrap() {
-            return Err(Failure::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+            return Err(Setback::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
         }
         let sales = self.0.sales.lock().unwrap();
         Ok(references
@@ -662,6 +658,7 @@ impl World {
             id: erp_id.clone(),
             erp: Box::new(ErpHandle(erp.clone())),
             limits,
+            shares: Shares::equal(&connections.iter().map(|c| c.id.clone()).collect::<Vec<_>>()),
             connections: connections.iter().map(|c| c.id.clone()).collect(),
             max_attempts: 12,
             look_up_first: false,

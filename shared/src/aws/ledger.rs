@@ -6,9 +6,11 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
 
 use super::{
     expression::Update,
+    head::json,
     item::{Item, Reader, damaged, nanos, number, text},
     table::{Outcome, Table},
 };
@@ -16,7 +18,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         ids::ErpId,
-        ledger::{Denied, Ledger, Limits, Purpose, Released, Request, Slots, Taken},
+        ledger::{Denied, Departed, Ledger, Limits, Purpose, Released, Request, Slots, Taken},
     },
     ports::Accounts,
 };
@@ -173,14 +175,19 @@ impl Accounts for DynamoAccounts {
         self.update(erp, update).await.map(drop)
     }
 
-    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()> {
+    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
         let mut update = Update::default();
         let ours = update.is("epoch", "=", number(epoch));
         let held = update.exists("holder");
-        update.only_if(ours).only_if(held).set("per_departure", number(per_departure));
-        match departs_at {
+        update.only_if(ours).only_if(held).set("per_departure", number(departed.calls));
+        update.set("spent", json(&departed.spent)?);
+        match departed.departs_at {
             Some(at) => update.set("departs_at", nanos(at)),
             None => update.remove(&["departs_at"]),
+        };
+        match &departed.hold {
+            Some(waiting) => update.set("hold", json(waiting)?),
+            None => update.remove(&["hold"]),
         };
         self.update(erp, update).await.map(drop)
     }
@@ -259,5 +266,12 @@ fn read(item: &Item) -> Result<Ledger> {
         blocked_because: item.text_if("blocked_because").map(str::to_owned),
         departs_at: item.nanos_if("departs_at")?,
         per_departure: item.number("per_departure")?,
+        spent: parsed(item, "spent")?.unwrap_or_default(),
+        hold: parsed(item, "hold")?,
     })
+}
+
+/// What was written as JSON under `name`, if it is there.
+fn parsed<T: DeserializeOwned>(item: Reader<'_>, name: &str) -> Result<Option<T>> {
+    item.text_if(name).map(|text| serde_json::from_str(text).map_err(|_| damaged(name))).transpose()
 }

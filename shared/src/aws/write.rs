@@ -18,7 +18,7 @@ use crate::{
     Result,
     domain::{
         ids::{AttemptId, OrderKey},
-        record::{Document, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
+        record::{Count, Document, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
         version::Version,
     },
 };
@@ -73,13 +73,17 @@ impl Draft<'_> {
                 self.attempt(looked_up);
                 return Ok(self.begin(step, *due));
             }
-            Write::Reschedule { attempt, backoff, floor, forgiven, doubtful, reason } => {
+            Write::Reschedule { attempt, backoff, floor, count, doubtful, reason } => {
                 self.attempt(attempt);
                 self.planned_is_desired();
                 self.update.set("reason", text(reason));
                 self.wait(if self.facts.planned_is_desired { *backoff } else { *floor }, *floor);
-                if *forgiven {
-                    self.forgive();
+                match count {
+                    Count::Kept => {}
+                    Count::Forgiven => self.forgive(),
+                    Count::Added => {
+                        self.update.add("attempts", number(1));
+                    }
                 }
                 return Ok(self.drop_intent_unless_unknown(*doubtful, false));
             }

@@ -58,7 +58,7 @@ key = {{ env = "{}_KEY" }}
 {about}orders = {{ create_when = "paid", sku = {{ "OLD-1" = "NEW-1" }}, total_mismatch = "park"{statuses} }}
 # A difference between the store's total and the ERP's that rounding of tax explains is booked on a line that says so. Any other
 # makes the order wait (total_mismatch = "park"); total_mismatch = "adjust", adjust_limit = "0.05" books those up to a limit.
-limits = {{ rate = "10/s", per_day = 300 }}   # the front door
+limits = {{ rate = "10/s", per_day = 300 }}   # the front door; share = 0.5: its part of the ERP's day, which is equal for all otherwise
 
 [{name}]
 {}"#,

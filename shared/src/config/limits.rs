@@ -36,6 +36,14 @@ pub(super) struct AccountLimits {
 pub(super) struct DoorLimits {
     rate: Option<PerSecond>,
     per_day: Option<Count>,
+    share: Option<Share>,
+}
+
+impl DoorLimits {
+    /// The share of its ERP account's day, in thousandths.
+    pub(super) fn share(&self) -> Option<u32> {
+        self.share.as_ref().map(|share| share.0)
+    }
 }
 
 struct Rate(u32, SignedDuration);
@@ -129,7 +137,7 @@ impl<'de> Deserialize<'de> for Share {
             .ok()
             .filter(|n| *n <= 1000 && !share.decimal().is_sign_negative())
             .map(Self)
-            .ok_or_else(|| D::Error::custom("the share of the day kept for orders lies between 0 and 1, such as 0.8"))
+            .ok_or_else(|| D::Error::custom("a share of the day lies between 0 and 1, such as 0.8"))
     }
 }
 

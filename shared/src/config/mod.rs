@@ -25,6 +25,7 @@ use crate::{
         ids::{ConnectionId, ErpId},
         ledger::Limits,
         money::Amount,
+        share::Shares,
         status::Meaning,
     },
     erp::Erp,
@@ -124,6 +125,8 @@ pub struct Account {
     pub limits: Limits,
     /// The connections whose orders go there.
     pub connections: Vec<ConnectionId>,
+    /// The share of the day that each of them is guaranteed.
+    pub shares: Shares,
     /// Attempts before an order is dead-lettered.
     pub max_attempts: u32,
     /// Whether every order is looked up before it is created: after a restore from a backup.

@@ -19,6 +19,7 @@ use crate::{
     domain::{
         ids::{ConnectionId, ErpId},
         money::Amount,
+        share::Shares,
     },
     erp::ERPS,
     ports::Secrets,
@@ -140,7 +141,20 @@ impl Settings {
             Ok(Some(head.erp))
         });
         all_or(wrong)?;
-        Ok(Self { vault: Vault::of(file, secrets), connections, accounts })
+        let settings = Self { vault: Vault::of(file, secrets), connections, accounts };
+        let shares = settings.accounts.iter().map(|(id, entry)| settings.shares(id, &entry.section));
+        all_or(shares.filter_map(Result::err).collect())?;
+        Ok(settings)
+    }
+
+    /// The shares of an account's day that its connections are guaranteed.
+    fn shares(&self, account: &ErpId, section: &Section) -> Result<Shares> {
+        let ours = self.connections.iter().filter(|(_, entry)| entry.erp.as_ref() == Some(account));
+        let given = ours.map(|(id, entry)| Ok((id.clone(), connection_head(&entry.section, true)?.limits.share())));
+        Shares::of(given.collect::<Result<Vec<_>>>()?).ok_or_else(|| {
+            section
+                .refuse("limits", "the `limits.share` of its connections are more than 1 together: lower some of them")
+        })
     }
 
     /// Settings of parts built by hand: for simulations, whose stores and ERPs are models.
@@ -326,6 +340,7 @@ impl Settings {
                 erp: (row.build)(&own).map_err(|error| own.place(error))?,
                 limits: head.limits.into(),
                 connections: self.connections.iter().filter(|(_, e)| ours(e)).map(|(id, _)| id.clone()).collect(),
+                shares: self.shares(id, &entry.section)?,
                 max_attempts: head.max_attempts.get(),
                 look_up_first: head.look_up_first,
             }))

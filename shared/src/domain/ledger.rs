@@ -8,9 +8,12 @@
 //! E, lateness L and arrival jitter J, so that no window of W at the ERP ever sees more than N calls; a crash, a lost reply or
 //! a doubled update can only waste slots. Between several holders (a lapsed lease, a frozen worker that wakes) it still holds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp, ToSpan, Unit, civil, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
+use super::ids::ConnectionId;
 use crate::{Error, Kind, Result};
 
 #[cfg(test)]
@@ -158,6 +161,78 @@ pub struct Ledger {
     /// Calls the last departure took: what the next is expected to take.
     #[serde(default)]
     pub per_departure: u32,
+    /// What each connection spent of the day.
+    #[serde(default)]
+    pub spent: Spent,
+    /// Whose orders wait, since calls that carry them fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+}
+
+/// What connections spent of a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The day, see [`Day::number`].
+    pub day: i64,
+    /// By connection.
+    pub by: BTreeMap<ConnectionId, Use>,
+}
+
+/// What a connection spent, in thousandths of a call: a call that carries orders of several is shared by them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// What it spent.
+    pub spent: u64,
+    /// How far its share is gone: spent, or lent for good while it was not used.
+    pub gone: u64,
+}
+
+/// Connections whose orders wait: a call that carried one of them failed, and no call with another order has passed since.
+///
+/// Nobody knows yet whether the order is to blame or the account. The other connections do not wait: theirs is the order that
+/// tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Until when.
+    pub until: Timestamp,
+    /// How many calls failed so in a row: each makes it longer.
+    pub strikes: u32,
+    /// Why, for people.
+    pub because: String,
+    /// Whose orders.
+    pub connections: BTreeSet<ConnectionId>,
+}
+
+/// So many connections whose orders fail alike are everybody: then it is the account, and all wait.
+const EVERYBODY: usize = 3;
+
+impl Hold {
+    /// Whether orders of `connection` have to wait at `now`.
+    #[must_use]
+    pub fn holds(&self, connection: &ConnectionId, now: Timestamp) -> bool {
+        self.until > now && (self.connections.len() >= EVERYBODY || self.connections.contains(connection))
+    }
+}
+
+impl Spent {
+    /// What `connection` spent of the day `day`.
+    #[must_use]
+    pub fn of(&self, connection: &ConnectionId, day: i64) -> Use {
+        self.by.get(connection).copied().filter(|_| self.day == day).unwrap_or_default()
+    }
+}
+
+/// What a conductor writes down after a departure.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Departed {
+    /// When the next may leave; `None`: at once.
+    pub departs_at: Option<Timestamp>,
+    /// Calls it took: what the next is expected to take.
+    pub calls: u32,
+    /// What connections spent, this departure included.
+    pub spent: Spent,
+    /// Whose orders wait from now on.
+    pub hold: Option<Hold>,
 }
 
 /// What slots are asked for.
@@ -207,6 +282,7 @@ pub enum Denied {
 
 /// What came of asking for the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one for each time that somebody conducts")]
 pub enum Taken {
     /// It is ours: the item as it is now, with our epoch and the mark to remember.
     Taken(Ledger),
@@ -337,12 +413,18 @@ impl Ledger {
         self.blocked_because = None;
     }
 
-    /// Says when the next departure may leave and what this one took, if the lease is still `epoch`'s.
-    pub fn departed(&mut self, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) {
+    /// Writes down a departure, if the lease is still `epoch`'s. All of it is set, nothing added: written twice it is the same.
+    pub fn departed(&mut self, epoch: u64, departed: &Departed) {
         if self.epoch == epoch && self.holder.is_some() {
-            self.departs_at = departs_at;
-            self.per_departure = per_departure;
+            let Departed { departs_at, calls, spent, hold } = departed.clone();
+            (self.departs_at, self.per_departure, self.spent, self.hold) = (departs_at, calls, spent, hold);
         }
+    }
+
+    /// Whether orders of `connection` are held at `now`.
+    #[must_use]
+    pub fn holds(&self, connection: &ConnectionId, now: Timestamp) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.holds(connection, now))
     }
 
     /// What was used of the day that `now` lies in.

@@ -9,6 +9,7 @@ pub mod order;
 pub mod record;
 pub mod rounding;
 pub mod schema;
+pub mod share;
 pub mod sign;
 pub mod status;
 pub mod time;

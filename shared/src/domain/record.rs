@@ -309,8 +309,8 @@ pub enum Write {
         backoff: Timestamp,
         /// Now and the least interval: when a newer version may go.
         floor: Timestamp,
-        /// Whether the attempt does not count: the account failed (quota, outage), not this order.
-        forgiven: bool,
+        /// What becomes of the attempt.
+        count: Count,
         /// Whether the ERP may hold the document all the same: the intent stays, to be looked up before anything is sent.
         doubtful: bool,
         /// Why, for people.
@@ -357,7 +357,7 @@ pub enum Write {
         due: Timestamp,
         /// When a newer version may go.
         floor: Timestamp,
-        /// As in [`Write::Reschedule`].
+        /// Whether the attempt does not count: the account failed (quota, outage), not this order.
         forgiven: bool,
         /// Why, for people.
         reason: String,
@@ -368,6 +368,17 @@ pub enum Write {
         /// that they looked: where the ERP can neither refuse a second document nor be asked, it would make one.
         asked: Timestamp,
     },
+}
+
+/// What becomes of an attempt that failed. It was counted when its intent was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// It counts.
+    Kept,
+    /// It does not: the account failed (quota, outage), not this order.
+    Forgiven,
+    /// One more counts: its look-up is refused, so that no further intent would ever be written.
+    Added,
 }
 
 /// Whether the ERP may hold a document of an order that stops.
@@ -605,13 +616,15 @@ impl Write {
                     next.soon = Some(now);
                 }
             }
-            Self::Reschedule { backoff, floor, forgiven, doubtful, reason, .. } => {
+            Self::Reschedule { backoff, floor, count, doubtful, reason, .. } => {
                 let same_version = next.planned_is_desired();
                 next.due = Some(if same_version { *backoff } else { *floor });
                 next.soon = Some(*floor);
-                if *forgiven {
-                    next.attempts = next.attempts.saturating_sub(1);
-                }
+                next.attempts = match count {
+                    Count::Kept => next.attempts,
+                    Count::Forgiven => next.attempts.saturating_sub(1),
+                    Count::Added => next.attempts.saturating_add(1),
+                };
                 next.reason = Some(reason.clone());
                 next.drop_intent_unless_unknown(*doubtful, false);
             }

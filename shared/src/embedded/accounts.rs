@@ -13,7 +13,7 @@ use crate::{
     Result,
     domain::{
         ids::ErpId,
-        ledger::{Denied, Ledger, Limits, Released, Request, Slots, Taken},
+        ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
     },
     ports::Accounts,
 };
@@ -65,8 +65,9 @@ impl Accounts for Embedded {
         self.change(erp, Ledger::unblock).await
     }
 
-    async fn departed(&self, erp: &ErpId, epoch: u64, departs_at: Option<Timestamp>, per_departure: u32) -> Result<()> {
-        self.change(erp, move |ledger| ledger.departed(epoch, departs_at, per_departure)).await
+    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
+        let departed = departed.clone();
+        self.change(erp, move |ledger| ledger.departed(epoch, &departed)).await
     }
 }
 

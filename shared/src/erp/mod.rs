@@ -6,6 +6,7 @@
 pub mod rest;
 pub(crate) mod totals;
 pub mod tryton;
+pub mod wanted;
 mod words;
 
 use std::{
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 pub(crate) use self::words::{discreet, quotes, wordless};
 use self::words::{quoted, repeatable};
 use crate::{
-    Error, Result,
+    Error, Kind, Result,
     config::{Orders, Section},
     domain::{
         ids::{OrderKey, Reference},
@@ -27,7 +28,7 @@ use crate::{
         record::Document,
         version::Version,
     },
-    outbound::{Failure, Metered},
+    outbound::Metered,
 };
 
 /// Every kind of ERP: the `kind` of its section, how it is built, and an example section for `puente config example`.
@@ -120,6 +121,9 @@ pub enum Setback {
     NotNow(Error),
     /// For certain nothing happened, and the whole account is the reason: quota, ban, outage, log-in. Nobody's order is to blame.
     Account(Error),
+    /// For certain nothing happened, and the answer does not say whether the account is the reason or what the call carried: a 403
+    /// of the ERP, or of a firewall before it; a 414. Said of all that the call carried: the flows halve it, and compare.
+    Ambiguous(Error),
     /// It may have happened: to be looked up after settle.
     Unknown(Error),
     /// The ERP refused it because the reference exists: to be looked up and adopted.
@@ -127,6 +131,32 @@ pub enum Setback {
 }
 
 impl Setback {
+    /// The error, where there is one.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Refused(error)
+            | Self::NotNow(error)
+            | Self::Account(error)
+            | Self::Ambiguous(error)
+            | Self::Unknown(error) => Some(error),
+            Self::Exists => None,
+        }
+    }
+
+    /// The error; where there is none, words for what should not be.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Refused(error)
+            | Self::NotNow(error)
+            | Self::Account(error)
+            | Self::Ambiguous(error)
+            | Self::Unknown(error) => error,
+            Self::Exists => Error::new(Kind::Bug, "the ERP refused a read as a duplicate"),
+        }
+    }
+
     /// The same for the reason that `reword` makes of its own.
     #[must_use]
     pub fn map(self, reword: impl FnOnce(Error) -> Error) -> Self {
@@ -134,7 +164,21 @@ impl Setback {
             Self::Refused(error) => Self::Refused(reword(error)),
             Self::NotNow(error) => Self::NotNow(reword(error)),
             Self::Account(error) => Self::Account(reword(error)),
+            Self::Ambiguous(error) => Self::Ambiguous(reword(error)),
             Self::Unknown(error) => Self::Unknown(reword(error)),
+            Self::Exists => Self::Exists,
+        }
+    }
+
+    /// The same for another order.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Refused(error) => Self::Refused(error.again()),
+            Self::NotNow(error) => Self::NotNow(error.again()),
+            Self::Account(error) => Self::Account(error.again()),
+            Self::Ambiguous(error) => Self::Ambiguous(error.again()),
+            Self::Unknown(error) => Self::Unknown(error.again()),
             Self::Exists => Self::Exists,
         }
     }
@@ -163,6 +207,10 @@ pub trait Ids: Send + Sync {
     /// Writes down that records of these names are about to be made, unless the ERP itself refuses a second one: the intent of
     /// that step. Answers those that may not be made now: they were begun before, and a look-up cannot be trusted yet.
     async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
+    /// For certain none of these was made, though they were begun: they need no look-up that can be trusted.
+    async fn not_made(&self, _names: &[String]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// An ERP.
@@ -186,8 +234,9 @@ pub trait Erp: Send + Sync {
     /// draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.
     async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>>;
 
-    /// Looks references up, all in one call where the ERP can. One answer per reference, in order.
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Failure>;
+    /// Looks references up, all in one call where the ERP can. One answer per reference, in order. The setback is that of the whole
+    /// call.
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Setback>;
 
     /// Takes found documents to the configured state. One answer per document, in order.
     async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>>;

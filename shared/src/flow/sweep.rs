@@ -50,8 +50,10 @@ async fn wants_conductor(puente: &Puente, erp: &crate::domain::ids::ErpId) -> Re
     if conducted || depart::closed(&ledger, &account.limits, now).is_some() {
         return Ok(false);
     }
+    let reserves = account.shares.at(&ledger, &account.limits, now);
     for connection in &account.connections {
-        if puente.records.next_due(connection).await?.is_some_and(|due| due <= now) {
+        let open = !ledger.holds(connection, now) && reserves.is_open(connection);
+        if open && puente.records.next_due(connection).await?.is_some_and(|due| due <= now) {
             return Ok(true);
         }
     }

@@ -104,7 +104,10 @@ impl Copy {
     }
 
     fn build(&self) {
-        for arguments in [&["build", "--bins"][..], &["test", "--no-run", "--test", "protocol", "--test", "limiter"]] {
+        for arguments in [
+            &["build", "--bins"][..],
+            &["test", "--no-run", "--test", "protocol", "--test", "limiter", "--test", "neighbours"],
+        ] {
             let output = self.cargo(&[arguments, &["-p", "puente-simulation"]].concat());
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
@@ -121,7 +124,7 @@ impl Copy {
 
     /// Whether the test named for it fails.
     fn test_fails(&self, number: usize, test: &str) -> bool {
-        let targets = ["--no-fail-fast", "--test", "protocol", "--test", "limiter"];
+        let targets = ["--no-fail-fast", "--test", "protocol", "--test", "limiter", "--test", "neighbours"];
         let arguments = [&["test", "-p", "puente-simulation"], &targets[..], &["--", "--exact", test]].concat();
         let output = self.command(&arguments).env("PLANTED", number.to_string()).output().unwrap();
         String::from_utf8_lossy(&output.stdout).contains("1 failed")

@@ -5,7 +5,7 @@ use puente::{
     erp::{Bulk, Class, Draft},
 };
 
-use super::{Booked, Books, ModelErp, PERIOD_CLOSED, POISON_SKU, REFUSED_SKU};
+use super::{Booked, Books, FORBIDDEN_SKU, ModelErp, PERIOD_CLOSED, POISON_SKU, REFUSED_SKU};
 use crate::{executor::Micros, fault::Fault, world::MINUTE};
 
 /// What the ERP says to one document.
@@ -14,6 +14,8 @@ pub(super) enum Said {
     Made(Document),
     Exists,
     Refused(String),
+    /// The whole call was answered 403.
+    Forbidden,
     /// The whole call failed with a 500.
     Failed,
     /// The whole call was refused, and a part of it may have been made.
@@ -24,6 +26,9 @@ impl ModelErp {
     pub(super) fn create(&self, books: &mut Books, drafts: &[Draft]) -> Vec<Said> {
         let rendered: Vec<Rendered> = drafts.iter().map(|draft| Rendered::of(&draft.body)).collect();
         let alike = |said: &Said| vec![said.clone(); drafts.len()];
+        if rendered.iter().any(|one| one.sku == FORBIDDEN_SKU) || self.world.now() < books.forbids_until {
+            return alike(&Said::Forbidden);
+        }
         if rendered.iter().any(|one| one.sku == POISON_SKU) {
             return alike(&Said::Failed);
         }

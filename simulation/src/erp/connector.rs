@@ -1,19 +1,21 @@
 //! The connector: what the flows call.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use puente::{
     Error, Kind, Result,
     domain::{ids::Reference, record::Document},
-    erp::{Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
-    outbound::{Failure, Metered},
+    erp::{Class, Draft, Erp, Found, Ids, Manners, Sale, Setback, wanted::Wanted},
+    outbound::Metered,
 };
 
 use super::{
-    GONE, ModelErp, ON_REQUEST, PANIC_SKU, UNKNOWN_SKU,
+    GONE, LONG_SKU, ModelErp, NEW_SKU, ON_REQUEST, PANIC_SKU, UNKNOWN_SKU,
     books::{Rendered, Said, document},
-    network::Lost,
 };
 
 /// The connector.
@@ -25,51 +27,112 @@ fn refused(words: impl Into<String>) -> Setback {
     Setback::Refused(Error::new(Kind::Refused, words.into()))
 }
 
+fn ambiguous(words: &'static str) -> Setback {
+    Setback::Ambiguous(Error::new(Kind::Refused, words))
+}
+
+fn is_product(name: &str) -> bool {
+    name.starts_with("product/")
+}
+
+/// What became of what sales need.
+struct Resolved {
+    known: BTreeMap<String, String>,
+    /// Articles that the ERP does not have.
+    absent: BTreeSet<String>,
+    /// Why not everything was asked for.
+    failed: Option<Setback>,
+}
+
+/// What a look-up is answered that names what nobody may ask for.
+const TOO_LONG: &str = "the ERP answered the look-up with 414";
+
 impl Connector {
     fn outcome(said: Said) -> Outcome {
         match said {
             Said::Made(document) => Ok(document),
             Said::Exists => Err(Setback::Exists),
             Said::Refused(words) => Err(refused(words)),
+            Said::Forbidden => Err(ambiguous("the ERP answered create with 403")),
             Said::Failed => Err(Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500"))),
             Said::Half => Err(Setback::Unknown(Error::new(Kind::Unavailable, "a part may have been created"))),
         }
     }
 
-    /// The ids of `names`: from the cache, else asked for; customers that are missing are made.
+    /// The ids of what each sale `needs`: from the cache, else asked for, a few at a time; customers that are missing are made.
     async fn resolve(
         &self,
         calls: &Metered,
         ids: &dyn Ids,
-        names: &[String],
+        mut needs: Vec<BTreeSet<String>>,
         afresh: bool,
-    ) -> std::result::Result<BTreeMap<String, String>, Setback> {
+    ) -> std::result::Result<Resolved, Setback> {
         let error = |error: Error| Setback::NotNow(error);
+        let names: BTreeSet<String> = needs.iter().flatten().cloned().collect();
+        let names: Vec<String> = names.into_iter().collect();
         if afresh {
-            ids.forget(names).await.map_err(error)?;
+            ids.forget(&names).await.map_err(error)?;
         }
-        let mut known: BTreeMap<_, _> = ids.ids(names).await.map_err(error)?.into_iter().collect();
-        let missing: Vec<String> = names.iter().filter(|name| !known.contains_key(*name)).cloned().collect();
-        if missing.is_empty() {
-            return Ok(known);
+        let mut known: BTreeMap<_, _> = ids.ids(&names).await.map_err(error)?.into_iter().collect();
+        for names in &mut needs {
+            names.retain(|name| !known.contains_key(name));
         }
-        let asked = missing.clone();
-        let found = self.0.reach(calls, "erp.resolve", &[], move |_, books| {
-            let exists = |name: &&String| {
-                if let Some(sku) = name.strip_prefix("product/") {
-                    sku != UNKNOWN_SKU
-                } else {
-                    books.customers.contains(name)
+        // Customers are asked for together, with the first articles.
+        let mut customers: Vec<String> = needs.iter().flatten().filter(|name| !is_product(name)).cloned().collect();
+        customers.sort();
+        customers.dedup();
+        for names in &mut needs {
+            names.retain(|name| is_product(name));
+        }
+        let mut wanted = Wanted::new(needs, self.0.settings.at_most);
+        wanted.give_up_the_longest();
+        let (mut found, mut unmade, mut absent, mut failed) = (Vec::new(), Vec::new(), BTreeSet::new(), None);
+        loop {
+            let mut names = wanted.next_call().unwrap_or_default();
+            names.append(&mut customers);
+            if names.is_empty() {
+                break;
+            }
+            let asked = names.clone();
+            let there = self.0.reach(calls, "erp.resolve", &[], move |_, books| {
+                let product = |name: &str| name.strip_prefix("product/").map(ToOwned::to_owned);
+                if asked.iter().any(|name| product(name).is_some_and(|sku| sku == LONG_SKU)) {
+                    return Err(ambiguous(TOO_LONG));
                 }
+                let exists = |name: &&String| match product(name) {
+                    Some(sku) => sku != UNKNOWN_SKU && !sku.starts_with(NEW_SKU),
+                    None => books.customers.contains(name),
+                };
+                let id = |name: &String| (name.clone(), format!("id of {name}"));
+                Ok(asked.iter().filter(exists).map(id).collect::<Vec<_>>())
+            });
+            let there = match there.await.map_err(|lost| lost.setback()).flatten() {
+                Ok(there) => there,
+                // What was answered before stays answered.
+                Err(setback) if !found.is_empty() || !absent.is_empty() => {
+                    failed = Some(setback);
+                    break;
+                }
+                Err(setback) => return Err(setback),
             };
-            let id = |name: &String| (name.clone(), format!("id of {name}"));
-            asked.iter().filter(exists).map(id).collect::<Vec<_>>()
-        });
-        let mut found = found.await.map_err(|lost| lost.setback())?;
-        let names = |found: &[(String, String)]| found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let there = names(&found);
-        let unmade: Vec<String> =
-            missing.into_iter().filter(|name| !name.starts_with("product/") && !there.contains(name)).collect();
+            let learnt: Vec<&String> = there.iter().map(|(name, _)| name).collect();
+            for name in names.iter().filter(|name| !learnt.contains(name)) {
+                if is_product(name) {
+                    wanted.missing(name);
+                    absent.insert(name.clone());
+                } else {
+                    unmade.push(name.clone());
+                }
+            }
+            found.extend(there);
+        }
+        if failed.is_some() {
+            // Not one call more would be answered.
+            unmade.clear();
+        }
+        if found.is_empty() && unmade.is_empty() {
+            return Ok(Resolved { known, absent, failed });
+        }
         let in_doubt = if unmade.is_empty() { Default::default() } else { ids.begin(&unmade).await.map_err(error)? };
         let unmade: Vec<String> = unmade.into_iter().filter(|name| !in_doubt.contains(name)).collect();
         if !unmade.is_empty() {
@@ -89,7 +152,7 @@ impl Connector {
         }
         ids.learn(&found).await.map_err(error)?;
         known.extend(found);
-        Ok(known)
+        Ok(Resolved { known, absent, failed })
     }
 }
 
@@ -112,34 +175,26 @@ impl Erp for Connector {
             let wanted = self.0.settings.customers;
             wanted.then(|| Reference::customer(&sale.key.connection, id).to_string())
         };
-        let mut names: Vec<String> = Vec::new();
+        let mut needs: Vec<BTreeSet<String>> = Vec::new();
         for sale in sales {
             assert_ne!(sku(sale), PANIC_SKU, "{ON_REQUEST}");
             if sale.order.number != sale.key.to_string() {
                 self.0.world.violated(format!("{} is sent with the content of {}", sale.key, sale.order.number));
             }
-            names.push(format!("product/{}", sku(sale)));
-            names.extend(customer(sale));
+            let skus = sale.order.lines.iter().filter_map(|line| line.sku.as_ref());
+            needs.push(skus.map(|sku| format!("product/{sku}")).chain(customer(sale)).collect());
         }
-        names.sort();
-        names.dedup();
-        let known = match self.resolve(calls, ids, &names, afresh).await {
-            Ok(known) => known,
-            Err(setback) => {
-                let again = |setback: &Setback| match setback {
-                    Setback::Account(error) => {
-                        Setback::Account(Error::new(error.kind(), error.to_string()).retry(error.retryable()))
-                    }
-                    Setback::Unknown(error) => Setback::Unknown(Error::new(error.kind(), error.to_string())),
-                    Setback::NotNow(error) => Setback::NotNow(Error::new(error.kind(), error.to_string())),
-                    Setback::Refused(error) => refused(error.to_string()),
-                    Setback::Exists => Setback::Exists,
-                };
-                return sales.iter().map(|_| Err(again(&setback))).collect();
-            }
+        let Resolved { known, absent, failed } = match self.resolve(calls, ids, needs.clone(), afresh).await {
+            Ok(resolved) => resolved,
+            Err(setback) => return sales.iter().map(|_| Err(setback.again())).collect(),
         };
-        let render = |sale: &Sale| {
+        let render = |(sale, needs): (&Sale, &BTreeSet<String>)| {
             let sku = sku(sale);
+            let is_absent = needs.iter().any(|name| absent.contains(name));
+            let open = needs.iter().any(|name| !known.contains_key(name));
+            if let Some(setback) = failed.as_ref().filter(|_| open && !is_absent) {
+                return Err(setback.again());
+            }
             let Some(product) = known.get(&format!("product/{sku}")) else {
                 return Err(refused(format!("article {sku} is not in the ERP")));
             };
@@ -151,7 +206,7 @@ impl Erp for Connector {
             let body = Rendered::body(&sale.version, &sku, &sale.order.total.to_string(), stale);
             Ok(Draft { reference: sale.reference.clone(), body, remark: None })
         };
-        sales.iter().map(render).collect()
+        sales.iter().zip(&needs).map(render).collect()
     }
 
     async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Outcome> {
@@ -182,10 +237,13 @@ impl Erp for Connector {
         &self,
         calls: &Metered,
         references: &[Reference],
-    ) -> std::result::Result<Vec<Option<Found>>, Failure> {
+    ) -> std::result::Result<Vec<Option<Found>>, Setback> {
         let asked = references.to_vec();
         let found = self.0.reach(calls, "erp.look_up", &[], move |erp, books| {
             let now = erp.world.now();
+            if asked.iter().any(|reference| books.unaskable.contains(reference.as_str())) {
+                return Err(ambiguous(TOO_LONG));
+            }
             let find = |reference: &Reference| {
                 let sales = books.sales.iter().enumerate();
                 let mut sales = sales.filter(|(_, sale)| &sale.reference == reference && sale.found_from <= now);
@@ -195,9 +253,9 @@ impl Erp for Connector {
                     finished: sale.finished,
                 })
             };
-            asked.iter().map(find).collect::<Vec<_>>()
+            Ok(asked.iter().map(find).collect::<Vec<_>>())
         });
-        found.await.map_err(Lost::failure)
+        found.await.map_err(|lost| lost.setback())?
     }
 
     async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Outcome> {

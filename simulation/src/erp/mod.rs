@@ -8,7 +8,10 @@ mod books;
 mod connector;
 mod network;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use puente::{
     domain::{ids::Reference, version::Version},
@@ -32,6 +35,13 @@ pub const ON_REQUEST: &str = "a panic on request";
 /// A SKU that the ERP does not know.
 pub const UNKNOWN_SKU: &str = "UNKNOWN";
 
+/// A SKU that a firewall before the ERP objects to: whatever create carries it is answered 403.
+pub const FORBIDDEN_SKU: &str = "<b>FORBIDDEN</b>";
+/// A SKU that nobody may ask for: a call that does is answered 414.
+pub const LONG_SKU: &str = "LONG";
+/// What SKUs begin with that the ERP does not know, each another one.
+pub const NEW_SKU: &str = "NEW-";
+
 /// What the ids of records that are gone end with.
 pub const GONE: &str = "-gone";
 
@@ -44,6 +54,8 @@ pub struct Settings {
     pub drafts: bool,
     /// Whether sales need customers, which are made by calls of their own.
     pub customers: bool,
+    /// For how many articles one call asks.
+    pub at_most: usize,
 }
 
 /// A sale in the books.
@@ -90,6 +102,10 @@ pub struct Books {
     pub told: Vec<Told>,
     /// Until then it refuses every create, whatever it is.
     pub refuses_until: Micros,
+    /// Until then it answers every create with 403: we lost the right.
+    pub forbids_until: Micros,
+    /// References that nobody may ask for: a look-up that does is answered 414.
+    pub unaskable: BTreeSet<String>,
     /// So much later a document can be found.
     pub found_after: Micros,
     /// How long it is at each call, if that is told.

@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use puente::{
-    Error, Kind, Retry,
-    domain::ids::Reference,
-    erp::Setback,
-    outbound::{Failure, Metered},
-};
+use puente::{Error, Kind, Retry, domain::ids::Reference, erp::Setback, outbound::Metered};
 
 use super::{Books, ModelErp, Sent, Told};
 use crate::{
@@ -30,13 +25,6 @@ impl Lost {
         match self {
             Self::Account(error) => Setback::Account(again(error)),
             Self::Unknown(error) => Setback::Unknown(again(error)),
-        }
-    }
-
-    pub(super) fn failure(self) -> Failure {
-        match self {
-            Self::Account(error) => Failure::NotSent(error),
-            Self::Unknown(error) => Failure::Unknown(error),
         }
     }
 }

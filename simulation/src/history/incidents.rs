@@ -40,6 +40,10 @@ impl History {
             let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
             self.erp.books().refuses_until = now + chance.within(SECOND, most);
         }
+        if world.strikes(Fault::ErpForbidsAll, 300) {
+            let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
+            self.erp.books().forbids_until = now + chance.within(SECOND, most);
+        }
         if world.strikes(Fault::StaleIds, 500) {
             self.table.spoil_ids();
         }

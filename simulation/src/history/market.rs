@@ -9,7 +9,7 @@ use puente::{
 
 use super::{Accepted, History};
 use crate::{
-    erp::{PANIC_SKU, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
+    erp::{FORBIDDEN_SKU, LONG_SKU, NEW_SKU, PANIC_SKU, POISON_SKU, REFUSED_SKU, UNKNOWN_SKU},
     executor::Micros,
     fault::Fault,
     shop::{self, Says, Shop},
@@ -20,7 +20,8 @@ impl History {
     /// All orders of the history, each by a buyer of its own.
     pub(super) fn sell(self: &Arc<Self>) {
         for number in 0..self.scenario.orders {
-            let flood = self.scenario.faults.had(Fault::Flood) && number % 10 != 0;
+            let faults = &self.scenario.faults;
+            let flood = (faults.had(Fault::Flood) || faults.had(Fault::Spender)) && number % 10 != 0;
             let shop = if flood { 0 } else { self.world.chance.index(self.shops.len()) };
             let id: OrderId = format!("{}", 1000 + number).parse().unwrap();
             let history = Arc::clone(self);
@@ -33,10 +34,16 @@ impl History {
         let chance = &self.world.chance;
         let busy = self.scenario.busy;
         self.pass(chance.within(0, busy / 2)).await;
-        let sku = self.sku();
+        let sku = self.sku(shop, &id);
         let shop = &self.shops[shop];
         let paid = chance.permille(700);
-        shop.place(&id, sku, paid, chance.within(1, 4).unsigned_abs());
+        shop.place(&id, &sku, paid, chance.within(1, 4).unsigned_abs());
+        if sku != LONG_SKU && self.world.strikes(Fault::PoisonLookUp, 250) {
+            self.erp.books().unaskable.insert(OrderKey::new(shop.id().clone(), id.clone()).to_string());
+        }
+        if sku.starts_with(NEW_SKU) && self.world.strikes(Fault::ManyUnknown, 500) {
+            shop.orders().get_mut(&id).into_iter().flat_map(|known| &mut known.states).for_each(shop::order_much);
+        }
         self.tell(shop, &id);
         for _ in 0..chance.index(4) {
             let same_second = self.world.strikes(Fault::SameSecond, 300);
@@ -60,21 +67,28 @@ impl History {
         }
     }
 
-    fn sku(&self) -> &'static str {
+    fn sku(&self, shop: usize, id: &OrderId) -> String {
+        if (shop == 0 && self.world.strikes(Fault::Spender, 900))
+            || (self.world.faults().has(Fault::ManyUnknown) && self.world.chance.permille(250))
+        {
+            return format!("{NEW_SKU}{id}");
+        }
         for (fault, sku) in [
             (Fault::OrderRefused, REFUSED_SKU),
             (Fault::OrderPoison, POISON_SKU),
             (Fault::OrderPanics, PANIC_SKU),
             (Fault::OrderRefused, UNKNOWN_SKU),
+            (Fault::PoisonText, FORBIDDEN_SKU),
+            (Fault::PoisonLookUp, LONG_SKU),
         ] {
             // Each one costs the account hours of growing blocks, until it is given up.
-            let enough = fault == Fault::OrderPoison
+            let enough = [Fault::OrderPoison, Fault::PoisonText, Fault::PoisonLookUp].contains(&fault)
                 && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
             if !enough && self.world.strikes(fault, 250) {
-                return sku;
+                return sku.to_owned();
             }
         }
-        self.world.chance.one_of(&["A", "B", "C"])
+        self.world.chance.one_of(&["A", "B", "C"]).to_owned()
     }
 
     /// Lets time pass.

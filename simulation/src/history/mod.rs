@@ -16,6 +16,8 @@ use puente::{
         ids::{ErpId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
+        record::Head,
+        share::Shares,
     },
     erp::Class,
     flow::{Puente, signs::Signs},
@@ -220,7 +222,7 @@ impl History {
             }
             before = Some(after);
         }
-        checks += judge::limits(self) + judge::canaries(self);
+        checks += judge::limits(self) + judge::canaries(self) + judge::neighbours(self);
         (settled, checks)
     }
 
@@ -229,7 +231,8 @@ impl History {
         self.world.say(|| "nothing goes wrong any more".to_owned());
         self.world.faults().end();
         let mut books = self.erp.books();
-        (books.down_until, books.refuses_until) = (0, 0);
+        (books.down_until, books.refuses_until, books.forbids_until) = (0, 0, 0);
+        books.unaskable.clear();
         books.closed = None;
         self.shops.iter().for_each(|shop| shop.rotated());
     }
@@ -266,8 +269,16 @@ impl History {
             return;
         }
         let rows = self.table.rows();
-        let Some(due) = rows.heads.values().filter_map(|head| head.due).min() else { return };
         let ledger = rows.ledgers.get(&self.erp_id);
+        let now = stamp(self.world.now());
+        let held = |head: &Head| {
+            let hold = ledger.and_then(|ledger| ledger.hold.as_ref());
+            hold.filter(|hold| hold.holds(&head.key.connection, now)).map(|hold| hold.until)
+        };
+        let Some(due) = rows.heads.values().filter_map(|head| Some(head.due?.max(held(head).unwrap_or(now)))).min()
+        else {
+            return;
+        };
         let closed = ledger.and_then(|ledger| ledger.blocked_until.max(ledger.departs_at));
         // An earlier departure time can be void.
         let closed =
@@ -337,6 +348,7 @@ fn settings(
         id: erp_id.clone(),
         erp: Box::new(Connector(erp.clone())),
         limits: scenario.limits.clone(),
+        shares: Shares::equal(&shops.iter().map(|shop| shop.id().clone()).collect::<Vec<_>>()),
         connections: connections.iter().map(|connection| connection.id.clone()).collect(),
         max_attempts: scenario.max_attempts,
         look_up_first,

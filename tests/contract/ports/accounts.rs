@@ -8,8 +8,8 @@ use proptest::{
 };
 use puente::{
     domain::{
-        ids::ErpId,
-        ledger::{Denied, Ledger, Limits, Purpose, Released, Request, Slots, Taken},
+        ids::{ConnectionId, ErpId},
+        ledger::{Denied, Departed, Hold, Ledger, Limits, Purpose, Released, Request, Slots, Spent, Taken, Use},
     },
     ports::Accounts,
 };
@@ -95,9 +95,23 @@ fn pure(ledger: &mut Ledger, step: &Move, limits: &Limits, now: Timestamp) -> An
         }
         Move::Departed { back, at, calls } => {
             let leaves = at.map(|second| now + SignedDuration::from_secs(second));
-            ledger.departed(epoch.saturating_sub(*back), leaves, *calls);
+            ledger.departed(epoch.saturating_sub(*back), &departed(leaves, *calls, now));
             Answer::Nothing
         }
+    }
+}
+
+/// With and without connections that spent something, or are held.
+fn departed(departs_at: Option<Timestamp>, calls: u32, now: Timestamp) -> Departed {
+    let shop: ConnectionId = format!("shop-{}", calls % 3).parse().unwrap();
+    let spent = Use { spent: u64::from(calls) * 1000, gone: u64::from(calls) * 1500 };
+    let by = std::collections::BTreeMap::from([(shop.clone(), spent)]);
+    let hold = Hold { until: now + ms(700), strikes: calls, because: "403".to_owned(), connections: [shop].into() };
+    Departed {
+        departs_at,
+        calls,
+        spent: if calls > 2 { Spent { day: 20_000 + i64::from(calls), by } } else { Spent::default() },
+        hold: (calls > 5).then_some(hold),
     }
 }
 
@@ -139,7 +153,8 @@ pub(super) async fn real(
         }
         Move::Departed { back, at, calls } => {
             let leaves = at.map(|second| now + SignedDuration::from_secs(second));
-            accounts.departed(erp, epoch.saturating_sub(*back), leaves, *calls).await.unwrap();
+            let departed = departed(leaves, *calls, now);
+            accounts.departed(erp, epoch.saturating_sub(*back), &departed).await.unwrap();
             Answer::Nothing
         }
     }

@@ -12,7 +12,7 @@ use puente::{
     Kind,
     domain::{
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
-        record::{Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
+        record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
         version::Version,
     },
     ports::{Payload, Query, Records},
@@ -43,7 +43,7 @@ fn other_attempt(attempt: &str) -> Vec<Write> {
             attempt: attempt.clone(),
             backoff: at(90),
             floor: at(31),
-            forgiven: false,
+            count: Count::Kept,
             doubtful: false,
             reason: "busy".into(),
         },
@@ -89,11 +89,11 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         applied: applied.clone(),
         document: document("7"),
     };
-    let reschedule = |attempt: &str, forgiven| Write::Reschedule {
+    let reschedule = |attempt: &str, count| Write::Reschedule {
         attempt: AttemptId::new(attempt),
         backoff: at(90),
         floor: at(31),
-        forgiven,
+        count,
         doubtful: false,
         reason: "the ERP is busy".into(),
     };
@@ -135,7 +135,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
     let synced = with(&sending, vec![complete("a1", &v1)]);
     let overtaken = with(&sending, vec![record(&v2)]);
     let unknown = with(&sending, vec![resend("a1", "a2", 3)]);
-    let failed = with(&sending, vec![reschedule("a1", false)]);
+    let failed = with(&sending, vec![reschedule("a1", Count::Kept)]);
     let parked = with(&sending, vec![park("a1", End::Parked)]);
     let ignored = vec![record(&v1), rest(&v1, None, stop(End::Ignored))];
 
@@ -201,20 +201,21 @@ fn cases(key: &OrderKey) -> Vec<Case> {
             complete("a2", &v0),
             true,
         ),
-        Case("reschedule: the same state", sending.clone(), reschedule("a1", false), true),
-        Case("reschedule: forgiven", sending.clone(), reschedule("a1", true), true),
-        Case("reschedule: a newer state waits", overtaken.clone(), reschedule("a1", false), true),
-        Case("reschedule: its doubt stays", unknown.clone(), reschedule("a2", false), true),
+        Case("reschedule: the same state", sending.clone(), reschedule("a1", Count::Kept), true),
+        Case("reschedule: forgiven", sending.clone(), reschedule("a1", Count::Forgiven), true),
+        Case("reschedule: one attempt more", sending.clone(), reschedule("a1", Count::Added), true),
+        Case("reschedule: a newer state waits", overtaken.clone(), reschedule("a1", Count::Kept), true),
+        Case("reschedule: its doubt stays", unknown.clone(), reschedule("a2", Count::Kept), true),
         Case(
             "reschedule: again, its doubt stays",
-            with(&unknown, vec![reschedule("a2", true)]),
-            reschedule("a2", true),
+            with(&unknown, vec![reschedule("a2", Count::Forgiven)]),
+            reschedule("a2", Count::Forgiven),
             true,
         ),
         Case(
             "reschedule: forgiven more often than begun",
-            with(&unknown, vec![reschedule("a2", true), reschedule("a2", true)]),
-            reschedule("a2", true),
+            with(&unknown, vec![reschedule("a2", Count::Forgiven), reschedule("a2", Count::Forgiven)]),
+            reschedule("a2", Count::Forgiven),
             true,
         ),
         Case("park: the same state", sending.clone(), park("a1", End::Parked), true),
@@ -345,7 +346,11 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
             let planned = on_record.filter(|_| step.flag).map_or(&step.version, |intent| &intent.planned).clone();
             Write::Complete { attempt, applied: planned, document: document("7") }
         }
-        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, doubtful: step.epoch == 3, reason },
+        6 => {
+            let count =
+                if step.flag { Count::Forgiven } else { [Count::Kept, Count::Added][usize::from(step.after % 3 == 0)] };
+            Write::Reschedule { attempt, backoff: due, floor, count, doubtful: step.epoch == 3, reason }
+        }
         7 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned).clone();
             let judged = if step.after % 2 == 0 { desired } else { planned };

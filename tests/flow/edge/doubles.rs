@@ -22,7 +22,7 @@ use puente::{
         record::Document,
     },
     erp::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
-    outbound::{Client, Failure, Metered},
+    outbound::{Client, Metered},
     ports::{Clock, Dead, Delivery, Queue},
     store::{Changes, Reading, Store},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
@@ -113,7 +113,7 @@ impl Erp for UncalledErp {
     async fn create(&self, _: &Metered, _: &[Draft]) -> Vec<Result<Document, Setback>> {
         panic!("the edge calls no ERP")
     }
-    async fn look_up(&self, _: &Metered, _: &[Reference]) -> Result<Vec<Option<Found>>, Failure> {
+    async fn look_up(&self, _: &Metered, _: &[Reference]) -> Result<Vec<Option<Found>>, Setback> {
         panic!("the edge calls no ERP")
     }
     async fn finish(&self, _: &Metered, _: &[Document]) -> Vec<Result<Document, Setback>> {

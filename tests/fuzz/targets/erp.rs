@@ -297,7 +297,11 @@ pub fn text(value: Option<&Value>) -> Option<String> {
 /// Checks what a setback says.
 pub fn check_setback(setback: &Setback) {
     match setback {
-        Setback::Refused(error) | Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error) => {
+        Setback::Refused(error)
+        | Setback::NotNow(error)
+        | Setback::Account(error)
+        | Setback::Ambiguous(error)
+        | Setback::Unknown(error) => {
             check_error(error);
             assert_ne!(error.kind(), Kind::Bug, "our own fault: {error}");
         }

@@ -31,7 +31,7 @@ pub fn erp_replies(data: &[u8]) {
                             seen(connected.speaks, &answers[0], reference, found.as_ref())
                         });
                     }
-                    Err(failure) => check_error(failure.error()),
+                    Err(setback) => check_error(&setback.into_error()),
                 }
             }
             1 => match bench.ask(async |calls| connected.erp.probe(calls).await) {

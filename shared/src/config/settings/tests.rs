@@ -115,8 +115,13 @@ fn every_mistake_names_file_line_and_key() {
             "Buenos_Vientos",
             "puente.toml:6: erp.main.limits.time_zone: `America/Argentina/Buenos_Vientos` is not a time zone",
         ),
-        ("0.85", "1.5", "puente.toml:6: erp.main.limits.orders_share: the share of the day"),
-        ("0.85", "-0.0001", "puente.toml:6: erp.main.limits.orders_share: the share of the day"),
+        ("0.85", "1.5", "puente.toml:6: erp.main.limits.orders_share: a share of the day"),
+        (
+            "per_day = 9",
+            "per_day = 9, share = 1.1",
+            "puente.toml:13: connection.acme.limits.share: a share of the day lies between 0 and 1",
+        ),
+        ("0.85", "-0.0001", "puente.toml:6: erp.main.limits.orders_share: a share of the day"),
         ("horizon_ms", "horizont_ms", "puente.toml:6: erp.main.limits.horizont_ms: unknown field"),
         ("\"placed\"", "\"plcaed\"", "puente.toml:12: connection.acme.orders.create_when: unknown variant `plcaed`"),
         (
@@ -244,6 +249,31 @@ async fn a_short_key_or_webhook_secret_is_refused_with_its_place() {
         // Whoever asks for the key alone is told too.
         assert_eq!(read().keys(&acme).await.is_err(), key.len() < 16, "{key}");
     }
+}
+
+#[test]
+fn shares_of_an_account_are_equal_or_named_and_no_more_than_the_day() {
+    const ERP: &str = "[erp.main]\nkind = 'rest'\nlimits = { per_day = 300, orders_share = 1.0 }\n";
+    let file = |one: &str, two: &str| {
+        let shop = |name, limits| {
+            format!("[connection.{name}]\nerp = 'main'\nstore = {{ kind = 'canonical' }}\nlimits = {{ {limits} }}\n")
+        };
+        format!("{ERP}{}{}", shop("one", one), shop("two", two))
+    };
+    let shares = |one: &str| {
+        let settings = parse(&file(one, "")).unwrap();
+        let (main, entry) = settings.accounts.first_key_value().unwrap();
+        let shares = settings.shares(main, &entry.section).unwrap();
+        let limits = account_head(&entry.section, true).unwrap().limits.into();
+        settings.connections().iter().map(|id| shares.per_day(id, &limits)).collect::<Vec<_>>()
+    };
+    assert_eq!(shares(""), [150, 150]);
+    assert_eq!(shares("share = 0.7"), [210, 90]);
+    let error = parse(&file("share = 0.6", "share = 0.41")).unwrap_err().to_string();
+    assert!(
+        error.contains("puente.toml:3: erp.main.limits: the `limits.share` of its connections are more"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn only_the_last_to_take_the_lease_gets_slots() {
     let before = ledger.clone();
     assert_eq!(ledger.reserve(&with(first.epoch), &limits, later), Err(Denied::Lost));
     assert_eq!(ledger.release(first.epoch, None), Released::Lost);
-    ledger.departed(first.epoch, Some(later), 3);
+    ledger.departed(first.epoch, &Departed { departs_at: Some(later), calls: 3, ..Departed::default() });
     assert_eq!(ledger, before, "a frozen conductor that wakes changes nothing");
     assert!(ledger.reserve(&with(second.epoch), &limits, later).is_ok());
     assert_eq!(ledger.lease_until, Some(later + ms(9000)), "a reservation renews the lease");

@@ -91,7 +91,11 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
             let planned = on_record.map(|i| i.planned.clone()).filter(|_| step.flag);
             Write::Complete { attempt, applied: planned.unwrap_or_else(|| step.version.clone()), document: document() }
         }
-        6 => Write::Reschedule { attempt, backoff: due, floor, forgiven: step.flag, doubtful: step.epoch == 3, reason },
+        6 => {
+            let count =
+                if step.flag { Count::Forgiven } else { [Count::Kept, Count::Added][usize::from(step.after % 3 == 0)] };
+            Write::Reschedule { attempt, backoff: due, floor, count, doubtful: step.epoch == 3, reason }
+        }
         7 => {
             let planned = on_record.map_or_else(|| step.version.clone(), |i| i.planned.clone());
             let judged = if step.after % 2 == 0 { desired } else { planned };

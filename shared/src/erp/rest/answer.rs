@@ -33,6 +33,7 @@ pub(super) enum What {
     Refused,
     NotNow,
     Account,
+    Ambiguous,
     Unknown,
     Exists,
 }
@@ -44,6 +45,10 @@ impl Verdict {
 
     pub(super) fn refused(words: impl Into<String>) -> Self {
         Self::new(What::Refused, Kind::Refused, words)
+    }
+
+    pub(super) fn ambiguous(words: impl Into<String>) -> Self {
+        Self::new(What::Ambiguous, Kind::Refused, words)
     }
 
     pub(super) fn unknown(words: impl Into<String>) -> Self {
@@ -62,6 +67,20 @@ impl Verdict {
     /// The same words, with the whole account as the reason.
     pub(super) fn of_the_account(self) -> Self {
         Self { what: What::Account, ..self }
+    }
+
+    /// The same words, of an order: calls that ask for something else pass.
+    pub(super) fn of_the_order(self) -> Self {
+        let words = format!(
+            "{}. Calls for other names pass: something in front of the ERP objects to this one, or it is too long",
+            self.words
+        );
+        Self { what: What::Refused, words, ..self }
+    }
+
+    /// Whether it was said of the whole call, whatever it carried.
+    pub(super) fn is_of_the_call(&self) -> bool {
+        matches!(self.what, What::Refused | What::Ambiguous)
     }
 
     /// The same of a customer, seen from the order that needs it: whatever is open about the customer, nothing happened to
@@ -97,6 +116,7 @@ impl Verdict {
             What::Refused => Setback::Refused(self.error()),
             What::NotNow => Setback::NotNow(self.error()),
             What::Account => Setback::Account(self.error()),
+            What::Ambiguous => Setback::Ambiguous(self.error()),
             What::Unknown => Setback::Unknown(self.error()),
             What::Exists => Setback::Exists,
         }
@@ -159,19 +179,27 @@ fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>
             retry: Some(wait(&answer.headers).map_or(Retry::Backoff, Retry::After)),
             words: format!("the ERP's own limit is reached (429){tail}"),
         },
-        401 | 403 => {
+        401 => {
             let todo = "check the credentials in secret_headers and their rights";
             Verdict::new(What::Account, Kind::Config, format!("the ERP does not let us in ({status}); {todo}{tail}"))
         }
+        403 => Verdict::ambiguous(format!(
+            "the ERP refuses {name} (403): the credentials in secret_headers lack the right to it, or a firewall before the ERP \
+             objects to what the call carries{tail}"
+        )),
         301 | 307 | 308 => {
             let todo = "set url to where the ERP is now, redirects are not followed";
             Verdict::new(What::Account, Kind::Config, format!("{name} is redirected ({status}); {todo}"))
         }
         _ if (400..500).contains(&status) && status != 408 => {
+            let said = format!("the ERP refused {name} ({status}){tail}");
             if request.says_exists(status, words.as_deref()) {
                 Verdict::exists()
+            } else if write {
+                Verdict::refused(said)
             } else {
-                Verdict::refused(format!("the ERP refused {name} ({status}){tail}"))
+                // Asked together: it is for one of them, or for all.
+                Verdict::ambiguous(said)
             }
         }
         _ => Verdict {
@@ -267,9 +295,10 @@ mod tests {
         for status in [400, 404, 413, 422] {
             assert_eq!(verdict(create, status, "{}", true).what, What::Refused, "{status}");
         }
-        for status in [401, 403, 429, 308] {
+        for status in [401, 429, 308] {
             assert_eq!(verdict(create, status, "{}", true).what, What::Account, "{status}");
         }
+        assert_eq!(verdict(create, 403, "{}", true).what, What::Ambiguous);
         assert_eq!(verdict(create, 409, "{}", true).what, What::Exists);
         // A 2xx that is not one of those configured: accepted for later, perhaps.
         assert_eq!(verdict("ok = [201]", 202, "{}", true).what, What::Unknown);
@@ -279,6 +308,9 @@ mod tests {
     fn a_read_that_fails_had_no_effect() {
         assert_eq!(verdict("", 500, "", false).what, What::NotNow);
         assert_eq!(verdict("", 503, "", false).what, What::Account);
+        for status in [400, 403, 404, 413, 414, 422] {
+            assert_eq!(verdict("", status, "", false).what, What::Ambiguous, "{status}");
+        }
         assert_eq!(verdict("", 200, "<html>", false).what, What::Account);
         let lost = Failure::Unknown(Error::new(Kind::Unavailable, "no answer"));
         assert_eq!(failed(&lost, false).what, What::Account);

@@ -148,7 +148,9 @@ impl Rest {
                     Verdict::unknown(format!("the ERP answered this document with {status}{tail}"))
                 } else if request.says_exists(status, words.as_deref()) {
                     Verdict::exists()
-                } else if matches!(status, 401 | 403 | 429) {
+                } else if status == 403 {
+                    Verdict::ambiguous(format!("the ERP refuses this document (403){tail}"))
+                } else if matches!(status, 401 | 429) {
                     Verdict::new(
                         What::Account,
                         Kind::Limited,
@@ -218,6 +220,7 @@ impl Rest {
                         Setback::Refused(error)
                         | Setback::NotNow(error)
                         | Setback::Account(error)
+                        | Setback::Ambiguous(error)
                         | Setback::Unknown(error),
                     )) => Err(doubt(error)),
                     Some(Err(Setback::Exists)) | None => {

@@ -184,17 +184,22 @@ impl Erp for Rest {
         self.documents(calls, drafts).await
     }
 
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Failure> {
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Setback> {
         let Some(request) = &self.section.look_up else {
             let words = "this ERP is configured without look_up: only a person can say whether the document exists";
-            return Err(Failure::NotSent(Error::new(Kind::Refused, words)));
+            return Err(Setback::Account(Error::new(Kind::Refused, words)));
         };
         let mut found: Vec<Option<Found>> = Vec::with_capacity(references.len());
         for chunk in references.chunks(request.at_most()) {
             let names: Vec<&str> = chunk.iter().map(Reference::as_str).collect();
             let data = prepare::wanted("references", "reference", &names);
-            let answer = self.ask(calls, "look_up", request, &data, None).await?;
-            let seen = self.seen(request, &answer).map_err(|verdict| Failure::Unknown(verdict.error()))?;
+            let answer = self.ask(calls, "look_up", request, &data, None).await;
+            let answer = answer.map_err(|failure| match failure {
+                // Perhaps for what was asked for.
+                Failure::Unknown(error) => Setback::Unknown(error),
+                failure @ Failure::NotSent(_) => answer::failed(&failure, false).setback(),
+            })?;
+            let seen = self.seen(request, &answer).map_err(|verdict| verdict.setback())?;
             found.extend(names.iter().map(|name| one_of(&seen, name)));
         }
         Ok(found)
@@ -208,7 +213,7 @@ impl Erp for Rest {
         let Some(request) = &self.section.probe else {
             // A reference nobody has asks for nothing but an answer.
             let nobody = OrderKey::new(ConnectionId::try_from("puente".to_owned())?, "probe".to_owned().try_into()?);
-            self.look_up(calls, &[nobody.sale()]).await?;
+            self.look_up(calls, &[nobody.sale()]).await.map_err(Setback::into_error)?;
             return Ok(format!("{} answers look_up", self.base));
         };
         let answer = self.ask(calls, "probe", request, &context! {}, None).await?;

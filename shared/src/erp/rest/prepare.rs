@@ -17,6 +17,7 @@ use crate::{
     erp::{
         Draft, Ids, Sale, Setback,
         totals::{Booked, settle},
+        wanted::{MOST_CALLS, Wanted},
     },
     outbound::Metered,
 };
@@ -89,8 +90,10 @@ impl Rest {
 
     async fn products(&self, calls: &Metered, ids: &dyn Ids, sales: &[&Sale], afresh: bool) -> Known {
         let Some(request) = &self.section.products else { return Known::new() };
-        let lines = sales.iter().flat_map(|sale| sale.order.lines.iter().filter_map(|line| map::sku(sale, line)));
-        let skus: BTreeSet<String> = lines.map(str::to_owned).collect();
+        let skus_of = |sale: &&Sale| -> BTreeSet<String> {
+            sale.order.lines.iter().filter_map(|line| map::sku(sale, line)).map(str::to_owned).collect()
+        };
+        let skus: Vec<BTreeSet<String>> = sales.iter().map(skus_of).collect();
         let missing = |sku: &str| {
             Verdict::refused(format!(
                 "the ERP has no article with the code {sku:?}: create it there, or name another in orders.sku"
@@ -118,7 +121,9 @@ impl Rest {
         let absent = Verdict::absent;
         let mut met = match &self.section.find_customers {
             Some(find) => {
-                self.resolve(calls, ids, "customer", names, afresh, ("find_customers", find), &|_| absent()).await
+                let each = names.iter().map(|name| BTreeSet::from([name.clone()])).collect();
+                let nobody = |_: &str| absent();
+                self.resolve(calls, ids, "customer", each, afresh, ("find_customers", find), &nobody).await
             }
             // Then `customers` itself must not make a second one: an upsert.
             None => match cached(ids, "customer", &names, afresh).await {
@@ -149,6 +154,7 @@ impl Rest {
             let data: Vec<Data> = chunk.iter().filter_map(|name| buyers.get(name).cloned()).collect();
             let made = self.create_customers(calls, create, chunk, &data).await;
             learn(ids, "customer", &made).await;
+            not_made(ids, "customer", &made).await;
             let stop = made.values().any(|id| id.as_ref().is_err_and(|verdict| verdict.what == What::Account));
             met.extend(made);
             if stop {
@@ -192,55 +198,79 @@ impl Rest {
         names.iter().enumerate().map(|(place, name)| (name.clone(), told(place, name))).collect()
     }
 
-    /// Names to ids: the remembered ones, and those the ERP knows.
+    /// Names to ids: the remembered ones, and those the ERP knows. `needs`: which names each sale needs.
     #[allow(clippy::too_many_arguments, reason = "the two callers differ in exactly these")]
     async fn resolve(
         &self,
         calls: &Metered,
         ids: &dyn Ids,
         what: &str,
-        names: BTreeSet<String>,
+        mut needs: Vec<BTreeSet<String>>,
         afresh: bool,
         (key, request): (&str, &Request),
         missing: &(dyn Fn(&str) -> Verdict + Sync),
     ) -> Known {
+        let names: BTreeSet<String> = needs.iter().flatten().cloned().collect();
         let mut known: Known = match cached(ids, what, &names, afresh).await {
             Ok(cached) => cached.into_iter().map(|(name, id)| (name, Ok(id))).collect(),
             Err(verdict) => return names.into_iter().map(|name| (name, Err(verdict.clone()))).collect(),
         };
-        let unknown: Vec<String> = names.into_iter().filter(|name| !known.contains_key(name)).collect();
-        let mut groups: Vec<Vec<String>> = unknown.chunks(request.at_most()).rev().map(<[String]>::to_vec).collect();
-        let mut refused_alone: Vec<String> = Vec::new();
-        while let Some(mut group) = groups.pop() {
-            let outcome = match self.look_for(calls, key, request, &group).await {
+        for names in &mut needs {
+            names.retain(|name| !known.contains_key(name));
+        }
+        let mut wanted = Wanted::new(needs, request.at_most());
+        let too_long = wanted.give_up_the_longest();
+        let mut asking = Asking { rest: self, calls, key, request, answered: false };
+        let mut groups: Vec<Vec<String>> = Vec::new();
+        while let Some(mut group) = groups.pop().or_else(|| wanted.next_call()) {
+            // Whoever needed it is given up meanwhile.
+            group.retain(|name| wanted.needs(name));
+            if group.is_empty() {
+                continue;
+            }
+            match asking.look_for(&group).await {
                 Ok(found) => {
                     learn(ids, what, &found).await;
-                    group
-                        .iter()
-                        .map(|name| (name.clone(), found.get(name).cloned().unwrap_or_else(|| Err(missing(name)))))
-                        .collect()
+                    for name in group {
+                        let id = found.get(&name).cloned().unwrap_or_else(|| Err(missing(&name)));
+                        if id.as_ref().is_err_and(|verdict| !verdict.is_absence()) {
+                            wanted.missing(&name);
+                        }
+                        known.insert(name, id);
+                    }
                 }
-                // One name spoils the request for all: halves find it. Two that are refused alone are no name's fault.
-                Err(verdict) if verdict.what == What::Refused && group.len() > 1 => {
+                // One name spoils the call for all: halves find it.
+                Err(verdict) if verdict.is_of_the_call() && group.len() > 1 => {
                     let half = group.split_off(group.len() / 2);
                     groups.extend([half, group]);
-                    continue;
+                }
+                Err(verdict) if verdict.is_of_the_call() && asking.others_pass().await => {
+                    for name in group {
+                        wanted.missing(&name);
+                        known.insert(name, Err(verdict.clone().of_the_order()));
+                    }
                 }
                 Err(verdict) => {
-                    if verdict.what == What::Refused {
-                        refused_alone.extend(group.iter().cloned());
+                    // No further call: they would all say the same.
+                    let verdict = if verdict.is_of_the_call() { verdict.of_the_account() } else { verdict };
+                    if verdict.what == What::Account {
+                        group.extend(groups.drain(..).flatten());
+                        while let Some(more) = wanted.next_call() {
+                            group.extend(more);
+                        }
                     }
-                    let stop = verdict.what == What::Account || refused_alone.len() > 1;
-                    if stop {
-                        // No further call: they would all say the same. And the first was no more guilty than the others.
-                        group.extend(std::mem::take(&mut groups).into_iter().flatten());
-                        group.append(&mut refused_alone);
-                    }
-                    let verdict = if stop { verdict.of_the_account() } else { verdict };
-                    group.into_iter().map(|name| (name, Err(verdict.clone()))).collect::<Known>()
+                    known.extend(group.into_iter().map(|name| (name, Err(verdict.clone()))));
                 }
-            };
-            known.extend(outcome);
+            }
+        }
+        let calls = MOST_CALLS;
+        for name in too_long {
+            known.entry(name).or_insert_with(|| {
+                Err(Verdict::refused(format!(
+                    "it names so many articles that the ERP does not know by now that looking them up would take more than {calls} \
+                     calls: let {key}.at_most ask for more at a time"
+                )))
+            });
         }
         known
     }
@@ -267,6 +297,32 @@ impl Rest {
         Ok(told(request, &items))
     }
 }
+
+/// Looking names up, and whether that works at all.
+struct Asking<'a> {
+    rest: &'a Rest,
+    calls: &'a Metered,
+    key: &'a str,
+    request: &'a Request,
+    /// Whether a call was answered.
+    answered: bool,
+}
+
+impl Asking<'_> {
+    async fn look_for(&mut self, names: &[String]) -> Result<Known, Verdict> {
+        let found = self.rest.look_for(self.calls, self.key, self.request, names).await;
+        self.answered |= found.is_ok();
+        found
+    }
+
+    /// Whether calls with other names are answered: if none was, one with a name that nobody has tells.
+    async fn others_pass(&mut self) -> bool {
+        self.answered || self.look_for(&[NOBODY.to_owned()]).await.is_ok()
+    }
+}
+
+/// A name that nothing has.
+const NOBODY: &str = "puente-probe";
 
 /// The ids that items tell, by the names they carry.
 fn told(request: &Request, items: &[&Value]) -> Known {
@@ -342,6 +398,26 @@ async fn learn(ids: &dyn Ids, what: &str, found: &Known) {
         && let Err(error) = ids.learn(&pairs).await
     {
         tracing::warn!(%error, "ids.not_remembered");
+    }
+}
+
+/// What for certain was not made needs no look-up that can be trusted before it is tried again.
+async fn not_made(ids: &dyn Ids, what: &str, tried: &Known) {
+    let certain = |verdict: &Verdict| match verdict.what {
+        What::Ambiguous | What::Account => true,
+        // Refused together, a part may have been made.
+        What::Refused => tried.len() == 1,
+        What::NotNow | What::Unknown | What::Exists => false,
+    };
+    let names: Vec<String> = tried
+        .iter()
+        .filter(|(_, id)| id.as_ref().is_err_and(certain))
+        .map(|(name, _)| format!("{what}/{name}"))
+        .collect();
+    if !names.is_empty()
+        && let Err(error) = ids.not_made(&names).await
+    {
+        tracing::warn!(%error, "ids.not_forgotten");
     }
 }
 

@@ -46,11 +46,11 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
             Kind::Config,
             "Tryton refuses the log-in: check `username` and `password`, and that the user is active",
         ),
-        StatusCode::FORBIDDEN => account(
-            Kind::Config,
-            "Tryton refuses the call: it has to be Tryton 8 with the modules sale and web_shop, and the user needs access \
-             to sales, parties, products and taxes",
-        ),
+        StatusCode::FORBIDDEN => Setback::Ambiguous(Error::new(
+            Kind::Refused,
+            "Tryton refuses the call (403): the user needs access to sales, parties, products and taxes of Tryton 8 with the \
+             modules sale and web_shop, or a firewall before it objects to what the call carries",
+        )),
         StatusCode::NOT_FOUND => {
             account(Kind::Config, "Tryton is not there, or has no such database: check `url` and `database`")
         }
@@ -69,13 +69,20 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
         StatusCode::REQUEST_TIMEOUT => {
             in_doubt(Error::new(Kind::Unavailable, "Tryton gave up on the call (408)"), intent)
         }
-        StatusCode::PAYLOAD_TOO_LARGE => {
+        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => {
             Setback::Refused(Error::new(Kind::Refused, "the call is too large for Tryton (413): set a smaller `bulk`"))
         }
         code if code.is_server_error() => {
             in_doubt(Error::new(Kind::Unavailable, format!("Tryton is failing ({})", code.as_u16())), intent)
         }
-        code => Setback::Refused(Error::new(Kind::Refused, format!("Tryton refuses the call ({})", code.as_u16()))),
+        code => {
+            let error = Error::new(Kind::Refused, format!("Tryton refuses the call ({})", code.as_u16()));
+            match intent {
+                // Asked together: it is for one of them, or for all.
+                Intent::Read => Setback::Ambiguous(error),
+                Intent::Write => Setback::Refused(error),
+            }
+        }
     }
 }
 
@@ -214,16 +221,14 @@ mod tests {
             Setback::Refused(_) => "refused",
             Setback::NotNow(_) => "not now",
             Setback::Account(_) => "account",
+            Setback::Ambiguous(_) => "ambiguous",
             Setback::Unknown(_) => "unknown",
             Setback::Exists => "exists",
         }
     }
 
     fn words(setback: &Setback) -> String {
-        match setback {
-            Setback::Refused(e) | Setback::NotNow(e) | Setback::Account(e) | Setback::Unknown(e) => e.to_string(),
-            Setback::Exists => String::new(),
-        }
+        setback.error().map(ToString::to_string).unwrap_or_default()
     }
 
     #[test]
@@ -234,13 +239,14 @@ mod tests {
         };
         for (code, write, read) in [
             (302, "account", "account"),
-            (400, "refused", "refused"),
+            (400, "refused", "ambiguous"),
             (401, "account", "account"),
-            (403, "account", "account"),
+            (403, "ambiguous", "ambiguous"),
             (404, "account", "account"),
             (408, "unknown", "not now"),
-            (413, "refused", "refused"),
-            (422, "refused", "refused"),
+            (413, "refused", "ambiguous"),
+            (414, "refused", "ambiguous"),
+            (422, "refused", "ambiguous"),
             (423, "not now", "not now"),
             (429, "account", "account"),
             (500, "unknown", "not now"),

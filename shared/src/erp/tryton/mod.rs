@@ -28,7 +28,7 @@ use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
     domain::{ids::Reference, record::Document},
-    outbound::{Failure, Metered},
+    outbound::Metered,
 };
 
 /// The table's row.
@@ -222,7 +222,7 @@ impl Erp for Tryton {
         let resolver = resolve::Resolver { tryton: self, calls, ids, afresh };
         match resolver.drafts(sales).await {
             Ok(answers) => answers,
-            Err(setback) => sales.iter().map(|_| Err(again(&setback))).collect(),
+            Err(setback) => sales.iter().map(|_| Err(setback.again())).collect(),
         }
     }
 
@@ -230,7 +230,7 @@ impl Erp for Tryton {
         self.create_sales(calls, drafts).await
     }
 
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Failure> {
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Setback> {
         self.find_sales(calls, references).await
     }
 
@@ -244,17 +244,12 @@ impl Erp for Tryton {
             name: String,
             company: i64,
         }
-        let told = |setback| match setback {
-            Setback::Refused(error) | Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error) => {
-                error
-            }
-            Setback::Exists => Error::new(Kind::Bug, "Tryton refused a read as a duplicate"),
-        };
-        let series = repeatable(&self.server.series(calls).await.map_err(told)?);
+        let series = repeatable(&self.server.series(calls).await.map_err(Setback::into_error)?);
         let nothing: Option<i64> = None;
         let domain = self.settings.web_shop.domain("name");
         let parameters = wire::parameters![domain, 0, nothing, nothing, ["name", "company"]];
-        let shops: Vec<Shop> = self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(told)?;
+        let shops: Vec<Shop> =
+            self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(Setback::into_error)?;
         let named = &self.settings.web_shop;
         match shops.as_slice() {
             [shop] if shop.company == self.settings.company => {
@@ -272,17 +267,5 @@ impl Erp for Tryton {
             )),
             _ => Err(Error::new(Kind::Config, format!("Tryton {series} has no web shop {named}: check `web_shop`"))),
         }
-    }
-}
-
-/// The same setback for another order.
-fn again(setback: &Setback) -> Setback {
-    let copy = |error: &Error| Error::new(error.kind(), error.to_string()).retry(error.retryable());
-    match setback {
-        Setback::Refused(error) => Setback::Refused(copy(error)),
-        Setback::NotNow(error) => Setback::NotNow(copy(error)),
-        Setback::Account(error) => Setback::Account(copy(error)),
-        Setback::Unknown(error) => Setback::Unknown(copy(error)),
-        Setback::Exists => Setback::Exists,
     }
 }

@@ -144,7 +144,7 @@ impl Resolver<'_> {
     }
 
     async fn create_addresses(&self, parties: &mut Parties, buyers: &[Buyer]) -> Result<(), Setback> {
-        let mut absent: Vec<(String, NewAddress<'_>)> = Vec::new();
+        let mut absent: Vec<Absent<'_>> = Vec::new();
         let mut seen = HashSet::new();
         for buyer in buyers {
             let reference = buyer.reference.as_str();
@@ -152,7 +152,7 @@ impl Resolver<'_> {
             for content in [&buyer.invoice, &buyer.shipment] {
                 let name = address_name(reference, content);
                 if !parties.ids.contains_key(&name) && seen.insert(name.clone()) {
-                    absent.push((name, NewAddress { party, content }));
+                    absent.push(Absent { reference, name, address: NewAddress { party, content } });
                 }
             }
         }
@@ -160,18 +160,58 @@ impl Resolver<'_> {
             return Ok(());
         }
         // Unlike a party's code, nothing keeps an address from being there twice.
-        let names: Vec<String> = absent.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = absent.iter().map(|absent| absent.name.clone()).collect();
         let in_doubt = self.ids.begin(&names).await.map_err(Setback::NotNow)?;
-        absent.retain(|(name, _)| !in_doubt.contains(name));
-        if absent.is_empty() {
-            return Ok(());
+        absent.retain(|absent| !in_doubt.contains(&absent.name));
+        let mut groups = vec![absent];
+        while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
+            let values: Vec<_> = group.iter().map(|absent| &absent.address).collect();
+            let created: Result<wire::Ids, _> =
+                self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await;
+            match created {
+                Ok(ids) => {
+                    let learnt: Vec<_> = group.into_iter().map(|absent| absent.name).zip(ids).collect();
+                    self.learn(&learnt).await?;
+                    parties.ids.extend(learnt);
+                }
+                Err(Setback::Refused(_)) if group.len() > 1 => {
+                    let second = group.split_off(group.len() / 2);
+                    groups.extend([second, group]);
+                }
+                Err(Setback::Refused(error)) => {
+                    self.not_made(&group).await?;
+                    let text = format!("Tryton refuses an address of the customer: {error}");
+                    parties.refused.extend(group.iter().map(|absent| (absent.reference.to_owned(), text.clone())));
+                }
+                Err(setback) => {
+                    if !matches!(setback, Setback::Unknown(_)) {
+                        self.not_made(&group).await?;
+                    }
+                    for group in groups {
+                        self.not_made(&group).await?;
+                    }
+                    return Err(setback);
+                }
+            }
         }
-        let values: Vec<_> = absent.iter().map(|(_, address)| address).collect();
-        let ids: wire::Ids =
-            self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await?;
-        let learnt: Vec<_> = absent.into_iter().map(|(name, _)| name).zip(ids).collect();
-        self.learn(&learnt).await?;
-        parties.ids.extend(learnt);
         Ok(())
     }
+
+    /// For certain none of these was made.
+    async fn not_made(&self, group: &[Absent<'_>]) -> Result<(), Setback> {
+        let names: Vec<String> = group.iter().map(|absent| absent.name.clone()).collect();
+        self.ids.not_made(&names).await.map_err(Setback::NotNow)
+    }
+}
+
+/// An address that has to be made.
+struct Absent<'a> {
+    /// Whose.
+    reference: &'a str,
+    /// What it is remembered as.
+    name: String,
+    address: NewAddress<'a>,
 }

@@ -9,14 +9,14 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{
-    State, Tryton, again, map,
+    State, Tryton, map,
     wire::{self, FoundSale, parameters},
 };
 use crate::{
     Error, Kind, Result,
     domain::{ids::Reference, record::Document},
     erp::{Draft, Found, Setback, repeatable},
-    outbound::{Failure, Metered},
+    outbound::Metered,
 };
 
 /// What became of sales, by id. Missing: so far so good.
@@ -40,7 +40,7 @@ impl Tryton {
         if drafts.is_empty() {
             return Vec::new();
         }
-        let all = |setback: &Setback| drafts.iter().map(|_| Err(again(setback))).collect();
+        let all = |setback: &Setback| drafts.iter().map(|_| Err(setback.again())).collect();
         let bodies: Result<Vec<&RawValue>, _> = drafts.iter().map(|draft| serde_json::from_str(&draft.body)).collect();
         let Ok(bodies) = bodies else {
             return all(&Setback::Refused(Error::new(Kind::Bug, "the rendered sale is not JSON")));
@@ -75,7 +75,7 @@ impl Tryton {
         &self,
         calls: &Metered,
         references: &[Reference],
-    ) -> Result<Vec<Option<Found>>, Failure> {
+    ) -> Result<Vec<Option<Found>>, Setback> {
         if references.is_empty() {
             return Ok(Vec::new());
         }
@@ -85,11 +85,7 @@ impl Tryton {
             super::Named::Name(name) => wire::raw(&("web_shop.name", "=", name)),
         };
         let domain = wire::raw(&parameters![shop, ("web_id", "in", ids)]);
-        let found = self.read(calls, domain).await.map_err(|setback| match setback {
-            Setback::Account(error) => Failure::NotSent(error),
-            Setback::Refused(error) | Setback::NotNow(error) | Setback::Unknown(error) => Failure::Unknown(error),
-            Setback::Exists => Failure::Unknown(Error::new(Kind::Bug, "Tryton refused a read as a duplicate")),
-        })?;
+        let found = self.read(calls, domain).await?;
         let answer = |reference: &Reference| {
             let mut ours = found.iter().filter(|sale| sale.web_id.as_deref() == Some(reference.as_str()));
             let sale = ours.next()?;
@@ -122,7 +118,7 @@ impl Tryton {
                 return Err(setback);
             }
             if let Some(setback) = &failed {
-                return Err(in_doubt(again(setback), created));
+                return Err(in_doubt(setback.again(), created));
             }
             found.get(id).map(FoundSale::document).ok_or_else(|| {
                 Setback::Unknown(Error::new(Kind::Unavailable, "the sale was in Tryton and is not to be seen any more"))
@@ -266,7 +262,9 @@ fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
 /// After a create everything but a refusal is in doubt: the sales are there.
 fn in_doubt(setback: Setback, created: bool) -> Setback {
     match setback {
-        Setback::NotNow(error) | Setback::Account(error) if created => Setback::Unknown(error),
+        Setback::NotNow(error) | Setback::Account(error) | Setback::Ambiguous(error) if created => {
+            Setback::Unknown(error)
+        }
         other => other,
     }
 }

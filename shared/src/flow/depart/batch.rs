@@ -16,7 +16,7 @@ use crate::{
     config::{Account, Connection},
     domain::{
         ids::{AttemptId, OrderKey},
-        ledger::{Denied, Ledger},
+        ledger::{Denied, Hold, Ledger},
         order::Order,
         record::{Entry, Head, Intent, Operation, Step, Write, Written},
         sign::{Fact, Party},
@@ -51,8 +51,19 @@ pub(super) struct Batch<'a> {
     pub(super) ledger: &'a Ledger,
     /// Whether a call succeeded.
     pub(super) succeeded: bool,
+    /// Whether the ERP answered a create for an order's own sake: took it, or refused it with reasons.
+    pub(super) passed: bool,
     /// Until when the account was blocked by this batch.
     pub(super) closed: Option<Timestamp>,
+    /// Whose orders wait, by what this batch saw.
+    pub(super) held: Option<Hold>,
+}
+
+/// What came of a batch.
+pub(super) struct Ran {
+    pub(super) outcome: Outcome,
+    /// Whose orders wait from now on.
+    pub(super) hold: Option<Hold>,
 }
 
 /// A sale on its way. A fresh one's head has no intent before it is written.
@@ -83,25 +94,28 @@ impl<'a> Batch<'a> {
         ledger: &'a Ledger,
     ) -> Self {
         let metered = Metered::new(puente.client.clone(), slots.clone());
-        Self { puente, account, epoch, slots, metered, ledger, succeeded: false, closed: None }
+        let (succeeded, passed, closed, held) = (false, false, None, None);
+        Self { puente, account, epoch, slots, metered, ledger, succeeded, passed, closed, held }
     }
 
-    /// Takes these heads as far as they go.
-    pub(super) async fn run(mut self, heads: Vec<Head>) -> Result<Outcome> {
-        self.slots.start_over().await;
+    /// Takes these heads as far as they go, with `budget` calls at most.
+    pub(super) async fn run(mut self, heads: Vec<Head>, budget: u32) -> Result<Ran> {
+        self.slots.start_over(budget).await;
         let (doubtful, fresh): (Vec<Head>, Vec<Head>) = heads.into_iter().partition(|head| head.intent.is_some());
         self.resolve(doubtful).await?;
         self.begin(fresh).await?;
         if self.succeeded && self.ledger.strikes > 0 && self.closed.is_none() {
             self.puente.accounts.unblock(&self.account.id).await?;
         }
-        Ok(match (self.slots.end().await, self.closed) {
+        let outcome = match (self.slots.end().await, self.closed) {
             (Some(Ended::Denied(Denied::Lost)), _) => Outcome::Lost,
             (Some(Ended::Denied(Denied::Day(until) | Denied::Horizon(until) | Denied::Blocked(until))), _)
             | (_, Some(until)) => Outcome::Closed(until),
             (Some(Ended::Time | Ended::Lease), _) => Outcome::TimeShort,
-            (None, None) => Outcome::Done,
-        })
+            (Some(Ended::Share) | None, None) => Outcome::Done,
+        };
+        let before = self.ledger.hold.clone().filter(|_| !self.passed);
+        Ok(Ran { outcome, hold: self.held.or(before) })
     }
 
     /// The account fails: it is blocked for everybody for a while, and the batch ends.
@@ -134,6 +148,7 @@ impl<'a> Batch<'a> {
     /// Whether the batch should make no more calls.
     pub(super) async fn over(&self) -> bool {
         self.closed.is_some()
+            || self.held.is_some()
             || self.slots.end().await.is_some()
             || !self.slots.time_left(self.account.erp.manners().timeout)
     }

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready},
-    discreet::discreet_failure,
+    look_up::Looked,
     outcome::end_name,
     plan::{Plan, plan},
 };
@@ -39,19 +39,15 @@ impl Batch<'_> {
     /// After a restore from a backup the ERP may hold more than the records know: everything is looked up first.
     pub(super) async fn look_up_first(&mut self, ready: Vec<Ready>) -> Result<Vec<Ready>> {
         let references: Vec<_> = ready.iter().map(|r| r.sale.reference.clone()).collect();
-        let found = match self.account.erp.look_up(&self.metered, &references).await {
-            Ok(found) => found,
-            Err(failure) => {
-                let failure = discreet_failure(failure, &ready.iter().collect::<Vec<_>>());
-                self.close(failure.error()).await?;
-                return Ok(Vec::new());
-            }
-        };
+        let looked = self.look_up(&ready.iter().map(|one| &one.head).collect::<Vec<_>>(), &references).await?;
         let mut missing = Vec::new();
-        for (one, found) in ready.into_iter().zip(found) {
-            match found {
-                None => missing.push(one),
-                Some(found) => {
+        for (one, looked) in ready.into_iter().zip(looked.answers) {
+            match looked {
+                Looked::Missing => missing.push(one),
+                Looked::Refused { error, .. } => self.judge(vec![(&one, error)], true).await?,
+                // Still due; the ledger says when the account may be asked again.
+                Looked::Unasked => {}
+                Looked::There(found) => {
                     let Some(head) = self.intend(&one).await? else { continue };
                     if found.finished {
                         self.adopt(&head, &found).await?;

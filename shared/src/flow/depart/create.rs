@@ -7,13 +7,18 @@ use futures::{FutureExt, StreamExt, stream};
 use super::{
     AT_A_TIME,
     batch::{Batch, Rendered},
-    discreet::{discreet, discreet_failure},
+    discreet::discreet,
+    look_up::Looked,
     meter::End,
+    outcome::{TOGETHER, failed_before},
     pace::FLOOR,
 };
 use crate::{
     Error, Kind, Result,
-    domain::{ledger::Denied, record::Document},
+    domain::{
+        ledger::Denied,
+        record::{Count, Document, Head},
+    },
     erp::{Bulk, Class, Draft, Setback},
 };
 
@@ -21,17 +26,29 @@ use crate::{
 const ALIKE: usize = 3;
 
 /// After so many attempts an order that is refused once more in the same words is to blame all the same.
-const ITS_OWN: u32 = 3;
+pub(super) const ITS_OWN: u32 = 3;
 
-fn alike(refused: &[(Rendered, Error)]) -> bool {
-    let same = |pair: &[(Rendered, Error)]| matches!(pair, [(_, a), (_, b)] if a.is_alike(b));
+/// Whether so many were refused by themselves, and in the same words, that no order is to blame.
+pub(super) fn alike<T>(refused: &[(T, Error)]) -> bool {
+    let same = |pair: &[(T, Error)]| matches!(pair, [(_, a), (_, b)] if a.is_alike(b));
     refused.len() >= ALIKE && refused.windows(2).all(same)
+}
+
+/// A group that was refused together, in two: those that something happened to before apart from the others, which go first.
+pub(super) fn halves<T>(group: Vec<T>, head: impl Fn(&T) -> &Head) -> (Vec<T>, Vec<T>) {
+    let (mut fresh, mut known): (Vec<T>, Vec<T>) = group.into_iter().partition(|one| !failed_before(head(one)));
+    if fresh.is_empty() {
+        fresh = known.split_off(known.len() / 2);
+    } else if known.is_empty() {
+        known = fresh.split_off(fresh.len() / 2);
+    }
+    (fresh, known)
 }
 
 /// The words of a refusal.
 fn refusal(outcomes: Vec<std::result::Result<Document, Setback>>) -> Option<Error> {
     outcomes.into_iter().find_map(|outcome| match outcome {
-        Err(Setback::Refused(error)) => Some(error),
+        Err(Setback::Refused(error) | Setback::Ambiguous(error)) => Some(error),
         _ => None,
     })
 }
@@ -53,13 +70,15 @@ impl Batch<'_> {
         let mut refreshed = false;
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
+        // Refused by themselves in answers that do not say why.
+        let mut suspects: Vec<(Rendered, Error)> = Vec::new();
         // What a whole group was last refused with, and whether something of one was left to another departure.
         let (mut words, mut cut_short): (Option<Error>, bool) = (None, false);
         while let Some(mut group) = groups.pop() {
             if group.is_empty() {
                 continue;
             }
-            if self.over().await || (!accepted && alike(&refused)) {
+            if self.over().await || (!accepted && (alike(&refused) || alike(&suspects))) {
                 groups.push(group);
                 cut_short = true;
                 break;
@@ -84,11 +103,11 @@ impl Batch<'_> {
                 groups.push(self.prepare(ready, true).await?);
                 continue;
             }
-            if together && group.len() > 1 {
+            let unexplained = outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Ambiguous(_))));
+            if (together || unexplained) && group.len() > 1 {
                 words = refusal(outcomes);
-                let second = group.split_off(group.len() / 2);
-                groups.push(second);
-                groups.push(group);
+                let (first, second) = halves(group, |one| &one.ready.head);
+                groups.extend([second, first]);
                 continue;
             }
             if outcomes.iter().any(|outcome| matches!(outcome, Err(Setback::Exists))) {
@@ -97,7 +116,9 @@ impl Batch<'_> {
             }
             if let Some(error) = all_unknown(&outcomes) {
                 // Not one answer: the account may be in trouble, and the next hundred orders should not find out.
-                self.close(error).await?;
+                if !self.slots.held_back().await {
+                    self.hold(group.iter().map(|one| &one.ready.head.key), error);
+                }
             }
             let mut stale = Vec::new();
             for (one, outcome) in group.into_iter().zip(outcomes) {
@@ -110,7 +131,11 @@ impl Batch<'_> {
                     Err(Setback::Refused(_)) if bulk == Bulk::PerItem && !refreshed => stale.push(one.ready),
                     // Held back until it is known whether the order or the account is to blame.
                     Err(Setback::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
-                    Err(setback) => self.set_back(&one.ready, setback).await?,
+                    Err(Setback::Ambiguous(error)) => suspects.push((one, error)),
+                    Err(setback) => {
+                        accepted |= matches!(setback, Setback::Refused(_));
+                        self.set_back(&one.ready, setback).await?;
+                    }
                 }
             }
             if !stale.is_empty() {
@@ -127,8 +152,14 @@ impl Batch<'_> {
             && !lost
             && let Some(error) = refused.first().map(|(_, error)| error).or(words.as_ref())
         {
-            self.block(error).await?;
+            let left = groups.iter().flatten();
+            let all = refused.iter().chain(&suspects).map(|(one, _)| one).chain(left);
+            self.hold(all.map(|one| &one.ready.head.key), error);
         }
+        // Also one that it refused with reasons was answered.
+        self.passed |= accepted || (!account_is_to_blame && !refused.is_empty());
+        let told = suspects.iter().map(|(one, error)| (&one.ready, error.again())).collect();
+        self.judge(told, self.passed).await?;
         for (one, error) in refused {
             let spared = account_is_to_blame && self.spares(&one, &error);
             let setback = if spared { Setback::NotNow(error) } else { Setback::Refused(error) };
@@ -153,10 +184,10 @@ impl Batch<'_> {
         let put_back: Vec<Result<Option<Rendered>>> = stream::iter(group)
             .map(|mut one| async move {
                 // The attempt of one in doubt that was refused counts, so that its company shrinks.
-                let (soon, forgiven) = (self.now() + FLOOR, !(refused && one.is_in_doubt()));
-                let reason =
-                    if refused { "refused together with others" } else { "it was not its turn in time" }.to_owned();
-                let written = self.reschedule(&one.ready.head, soon, forgiven, false, reason).await?;
+                let count = if refused && one.is_in_doubt() { Count::Kept } else { Count::Forgiven };
+                let soon = self.now() + FLOOR;
+                let reason = if refused { TOGETHER } else { "it was not its turn in time" }.to_owned();
+                let written = self.reschedule(&one.ready.head, soon, count, false, reason).await?;
                 Ok(written.filter(|head| head.intent.is_none() && head.desired == one.ready.sale.version).map(|head| {
                     one.ready.head = head;
                     one
@@ -169,13 +200,13 @@ impl Batch<'_> {
         self.intend_all(fresh).await
     }
 
-    /// Whether `error` is what the account was blocked for, with nothing accepted since: no single order is to blame for it then,
-    /// and the block goes on. Else everything that an ERP refuses for a while would be blamed one by one, at ten calls each.
+    /// Whether `error` is what orders were held for, with nothing accepted since: no single order is to blame for it then,
+    /// and the hold goes on. Else everything that an ERP refuses for a while would be blamed one by one, at ten calls each.
     fn is_known(&self, error: &Error) -> bool {
-        self.ledger.strikes > 0 && self.ledger.blocked_because.as_ref().is_some_and(|known| *known == error.to_string())
+        self.ledger.hold.as_ref().is_some_and(|hold| hold.because == error.to_string())
     }
 
-    /// Whether all were refused for what the account was blocked for, and none is to be blamed yet.
+    /// Whether all were refused for what orders were held for, and none is to be blamed yet.
     fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, Setback>]) -> bool {
         self.account.erp.manners().bulk == Bulk::Atomic
             && group.iter().zip(outcomes).all(|(one, outcome)| {
@@ -233,19 +264,15 @@ impl Batch<'_> {
             }
         }
         let references: Vec<_> = asked.iter().map(|one| one.ready.sale.reference.clone()).collect();
-        let found = match self.account.erp.look_up(&self.metered, &references).await {
-            Ok(found) => found,
-            // Their intents stand: looked up after settle.
-            Err(failure) => {
-                let asked: Vec<_> = asked.iter().map(|one| &one.ready).collect();
-                return self.close(discreet_failure(failure, &asked).error()).await;
-            }
-        };
+        let heads: Vec<_> = asked.iter().map(|one| one.ready.head.clone()).collect();
+        let looked = self.look_up(&heads.iter().collect::<Vec<_>>(), &references).await?;
         let (mut again, mut unfinished, mut adopted) = (Vec::new(), Vec::new(), false);
-        for (one, found) in asked.into_iter().zip(found) {
-            match found {
-                None => again.push(one),
-                Some(found) => {
+        for (one, looked) in asked.into_iter().zip(looked.answers) {
+            match looked {
+                Looked::Missing => again.push(one),
+                // Its intent stands: looked up after settle.
+                Looked::Refused { .. } | Looked::Unasked => {}
+                Looked::There(found) => {
                     adopted = true;
                     if found.finished {
                         self.adopt(&one.ready.head, &found).await?;

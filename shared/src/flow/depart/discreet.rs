@@ -5,24 +5,17 @@
 
 use futures::future::join_all;
 
-use super::batch::{Batch, Ready};
+use super::batch::Batch;
 use crate::{
     Error,
     domain::{order::Order, record::Head},
     erp::{self, Setback},
-    outbound::Failure,
 };
 
 /// What became of orders that are at hand.
 pub(super) fn discreet<T>(outcomes: Vec<Result<T, Setback>>, orders: &[&Order]) -> Vec<Result<T, Setback>> {
     let each = |outcome: Result<T, Setback>| outcome.map_err(|setback| setback.map(|error| reworded(error, orders)));
     outcomes.into_iter().map(each).collect()
-}
-
-/// Why a call about orders that are at hand failed.
-pub(super) fn discreet_failure(failure: Failure, ready: &[&Ready]) -> Failure {
-    let orders: Vec<&Order> = ready.iter().map(|ready| &*ready.sale.order).collect();
-    failure.map(|error| reworded(error, &orders))
 }
 
 fn reworded(error: Error, orders: &[&Order]) -> Error {

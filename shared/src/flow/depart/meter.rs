@@ -63,6 +63,8 @@ struct State {
     slots: VecDeque<Timestamp>,
     start_by: Option<Timestamp>,
     calls: u32,
+    /// How many calls this batch may still make: more would be at the cost of other connections' shares of the day.
+    budget: u32,
     end: Option<End>,
     late: bool,
     /// How long the last reservation took: the next slot is asked for as much later, or it would be over before it is ours.
@@ -89,6 +91,8 @@ pub(super) enum End {
     Lease,
     /// The invocation's time is nearly over.
     Time,
+    /// What is left of the day is other connections' share.
+    Share,
 }
 
 impl Slots {
@@ -104,6 +108,7 @@ impl Slots {
             slots: VecDeque::new(),
             start_by: None,
             calls: 0,
+            budget: u32::MAX,
             end: None,
             late: false,
             lead: SignedDuration::ZERO,
@@ -119,11 +124,12 @@ impl Slots {
         state.late &= start_by.is_none();
     }
 
-    /// A new batch: what held the last one back is over.
-    pub(super) async fn start_over(&self) {
+    /// A new batch of so many calls at most: what held the last one back is over.
+    pub(super) async fn start_over(&self, budget: u32) {
         let mut state = self.state.lock().await;
         state.late = false;
         state.end = None;
+        state.budget = budget;
     }
 
     /// How many calls were permitted so far.
@@ -209,6 +215,10 @@ impl Meter for Slots {
             }
             // Asked before a slot is: one that nobody uses still counts for the day.
             state.in_time(clock.now())?;
+            if state.budget == 0 {
+                state.end = Some(End::Share);
+                return Err(Error::new(Kind::Limited, "the calls that are left today are other connections' share"));
+            }
             let Some(slot) = state.slots.pop_front() else {
                 self.reserve(&mut state).await?;
                 continue;
@@ -227,6 +237,7 @@ impl Meter for Slots {
                 return Err(Error::new(Kind::Limited, "the lease would be over before the call"));
             }
             state.calls += 1;
+            state.budget -= 1;
             return Ok(());
         }
     }

@@ -6,8 +6,10 @@
 
 mod batch;
 mod begin;
+mod blame;
 mod create;
 mod discreet;
+mod look_up;
 pub(crate) mod meter;
 mod outcome;
 mod pace;
@@ -16,7 +18,14 @@ mod resolve;
 mod send;
 mod status;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -26,15 +35,16 @@ use crate::{
     Error, Kind, Result,
     config::Account,
     domain::{
-        ids::{ErpId, OrderKey},
-        ledger::{Ledger, Released, Taken},
+        ids::{ConnectionId, ErpId, OrderKey},
+        ledger::{Departed, Hold, Ledger, Released, Taken},
         message::Message,
         record::Head,
     },
     outbound::Meter,
 };
-use batch::{Batch, Outcome};
+use batch::{Batch, Outcome, Ran};
 use meter::{Slots, lease};
+use outcome::failed_before;
 pub(crate) use pace::closed;
 use pace::{FLOOR, next_departure};
 
@@ -43,6 +53,9 @@ const BATCH: usize = 100;
 
 /// How many records are read or written at a time.
 const AT_A_TIME: usize = 16;
+
+/// How many orders are compared for the one that goes first.
+const FIRST: usize = 16;
 
 /// A wake-up further away than this is left to the sweeper.
 const SOON: SignedDuration = SignedDuration::from_secs(60);
@@ -71,7 +84,8 @@ pub async fn conduct(puente: &Puente, erp: &ErpId, recorded: Vec<OrderKey>, dead
     };
     let lease_until = ledger.lease_until.unwrap_or(deadline);
     let slots = Arc::new(Slots::new(puente, &account, ledger.epoch, lease_until, deadline));
-    let conductor = Conductor { puente, account: &account, epoch: ledger.epoch, slots };
+    let turn = AtomicUsize::new(usize::try_from(ledger.epoch).unwrap_or(0));
+    let conductor = Conductor { puente, account: &account, epoch: ledger.epoch, slots, turn };
     let outcome = conductor.run(ledger, recorded).await;
     if outcome.is_err() {
         // Whatever failed, the account should not wait for the lease to lapse.
@@ -131,6 +145,8 @@ struct Conductor<'a> {
     account: &'a Arc<Account>,
     epoch: u64,
     slots: Arc<Slots>,
+    /// Whose turn it is to be the first: each departure begins with another connection.
+    turn: AtomicUsize,
 }
 
 /// What is due.
@@ -232,24 +248,28 @@ impl Conductor<'_> {
             return Ok(Err(Stop::TimeShort));
         }
         // After a block one order goes first: an outage must not cost the day's quota.
-        let most = if ledger.strikes > 0 { 1 } else { BATCH };
-        let Due { heads, unreadable } = self.due(most, recorded).await?;
+        let one = ledger.strikes > 0 || ledger.hold.is_some();
+        let Due { heads, unreadable } = self.due(one, ledger, recorded).await?;
         if heads.is_empty() {
             // An index that lags may still name an order that is done: never wake faster than the least interval. What nobody can
             // read stays due, and is left to the sweeper.
             let soonest = now + if unreadable { SOON + FLOOR } else { FLOOR };
-            let next = self.next_due().await?.map(|next| next.max(soonest));
+            let next = self.next_due(ledger).await?.map(|next| next.max(soonest));
             return Ok(Err(Stop::Idle(next)));
         }
-        let heads_taken = heads.len();
-        let count = u32::try_from(heads_taken).unwrap_or(u32::MAX);
+        let count = u32::try_from(heads.len()).unwrap_or(u32::MAX);
+        let mut orders: BTreeMap<ConnectionId, u32> = BTreeMap::new();
+        for head in &heads {
+            *orders.entry(head.key.connection.clone()).or_default() += 1;
+        }
+        let connections: Vec<ConnectionId> = orders.keys().cloned().collect();
+        let budget = self.account.shares.at(ledger, &self.account.limits, now).budget(&connections);
         let before = self.slots.calls().await;
         let batch = Batch::new(self.puente, self.account, self.epoch, &self.slots, ledger);
-        let outcome = batch.run(heads).await?;
+        let Ran { outcome, hold } = batch.run(heads, budget).await?;
         let calls = self.slots.calls().await - before;
-        // A full batch is the best use of calls there is: only a part-filled one makes the next wait for company.
-        if calls > 0 && heads_taken < BATCH {
-            self.pace(calls).await?;
+        if calls > 0 || hold != ledger.hold {
+            self.departed(calls, &orders, hold).await?;
         }
         Ok(match outcome {
             Outcome::Done => Ok(count),
@@ -259,42 +279,60 @@ impl Conductor<'_> {
         })
     }
 
-    /// When the day is short, the next departure waits, and the orders that arrive meanwhile travel together.
-    async fn pace(&self, calls: u32) -> Result<()> {
-        let now = self.puente.clock.now();
+    /// Writes down what a departure with these orders took. When the day is short the next one waits, and the orders that arrive
+    /// meanwhile travel together.
+    async fn departed(&self, calls: u32, orders: &BTreeMap<ConnectionId, u32>, hold: Option<Hold>) -> Result<()> {
+        let (now, limits) = (self.puente.clock.now(), &self.account.limits);
         let ledger = self.puente.accounts.ledger(&self.account.id).await?;
-        let departs_at = next_departure(&ledger, &self.account.limits, calls, now);
-        self.puente.accounts.departed(&self.account.id, self.epoch, departs_at, calls).await
+        let full = orders.values().sum::<u32>() as usize >= BATCH;
+        let departed = Departed {
+            // A full batch is the best use of calls there is: only a part-filled one makes the next wait for company.
+            departs_at: if full || calls == 0 { None } else { next_departure(&ledger, limits, calls, now) },
+            calls: if full || calls == 0 { ledger.per_departure } else { calls },
+            spent: self.account.shares.charged(&ledger, limits, now, calls, orders),
+            hold,
+        };
+        self.puente.accounts.departed(&self.account.id, self.epoch, &departed).await
     }
 
-    /// The due heads of the account's connections in turn, so that a flooding shop cannot starve the others.
+    /// The due heads of the account's connections in turn, so that a flooding shop cannot starve the others; without those that
+    /// have to wait. `one`: only the one that tells most.
     ///
     /// The index only suggests, and may not show yet what was `recorded` a moment ago; each head is read consistently.
-    async fn due(&self, most: usize, recorded: Vec<OrderKey>) -> Result<Due> {
+    async fn due(&self, one: bool, ledger: &Ledger, recorded: Vec<OrderKey>) -> Result<Due> {
         let now = self.puente.clock.now();
         let records = &self.puente.records;
-        let mut queues: Vec<std::vec::IntoIter<OrderKey>> = stream::iter(&self.account.connections)
+        let most = if one { FIRST } else { BATCH };
+        let account = self.account;
+        let reserves = account.shares.at(ledger, &account.limits, now);
+        let open: Vec<&ConnectionId> =
+            account.connections.iter().filter(|of| !ledger.holds(of, now) && reserves.is_open(of)).collect();
+        let mut queues: Vec<(&ConnectionId, std::vec::IntoIter<OrderKey>)> = stream::iter(open.clone())
             // More than leave: some are done already, and some cannot be read.
             .map(|connection| records.due(connection, now, 2 * BATCH))
             .buffered(AT_A_TIME)
             .collect::<Vec<_>>()
             .await
             .into_iter()
-            .zip(&self.account.connections)
+            .zip(open)
             .map(|(keys, connection)| {
                 let mut seen = HashSet::new();
                 let ours = recorded.iter().filter(|key| &key.connection == connection).cloned();
                 let mut keys: Vec<OrderKey> = ours.chain(keys?).collect();
                 keys.retain(|key| seen.insert(key.clone()));
-                Ok(keys.into_iter())
+                Ok((connection, keys.into_iter()))
             })
             .collect::<Result<_>>()?;
-        // Each departure begins with another connection: after a block only one order goes.
-        let turn = usize::try_from(self.epoch).unwrap_or(0) % queues.len().max(1);
+        // Each departure begins with another connection that has something due: after a block only one order goes.
+        queues.retain(|(_, keys)| keys.len() > 0);
+        // Who has spent its share does not travel on what little is left of the others'.
+        let company = reserves.company(queues.iter().map(|(connection, _)| *connection));
+        queues.retain(|(connection, _)| company.contains(connection));
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % queues.len().max(1);
         queues.rotate_left(turn);
         let (mut heads, mut unreadable) = (Vec::new(), false);
         while heads.len() < most {
-            let keys: Vec<OrderKey> = queues.iter_mut().filter_map(Iterator::next).collect();
+            let keys: Vec<OrderKey> = queues.iter_mut().filter_map(|(_, keys)| keys.next()).collect();
             if keys.is_empty() {
                 break;
             }
@@ -318,17 +356,33 @@ impl Conductor<'_> {
                 heads.extend(head);
             }
         }
+        if one {
+            heads.sort_by_key(|head| proof(head, ledger));
+            heads.truncate(1);
+        }
         heads.truncate(most);
         Ok(Due { heads, unreadable })
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let records = &self.puente.records;
+    async fn next_due(&self, ledger: &Ledger) -> Result<Option<Timestamp>> {
+        let (records, now) = (&self.puente.records, self.puente.clock.now());
+        let reserves = self.account.shares.at(ledger, &self.account.limits, now);
         let dues: Vec<Result<Option<Timestamp>>> = stream::iter(&self.account.connections)
-            .map(|connection| records.next_due(connection))
+            .map(|connection| async move {
+                let due = records.next_due(connection).await?;
+                let held = ledger.hold.as_ref().filter(|hold| hold.holds(connection, now)).map(|hold| hold.until);
+                Ok(due.map(|due| due.max(held.max(reserves.opens(connection)).unwrap_or(due))))
+            })
             .buffered(AT_A_TIME)
             .collect()
             .await;
         Ok(dues.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().min())
     }
+}
+
+/// How much an order would tell, the most first: one that is not held, then one to which nothing has happened, then the one that was
+/// tried the least.
+fn proof(head: &Head, ledger: &Ledger) -> (bool, bool, u32) {
+    let suspected = ledger.hold.as_ref().is_some_and(|hold| hold.connections.contains(&head.key.connection));
+    (suspected, failed_before(head), head.attempts)
 }

@@ -11,12 +11,24 @@ use crate::{
     domain::{
         ids::OrderKey,
         message::{Arrival, Message, News},
-        record::{Document, Doubt, End, Head, Intent, Write, Written},
+        record::{Count, Document, Doubt, End, Head, Intent, Write, Written},
         sign::{Fact, Party},
         version::Version,
     },
     erp::Setback,
 };
+
+/// Why an order waits that was begun and not sent.
+const BEFORE_ITS_TURN: &str = "the departure ended before its turn";
+
+/// Why an order waits that was refused in company, and not tried alone.
+pub(super) const TOGETHER: &str = "refused together with others";
+
+/// Whether something happened to the order itself that it waits for.
+pub(super) fn failed_before(head: &Head) -> bool {
+    head.intent.as_ref().is_some_and(|intent| intent.unknown)
+        || head.reason.as_ref().is_some_and(|reason| ![BEFORE_ITS_TURN, TOGETHER].contains(&reason.as_str()))
+}
 
 impl Batch<'_> {
     pub(super) async fn created(&mut self, one: &Rendered, document: Document) -> Result<()> {
@@ -27,8 +39,8 @@ impl Batch<'_> {
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
     pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<()> {
         let soon = self.now() + FLOOR;
-        let reason = "the departure ended before its turn".to_owned();
-        self.reschedule(&ready.head, soon, true, false, reason).await.map(drop)
+        let reason = BEFORE_ITS_TURN.to_owned();
+        self.reschedule(&ready.head, soon, Count::Forgiven, false, reason).await.map(drop)
     }
 
     /// A step that was begun did not succeed.
@@ -41,12 +53,13 @@ impl Batch<'_> {
             }
             Setback::NotNow(error) => {
                 let backoff = now + self.wait(&error, head.attempts);
-                self.reschedule(head, backoff, false, false, error.to_string()).await.map(drop)
+                self.reschedule(head, backoff, Count::Kept, false, error.to_string()).await.map(drop)
             }
             Setback::Account(error) => {
                 self.close(&error).await?;
-                self.reschedule(head, now + FLOOR, true, false, error.to_string()).await.map(drop)
+                self.reschedule(head, now + FLOOR, Count::Forgiven, false, error.to_string()).await.map(drop)
             }
+            Setback::Ambiguous(error) => self.judge(vec![(ready, error)], self.passed).await,
             // No write: the intent and its `due` already stand.
             Setback::Unknown(error) => {
                 let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
@@ -114,7 +127,7 @@ impl Batch<'_> {
         &self,
         head: &Head,
         backoff: Timestamp,
-        forgiven: bool,
+        count: Count,
         doubtful: bool,
         reason: String,
     ) -> Result<Option<Head>> {
@@ -127,7 +140,7 @@ impl Batch<'_> {
             attempt: intent.attempt.clone(),
             backoff: backoff.max(floor),
             floor,
-            forgiven,
+            count,
             doubtful,
             reason: reason.clone(),
         };

@@ -63,6 +63,9 @@ pub(super) fn asked_for(error: &Error) -> Option<SignedDuration> {
 /// The least time between two steps of one order.
 pub(super) const FLOOR: SignedDuration = SignedDuration::from_secs(1);
 
+/// After so many failures in a row a block is as long as it gets.
+pub(super) const LONGEST_BLOCK: u32 = 11;
+
 /// How long an account is left alone after its `strikes`-th failure in a row: from seconds to half an hour, so that six hours
 /// of outage cost a handful of probe calls.
 pub(super) fn block_for(puente: &Puente, strikes: u32) -> SignedDuration {

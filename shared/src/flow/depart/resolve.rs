@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::{
     batch::{Batch, Ready},
+    create::ITS_OWN,
+    look_up::Looked,
     pace::backoff,
     plan::{Plan, plan},
 };
 use crate::{
     Error, Kind, Result,
-    domain::record::{Document, Doubt, End, Head, Rest, Write, Written},
+    domain::record::{Count, Document, Doubt, End, Head, Rest, Write, Written},
     erp::{Class, Found, Sale, Setback},
 };
 
@@ -24,28 +26,25 @@ impl Batch<'_> {
         for chunk in heads.chunks(100) {
             let references: Vec<_> =
                 chunk.iter().filter_map(|head| head.intent.as_ref().map(|i| i.step.reference.clone())).collect();
-            let found = match self.account.erp.look_up(&self.metered, &references).await {
-                Ok(found) => found,
-                Err(failure) => {
-                    let failure = self.discreet_about(failure.into(), &chunk.iter().collect::<Vec<_>>()).await;
-                    // Their intents stand and they are still due: the account is left alone for a while instead.
-                    self.close(&failure).await?;
-                    if let [alone] = chunk {
-                        self.postpone(alone, &failure).await?;
-                    }
-                    break;
-                }
-            };
-            self.succeeded = true;
+            let looked = self.look_up(&chunk.iter().collect::<Vec<_>>(), &references).await?;
             let mut unfinished = Vec::new();
-            for (head, found) in chunk.iter().zip(found) {
-                match found {
-                    None => again.extend(self.resend(head).await?),
-                    Some(found) if found.finished => self.adopt(head, &found).await?,
-                    Some(found) => unfinished.push((head, found)),
+            for (head, looked) in chunk.iter().zip(looked.answers) {
+                match looked {
+                    Looked::Missing => again.extend(self.resend(head).await?),
+                    Looked::There(found) if found.finished => self.adopt(head, &found).await?,
+                    Looked::There(found) => unfinished.push((head, found)),
+                    Looked::Refused { error, refused } => self.not_to_be_asked_for(head, &error, refused).await?,
+                    // Its intent stands and it is still due: the account is left alone for a while instead.
+                    Looked::Unasked => {}
                 }
             }
             self.finish(unfinished).await?;
+            if let Some(error) = looked.failed {
+                if let [alone] = chunk {
+                    self.postpone(alone, &error).await?;
+                }
+                break;
+            }
         }
         self.send_again(again).await
     }
@@ -82,6 +81,31 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// In doubt, and the ERP refuses the look-up of this one while it answers for others: that costs an attempt, since nothing else
+    /// ever would.
+    async fn not_to_be_asked_for(&mut self, head: &Head, error: &Error, refused: bool) -> Result<()> {
+        let Some(intent) = &head.intent else { return Ok(()) };
+        let tried = head.attempts + 1;
+        let gives_up = tried >= self.account.max_attempts;
+        let ends = gives_up || (refused && tried >= ITS_OWN);
+        if !ends {
+            let later = self.now() + backoff(self.puente, tried.max(4));
+            return self.reschedule(head, later, Count::Added, true, error.to_string()).await.map(drop);
+        }
+        let reason = format!(
+            "the ERP does not answer whether it has {}, and answers for others ({error}): look for it there. If it is missing, have \
+             whatever refuses that look-up let it pass, then replay the order",
+            intent.step.reference
+        );
+        // Whatever version comes next has to be looked up too.
+        let doubt = if self.account.erp.manners().create == Class::Key { Doubt::Bound } else { Doubt::Stands };
+        if !refused {
+            self.bury(&head.key, &reason).await?;
+        }
+        let end = if refused { End::Parked } else { End::Dead };
+        self.park(head, &head.desired, doubt, end, reason).await
+    }
+
     /// In doubt, and the ERP does not say: later, behind the others. As the one that is asked about first after every block it
     /// would keep the whole account closed.
     async fn postpone(&mut self, head: &Head, error: &Error) -> Result<()> {
@@ -89,7 +113,7 @@ impl Batch<'_> {
             return Ok(());
         }
         let later = self.now() + backoff(self.puente, head.attempts.max(4));
-        self.reschedule(head, later, false, true, error.to_string()).await.map(drop)
+        self.reschedule(head, later, Count::Kept, true, error.to_string()).await.map(drop)
     }
 
     /// The ERP holds the step's document: the record says so, with the version the document carries.
@@ -124,9 +148,16 @@ impl Batch<'_> {
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
                 // It is there, and not as it should be: still in doubt.
-                Err(Setback::NotNow(error) | Setback::Account(error) | Setback::Unknown(error)) => {
+                Err(Setback::Account(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
                     self.close(&error).await?;
+                    self.postpone(head, &error).await?;
+                }
+                Err(Setback::NotNow(error) | Setback::Ambiguous(error) | Setback::Unknown(error)) => {
+                    let error = self.discreet_about(error, &[head]).await;
+                    if !self.slots.held_back().await {
+                        self.hold([&head.key], &error);
+                    }
                     self.postpone(head, &error).await?;
                 }
                 Err(Setback::Exists) => {}

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready, Rendered},
+    create::{alike, halves},
     discreet::discreet,
     meter::LONGEST_START,
     pace::{FLOOR, asked_for, backoff},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::record::{End, Head, Rest, Write, Written},
-    erp::{Ids, Sale, Setback},
+    erp::{Draft, Ids, Sale, Setback},
 };
 
 impl Batch<'_> {
@@ -54,6 +55,43 @@ impl Batch<'_> {
     }
 
     pub(super) async fn prepare(&mut self, ready: Vec<Ready>, afresh: bool) -> Result<Vec<Rendered>> {
+        let (mut rendered, mut suspects) = (Vec::new(), Vec::new());
+        // Whether the ERP answered for one of them, whatever it said.
+        let mut answered = false;
+        let mut groups = vec![ready];
+        while let Some(group) = groups.pop() {
+            if !suspects.is_empty() && (self.over().await || (!answered && alike(&suspects))) {
+                groups.push(group);
+                break;
+            }
+            let mut refused = Vec::new();
+            for (ready, outcome) in self.render(group, afresh).await {
+                answered |= matches!(outcome, Ok(_) | Err(Setback::Refused(_)));
+                match outcome {
+                    Ok(draft) => rendered.push(Rendered { ready, draft }),
+                    Err(Setback::Ambiguous(error)) => refused.push((ready, error)),
+                    Err(setback) => self.unprepared(ready, setback).await?,
+                }
+            }
+            if let [_, _, ..] = refused.as_slice() {
+                // Together: halves tell whose it is.
+                let (first, second) =
+                    halves(refused.into_iter().map(|(ready, _)| ready).collect(), |ready| &ready.head);
+                groups.extend([second, first]);
+            } else {
+                suspects.append(&mut refused);
+            }
+        }
+        let others_pass = answered || self.passed;
+        self.judge(suspects.iter().map(|(ready, error)| (ready, error.again())).collect(), others_pass).await?;
+        for ready in groups.into_iter().flatten() {
+            self.not_sent(&ready).await?;
+        }
+        Ok(rendered)
+    }
+
+    /// What the connector makes of each.
+    async fn render(&self, ready: Vec<Ready>, afresh: bool) -> Vec<(Ready, std::result::Result<Draft, Setback>)> {
         let sales: Vec<Sale> = ready.iter().map(|r| r.sale.clone()).collect();
         let erp = &self.account.erp;
         let ids = Cache(self);
@@ -79,14 +117,7 @@ impl Batch<'_> {
         let outcomes = discreet(outcomes, &orders);
         // What was begun here is over.
         self.slots.start_by(None).await;
-        let mut rendered = Vec::new();
-        for (ready, outcome) in ready.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(draft) => rendered.push(Rendered { ready, draft }),
-                Err(setback) => self.unprepared(ready, setback).await?,
-            }
-        }
-        Ok(rendered)
+        ready.into_iter().zip(outcomes).collect()
     }
 
     /// A sale that could not be rendered: of the sale itself nothing was sent.
@@ -131,6 +162,7 @@ impl Batch<'_> {
             }
             // Still due; the ledger says when the account may be called again.
             Setback::Account(error) => self.close(&error).await?,
+            Setback::Ambiguous(error) => self.judge(vec![(&Ready { sale, head }, error)], false).await?,
             Setback::Exists => {}
         }
         Ok(())
@@ -204,5 +236,9 @@ impl Ids for Cache<'_> {
             records.learn(erp, &marks).await?;
         }
         Ok(in_doubt.into_iter().cloned().collect())
+    }
+    async fn not_made(&self, names: &[String]) -> Result<()> {
+        let begun: Vec<String> = names.iter().map(|name| format!("begun/{name}")).collect();
+        self.0.puente.records.forget(&self.0.account.id, &begun).await
     }
 }

@@ -1,0 +1,109 @@
+//! Whose failure it is where the answer does not say: the order's, or the account's. `docs/decisions/attempts.md` has the reasons.
+//!
+//! What tells is another order: an order that is refused by itself is to blame once a call of the same kind with another one
+//! passes. Until then its connection waits, and nobody else's: theirs may be the order that tells.
+
+use std::collections::BTreeSet;
+
+use super::{
+    batch::{Batch, Ready},
+    create::ITS_OWN,
+    pace::{FLOOR, LONGEST_BLOCK, asked_for, block_for},
+};
+use crate::{
+    Error, Result,
+    domain::{
+        ids::OrderKey,
+        ledger::Hold,
+        record::{Count, Doubt, End, Head, Rest, Write},
+    },
+};
+
+/// What a person can do about an order that nothing but the ERP's side objects to.
+const WHAT_TO_DO: &str = "calls with other orders pass. A firewall or filter in front of the ERP may object to something in this one, such as \
+                          markup in a name, a title or a note: change it in the store, or have the filter let our calls pass, then \
+                          replay it";
+
+impl Batch<'_> {
+    /// Orders that were refused by themselves, in answers that do not say why. `others_pass`: such calls with other orders do.
+    pub(super) async fn judge(&mut self, suspects: Vec<(&Ready, Error)>, others_pass: bool) -> Result<()> {
+        let (guilty, open): (Vec<_>, Vec<_>) = suspects
+            .into_iter()
+            .partition(|(ready, error)| others_pass || self.others_passed_since(&ready.head, error));
+        for (ready, error) in guilty {
+            self.blame(ready, &error).await?;
+        }
+        if let Some((_, error)) = open.first() {
+            self.hold(open.iter().map(|(ready, _)| &ready.head.key), error);
+        }
+        for (ready, error) in open {
+            // However long nobody else's order comes to tell, every order reaches an end.
+            let forgiven = self.ledger.hold.as_ref().is_none_or(|hold| hold.strikes < LONGEST_BLOCK);
+            self.later(ready, &error, forgiven).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether another order passed since this one was refused in the same words: that ended the hold which its refusal began.
+    fn others_passed_since(&self, head: &Head, error: &Error) -> bool {
+        self.ledger.hold.is_none() && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string())
+    }
+
+    /// It is the order's: that costs it an attempt, and after a few it is a person's.
+    async fn blame(&mut self, ready: &Ready, error: &Error) -> Result<()> {
+        let head = &ready.head;
+        let tried = if head.intent.is_some() { head.attempts } else { head.attempts + 1 };
+        if tried < ITS_OWN {
+            return self.later(ready, error, false).await;
+        }
+        let reason = format!("{error}; {WHAT_TO_DO}");
+        if head.intent.is_some() {
+            return self.park(head, &ready.sale.version, Doubt::None, End::Parked, reason).await;
+        }
+        let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
+        let (desired, applied) = (head.desired.clone(), head.applied.clone());
+        let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
+        if self.write(&head.key, write).await?.applied() {
+            self.note(&head.key, "parked", Some(reason), None).await;
+        }
+        Ok(())
+    }
+
+    /// Its call was refused for certain: another time.
+    async fn later(&self, ready: &Ready, error: &Error, forgiven: bool) -> Result<()> {
+        let (head, now) = (&ready.head, self.now());
+        let due = now + self.wait(error, head.attempts);
+        if head.intent.is_some() {
+            let count = if forgiven { Count::Forgiven } else { Count::Kept };
+            return self.reschedule(head, due, count, false, error.to_string()).await.map(drop);
+        }
+        let write = Write::Defer {
+            desired: head.desired.clone(),
+            applied: head.applied.clone(),
+            epoch: self.epoch,
+            due,
+            floor: now + FLOOR,
+            forgiven,
+            reason: error.to_string(),
+        };
+        if self.write(&head.key, write).await?.applied() {
+            self.note(&head.key, "deferred", Some(error.to_string()), None).await;
+        }
+        Ok(())
+    }
+
+    /// Calls that carried these orders failed, and nothing says that it is the account's: their connections wait, longer each time
+    /// until another order passes, and the batch ends.
+    pub(super) fn hold<'k>(&mut self, orders: impl IntoIterator<Item = &'k OrderKey>, error: &Error) {
+        if self.held.is_some() {
+            return;
+        }
+        let before = self.ledger.hold.as_ref().filter(|_| !self.passed);
+        let strikes = before.map_or(0, |hold| hold.strikes);
+        let mut connections: BTreeSet<_> = before.map(|hold| hold.connections.clone()).unwrap_or_default();
+        connections.extend(orders.into_iter().map(|key| key.connection.clone()));
+        let until = self.now() + asked_for(error).unwrap_or_else(|| block_for(self.puente, strikes));
+        tracing::warn!(event = "orders.held", erp = %self.account.id, %until, connections = connections.len(), %error);
+        self.held = Some(Hold { until, strikes: strikes + 1, because: error.to_string(), connections });
+    }
+}

@@ -1,0 +1,86 @@
+//! Asking the ERP for references: one that it refuses to be asked for does not keep the answers about the others back.
+
+use super::batch::Batch;
+use crate::{
+    Error, Result,
+    domain::{
+        ids::{ConnectionId, OrderId, OrderKey, Reference},
+        record::Head,
+    },
+    erp::{Found, Setback},
+};
+
+/// What came of looking one reference up.
+pub(super) enum Looked {
+    /// The ERP holds it.
+    There(Found),
+    /// It does not.
+    Missing,
+    /// It does not say, though it answers for others. `refused`: it said no, instead of failing.
+    Refused { error: Error, refused: bool },
+    /// It was not asked, or answers nobody now.
+    Unasked,
+}
+
+/// What came of looking references up.
+pub(super) struct LookedUp {
+    /// One for each, in order.
+    pub(super) answers: Vec<Looked>,
+    /// Why the ERP answers nobody, if that is so.
+    pub(super) failed: Option<Error>,
+}
+
+impl Batch<'_> {
+    /// Looks the `references` of these orders up, one each. What is refused together is halved until the guilty ones stand alone, if a look-up of what nobody has is
+    /// answered; else the account is to blame, and closed.
+    pub(super) async fn look_up(&mut self, heads: &[&Head], references: &[Reference]) -> Result<LookedUp> {
+        let mut answers: Vec<Looked> = references.iter().map(|_| Looked::Unasked).collect();
+        let (mut groups, mut answered) = (vec![(0, references.len())], false);
+        while let Some((from, to)) = groups.pop() {
+            let asked = references.get(from..to).unwrap_or_default();
+            if asked.is_empty() || self.over().await {
+                continue;
+            }
+            match self.account.erp.look_up(&self.metered, asked).await {
+                Ok(found) => {
+                    (answered, self.succeeded) = (true, true);
+                    for (answer, found) in answers.iter_mut().skip(from).zip(found) {
+                        *answer = found.map_or(Looked::Missing, Looked::There);
+                    }
+                }
+                Err(Setback::Account(error)) => {
+                    let error = self.discreet_about(error, heads).await;
+                    self.close(&error).await?;
+                    return Ok(LookedUp { answers, failed: Some(error) });
+                }
+                Err(setback) => {
+                    answered = answered || self.others_are_answered().await;
+                    if !answered {
+                        let error = self.discreet_about(setback.into_error(), heads).await;
+                        self.close(&error).await?;
+                        return Ok(LookedUp { answers, failed: Some(error) });
+                    }
+                    if to - from > 1 {
+                        let middle = from + (to - from) / 2;
+                        groups.extend([(middle, to), (from, middle)]);
+                    } else if let (Some(answer), Some(head)) = (answers.get_mut(from), heads.get(from)) {
+                        let refused = matches!(setback, Setback::Ambiguous(_) | Setback::Refused(_));
+                        let error = self.discreet_about(setback.into_error(), &[head]).await;
+                        *answer = Looked::Refused { error, refused };
+                    }
+                }
+            }
+        }
+        Ok(LookedUp { answers, failed: None })
+    }
+
+    /// Whether a look-up of what nobody has is answered. While the account is blocked the next failure is taken for more of the same.
+    async fn others_are_answered(&self) -> bool {
+        if self.ledger.strikes > 0 || self.slots.held_back().await {
+            return false;
+        }
+        let nobody = || Some(OrderKey::new("puente".parse::<ConnectionId>().ok()?, "probe".parse::<OrderId>().ok()?));
+        let Some(nobody) = nobody() else { return false };
+        self.account.erp.look_up(&self.metered, &[nobody.sale()]).await.is_ok()
+    }
+}
