@@ -114,6 +114,10 @@ impl<'a> Batch<'a> {
             (Some(Ended::Time | Ended::Lease), _) => Outcome::TimeShort,
             (Some(Ended::Share) | None, None) => Outcome::Done,
         };
+        if let Some(hold) = &self.held {
+            let party = Party::Account(self.account.id.clone());
+            self.puente.signs.seen(party, Fact::Failed, self.now(), Some(hold.because.clone())).await;
+        }
         let before = self.ledger.hold.clone().filter(|_| !self.passed);
         Ok(Ran { outcome, hold: self.held.or(before) })
     }
