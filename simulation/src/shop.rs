@@ -147,17 +147,23 @@ impl Shop {
             at = whole_second(now),
         );
         let mut order: Order = serde_json::from_str(&text).unwrap();
-        match cents % 23 {
-            3 => miss_a_cent(&mut order),
-            // What nothing explains.
-            5 => order.total += Amount::ONE,
-            _ => {}
-        }
         if paid {
             order.payment = Payment::Paid;
         }
         let known = Known { states: vec![order], deleted: false, changed_at: now, ambiguous: false };
         self.orders().insert(id.clone(), known);
+    }
+
+    /// Some shops' sums are off, by a cent of rounding or by what nothing explains: which, the order's total says.
+    pub fn miscount(&self, id: &OrderId) {
+        for order in self.orders().get_mut(id).into_iter().flat_map(|known| &mut known.states) {
+            let cents: u64 = order.total.to_string().replace('.', "").parse().unwrap();
+            match cents % 23 {
+                3 => miss_a_cent(order),
+                5 => order.total += Amount::ONE,
+                _ => {}
+            }
+        }
     }
 
     /// Somebody changes an order. `moved`: whether its modification time moves.

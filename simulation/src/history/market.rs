@@ -38,6 +38,7 @@ impl History {
         let shop = &self.shops[shop];
         let paid = chance.permille(700);
         shop.place(&id, &sku, paid, chance.within(1, 4).unsigned_abs());
+        shop.miscount(&id);
         if sku != LONG_SKU && self.world.strikes(Fault::PoisonLookUp, 250) {
             self.erp.books().unaskable.insert(OrderKey::new(shop.id().clone(), id.clone()).to_string());
         }
