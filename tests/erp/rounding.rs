@@ -20,6 +20,7 @@ use crate::{
 
 const ORDERS: u64 = 100;
 
+#[allow(clippy::disallowed_methods, reason = "which seed is said from outside")]
 fn seed() -> u64 {
     let seed = std::env::var("PUENTE_SEED").map_or(8_002_026, |seed| seed.parse().expect("PUENTE_SEED is a number"));
     say(&format!("Orders of the seed {seed}: PUENTE_SEED={seed} makes the same again."));

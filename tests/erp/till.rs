@@ -53,11 +53,14 @@ pub fn tills(seed: u64, first: u64, orders: u64) -> Vec<Till> {
     (first..first + orders).map(|id| till(id, &mut dice)).collect()
 }
 
+/// How many of an article, its price, its taxes.
+type Goods = (u32, Decimal, &'static [(&'static str, &'static str)]);
+
 fn till(id: u64, dice: &mut StdRng) -> Till {
     let included = dice.random_bool(0.5);
     // A shop at home has one kind of tax, elsewhere two at once; an article of another class is in most baskets.
     let home = if dice.random_bool(0.8) { 1..4 } else { 4..5 };
-    let goods: Vec<(u32, Decimal, &[(&str, &str)])> = (0..dice.random_range(1..9))
+    let goods: Vec<Goods> = (0..dice.random_range(1..9))
         .map(|_| {
             let rates = if dice.random_bool(0.1) { RATES[0] } else { RATES[dice.random_range(home.clone())] };
             let quantity = if dice.random_bool(0.1) { dice.random_range(6..150) } else { dice.random_range(1..6) };

@@ -424,6 +424,17 @@ impl Written {
     }
 }
 
+impl Count {
+    /// The attempts after a step that had counted one.
+    fn after(self, attempts: u32) -> u32 {
+        match self {
+            Self::Kept => attempts,
+            Self::Forgiven => attempts.saturating_sub(1),
+            Self::Added => attempts.saturating_add(1),
+        }
+    }
+}
+
 impl Head {
     /// The state, for people.
     #[must_use]
@@ -620,11 +631,7 @@ impl Write {
                 let same_version = next.planned_is_desired();
                 next.due = Some(if same_version { *backoff } else { *floor });
                 next.soon = Some(*floor);
-                next.attempts = match count {
-                    Count::Kept => next.attempts,
-                    Count::Forgiven => next.attempts.saturating_sub(1),
-                    Count::Added => next.attempts.saturating_add(1),
-                };
+                next.attempts = count.after(next.attempts);
                 next.reason = Some(reason.clone());
                 next.drop_intent_unless_unknown(*doubtful, false);
             }

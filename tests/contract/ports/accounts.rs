@@ -44,7 +44,7 @@ pub(super) enum Move {
 /// What an operation answered.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
-    Taken(Taken),
+    Taken(Box<Taken>),
     Marked(bool),
     Released(Released),
     Reserved(Result<Slots, Denied>),
@@ -77,7 +77,7 @@ fn pure(ledger: &mut Ledger, step: &Move, limits: &Limits, now: Timestamp) -> An
     let epoch = ledger.epoch;
     match step {
         Move::Take(who) => {
-            Answer::Taken(ledger.take(&format!("nonce-{who}"), now, now + ms(2_000), limits.clock_error))
+            Answer::Taken(Box::new(ledger.take(&format!("nonce-{who}"), now, now + ms(2_000), limits.clock_error)))
         }
         Move::Mark => Answer::Marked(ledger.leave_mark(now)),
         Move::Release { back, seen } => {
@@ -133,7 +133,7 @@ pub(super) async fn real(
     match step {
         Move::Take(who) => {
             let nonce = format!("nonce-{who}");
-            Answer::Taken(accounts.take(erp, &nonce, now, now + ms(2_000), limits.clock_error).await.unwrap())
+            Answer::Taken(Box::new(accounts.take(erp, &nonce, now, now + ms(2_000), limits.clock_error).await.unwrap()))
         }
         Move::Mark => Answer::Marked(accounts.mark(erp, now).await.unwrap()),
         Move::Release { back, seen } => {
