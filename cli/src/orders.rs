@@ -9,6 +9,7 @@ use puente::{
     domain::{
         ids::{ConnectionId, OrderKey},
         message::{Arrival, Message, News},
+        operator::Operator,
         record::{Head, State},
     },
     edge::{operate::OrderView, story::story as order_story},
@@ -85,6 +86,9 @@ pub(crate) struct Replay {
     /// Only this connection's.
     #[arg(long)]
     connection: Option<ConnectionId>,
+    /// Who asks, for the log and the orders' timelines.
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME", default_value = "somebody at a terminal")]
+    by: String,
     /// Only say which.
     #[arg(long)]
     dry_run: bool,
@@ -218,7 +222,8 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
         }
     };
     if !replay.dry_run {
-        let messages: Vec<Message> = orders.iter().map(|key| again(key, puente.clock.now())).collect();
+        let by = Operator::of_all(&replay.by).name;
+        let messages: Vec<Message> = orders.iter().map(|key| again(key, &by, puente.clock.now())).collect();
         for some in messages.chunks(PAGE) {
             puente.queue.send(some, Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
         }
@@ -236,12 +241,13 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
 }
 
 /// The message that has an order tried again.
-fn again(key: &OrderKey, now: Timestamp) -> Message {
+fn again(key: &OrderKey, by: &str, now: Timestamp) -> Message {
     Message::Arrival(Arrival {
         connection: key.connection.clone(),
         order: key.order.clone(),
         received: now,
         request: "puente orders replay".to_owned(),
+        by: Some(by.to_owned()),
         tries: 0,
         news: News::Replay,
     })

@@ -14,7 +14,7 @@ use puente::{
     embedded::Embedded,
     flow::{Puente, signs::Signs},
     outbound::Client,
-    ports::{Secrets, SystemChance, SystemClock},
+    ports::{Bundle, Secrets, SystemChance, SystemClock},
 };
 use secrecy::SecretString;
 
@@ -23,10 +23,8 @@ struct NoSecretStore;
 
 #[async_trait]
 impl Secrets for NoSecretStore {
-    async fn secret(&self, name: &str) -> Result<SecretString> {
-        let words = format!(
-            "{{ secret = \"{name}\" }} is for AWS; on one machine write {{ env = \"NAME\" }} or {{ file = \"path\" }}"
-        );
+    async fn secrets(&self, _: &Bundle) -> Result<BTreeMap<String, SecretString>> {
+        let words = "{ secret = \"name\" } is for AWS; on one machine write { env = \"NAME\" } or { file = \"path\" }";
         Err(Error::new(Kind::Config, words))
     }
 }
@@ -52,7 +50,7 @@ pub(crate) enum Backend {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// What holds the data. `aws` takes the table, the queues and the published configuration of the stack that
-    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL` and `PUENTE_DEAD_QUEUE_URL` name; region and credentials are found as AWS's own tools
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL` and `PUENTE_SECRET_PREFIX` name; region and credentials are found as AWS's own tools
     /// find them. `--config` and `--data` then say nothing.
     #[arg(long, value_enum, env = "PUENTE_BACKEND", default_value = "embedded")]
     pub(crate) backend: Backend,

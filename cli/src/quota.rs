@@ -26,10 +26,10 @@ pub(crate) async fn run(quota: Quota, output: Output) -> Result<()> {
     let now = puente.clock.now();
     let mut shown = Vec::new();
     for id in place::accounts(&puente.settings, quota.erp.as_ref())? {
-        let account = puente.settings.account(&id).await?;
-        let account = account.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no ERP `{id}`")))?;
+        let terms = puente.settings.terms(&id)?;
+        let terms = terms.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no ERP `{id}`")))?;
         let ledger = puente.accounts.ledger(&id).await?;
-        shown.push(QuotaView::of(id, &account.limits, &ledger, now));
+        shown.push(QuotaView::of(id, &terms.limits, &ledger, now));
     }
     output.answer(&shown, || shown.iter().map(|quota| described(quota, now)).collect::<Vec<_>>().join("\n"))
 }

@@ -53,7 +53,7 @@ struct Answered {
 pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
     let settings = send.file.settings()?;
     place::connections(&settings, Some(&send.connection))?;
-    let connection = settings.connection(&send.connection).await?;
+    let connection = settings.entrance(&send.connection).await?;
     let connection = connection
         .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{}`", send.connection)))?;
     let body = send.content()?;

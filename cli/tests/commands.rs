@@ -201,6 +201,78 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     assert!(log.contains("order.synced") && !log.contains("canary"), "{log}");
 }
 
+/// One request to `serve` as `operator`, by their key: status and body.
+async fn ask(serving: &Serving, method: reqwest::Method, path: &str, key: &str) -> (u16, Value) {
+    let url = format!("{}{path}", serving.url).parse().unwrap();
+    let headers = [(reqwest::header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap())].into_iter().collect();
+    let call = puente::outbound::Call {
+        method,
+        url,
+        headers,
+        body: Vec::<u8>::new().into(),
+        timeout: Duration::from_secs(30),
+    };
+    let answer = puente::outbound::Client::new().unwrap().send(call).await.unwrap();
+    (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_of_the_configuration_do_and_see_what_is_listed_and_their_replays_have_a_name() {
+    let erp = Erp::start(selling()).await.unwrap();
+    let home = Home::new(&erp);
+    let mut config = fs::read_to_string(home.path().join("puente.toml")).unwrap();
+    config += "[connection.other]\nerp = \"main\"\nkey = { file = \"key-2\" }\n\
+               store = { kind = \"shopify\", shop = \"other.myshopify.com\", webhook_secrets = [{ file = \"secret\" }] }\n";
+    for (name, connections, scopes) in [
+        ("ana", "acme", "\"orders:read\", \"orders:write\", \"ops\""),
+        ("bob", "other", "\"orders:read\", \"orders:write\", \"ops\""),
+        ("eva", "*", "\"orders:read\""),
+    ] {
+        fs::write(home.path().join(name), format!("the-key-of-the-operator-{name}")).unwrap();
+        config += &format!(
+            "[operator.{name}]\nkey = {{ file = \"{name}\" }}\nconnections = [\"{connections}\"]\nscopes = [{scopes}]\n"
+        );
+    }
+    fs::write(home.path().join("key-2"), "another-key-canary").unwrap();
+    fs::write(home.path().join("puente.toml"), config).unwrap();
+    let serving = home.serve();
+    home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    let order = home.until("synced")["order"].as_str().unwrap().to_owned();
+    let key = |name: &str| format!("the-key-of-the-operator-{name}");
+    let get = async |path: &str, name: &str| ask(&serving, reqwest::Method::GET, path, &key(name)).await;
+    let of_acme = format!("/v1/connections/acme/orders/{order}");
+
+    for name in ["ana", "eva"] {
+        assert_eq!(get(&of_acme, name).await.0, 200, "{name}");
+    }
+    // Nothing of another's: as of what is not there.
+    let there = get(&of_acme, "bob").await;
+    let nowhere = get("/v1/connections/nobody/orders/1", "bob").await;
+    assert_eq!((there.0, &there.1["detail"]), (404, &nowhere.1["detail"]));
+    assert_eq!((get("/v1/erps/main/quota", "bob").await.0, get("/v1/erps/main/quota", "eva").await.0), (200, 403));
+    let replay = format!("{of_acme}/replay");
+    let asked = async |key: &str| ask(&serving, reqwest::Method::POST, &replay, key).await.0;
+    assert_eq!((asked(&key("eva")).await, asked(&key("bob")).await, asked("nobody's").await), (403, 404, 401));
+    // There is no PUENTE_OPERATOR_KEY: an empty one is none.
+    assert_eq!(asked("").await, 401);
+
+    assert_eq!(asked(&key("ana")).await, 202);
+    let began = Instant::now();
+    loop {
+        let story = home.json(&["orders", "show", &order]);
+        let replayed = story["timeline"].as_array().unwrap().iter().find(|entry| entry["event"] == "replayed");
+        if let Some(replayed) = replayed {
+            assert_eq!(replayed["detail"], "replayed by ana");
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_mins(2), "{story}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let log = fs::read_to_string(home.path().join("log")).unwrap();
+    assert!(log.lines().any(|line| line.contains("order.replay_asked") && line.contains("ana")), "{log}");
+    assert!(!log.contains("the-key-of") && !log.contains("canary"), "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_order_is_listed_redriven_and_arrives() {
     let erp = Erp::start(selling()).await.unwrap();

@@ -13,14 +13,19 @@ use std::{
 use lambda_runtime::{LambdaEvent, service_fn};
 use puente::{
     Error, Kind, Result,
-    edge::authorize::{Decision, Request, ResourceServer, Scope, Trust, authorize},
+    domain::operator::{Operator, Scope},
+    edge::authorize::{Decision, Request, ResourceServer, Trust, authorize},
     outbound::Client,
     ports::SystemClock,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{App, isolated, log};
+use crate::{
+    App,
+    gateway::{CONNECTIONS, SCOPES, SUBJECT},
+    isolated, log,
+};
 
 /// What API Gateway makes 401 of.
 const UNAUTHORIZED: &str = "Unauthorized";
@@ -125,10 +130,11 @@ impl Authorizer {
                 usage_identifier_key: Some(key.expose().to_owned()),
                 ..Answer::new(connection.into(), "Allow", arn)
             }),
-            Decision::AllowPerson { subject, scopes } => {
-                let scopes: Vec<_> = scopes.into_iter().map(Scope::as_str).collect();
-                let context = BTreeMap::from([("subject", subject.clone()), ("scopes", scopes.join(" "))]);
-                Ok(Answer { context, ..Answer::new(subject, "Allow", arn) })
+            Decision::AllowOperator(Operator { name, scopes, sight }) => {
+                let scopes = scopes.into_iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+                let context =
+                    BTreeMap::from([(SUBJECT, name.clone()), (SCOPES, scopes), (CONNECTIONS, sight.to_string())]);
+                Ok(Answer { context, ..Answer::new(name, "Allow", arn) })
             }
             Decision::Forbidden { subject, reason } => {
                 tracing::info!(event = "request.refused", status = 403, reason);
@@ -188,8 +194,8 @@ fn server() -> Option<ResourceServer> {
     made.inspect_err(|error| tracing::error!(event = "tokens.refused", %error)).ok()
 }
 
-/// Whose tokens are taken, as `template.yaml` says it: `PUENTE_ISSUER`, `PUENTE_AUDIENCE` (separated by commas) and
-/// `PUENTE_SCOPE_PREFIX`.
+/// Whose tokens are taken, as `template.yaml` says it: `PUENTE_ISSUER`, `PUENTE_AUDIENCE` (separated by commas),
+/// `PUENTE_SCOPE_PREFIX` and `PUENTE_CONNECTIONS_CLAIM`.
 fn trust() -> Result<Trust> {
     let audiences = variable("PUENTE_AUDIENCE").unwrap_or_default();
     let audiences = audiences.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -198,6 +204,7 @@ fn trust() -> Result<Trust> {
         issuer: variable("PUENTE_ISSUER").ok_or_else(missing)?,
         audiences: audiences.map(str::to_owned).collect(),
         scope_prefix: variable("PUENTE_SCOPE_PREFIX").unwrap_or_else(|| "puente/".to_owned()),
+        connections_claim: variable("PUENTE_CONNECTIONS_CLAIM").unwrap_or_else(|| "puente_connections".to_owned()),
     })
 }
 

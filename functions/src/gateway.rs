@@ -13,11 +13,23 @@ use axum::{
 };
 use futures::FutureExt;
 use lambda_http::{Request as Event, RequestExt, http::Uri, request::RequestContext, service_fn};
-use puente::{Result, config::Settings, edge, flow::Puente};
+use puente::{
+    Result,
+    config::Settings,
+    domain::operator::{Operator, Scope, Sight},
+    edge,
+    flow::Puente,
+};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
 use crate::{App, isolated};
+
+/// What the authorizer says of an operator, in the context of the requests that it lets in: the name, and what they may do and
+/// see, separated by spaces.
+pub(crate) const SUBJECT: &str = "subject";
+pub(crate) const SCOPES: &str = "scopes";
+pub(crate) const CONNECTIONS: &str = "connections";
 
 /// Serves one router, kept for as long as its settings are fresh.
 pub(crate) struct Gateway {
@@ -47,7 +59,11 @@ impl Gateway {
     /// now: not every store sends a second time.
     pub(crate) async fn answer(&self, request: Event) -> Response {
         let id = id(&request);
-        let (parts, body) = without_stage(request).into_parts();
+        let mut request = without_stage(request);
+        if let Some(operator) = operator(&request) {
+            request.extensions_mut().insert(operator);
+        }
+        let (parts, body) = request.into_parts();
         // Shared, not copied, between the two times that it may be read.
         let body = bytes(body);
         let mut response = self.once(Request::from_parts(parts.clone(), body.clone().into()), &id).await;
@@ -96,6 +112,15 @@ fn id(request: &Event) -> String {
         Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone().unwrap_or_default(),
         _ => String::new(),
     }
+}
+
+/// Whom the authorizer let in with a token, as it says in the request's context.
+fn operator(request: &Event) -> Option<Operator> {
+    let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref() else { return None };
+    let told = |name: &str| context.authorizer.fields.get(name)?.as_str();
+    let scopes = told(SCOPES)?.split_whitespace();
+    let scopes = scopes.filter_map(|name| Scope::ALL.into_iter().find(|scope| scope.as_str() == name)).collect();
+    Some(Operator::new(told(SUBJECT)?, scopes, Sight::of(told(CONNECTIONS)?.split_whitespace())))
 }
 
 /// The request with the path its sender used: `lambda_http` puts the API's stage in front, which no caller knows of.

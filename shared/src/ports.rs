@@ -1,7 +1,11 @@
 //! What the flows need from the outside: small traits, each with an adapter for one machine (`embedded`) and for AWS (`aws`).
 //! One contract suite runs against both.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{ConnectionId, ErpId, OperatorId, OrderKey},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         message::Message,
         record::{Entry, Head, State, Write, Written},
@@ -211,11 +215,37 @@ pub struct Dead {
     pub since: Option<Timestamp>,
 }
 
-/// Where secrets come from.
+/// Where the secrets come from that the configuration only names.
 #[async_trait]
 pub trait Secrets: Send + Sync {
-    /// The secret of that name.
-    async fn secret(&self, name: &str) -> Result<SecretString>;
+    /// The secrets of a bundle, by the names that the configuration has for them.
+    async fn secrets(&self, bundle: &Bundle) -> Result<BTreeMap<String, SecretString>>;
+}
+
+/// Secrets that are kept, and may be read, together: those of one part of the configuration that one role needs. What faces the
+/// internet needs [`Bundle::Edge`] alone, and is let to read nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bundle {
+    /// What a connection's callers show and sign with: its keys and webhook secrets.
+    Edge(ConnectionId),
+    /// What opens a connection's store.
+    Worker(ConnectionId),
+    /// What opens an ERP account.
+    Erp(ErpId),
+    /// What an operator of `puente serve` shows.
+    Operator(OperatorId),
+}
+
+impl fmt::Display for Bundle {
+    /// Its name, such as `edge/acme`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edge(id) => write!(f, "edge/{id}"),
+            Self::Worker(id) => write!(f, "worker/{id}"),
+            Self::Erp(id) => write!(f, "erp/{id}"),
+            Self::Operator(id) => write!(f, "operator/{id}"),
+        }
+    }
 }
 
 /// The time. Flows never ask the system.

@@ -14,8 +14,9 @@ use puente::{
         record::{Count, Document, Doubt, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
         version::Version,
     },
-    ports::{Accounts, Payload, Queue, Records, Secrets},
+    ports::{Accounts, Bundle, Payload, Queue, Records, Secrets},
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::{
@@ -66,6 +67,7 @@ fn message(order: &str, raw: &str) -> Message {
         order: order.parse().unwrap(),
         received: at(0),
         request: "r-1".into(),
+        by: None,
         tries: 0,
         news: News::Unmapped { flag: Flag { code: "unmapped".into(), detail: "x".into() }, raw: raw.into() },
     })
@@ -394,9 +396,15 @@ async fn the_configuration_is_published_whatever_its_size() {
 async fn a_secret_that_is_missing_is_named() {
     let Some(stack) = stack().await else { return };
     let secrets = stack.aws().secrets;
-    stack.secret("puente/adapters/one", "s3cret").await;
-    assert!(secrets.secret("puente/adapters/one").await.is_ok());
-    let error = secrets.secret("puente/adapters/two").await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Config);
-    assert!(error.to_string().contains("puente/adapters/two"), "{error}");
+    let [one, two, three] = ["one", "two", "three"].map(|name| Bundle::Edge(name.parse().unwrap()));
+    stack.secret(&secrets.name_of(&one), r#"{"key":"s3cret"}"#).await;
+    assert_eq!(secrets.secrets(&one).await.unwrap()["key"].expose_secret(), "s3cret");
+    stack.secret(&secrets.name_of(&three), "s3cret").await;
+    for (bundle, says) in [(two, "connections apply"), (three, "not a JSON object")] {
+        let error = secrets.secrets(&bundle).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        let name = secrets.name_of(&bundle);
+        let words = error.to_string();
+        assert!(words.contains(&name) && words.contains(says) && !words.contains("s3cret"), "{error}");
+    }
 }

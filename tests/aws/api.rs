@@ -83,6 +83,7 @@ async fn a_replay_is_in_the_queue_when_it_is_answered() {
     let batch = world.batch().await.unwrap();
     let Message::Arrival(arrival) = decode(batch.received[0]["Body"].as_str().unwrap()).unwrap() else { panic!() };
     assert!(matches!(arrival.news, News::Replay));
+    assert_eq!(arrival.by.as_deref(), Some("ana"), "as the authorizer said in the request's context");
     assert_eq!(arrival.order.as_str(), "5920011223344556677");
     assert_eq!(arrival.request, answer.headers["x-request-id"].to_str().unwrap());
 }
@@ -106,6 +107,7 @@ async fn what_is_not_there_is_a_problem_that_says_so() {
         // As a gateway that decodes would hand it over: no panic of the library.
         ("GET", "/v1/connections/acme-shop/orders/not yet é", 404),
         ("GET", "/v1/connections/nobody/orders", 404),
+        ("GET", "/v1/erps/main/QUOTA", 404),
         ("GET", "/v1/erps/nothing/quota", 404),
         ("GET", "/live/v1/ready", 404),
         ("GET", "", 404),
@@ -121,6 +123,26 @@ async fn what_is_not_there_is_a_problem_that_says_so() {
     while let Some(batch) = world.batch().await {
         assert!(!batch.event.contains("replay"), "{}", batch.event);
         world.settle(&batch, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_router_shows_what_the_authorizer_said_and_nobody_else_anything() {
+    let Some((_world, api)) = world().await else { return };
+    let asking = |change: &dyn Fn(&mut Value)| {
+        let mut event: Value = serde_json::from_str(&asking("GET", ORDER)).unwrap();
+        change(&mut event["requestContext"]["authorizer"]);
+        event.to_string()
+    };
+    let all = asking(&|authorizer| authorizer["connections"] = "*".into());
+    assert_eq!(serve(&api, &all).await.status, 200);
+    let other = serve(&api, &asking(&|authorizer| authorizer["connections"] = "other".into())).await;
+    assert_eq!((other.status, &other.body["detail"]), (404, &json!("there is no connection of that name")));
+    assert_eq!(serve(&api, &asking(&|authorizer| authorizer["scopes"] = "ops".into())).await.status, 403);
+    // An authorizer that did not say who: nobody.
+    for missing in ["subject", "scopes", "connections"] {
+        let nobody = asking(&|authorizer| drop(authorizer.as_object_mut().unwrap().remove(missing)));
+        assert_eq!(serve(&api, &nobody).await.status, 401, "{missing}");
     }
 }
 

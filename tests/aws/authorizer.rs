@@ -117,7 +117,7 @@ async fn operators_are_let_in_by_their_tokens() {
     assert_eq!(allowed["policyDocument"]["Statement"][0]["Resource"], sample["methodArn"]);
     assert_eq!(
         (&allowed["principalId"], &allowed["context"]),
-        (&"ana".into(), &json!({ "subject": "ana", "scopes": "orders:read" }))
+        (&"ana".into(), &json!({ "subject": "ana", "scopes": "orders:read", "connections": "acme acme-shop" }))
     );
     assert!(allowed.get("usageIdentifierKey").is_none(), "{allowed}");
     // A good token that may not do this is denied, and so is a route that does not exist.
@@ -125,6 +125,11 @@ async fn operators_are_let_in_by_their_tokens() {
     assert_eq!(effect(&denied), Some("Deny"), "{denied:?}");
     let elsewhere = answer(&authorizer, &changed(&reads, |event| event["path"] = "/v1/secrets".into())).await;
     assert_eq!(effect(&elsewhere), Some("Deny"), "{elsewhere:?}");
+    // So is a connection of which the token says nothing, whether or not it is there.
+    for path in ["/v1/connections/other/orders", "/v1/erps/nothing/quota"] {
+        let others = answer(&authorizer, &changed(&reads, |event| event["path"] = path.into())).await;
+        assert_eq!(effect(&others), Some("Deny"), "{path}: {others:?}");
+    }
     // The sample's own token is none; two headers are none either; nor is a token without an issuer.
     assert_eq!(answer(&authorizer, &event("authorizer-operator")).await, unauthorized());
     let twice = changed(&reads, |event| event["multiValueHeaders"]["Authorization"] = json!(["Bearer a", "Bearer b"]));

@@ -3,10 +3,14 @@
 use std::{
     collections::BTreeSet,
     process::{Command, Output},
+    sync::Arc,
 };
 
 use http::Method;
-use puente::outbound::{Call, Client};
+use puente::{
+    aws::SecretsManager,
+    outbound::{Call, Client},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -41,24 +45,33 @@ impl Desk {
         Some(Self { stack, plan, dir, endpoint })
     }
 
-    /// The name of a secret of this stack: the emulator has one drawer for all.
+    /// The name in Secrets Manager of a secret of this stack: the emulator has one drawer for all.
     pub fn name(&self, name: &str) -> String {
-        format!("{}/{name}", self.stack.place.table)
+        format!("{}{name}", self.stack.place.secrets)
     }
 
     /// Writes a puente.toml with these connections: name, and what else it says.
     pub fn write(&self, connections: &[(&str, &str)]) {
+        self.write_as(connections, str::to_owned);
+    }
+
+    /// The same as the release before bundles had it: the names are those of secrets in Secrets Manager.
+    pub fn write_old(&self, connections: &[(&str, &str)]) {
+        self.write_as(connections, |name| self.name(name));
+    }
+
+    fn write_as(&self, connections: &[(&str, &str)], called: impl Fn(&str) -> String) {
         let mut text = format!(
             "[erp.main]\nkind = \"tryton\"\nurl = \"http://127.0.0.1:9\"\ndatabase = \"d\"\nusername = \"u\"\nweb_shop = \"Web\"\n\
              password = {{ secret = \"{}\" }}\n",
-            self.name("erp")
+            called("erp")
         );
         for (name, more) in connections {
             text += &format!(
                 "[connection.{name}]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n{more}\n\
                  store = {{ kind = \"shopify\", shop = \"{name}.myshopify.com\", webhook_secrets = [{{ secret = \"{}\" }}] }}\n",
-                self.name(&format!("{name}/key")),
-                self.name(&format!("{name}/webhook")),
+                called(&format!("{name}/key")),
+                called(&format!("{name}/webhook")),
             );
         }
         std::fs::write(self.dir.path().join("puente.toml"), text).unwrap();
@@ -76,7 +89,7 @@ impl Desk {
                 ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
                 ("PUENTE_TABLE", self.stack.place.table.as_str()),
                 ("PUENTE_USAGE_PLAN", self.plan.as_str()),
-                ("PUENTE_SECRET_PREFIX", self.stack.place.table.as_str()),
+                ("PUENTE_SECRET_PREFIX", self.stack.place.secrets.as_str()),
             ])
             .output()
             .unwrap();
@@ -90,7 +103,7 @@ impl Desk {
         assert!(output.status.success(), "{args:?}: {}", words(&output));
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let row = |row: &Value| {
-            let part = |name: &str| row[name].as_str().unwrap().replace(&format!("{}/", self.stack.place.table), "");
+            let part = |name: &str| row[name].as_str().unwrap().replace(&self.stack.place.secrets, "");
             format!("{} {} {}", part("action"), part("what"), part("name"))
         };
         let rows = report["changes"].as_array().unwrap().iter().map(row);
@@ -106,9 +119,9 @@ impl Desk {
 
     /// Everything a secret needs to be there.
     pub fn all(&self, connections: &[&str]) -> Vec<String> {
-        let mut args = vec!["--yes".to_owned(), "--secret".to_owned(), format!("{}=canary", self.name("erp"))];
+        let mut args = vec!["--yes".to_owned(), "--secret".to_owned(), "erp=canary".to_owned()];
         for name in connections {
-            args.extend(["--secret".to_owned(), format!("{}=canary", self.name(&format!("{name}/webhook")))]);
+            args.extend(["--secret".to_owned(), format!("{name}/webhook=canary")]);
         }
         args
     }
@@ -126,6 +139,19 @@ impl Desk {
         let get = json!({ "SecretId": name });
         let got = moto::call(&self.stack.endpoint, "secretsmanager", "secretsmanager.GetSecretValue", &get).await;
         got["SecretString"].as_str().map(str::to_owned)
+    }
+
+    /// One of the texts in a bundle.
+    pub async fn kept(&self, bundle: &str, name: &str) -> Option<String> {
+        let content: Value = serde_json::from_str(&self.secret(bundle).await?).unwrap();
+        content[name].as_str().map(str::to_owned)
+    }
+
+    /// Makes a secret as the release before bundles made it: a text under its own name, tagged with the stack's table.
+    pub async fn old_secret(&self, name: &str, value: &str) {
+        let tags = json!([{ "Key": "puente:table", "Value": self.stack.place.table }]);
+        let secret = json!({ "Name": self.name(name), "SecretString": value, "Tags": tags });
+        moto::call(&self.stack.endpoint, "secretsmanager", "secretsmanager.CreateSecret", &secret).await;
     }
 
     /// The values of this stack's keys of a connection, each with the name of its plan.
@@ -149,6 +175,11 @@ impl Desk {
 
     pub fn base(&self) -> String {
         format!("stack {}", self.stack.place.table)
+    }
+
+    /// The secret store as the functions of this stack have it.
+    pub fn bundles(&self) -> Arc<SecretsManager> {
+        self.stack.aws().secrets
     }
 
     pub async fn published(&self) -> Option<String> {

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     proxy::Proxy,
-    stack::{World, api_event, event, failed, shop, shopify, wide_backfill},
+    stack::{ROTATED, World, api_event, event, failed, shop, shopify, wide_backfill},
 };
 
 fn soon() -> Timestamp {
@@ -152,18 +152,16 @@ async fn a_signature_nobody_knows_is_looked_for_in_the_newest_configuration_once
     let clock = Arc::new(HandClock(SystemClock.now().as_second().into()));
     let pass = |seconds| clock.0.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
     // A shop that signs with a secret of its own is not known yet.
-    let rotated = world.name("rotated");
-    world.stack.secret(&rotated, "another-webhook-secret").await;
     let ingest = Ingest::new(App::with_clock(world.through(&proxy.endpoint), clock.clone()).unwrap());
     assert_eq!(serve(&ingest, &event("ingest")).await.0, 200);
-    let text = world.aws().published.config().await.unwrap().unwrap().replace(&world.name("webhook"), &rotated);
-    world.aws().published.publish_config(&text).await.unwrap();
+    let text = world.aws().published.config().await.unwrap().unwrap();
+    world.publish_text(&text.replace("secret = \"webhook\"", "secret = \"rotated\"")).await;
     let body = base64::Engine::decode(
         &base64::prelude::BASE64_STANDARD,
         serde_json::from_str::<Value>(&event("ingest")).unwrap()["body"].as_str().unwrap(),
     );
     let body = body.unwrap();
-    let signed = api_event(&shopify("another-webhook-secret").sign(&body, SystemClock.now()), &body);
+    let signed = api_event(&shopify(ROTATED).sign(&body, SystemClock.now()), &body);
 
     let read = || proxy.asked().iter().filter(|(target, _)| target.ends_with(".GetItem")).count();
     let before = read();

@@ -20,8 +20,17 @@ use crate::{
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 const EVENT_SOURCE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-/// The names of secrets, as IAM sees them.
-const SECRETS: &str = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}*";
+/// The names of the stack's secrets, as IAM sees them, up to the kind of bundle.
+const SECRETS: &str = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}";
+
+/// The kinds of bundle that a role may open.
+const KINDS: [&str; 3] = ["edge", "worker", "erp"];
+
+/// The kind of bundle whose names a pattern has: all of that kind, and nothing else.
+fn kind(pattern: &str) -> Option<&'static str> {
+    let names = pattern.strip_prefix(SECRETS)?;
+    KINDS.into_iter().find(|kind| names.strip_prefix(kind) == Some("/*"))
+}
 
 /// A call that was made: an action on a part of the stack, and the partition of the table that it was about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +94,9 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
             resource if resource["Fn::GetAtt"].is_string() => {
                 resource["Fn::GetAtt"].as_str().unwrap().strip_suffix(".Arn").unwrap().to_owned()
             }
-            resource if resource["Fn::Sub"] == SECRETS => "secrets".to_owned(),
+            resource if resource["Fn::Sub"].as_str().is_some_and(|name| kind(name).is_some()) => {
+                format!("secrets/{}", kind(resource["Fn::Sub"].as_str().unwrap()).unwrap())
+            }
             resource => match resource["Fn::Sub"].as_str().and_then(|sub| sub.strip_prefix("${Table.Arn}/index/")) {
                 Some(index) if index.chars().all(char::is_alphanumeric) => format!("Table/index/{index}"),
                 _ => panic!("what is meant by {resource}?"),
@@ -110,7 +121,7 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
 
 /// What was asked for: batches are allowed by the action of the single call.
 fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
-    let (place, prefix) = (&world.stack.place, &template().unwrap()["Parameters"]["SecretPrefix"]["Default"]);
+    let place = &world.stack.place;
     let mut all = BTreeSet::new();
     for (target, request) in proxy.asked() {
         let (service, action) = target.split_once('.').unwrap();
@@ -131,8 +142,9 @@ fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
             }
             "secretsmanager" => {
                 let name = request["SecretId"].as_str().unwrap();
-                assert!(name.starts_with(prefix.as_str().unwrap()), "{name} is outside of the prefix");
-                ("secretsmanager", action, "secrets".to_owned())
+                let own =
+                    name.strip_prefix(&place.secrets).unwrap_or_else(|| panic!("{name} is outside of the prefix"));
+                ("secretsmanager", action, format!("secrets/{}", own.split_once('/').unwrap().0))
             }
             other => panic!("{other}.{action}: what allows it?"),
         };
@@ -221,6 +233,63 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     }
 }
 
+/// What faces the internet can read no ERP password and nothing that opens a store; what only lists and wakes reads no secret.
+#[test]
+fn secrets_are_read_by_those_who_need_them() {
+    if template().is_none() {
+        return;
+    }
+    let reads = |role: &str| {
+        let parts = granted(&statements(role).unwrap()).into_iter().filter(|grant| grant.part.starts_with("secrets"));
+        parts.map(|grant| format!("{} {}", grant.action, grant.part)).collect::<BTreeSet<_>>()
+    };
+    let of = |kinds: &[&str]| {
+        kinds.iter().map(|kind| format!("secretsmanager:GetSecretValue secrets/{kind}")).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(reads("AuthorizerRole"), of(&["edge"]));
+    assert_eq!(reads("IngestRole"), of(&["edge"]));
+    assert_eq!(reads("OperateRole"), of(&[]));
+    assert_eq!(reads("SweepRole"), of(&[]));
+    assert_eq!(reads("BackfillRole"), of(&["worker"]));
+    assert_eq!(reads("WorkerRole"), of(&["erp", "worker"]));
+}
+
+/// How many secrets were read.
+fn secrets_read(proxy: &Proxy) -> Vec<String> {
+    let reads = proxy.asked().into_iter().filter(|(target, _)| target == "secretsmanager.GetSecretValue");
+    reads.map(|(_, request)| request["SecretId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_cold_start_of_what_faces_the_internet_reads_one_secret() {
+    let Some(world) = World::new().await else { return };
+    let shop = shop(3, 5);
+    // A shop with everything that there can be: a key, a webhook secret, and a token.
+    let _serving = world.publish_to_fetch_from(&shop).await;
+    let name = format!("{}edge/acme-shop", world.stack.place.secrets);
+    let proxy = Proxy::before(&world.stack.endpoint).await;
+    let ingest = Ingest::new(app(&world, &proxy));
+    for _ in 0..3 {
+        let request = lambda_http::request::from_str(&event("ingest")).unwrap();
+        assert_eq!(ingest.answer(request).await.status().as_u16(), 200);
+    }
+    assert_eq!(secrets_read(&proxy), [name.as_str()], "cold and warm together");
+    let proxy = Proxy::before(&world.stack.endpoint).await;
+    let authorizer = Authorizer::new(app(&world, &proxy), None);
+    for _ in 0..3 {
+        authorizer.answer(&event("authorizer")).await.unwrap();
+    }
+    assert_eq!(secrets_read(&proxy), [name.as_str()]);
+    // What people call reads none.
+    let proxy = Proxy::before(&world.stack.endpoint).await;
+    let api = Api::new(app(&world, &proxy));
+    for path in ["/v1/connections/acme-shop/orders", "/v1/erps/main/quota"] {
+        let request = lambda_http::request::from_str(&crate::api::asking("GET", path)).unwrap();
+        assert_eq!(api.answer(request).await.status().as_u16(), 200);
+    }
+    assert_eq!(secrets_read(&proxy), Vec::<String>::new());
+}
+
 /// What would the test above say of another role?
 #[test]
 fn resources_and_conditions_are_compared_too() {
@@ -232,7 +301,7 @@ fn resources_and_conditions_are_compared_too() {
     };
     let asked = BTreeSet::from([
         asks("dynamodb:GetItem", "Table", Some("config")),
-        asks("secretsmanager:GetSecretValue", "secrets", None),
+        asks("secretsmanager:GetSecretValue", "secrets/edge", None),
     ]);
     assert_eq!(compared(&good, &asked), (vec![], vec![]));
     // Its statements: the log, the configuration, the secrets.
@@ -257,10 +326,19 @@ fn resources_and_conditions_are_compared_too() {
     let (surplus, lack) =
         compared(&changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::GetAtt": "DeadQueue.Arn" })), &asked);
     assert_eq!((surplus.len(), lack.len()), (1, 1), "{surplus:?} {lack:?}");
-    // What is not understood is not taken for good: all secrets, all indexes, another kind of condition, all actions but one.
-    let every = SECRETS.replace("${SecretPrefix}", "");
+    // Another kind of secret.
+    let erp = format!("{SECRETS}erp/*");
+    let (surplus, lack) = compared(&changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::Sub": erp })), &asked);
+    assert_eq!((surplus.len(), lack.len()), (1, 1), "{surplus:?} {lack:?}");
+    // What is not understood is not taken for good: all secrets, all of the stack's, some of a kind, all indexes, another kind of
+    // condition, all actions but one.
+    let secrets = |names: &str| json!({ "Fn::Sub": format!("{SECRETS}{names}") });
+    let every = json!({ "Fn::Sub": format!("{}*", SECRETS.replace("${SecretPrefix}", "")) });
     for other in [
-        changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::Sub": every })),
+        changed(2, &|statement| statement["Resource"] = every.clone()),
+        changed(2, &|statement| statement["Resource"] = secrets("*")),
+        changed(2, &|statement| statement["Resource"] = secrets("edge*")),
+        changed(2, &|statement| statement["Resource"] = secrets("*/acme")),
         changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::Sub": "${Table.Arn}/index/*" })),
         changed(1, &|config| config["Condition"]["StringLike"] = json!({})),
         changed(2, &|secrets| secrets["NotAction"] = secrets["Action"].take()),

@@ -20,7 +20,7 @@ use puente_sandbox::{
 use serde_json::Value;
 
 use crate::{
-    stack::{KEY, SECRET, World, shop, shopify},
+    stack::{KEY, ROTATED, SECRET, World, shop, shopify},
     support::{
         binary::{Serve, puente},
         moto,
@@ -40,6 +40,7 @@ pub fn environment(world: &World) -> Vec<(&'static str, &str)> {
         ("PUENTE_TABLE", place.table.as_str()),
         ("PUENTE_QUEUE_URL", place.queue.as_str()),
         ("PUENTE_DEAD_QUEUE_URL", place.dead.as_deref().unwrap()),
+        ("PUENTE_SECRET_PREFIX", place.secrets.as_str()),
     ]
 }
 
@@ -74,13 +75,11 @@ fn ask(world: &World, args: &[&str]) -> Value {
 /// has been read for a minute.
 async fn looks_at_the_newest_configuration(world: &World, server: &str, started: Instant) {
     let (client, urls) = (Client::new().unwrap(), [server.to_owned()]);
-    let rotated = world.name("rotated");
-    world.stack.secret(&rotated, "another-webhook-secret").await;
-    let text = world.aws().published.config().await.unwrap().unwrap().replace(&world.name("webhook"), &rotated);
-    world.aws().published.publish_config(&text).await.unwrap();
+    let text = world.aws().published.config().await.unwrap().unwrap();
+    world.publish_text(&text.replace("secret = \"webhook\"", "secret = \"rotated\"")).await;
     tokio::time::sleep(Duration::from_secs(62).saturating_sub(started.elapsed())).await;
     let body = Bytes::from(Made::new(820_982_911_946_154_001).shopify());
-    let signed = shopify("another-webhook-secret").sign(&body, SystemClock.now());
+    let signed = shopify(ROTATED).sign(&body, SystemClock.now());
     assert_eq!(deliver(&client, &urls, 0, &signed, &body).await, 200, "without a second webhook");
     let old = shopify(SECRET).sign(&body, SystemClock.now());
     assert_eq!(deliver(&client, &urls, 0, &old, &body).await, 401, "it is a forgery now");

@@ -132,6 +132,48 @@ fn the_access_log_has_no_query_and_no_body() {
     }
 }
 
+/// Forged posts spend a connection's day before anybody sees them: a person must hear of it.
+#[test]
+fn refused_credentials_raise_an_alarm() {
+    let Some(template) = template() else { return };
+    for (seen, log, alarm, limit) in [
+        ("ForgedPostsSeen", "IngestLog", "ForgedPostsAlarm", "ForgedPosts"),
+        ("WrongKeysSeen", "AuthorizerLog", "WrongKeysAlarm", "WrongKeys"),
+    ] {
+        let (filter, alarm) = (properties(seen).unwrap(), properties(alarm).unwrap());
+        assert_eq!(filter["LogGroupName"]["Ref"], log, "{seen}");
+        // As the functions log a refusal: `edge/problem.rs`, `functions/src/authorizer.rs`.
+        assert_eq!(filter["FilterPattern"], r#"{ $.event = "request.refused" && $.status = 401 }"#, "{seen}");
+        let metric = &filter["MetricTransformations"][0];
+        assert_eq!((&metric["MetricNamespace"], &metric["MetricName"]), (&alarm["Namespace"], &alarm["MetricName"]));
+        assert_eq!((&metric["MetricValue"], &alarm["Statistic"]), (&"1".into(), &"Sum".into()));
+        assert_eq!((&alarm["Threshold"]["Ref"], &alarm["Period"]), (&limit.into(), &300.into()));
+        assert_eq!(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold");
+        assert_eq!(alarm["AlarmActions"]["Fn::If"][1][0]["Ref"], "AlarmTopic");
+    }
+    // Long before the day is gone.
+    let default = |name: &str| seconds(&template["Parameters"][name]["Default"]);
+    assert!(default("ForgedPosts") * 5 <= default("RequestsPerDay"));
+}
+
+#[test]
+fn operators_see_by_default_what_the_issuer_says_and_nothing_else() {
+    let (Some(template), Some(authorizer)) = (template(), properties("Authorizer")) else { return };
+    let variables = &authorizer["Environment"]["Variables"];
+    let claim = &variables["PUENTE_CONNECTIONS_CLAIM"]["Fn::If"];
+    assert_eq!((&claim[0], &claim[1]["Ref"]), (&"WithConnectionsClaim".into(), &"ConnectionsClaim".into()));
+    assert_eq!(claim[2]["Fn::If"], serde_json::json!(["WithUserPool", "cognito:groups", "puente_connections"]));
+    assert_eq!(template["Parameters"]["ConnectionsClaim"]["Default"], "");
+    assert_eq!(properties("AllConnections").unwrap()["GroupName"], "puente/*");
+    // People are in groups; only machines see by a scope.
+    let scopes = |client: &str| properties(client).unwrap()["AllowedOAuthScopes"].to_string();
+    assert!(
+        scopes("MachineClient").contains("puente/connections:*") && !scopes("PeopleClient").contains("connections")
+    );
+    let known = &properties("Scopes").unwrap()["Scopes"];
+    assert!(known.as_array().unwrap().iter().any(|scope| scope["ScopeName"] == "connections:*"), "{known}");
+}
+
 #[test]
 fn every_function_may_do_only_what_it_does() {
     let Some(template) = template() else { return };

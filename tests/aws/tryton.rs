@@ -28,9 +28,7 @@ async fn stand(more: &str) -> Option<(World, Tryton)> {
     // What a killed process holds in its hands comes back soon.
     let world = World::on(moto::stack_with(Duration::from_secs(15), 20).await?).await;
     let tryton = tokio::task::spawn_blocking(Tryton::start).await.unwrap()?;
-    world.stack.secret(&world.name("tryton"), USER.1).await;
-    let password = format!("{{ secret = \"{}\" }}", world.name("tryton"));
-    let section = tryton.section(more).replace(&format!("{{ literal = \"{}\" }}", USER.1), &password);
+    let section = tryton.section(more).replace(&format!("{{ literal = \"{}\" }}", USER.1), "{ secret = \"tryton\" }");
     world.publish_with(&format!("kind = \"tryton\"\n{section}"), "").await;
     Some((world, tryton))
 }

@@ -110,6 +110,7 @@ impl Inside {
             order: order.id.clone(),
             received: Timestamp::UNIX_EPOCH,
             request: "test".into(),
+            by: None,
             tries: 0,
             news: News::State { order: Arc::new(order) },
         };

@@ -290,13 +290,9 @@ async fn set(report: Report) -> Option<Scene> {
     let stack = moto::stack_with(VISIBILITY, 1000).await?;
     let seed = report.seed;
     let market = Market::open(report.goal() * 5 / 4, seed + 5).await;
-    let name = |secret: &str| format!("puente/{}/{secret}", stack.place.table);
-    for (secret, value) in SECRETS {
-        stack.secret(&name(secret), value).await;
-    }
-    let config = market.config(|secret| format!("{{ secret = \"{}\" }}", name(secret)));
+    let config = market.config(|secret| format!("{{ secret = \"{secret}\" }}"));
     let aws = stack.aws();
-    aws.published.publish_config(&config).await.unwrap();
+    stack.publish(&config, &SECRETS).await;
     Some(Scene {
         stack,
         aws,

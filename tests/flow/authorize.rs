@@ -1,8 +1,11 @@
 //! Who is let in: connections by their own key, people by tokens, against an issuer on loopback that can do anything wrong.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -12,7 +15,7 @@ use puente::{
     config::Settings,
     edge::authorize::{Decision, Request, ResourceServer, Scope, Trust, authorize},
     outbound::Client,
-    ports::{Clock as _, Secrets},
+    ports::{Bundle, Clock as _, Secrets},
 };
 use serde_json::{Value, json};
 
@@ -28,31 +31,38 @@ kind = "tryton"
 [connection.acme]
 erp = "main"
 key = { secret = "acme-key" }
-store = { kind = "shopify", webhook_secrets = [{ secret = "acme-webhook" }] }
+store = { kind = "shopify", shop = "acme.myshopify.com", webhook_secrets = [{ secret = "acme-webhook" }] }
 
 [connection.api]
 erp = "main"
 key = { secret = "api-key" }
-store = { kind = "canonical", webhook_secrets = [{ secret = "api-webhook" }], api_keys = [{ secret = "post-1" }, { secret = "post-2" }] }
+store = { kind = "canonical", api_keys = [{ secret = "post-1" }, { secret = "post-2" }] }
 
 [connection.other]
 erp = "main"
 key = { secret = "other-key" }
-store = { kind = "shopify" }
+store = { kind = "woocommerce", url = "https://shop.example", webhook_secrets = [{ secret = "webhook" }] }
 
 [connection.changing]
 erp = "main"
 key = [{ secret = "new-key" }, { secret = "old-key" }]
-store = { kind = "shopify" }
+store = { kind = "woocommerce", url = "https://shop.example", webhook_secrets = [{ secret = "webhook" }] }
 
 [connection.open]
 erp = "main"
-store = { kind = "shopify" }
+store = { kind = "woocommerce", url = "https://shop.example", webhook_secrets = [{ secret = "webhook" }] }
+
+[erp.second]
+kind = "tryton"
+
+[connection.far]
+erp = "second"
+store = { kind = "woocommerce", url = "https://shop.example", webhook_secrets = [{ secret = "webhook" }] }
 "#;
 
 const ORDERS: &str = "/v1/connections/acme/orders";
 
-/// A secret store in which each secret is called as it reads. Says who was asked for.
+/// A secret store in which each secret is called as it reads. Says which bundles were asked for.
 #[derive(Default)]
 struct Drawer {
     asked: Mutex<Vec<String>>,
@@ -61,12 +71,14 @@ struct Drawer {
 
 #[async_trait]
 impl Secrets for Drawer {
-    async fn secret(&self, name: &str) -> Result<secrecy::SecretString> {
-        self.asked.lock().unwrap().push(name.to_owned());
+    async fn secrets(&self, bundle: &Bundle) -> Result<BTreeMap<String, secrecy::SecretString>> {
+        self.asked.lock().unwrap().push(bundle.to_string());
         if self.down.load(Ordering::SeqCst) {
             return Err(Error::new(Kind::Unavailable, "the secret store cannot be reached"));
         }
-        Ok(format!("{name}-of-the-drawer+/ñ").into())
+        let names =
+            ["acme-key", "acme-webhook", "webhook", "other-key", "new-key", "old-key", "api-key", "post-1", "post-2"];
+        Ok(names.map(|name| (name.to_owned(), format!("{name}-of-the-drawer+/ñ").into())).into())
     }
 }
 
@@ -120,9 +132,9 @@ impl Door {
 fn word(decision: &Decision) -> String {
     match decision {
         Decision::AllowConnection { connection, key } => format!("{connection} by {}", key.expose()),
-        Decision::AllowPerson { subject, scopes } => {
-            let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-            format!("{subject} for {}", scopes.join(" "))
+        Decision::AllowOperator(operator) => {
+            let scopes: Vec<_> = operator.scopes.iter().map(|scope| scope.as_str()).collect();
+            format!("{} for {}", operator.name, scopes.join(" "))
         }
         Decision::Unauthorized(reason) => format!("401 {reason}"),
         Decision::Forbidden { subject, reason } => format!("403 {subject} {reason}"),
@@ -143,7 +155,7 @@ fn with(mut claims: Value, name: &str, value: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn a_connection_is_let_in_by_its_own_key_and_no_other_secret_is_fetched() {
+async fn a_connection_is_let_in_by_its_own_key_and_one_secret_is_read_for_it() {
     let door = Door::new().await;
     let (webhook, encoded) = ("/v1/connections/acme/webhook", "/v1/connections/ac%6De/webhook");
     assert_eq!(door.key(webhook, &["acme-key-of-the-drawer+/ñ"]).await, "acme by acme-key-of-the-drawer+/ñ");
@@ -152,7 +164,7 @@ async fn a_connection_is_let_in_by_its_own_key_and_no_other_secret_is_fetched() 
         door.key(encoded, &["acme-key-of-the-drawer+/ñ", "acme-key-of-the-drawer+/ñ"]).await,
         "acme by acme-key-of-the-drawer+/ñ"
     );
-    assert_eq!(*door.drawer.asked.lock().unwrap(), ["acme-key"], "once, and nothing else");
+    assert_eq!(*door.drawer.asked.lock().unwrap(), ["edge/acme"], "once, and nothing else");
 }
 
 #[tokio::test]
@@ -163,8 +175,7 @@ async fn orders_are_posted_by_an_api_key_and_count_under_the_connections() {
         assert_eq!(door.key(orders, &[api_key]).await, "api by api-key-of-the-drawer+/ñ");
         assert_refused(&door.key(webhook, &[api_key]).await, "not the connection's");
     }
-    let fetched = door.drawer.asked.lock().unwrap().clone();
-    assert!(!fetched.contains(&"api-webhook".to_owned()), "{fetched:?}");
+    assert_eq!(*door.drawer.asked.lock().unwrap(), ["edge/api"], "once");
     for keys in [&["api-key-of-the-drawer+/ñ"][..], &["wrong"], &["post-1-of-the-drawer+/ñ", "wrong"]] {
         assert_refused(&door.key(orders, keys).await, "none of the API keys");
     }
@@ -257,6 +268,65 @@ async fn tokens_of_both_algorithms_are_taken_for_what_their_scopes_say() {
 }
 
 #[tokio::test]
+async fn a_token_sees_the_connections_of_its_claim_and_learns_nothing_of_others() {
+    let door = Door::new().await;
+    let scopes = "orders:read orders:write ops";
+    let ask = async |claims: &Value, method, path: &str| {
+        let token = format!("Bearer {}", door.ec.token(claims));
+        door.decide(method, path, &[], &[&token]).await.unwrap()
+    };
+    let claim = |value: Value| with(door.claims(scopes), "puente_connections", value);
+    let machine = |scope: &str| with(door.claims(&format!("{scopes} {scope}")), "puente_connections", Value::Null);
+    for sees_acme in [
+        claim(json!(["acme"])),
+        claim(json!("acme")),
+        claim(json!("x acme")),
+        claim(json!("x,acme")),
+        claim(json!(["puente/acme", 7, null])),
+        machine("connections:acme"),
+        machine("puente/connections:acme"),
+    ] {
+        assert!(ask(&sees_acme, Method::GET, ORDERS).await.starts_with("ana for"), "{sees_acme}");
+        assert!(ask(&sees_acme, Method::GET, "/v1/erps/main/quota").await.starts_with("ana for"), "{sees_acme}");
+        // Another's, and what is not there: one answer, word for word.
+        let mut answers = Vec::new();
+        for (method, path) in [
+            (Method::GET, "/v1/connections/other/orders"),
+            (Method::GET, "/v1/connections/nobody/orders"),
+            (Method::GET, "/v1/connections/other/orders/1"),
+            (Method::POST, "/v1/connections/other/orders/1/replay"),
+            (Method::POST, "/v1/connections/other%2F..%2Facme/orders/1/replay"),
+            (Method::GET, "/v1/erps/second/quota"),
+            (Method::GET, "/v1/erps/nothing/quota"),
+        ] {
+            answers.push(ask(&sees_acme, method, path).await);
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        assert!(answers[0].starts_with("403 ana"), "{answers:?}");
+    }
+    for sees_nothing in [
+        Value::Null,
+        json!([]),
+        json!(""),
+        json!(7),
+        json!({ "acme": true }),
+        json!(["acm", "acme-", "ACME", "puente/puente/acme"]),
+    ] {
+        let decided = ask(&claim(sees_nothing.clone()), Method::GET, ORDERS).await;
+        assert!(decided.starts_with("403 ana"), "{sees_nothing}: {decided}");
+    }
+    for sees_all in [claim(json!("*")), claim(json!(["puente/*"])), machine("puente/connections:*")] {
+        for path in ["/v1/connections/other/orders", "/v1/connections/nobody/orders", "/v1/erps/second/quota"] {
+            assert!(ask(&sees_all, Method::GET, path).await.starts_with("ana for"), "{path}");
+        }
+    }
+    // What somebody sees is not what they may do.
+    let reader = with(door.claims("orders:read"), "puente_connections", "*");
+    let replay = ask(&reader, Method::POST, "/v1/connections/acme/orders/1/replay").await;
+    assert!(replay.starts_with("403 ana") && replay.contains("scope"), "{replay}");
+}
+
+#[tokio::test]
 async fn what_is_no_bearer_token_is_refused() {
     let door = Door::new().await;
     let good = door.ec.token(&door.claims("orders:read"));
@@ -310,15 +380,23 @@ async fn claims_that_do_not_hold_are_refused() {
 
 #[tokio::test]
 async fn cognitos_access_tokens_are_taken_and_its_id_tokens_are_not() {
-    let door = Door::with(|trust| Trust { audiences: vec!["7client".into()], ..trust }).await;
+    let cognitos =
+        |trust| Trust { audiences: vec!["7client".into()], connections_claim: "cognito:groups".into(), ..trust };
+    let door = Door::with(cognitos).await;
     let now = door.clock.now().as_second();
     let access = json!({
         "sub": "3f0c", "iss": door.issuer.url(), "client_id": "7client", "origin_jti": "a", "event_id": "b",
         "token_use": "access", "scope": "puente/orders:read openid", "auth_time": now, "exp": now + 3600, "iat": now,
-        "jti": "c", "username": "ana",
+        "jti": "c", "username": "ana", "cognito:groups": ["staff", "puente/acme"],
     });
     let header = json!({ "alg": "RS256", "kid": "rsa" });
     assert_eq!(door.read(&door.rsa.token_with(&header, &access)).await, "3f0c for orders:read");
+    // Who was taken out of all groups has no such claim: they see nothing, not everything.
+    let grouped = |groups: Value| door.rsa.token_with(&header, &with(access.clone(), "cognito:groups", groups));
+    for groups in [Value::Null, json!(["staff"]), json!(["puente/other"])] {
+        assert!(door.read(&grouped(groups.clone())).await.starts_with("403 3f0c"), "{groups}");
+    }
+    assert_eq!(door.read(&grouped(json!(["puente/*"]))).await, "3f0c for orders:read");
     let id = json!({
         "sub": "3f0c", "iss": door.issuer.url(), "aud": "7client", "token_use": "id", "scope": "puente/orders:read",
         "exp": now + 3600, "iat": now, "email": "ana@example.com",
@@ -483,7 +561,8 @@ async fn a_token_without_a_key_id_means_the_only_key() {
 fn an_issuer_is_named_by_a_protected_url_and_an_audience() {
     let server = |issuer: &str, audiences: &[&str]| {
         let audiences = audiences.iter().map(|&name| name.to_owned()).collect();
-        let trust = Trust { issuer: issuer.into(), audiences, scope_prefix: String::new() };
+        let connections_claim = "puente_connections".into();
+        let trust = Trust { issuer: issuer.into(), audiences, scope_prefix: String::new(), connections_claim };
         ResourceServer::new(trust, Client::new().unwrap(), SetClock::at("2026-03-01T12:00:00Z"))
     };
     for good in ["https://issuer.example/pool", "https://issuer.example/", "http://127.0.0.1:9", "http://[::1]:9"] {

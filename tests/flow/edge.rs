@@ -16,8 +16,10 @@ use http::{HeaderMap, Request, StatusCode};
 use puente::{
     config::{Account, Connection, FrontDoor, Orders, Secret, Settings},
     domain::{
+        ids::OrderKey,
         ledger::Limits,
         message::{Arrival, Message, News},
+        operator::{Operator, Scope, Sight},
         share::Shares,
         sign::{Fact, Party, Sign},
     },
@@ -29,7 +31,7 @@ use puente::{
     embedded::Embedded,
     flow::{self, Puente, signs::Signs},
     outbound::{Call, Client},
-    ports::{Queue as _, SystemChance},
+    ports::{Queue as _, Records as _, SystemChance},
     webhook::{Scheme, sign, sign_standard},
 };
 use serde_json::{Value, json};
@@ -665,6 +667,11 @@ async fn reading_and_replaying_need_the_operators_credential() {
         assert_eq!(answer.status, status);
         assert!(status == StatusCode::OK || answer.body["detail"].as_str().unwrap().contains("PUENTE_OPERATOR_KEY"));
     }
+    // Where somebody in front decides, whom it did not name is out.
+    let decided = operate::router(edge.puente.clone(), Access::Decided);
+    for (method, path) in routes {
+        assert_eq!(call(&decided, as_operator(method, path)).await.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
 }
 
 #[tokio::test]
@@ -717,6 +724,62 @@ async fn an_operator_finds_an_order_reads_its_story_and_replays_it() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
     }
     assert_eq!(edge.call(as_operator("GET", "/v1/connections/nobody/orders")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_operator_does_what_they_may_and_learns_nothing_of_connections_of_others() {
+    let edge = Edge::new();
+    edge.webhook(says("order", "1")).await;
+    edge.call(webhook("small", KEY, says("order", "2"))).await;
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    let router = operate::router(edge.puente.clone(), Access::Decided);
+    let as_one = async |operator: &Operator, method: &str, path: &str| {
+        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(operator.clone());
+        call(&router, request).await
+    };
+    let ana = Operator::new("ana", Scope::ALL.to_vec(), Sight::of(["acme", "nothing"]));
+    assert_eq!(as_one(&ana, "GET", "/v1/connections/acme/orders").await.status, StatusCode::OK);
+    assert_eq!(as_one(&ana, "GET", "/v1/connections/acme/orders/1").await.status, StatusCode::OK);
+    assert_eq!(as_one(&ana, "GET", "/v1/erps/main/quota").await.status, StatusCode::OK, "acme's orders go there");
+    // Another's, and what is not there: one answer, word for word.
+    for (there, nowhere) in [
+        (("GET", "/v1/connections/small/orders"), "/v1/connections/nobody/orders"),
+        (("GET", "/v1/connections/small/orders/2"), "/v1/connections/nobody/orders/2"),
+        (("GET", "/v1/connections/small/orders/3"), "/v1/connections/nobody/orders/2"),
+        (("POST", "/v1/connections/small/orders/2/replay"), "/v1/connections/nobody/orders/2/replay"),
+        (("GET", "/v1/connections/%73mall/orders"), "/v1/connections/nobody/orders"),
+    ] {
+        let (there, nowhere) = (as_one(&ana, there.0, there.1).await, as_one(&ana, there.0, nowhere).await);
+        assert_eq!((there.status, nowhere.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+        assert_eq!(there.body["detail"], nowhere.body["detail"]);
+    }
+    let nobody = Operator::new("bob", Scope::ALL.to_vec(), Sight::of([]));
+    let (there, nowhere) =
+        (as_one(&nobody, "GET", "/v1/erps/main/quota").await, as_one(&nobody, "GET", "/v1/erps/nothing/quota").await);
+    assert_eq!((there.status, &there.body["detail"]), (StatusCode::NOT_FOUND, &nowhere.body["detail"]));
+    assert_eq!(edge.queued().await.len(), 0, "nothing was replayed");
+    // Seeing is not doing.
+    let reader = Operator::new("eva", vec![Scope::OrdersRead], Sight::All);
+    for (method, path) in [("POST", "/v1/connections/acme/orders/1/replay"), ("GET", "/v1/erps/main/quota")] {
+        assert_eq!(as_one(&reader, method, path).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(as_one(&reader, "GET", "/v1/connections/small/orders/2").await.status, StatusCode::OK);
+
+    // Who replayed is in the log and in the order's timeline.
+    let log = KeptLog::start();
+    assert_eq!(as_one(&ana, "POST", "/v1/connections/acme/orders/1/replay").await.status, StatusCode::ACCEPTED);
+    for arrival in edge.queued().await {
+        assert_eq!(arrival.by.as_deref(), Some("ana"));
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    let log = log.stop();
+    assert!(log.lines().any(|line| line.contains("order.replay_asked") && line.contains("ana")), "{log}");
+    let timeline = edge.records.timeline(&OrderKey::new("acme".parse().unwrap(), "1".parse().unwrap())).await.unwrap();
+    let replayed = timeline.iter().find(|entry| entry.event == "replayed").unwrap();
+    assert_eq!(replayed.detail.as_deref(), Some("replayed by ana"));
 }
 
 #[tokio::test]

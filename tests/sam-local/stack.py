@@ -60,7 +60,12 @@ def main(template, endpoint):
         quota={"limit": 300, "period": "DAY"},
     )["id"]
 
-    place = {"PUENTE_TABLE": "puente", "PUENTE_QUEUE_URL": work, "PUENTE_DEAD_QUEUE_URL": dead}
+    place = {
+        "PUENTE_TABLE": "puente",
+        "PUENTE_QUEUE_URL": work,
+        "PUENTE_DEAD_QUEUE_URL": dead,
+        "PUENTE_SECRET_PREFIX": "puente/",
+    }
     variables = built["Globals"]["Function"]["Environment"]["Variables"]
     variables.update(place, AWS_ENDPOINT_URL=endpoint)
     for resource in resources.values():

@@ -112,6 +112,7 @@ impl Function {
                 ("PUENTE_HSTS_MAX_AGE", "31536000"),
                 ("PUENTE_QUEUE_URL", place.queue.as_str()),
                 ("PUENTE_DEAD_QUEUE_URL", place.dead.as_deref().unwrap()),
+                ("PUENTE_SECRET_PREFIX", place.secrets.as_str()),
                 // Somebody looks for a fault: still no order in the log.
                 ("RUST_LOG", "trace"),
                 ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),

@@ -72,15 +72,20 @@ impl Issuer {
 
     /// A resource server's trust in it.
     pub fn trust(&self) -> Trust {
-        Trust { issuer: self.url(), audiences: vec![AUDIENCE.into()], scope_prefix: "puente/".into() }
+        Trust {
+            issuer: self.url(),
+            audiences: vec![AUDIENCE.into()],
+            scope_prefix: "puente/".into(),
+            connections_claim: "puente_connections".into(),
+        }
     }
 
-    /// The claims of a good access token, from `now` for five minutes.
+    /// The claims of a good access token, from `now` for five minutes. Its bearer sees these connections: `acme` and `acme-shop`.
     pub fn claims(&self, now: Timestamp, scope: &str) -> Value {
         let now = now.as_second();
         json!({
             "iss": self.url(), "sub": "ana", "aud": AUDIENCE, "scope": scope, "client_id": "desk",
-            "iat": now, "nbf": now, "exp": now + 300,
+            "iat": now, "nbf": now, "exp": now + 300, "puente_connections": ["acme", "acme-shop"],
         })
     }
 }

@@ -2,6 +2,7 @@
 //! makes hundreds of calls has a server of its own: [`busy_stack`].
 
 use std::{
+    collections::BTreeMap,
     net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
@@ -14,8 +15,10 @@ use std::{
 
 use puente::{
     aws::{Access, Aws, Patience, Place},
+    config::Settings,
     outbound::{Call, Client},
 };
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::venv::{Server, free_port, start, venv};
@@ -125,7 +128,9 @@ async fn make(patience: Option<(Duration, u32)>, alone: bool) -> Option<Stack> {
         work["RedrivePolicy"]["maxReceiveCount"] = receives.into();
     }
     let work_url = queue(&endpoint, &format!("{name}-work"), &work, Some(&arn)).await;
-    let place = Place { table: name, queue: work_url, dead: Some(dead_url) };
+    // The emulator has one drawer for all stacks.
+    let secrets = format!("puente/{name}/");
+    let place = Place { table: name, queue: work_url, dead: Some(dead_url), secrets };
     Some(Stack { endpoint, place, _server: own })
 }
 
@@ -191,7 +196,23 @@ impl Stack {
         assert!(answer.status.is_success(), "{}", answer.status);
     }
 
-    /// Puts a secret into Secrets Manager. Secrets are shared by all stacks of the process.
+    /// Publishes a configuration, and the secrets that it needs of these values, by their names: as `puente connections apply` does.
+    pub async fn publish(&self, config: &str, values: &[(&str, &str)]) {
+        let aws = self.aws();
+        let settings = Settings::parse(config, "puente.toml", aws.secrets.clone()).unwrap();
+        let values: BTreeMap<_, _> = values.iter().copied().collect();
+        for (bundle, names) in settings.needs().unwrap().bundles {
+            let content =
+                names.into_iter().map(|name| (name.clone(), SecretString::from(values[name.as_str()]))).collect();
+            match aws.secrets.find(&aws.secrets.name_of(&bundle)).await.unwrap() {
+                None => aws.secrets.create(&bundle, &content).await.unwrap(),
+                Some(_) => aws.secrets.change(&bundle, &content).await.unwrap(),
+            }
+        }
+        aws.published.publish_config(config).await.unwrap();
+    }
+
+    /// Puts a text into Secrets Manager. Its secrets are shared by all stacks of the process.
     pub async fn secret(&self, name: &str, value: &str) {
         let request = json!({ "Name": name, "SecretString": value, "ClientRequestToken": "0".repeat(32) });
         call(&self.endpoint, "secretsmanager", "secretsmanager.CreateSecret", &request).await;

@@ -14,12 +14,28 @@ use puente_sandbox::{
 };
 use serde_json::{Value, json};
 
-use super::moto::{self, Stack};
+use super::{
+    moto::{self, Stack},
+    tryton::USER,
+};
 
 /// What the shop signs with, and what its webhooks carry: as in `events/ingest.json`.
 pub const SECRET: &str = "sample-webhook-secret";
 pub const KEY: &str = "sample-key-of-acme-shop";
 pub const SHOP: &str = "acme.myshopify.com";
+
+/// Another secret that the shop may sign with.
+pub const ROTATED: &str = "another-webhook-secret";
+
+/// The secrets of all configurations here, by their names.
+const VALUES: [(&str, &str); 6] = [
+    ("erp", "Bearer sandbox"),
+    ("key", KEY),
+    ("webhook", SECRET),
+    ("rotated", ROTATED),
+    ("token", "ck_sandbox:cs_sandbox"),
+    ("tryton", USER.1),
+];
 
 /// More than this many rounds means that something turns for ever.
 const ROUNDS: usize = 60;
@@ -48,9 +64,6 @@ impl World {
         let products = Config::default().products.into_iter().chain(articles).collect();
         let erp = Erp::start(Config { products, ..Config::default() }).await.unwrap();
         let world = Self { stack, erp };
-        world.stack.secret(&world.name("erp"), "Bearer sandbox").await;
-        world.stack.secret(&world.name("key"), KEY).await;
-        world.stack.secret(&world.name("webhook"), SECRET).await;
         world.publish("").await;
         world
     }
@@ -63,20 +76,14 @@ impl World {
         world
     }
 
-    /// The name of a secret of this stack: the emulator has one drawer for all.
-    pub fn name(&self, secret: &str) -> String {
-        format!("puente/{}/{secret}", self.stack.place.table)
-    }
-
     /// Publishes a configuration with the sandbox's ERP; `store` adds keys to the shop's part.
     pub async fn publish(&self, store: &str) {
         self.publish_with(&self.account(2), store).await;
     }
 
     fn account(&self, max_attempts: u32) -> String {
-        let password = self.name("erp");
         format!(
-            "kind = \"rest\"\nmax_attempts = {max_attempts}\nsecret_headers = {{ authorization = {{ secret = \"{password}\" }} }}\n{}",
+            "kind = \"rest\"\nmax_attempts = {max_attempts}\nsecret_headers = {{ authorization = {{ secret = \"erp\" }} }}\n{}",
             self.erp.config_example()
         )
     }
@@ -85,21 +92,22 @@ impl World {
     pub async fn publish_with(&self, account: &str, store: &str) {
         let text = format!(
             "[erp.main]\nlimits = {{ rate = \"1000/s\", per_day = 100000 }}\n{account}\n\
-             [connection.acme-shop]\nerp = \"main\"\nkey = {{ secret = \"{}\" }}\n\
+             [connection.acme-shop]\nerp = \"main\"\nkey = {{ secret = \"key\" }}\n\
              [connection.acme-shop.store]\nkind = \"shopify\"\nshop = \"{SHOP}\"\n\
-             webhook_secrets = [{{ secret = \"{}\" }}]\n{store}",
-            self.name("key"),
-            self.name("webhook"),
+             webhook_secrets = [{{ secret = \"webhook\" }}]\n{store}"
         );
-        self.aws().published.publish_config(&text).await.unwrap();
+        self.publish_text(&text).await;
+    }
+
+    /// Publishes a whole configuration, whose secrets have names of [`VALUES`].
+    pub async fn publish_text(&self, text: &str) {
+        self.stack.publish(text, &VALUES).await;
     }
 
     /// Publishes a configuration whose shop can be asked for its orders, for as long as the handle lives.
     pub async fn publish_to_fetch_from(&self, shop: &Shop) -> Serving {
         let serving = shop.serve().await.unwrap();
-        let token = self.name("token");
-        self.stack.secret(&token, "ck_sandbox:cs_sandbox").await;
-        self.publish(&format!("token = {{ secret = \"{token}\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
+        self.publish(&format!("token = {{ secret = \"token\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
         serving
     }
 

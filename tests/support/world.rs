@@ -706,6 +706,7 @@ impl World {
             order: order.id.clone(),
             received,
             request: "r".into(),
+            by: None,
             tries: 0,
             news: News::State { order: Arc::new(order) },
         };
@@ -719,6 +720,7 @@ impl World {
             order: key.order,
             received: self.now(),
             request: "r".into(),
+            by: None,
             tries: 0,
             news,
         };

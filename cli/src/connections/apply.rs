@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use puente::{
     Error, Kind, Result,
     aws::{Aws, Gateway, Plan},
-    config::Secret,
 };
 use secrecy::SecretString;
 
-use super::{Wanted, difference::Step, found::Found};
+use super::{
+    Wanted,
+    difference::{Content, Step},
+    found::Found,
+};
 use crate::progress;
 
 /// Takes the steps.
@@ -47,8 +50,8 @@ impl Hands<'_> {
     async fn take(&mut self, step: &Step) -> Result<()> {
         let aws = self.aws;
         match step {
-            Step::CreateSecret { name, value } => aws.secrets.create(name, &secret(value)).await,
-            Step::ChangeSecret { name, value } => aws.secrets.change(name, &secret(value)).await,
+            Step::CreateSecret { bundle, content } => aws.secrets.create(bundle, &secrets(content)).await,
+            Step::ChangeSecret { bundle, content } => aws.secrets.change(bundle, &secrets(content)).await,
             Step::DeleteSecret { name } => aws.secrets.retire(name).await,
             Step::SetRetired { names } => aws.published.set_retired(names).await,
             Step::Publish => aws.published.publish_config(&self.wanted.text).await,
@@ -98,8 +101,8 @@ impl Step {
     /// What it is about, without a secret.
     fn about(&self) -> String {
         match self {
-            Self::CreateSecret { name, .. } => format!("making secret {name}"),
-            Self::ChangeSecret { name, .. } => format!("changing secret {name}"),
+            Self::CreateSecret { bundle, .. } => format!("making secret {bundle}"),
+            Self::ChangeSecret { bundle, .. } => format!("changing secret {bundle}"),
             Self::DeleteSecret { name } => format!("deleting secret {name}"),
             Self::SetRetired { .. } => "writing down which secrets are not referred to any more".to_owned(),
             Self::Publish => "publishing puente.toml".to_owned(),
@@ -112,6 +115,7 @@ impl Step {
     }
 }
 
-fn secret(value: &Secret) -> SecretString {
-    SecretString::from(value.expose().to_owned())
+/// As the adapter takes them.
+pub(super) fn secrets(content: &Content) -> BTreeMap<String, SecretString> {
+    content.iter().map(|(name, value)| (name.clone(), SecretString::from(value.expose().to_owned()))).collect()
 }

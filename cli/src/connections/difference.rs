@@ -7,6 +7,7 @@ use puente::{
     aws::{ApiKey, Plan},
     config::{FrontDoor, Secret},
     domain::ids::ConnectionId,
+    ports::Bundle,
 };
 use serde::Serialize;
 
@@ -50,8 +51,8 @@ pub(super) struct Row {
 
 /// A change, in terms of what it changes. Plans are told by their names: some are still to be made.
 pub(super) enum Step {
-    CreateSecret { name: String, value: Secret },
-    ChangeSecret { name: String, value: Secret },
+    CreateSecret { bundle: Bundle, content: Content },
+    ChangeSecret { bundle: Bundle, content: Content },
     CreatePlan { limits: FrontDoor },
     CreateKey { connection: ConnectionId, value: Secret, plan: String },
     MoveKey { connection: ConnectionId, key: String, from: Vec<String>, plan: String },
@@ -61,6 +62,9 @@ pub(super) enum Step {
     DeletePlan { plan: Plan },
     DeleteSecret { name: String },
 }
+
+/// What is in a bundle of secrets, by their names.
+pub(super) type Content = BTreeMap<String, Secret>;
 
 /// All of it.
 pub(super) struct Difference {
@@ -77,16 +81,22 @@ pub(super) struct Difference {
 /// What is to be done; an error is about what cannot be done, and nothing was changed.
 pub(super) fn difference(wanted: &Wanted, found: &Found) -> Result<Difference> {
     let mut all = Difference { rows: Vec::new(), steps: Vec::new(), values: BTreeMap::new(), drawn: BTreeSet::new() };
-    all.secrets(wanted, found)?;
+    // Before anything else: afterwards nobody would know them.
+    if !found.superfluous.is_subset(&found.retired) {
+        all.steps.push(Step::SetRetired { names: found.superfluous.clone() });
+    }
+    all.values(wanted, found)?;
     all.keys_are_good(wanted)?;
+    let outworn = all.secrets(wanted, found);
     let mut superfluous = Vec::new();
     if let Some(door) = &found.door {
         superfluous = all.front_door(wanted, door);
     }
     all.configuration(wanted, found);
     all.steps.extend(superfluous);
+    all.steps.extend(outworn);
     for name in &found.superfluous {
-        all.superfluous("secret", name, "only an earlier configuration refers to it", wanted.prune);
+        all.superfluous("secret", name, "nothing refers to it any more", wanted.prune);
         if wanted.prune {
             all.steps.push(Step::DeleteSecret { name: name.clone() });
         }
@@ -107,52 +117,87 @@ impl Difference {
         self.row(what, name, action, format!("{why}{how}"));
     }
 
-    fn secrets(&mut self, wanted: &Wanted, found: &Found) -> Result<()> {
-        let keys: BTreeSet<&str> =
-            wanted.needs.doors.values().flat_map(|door| &door.keys).map(String::as_str).collect();
+    /// The value of every secret: one that is given, or the one that is there, or of a key one that is drawn.
+    fn values(&mut self, wanted: &Wanted, found: &Found) -> Result<()> {
+        let keys: BTreeSet<&str> = wanted.keys().map(|(_, key)| key).collect();
         let mut missing = Vec::new();
-        for name in &wanted.needs.secrets {
-            let (there, given) = (found.secrets.get(name), wanted.given.get(name));
-            let value = match (there, given) {
-                (Some(there), Some(given)) if !given.is(there.expose()) => {
-                    self.row("secret", name, Action::Change, "another value is given");
-                    self.steps.push(Step::ChangeSecret { name: name.clone(), value: given.clone() });
-                    given.clone()
+        for name in wanted.needs.names() {
+            let there = || found.bundles.values().find_map(|content| content.get(name));
+            let value = wanted.given.get(name).or_else(there).or_else(|| found.elsewhere.get(name)).cloned();
+            let value = match value {
+                Some(value) => value,
+                None if keys.contains(name) => {
+                    self.drawn.insert(name.to_owned());
+                    Secret::new(random_key())
                 }
-                (Some(there), _) => {
-                    self.row("secret", name, Action::Keep, "");
-                    there.clone()
-                }
-                (None, Some(given)) => {
-                    self.row("secret", name, Action::Create, "its value is given");
-                    self.steps.push(Step::CreateSecret { name: name.clone(), value: given.clone() });
-                    given.clone()
-                }
-                (None, None) if keys.contains(name.as_str()) => {
-                    self.row("secret", name, Action::Create, "a random key");
-                    let value = Secret::new(random_key());
-                    self.drawn.insert(name.clone());
-                    self.steps.push(Step::CreateSecret { name: name.clone(), value: value.clone() });
-                    value
-                }
-                (None, None) => {
-                    missing.push(name.as_str());
+                None => {
+                    missing.push(name);
                     continue;
                 }
             };
-            self.values.insert(name.clone(), value);
+            self.values.insert(name.to_owned(), value);
         }
         if missing.is_empty() {
             return Ok(());
         }
         let give: Vec<_> = missing.iter().map(|name| format!("--secret {name}=FILE")).collect();
         let words = format!(
-            "Secrets Manager has no secret {}: nothing was changed. Give what is missing: {} (`-` instead of FILE reads \
-             standard input)",
+            "Secrets Manager has no {}: nothing was changed. Give what is missing: {} (`-` instead of FILE reads standard input)",
             missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             give.join(" ")
         );
         Err(Error::new(Kind::Config, words))
+    }
+
+    /// The bundles; returned are the steps that take out what nobody needs, which come last. Until then it stays: whoever still has
+    /// the configuration of before may need it.
+    fn secrets(&mut self, wanted: &Wanted, found: &Found) -> Vec<Step> {
+        let mut last = Vec::new();
+        for (bundle, names) in &wanted.needs.bundles {
+            let there = found.bundles.get(bundle);
+            let mut content = Content::new();
+            let mut news = Vec::new();
+            for name in names {
+                let Some(value) = self.values.get(name) else { continue };
+                let is = there.and_then(|there| there.get(name));
+                if !is.is_some_and(|is| is.is(value.expose())) {
+                    news.push(format!("{name}: {}", self.why(name, is.is_some(), wanted, found)));
+                }
+                content.insert(name.clone(), value.clone());
+            }
+            let outworn: Content =
+                there.into_iter().flatten().filter(|(name, _)| !names.contains(*name)).map(own).collect();
+            let (label, full) = (bundle.to_string(), content.clone().into_iter().chain(outworn.clone()).collect());
+            match there {
+                None => {
+                    self.row("secret", &label, Action::Create, news.join("; "));
+                    self.steps.push(Step::CreateSecret { bundle: bundle.clone(), content: full });
+                }
+                Some(_) if !news.is_empty() => {
+                    self.row("secret", &label, Action::Change, news.join("; "));
+                    self.steps.push(Step::ChangeSecret { bundle: bundle.clone(), content: full });
+                }
+                Some(_) => self.row("secret", &label, Action::Keep, ""),
+            }
+            for name in outworn.keys() {
+                self.superfluous("value", &format!("{label}: {name}"), "nothing refers to it any more", wanted.prune);
+            }
+            if wanted.prune && !outworn.is_empty() {
+                last.push(Step::ChangeSecret { bundle: bundle.clone(), content });
+            }
+        }
+        last
+    }
+
+    /// Where a value comes from that a bundle does not have yet.
+    fn why(&self, name: &str, other: bool, wanted: &Wanted, found: &Found) -> &'static str {
+        match () {
+            () if wanted.given.contains_key(name) && other => "another value is given",
+            () if wanted.given.contains_key(name) => "its value is given",
+            () if self.drawn.contains(name) => "a random key",
+            () if found.elsewhere.contains_key(name) => "from the secret of that name",
+            () => "as in another part",
+        }
     }
 
     /// Every key is one that API Gateway takes, and only one connection's.
@@ -197,8 +242,10 @@ impl Difference {
             let Some(value) = self.values.get(key).cloned() else { continue };
             let limits = wanted.needs.doors.get(connection).and_then(|door| door.limits);
             let (name, plan) = (ApiKey::name_of(connection), plan_of(limits));
+            let overlap =
+                if wanted.two_keys(connection) { "; one of two, each with a day's count of its own" } else { "" };
             let Some(key) = found.key(&value) else {
-                self.row("API key", name, Action::Create, format!("under `{plan}`"));
+                self.row("API key", name, Action::Create, format!("under `{plan}`{overlap}"));
                 self.steps.push(Step::CreateKey { connection: connection.clone(), value, plan });
                 continue;
             };
@@ -206,10 +253,15 @@ impl Difference {
             let is = found.plans_of(&key.id);
             let to = found.plan(&plan).map(|plan| plan.id.as_str());
             if to.is_some_and(|to| is == [to]) {
-                self.row("API key", name, Action::Keep, "");
+                self.row("API key", name, Action::Keep, overlap.trim_start_matches("; "));
                 continue;
             }
-            self.row("API key", name, Action::Change, format!("goes under `{plan}`; its day's count begins anew"));
+            self.row(
+                "API key",
+                name,
+                Action::Change,
+                format!("goes under `{plan}`; its day's count begins anew{overlap}"),
+            );
             let (connection, key) = (connection.clone(), key.id.clone());
             let from = is.into_iter().filter(|from| Some(from.as_str()) != to).collect();
             self.steps.push(Step::MoveKey { connection, key, from, plan });
@@ -237,10 +289,6 @@ impl Difference {
         for id in found.needs.doors.keys().filter(|id| !wanted.needs.doors.contains_key(*id)) {
             let note = "not in the file: its orders are carried no more, until it is put back";
             self.row("connection", id.as_str(), Action::Stop, note);
-        }
-        // Before the configuration that named them is replaced: afterwards nobody would know them.
-        if !found.superfluous.is_subset(&found.retired) {
-            self.steps.push(Step::SetRetired { names: found.superfluous.clone() });
         }
         let action = match &found.text {
             Some(text) if *text == wanted.text => Action::Keep,
@@ -274,4 +322,8 @@ impl Difference {
 fn random_key() -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; KEY_BYTES]>())
+}
+
+fn own((name, value): (&String, &Secret)) -> (String, Secret) {
+    (name.clone(), value.clone())
 }

@@ -23,13 +23,13 @@ use puente::{
     aws::{Access, Aws, Gateway, Place},
     config::{Needs, Secret, Settings},
     domain::ids::ConnectionId,
-    ports::Secrets,
+    ports::{Bundle, Secrets},
 };
 use secrecy::SecretString;
 use serde::Serialize;
 
 use self::{
-    difference::{Difference, Row, difference},
+    difference::{Content, Difference, Row, difference},
     found::Found,
 };
 use crate::{
@@ -70,14 +70,14 @@ pub(crate) struct Apply {
     /// The id of the stack's usage plan, its output `UsagePlanId`.
     #[arg(long, env = "PUENTE_USAGE_PLAN", value_name = "ID", required_unless_present = "no_gateway")]
     usage_plan: Option<String>,
-    /// What the names of all secrets begin with, the stack's parameter and output `SecretPrefix`: its functions may read no
-    /// others.
+    /// What the names of the stack's secrets begin with, its parameter and output `SecretPrefix`: its functions may read no others.
     #[arg(long, env = "PUENTE_SECRET_PREFIX", value_name = "PREFIX", default_value = "puente/")]
     secret_prefix: String,
     /// There is no API Gateway in front: `puente serve --backend aws` counts for itself.
     #[arg(long, conflicts_with = "usage_plan")]
     no_gateway: bool,
-    /// The value of a secret, from a file (`-`: standard input). Repeatable. A newline at its end is not part of it.
+    /// The value of a secret, by its name in the file, from a file (`-`: standard input). Repeatable. A newline at its end is not
+    /// part of it.
     #[arg(long = "secret", value_name = "NAME=FILE", value_parser = secret_file)]
     secrets: Vec<(String, PathBuf)>,
     /// Show the difference and change nothing.
@@ -86,8 +86,9 @@ pub(crate) struct Apply {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
-    /// Delete what is superfluous too: API keys and usage plans of ours, and secrets that only an earlier configuration
-    /// referred to (these can be restored for 30 days).
+    /// Delete what is superfluous too: API keys and usage plans of ours, and secrets that nothing refers to any more, also those
+    /// of a release that kept every value as a secret of its own (these can be restored for 30 days). Not before the functions
+    /// run this release.
     #[arg(long)]
     prune: bool,
     /// Show at the end where each store posts to, with its key.
@@ -112,6 +113,11 @@ impl Wanted {
     fn keys(&self) -> impl Iterator<Item = (&ConnectionId, &str)> {
         self.needs.doors.iter().flat_map(|(id, door)| door.keys.iter().map(move |key| (id, key.as_str())))
     }
+
+    /// Whether a connection's key is being changed.
+    fn two_keys(&self, connection: &ConnectionId) -> bool {
+        self.needs.doors.get(connection).is_some_and(|door| door.keys.len() > 1)
+    }
 }
 
 /// What is said at the end.
@@ -135,7 +141,8 @@ async fn publish(apply: Apply, output: Output) -> Result<()> {
     let wanted = apply.wanted()?;
     let access = Access::discovered().await?;
     // Nothing here goes through the queue.
-    let place = Place { table: apply.table.clone(), queue: String::new(), dead: None };
+    let place =
+        Place { table: apply.table.clone(), queue: String::new(), dead: None, secrets: apply.secret_prefix.clone() };
     let aws = Aws::new(&access, place);
     let gateway = apply.usage_plan.as_ref().map(|plan| (access.gateway(&apply.table), plan.as_str()));
     let spinner = progress::spinner("looking at what is there");
@@ -145,8 +152,14 @@ async fn publish(apply: Apply, output: Output) -> Result<()> {
     let difference = difference(&wanted, &found)?;
     // With every secret as it will be: what a connector does not take is told before anything is changed.
     let file = apply.file.config.display().to_string();
-    let values = Arc::new(Values(difference.values.clone()));
-    Settings::parse(&wanted.text, &file, values)?.check().await?;
+    let settings = Settings::parse(&wanted.text, &file, Arc::new(Values::of(&wanted, &difference)))?;
+    settings.check().await?;
+    for id in settings.changing_keys() {
+        output::remark(&format!(
+            "connection {id} has two keys: either opens, and each may spend a day of its own. Take the old one out of the file \
+             once the store has the new one"
+        ));
+    }
 
     let applied = !apply.dry_run && !difference.steps.is_empty();
     if !output.is_json() {
@@ -175,10 +188,9 @@ impl Apply {
     fn wanted(&self) -> Result<Wanted> {
         let text = self.file.text()?;
         let needs = self.file.settings()?.needs()?;
-        self.may_be_read(&needs)?;
         let mut given = BTreeMap::new();
         for (name, path) in &self.secrets {
-            if !needs.secrets.contains(name) {
+            if !needs.names().contains(name.as_str()) {
                 let words = format!("--secret {name}: the configuration does not refer to a secret of that name");
                 return Err(Error::new(Kind::Config, words));
             }
@@ -190,22 +202,6 @@ impl Apply {
             given.insert(name.clone(), read(name, path)?);
         }
         Ok(Wanted { text, needs, given, prune: self.prune })
-    }
-
-    /// The functions' roles open only secrets of the prefix: with any other no function could work with the configuration.
-    fn may_be_read(&self, needs: &Needs) -> Result<()> {
-        let prefix = &self.secret_prefix;
-        let others: Vec<_> = needs.secrets.iter().filter(|name| !name.starts_with(prefix)).collect();
-        if others.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = others.iter().map(|name| format!("`{name}`")).collect();
-        let words = format!(
-            "{}: the stack's functions may read only secrets whose names begin with `{prefix}`, and nothing was changed. Name \
-             them so, or say with --secret-prefix what the stack's parameter SecretPrefix is",
-            names.join(", ")
-        );
-        Err(Error::new(Kind::Config, words))
     }
 
     /// Where each store posts to; its key only if that was asked for, and is not one that only this look has drawn.
@@ -235,13 +231,24 @@ impl Apply {
 }
 
 /// The secrets as they will be.
-struct Values(BTreeMap<String, Secret>);
+struct Values(BTreeMap<Bundle, BTreeMap<String, SecretString>>);
+
+impl Values {
+    fn of(wanted: &Wanted, difference: &Difference) -> Self {
+        let value = |name: &String| Some((name.clone(), difference.values.get(name)?.clone()));
+        let bundles = wanted.needs.bundles.iter().map(|(bundle, names)| {
+            let content: Content = names.iter().filter_map(value).collect();
+            (bundle.clone(), apply::secrets(&content))
+        });
+        Self(bundles.collect())
+    }
+}
 
 #[async_trait]
 impl Secrets for Values {
-    async fn secret(&self, name: &str) -> Result<SecretString> {
-        let value = self.0.get(name).map(|secret| SecretString::from(secret.expose().to_owned()));
-        value.ok_or_else(|| Error::new(Kind::Config, format!("there is no secret `{name}`")))
+    async fn secrets(&self, bundle: &Bundle) -> Result<BTreeMap<String, SecretString>> {
+        let content = self.0.get(bundle).cloned();
+        content.ok_or_else(|| Error::new(Kind::Bug, format!("`{bundle}` was not looked for")))
     }
 }
 

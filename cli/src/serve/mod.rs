@@ -52,9 +52,9 @@ pub(crate) struct Serve {
     /// Let everybody on this machine read and replay orders over HTTP, without an operator's key.
     #[arg(long)]
     open: bool,
-    /// A file with what people show to read and replay orders over HTTP, as `Authorization: Bearer ...`: at least 16 characters.
-    /// Without it the environment's `PUENTE_OPERATOR_KEY` is that key; without either nobody can. Never an argument: everybody on
-    /// the machine sees those.
+    /// A file with what people show to read and replay the orders of all connections over HTTP, as `Authorization: Bearer ...`: at
+    /// least 16 characters. Without it the environment's `PUENTE_OPERATOR_KEY` is that key. The configuration may have further
+    /// operators, who see some: `[operator.NAME]`. Without any nobody can. Never an argument: everybody on the machine sees those.
     #[arg(long, value_name = "FILE")]
     operator_key_file: Option<PathBuf>,
     /// What is logged, such as `info` or `warn,puente=debug`.
@@ -153,8 +153,10 @@ fn guard(settings: &Settings, listen: SocketAddr, operator: &Access) -> Result<(
     let mut missing: Vec<String> =
         settings.keyless().iter().map(|id| format!("connection.{id} has no `key` in the configuration")).collect();
     let operator = match operator {
-        Access::Keys(Some(_)) | Access::Decided => None,
-        Access::Keys(None) => Some("PUENTE_OPERATOR_KEY is not set: nobody could read and replay orders"),
+        Access::Keys(None) if !settings.has_operators() => Some(
+            "PUENTE_OPERATOR_KEY is not set, and the configuration has no [operator.NAME]: nobody could read and replay orders",
+        ),
+        Access::Keys(_) | Access::Decided => None,
         Access::Open => Some("--open lets anybody read and replay orders: set PUENTE_OPERATOR_KEY"),
     };
     missing.extend(operator.map(str::to_owned));

@@ -70,6 +70,7 @@ mod tests {
             order: "1042".parse().unwrap(),
             received: "2026-01-31T10:00:00Z".parse().unwrap(),
             request: "r-1".into(),
+            by: None,
             tries: 0,
             news: News::Unmapped { flag: Flag { code: "unreadable".into(), detail: "x".into() }, raw: raw.into() },
         })

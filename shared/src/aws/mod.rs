@@ -48,7 +48,7 @@ pub use self::{
     published::Published,
     queue::SqsQueue,
     records::DynamoRecords,
-    secrets::SecretsManager,
+    secrets::{SecretsManager, content},
     signs::DynamoSigns,
 };
 use crate::{Error, Kind, Result};
@@ -82,7 +82,12 @@ pub struct Place {
     pub queue: String,
     /// The URL of the dead-letter queue; without it nothing can be buried, listed or redriven.
     pub dead: Option<String>,
+    /// What the names of the stack's secrets begin with.
+    pub secrets: String,
 }
+
+/// What the names of a stack's secrets begin with, unless it says otherwise.
+const SECRETS: &str = "puente/";
 
 /// Who calls, and where to.
 #[derive(Clone)]
@@ -163,19 +168,21 @@ impl Access {
 }
 
 impl Place {
-    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL` and `PUENTE_DEAD_QUEUE_URL`. [`Kind::Config`] names the variable that is missing.
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL` and `PUENTE_SECRET_PREFIX`. [`Kind::Config`] names the variable
+    /// that is missing.
     pub fn from_env() -> Result<Self> {
         Ok(Self {
             table: variable("PUENTE_TABLE")?,
             queue: variable("PUENTE_QUEUE_URL")?,
             dead: variable("PUENTE_DEAD_QUEUE_URL").ok(),
+            secrets: variable("PUENTE_SECRET_PREFIX").unwrap_or_else(|_| SECRETS.to_owned()),
         })
     }
 }
 
 impl Aws {
-    /// As the functions find it: [`Access::from_env`], and `PUENTE_TABLE`, `PUENTE_QUEUE_URL` and `PUENTE_DEAD_QUEUE_URL` as
-    /// `template.yaml` sets them. [`Kind::Config`] names the variable that is missing.
+    /// As the functions find it: [`Access::from_env`], and [`Place::from_env`] as `template.yaml` sets it. [`Kind::Config`] names the
+    /// variable that is missing.
     pub async fn from_env() -> Result<Self> {
         Ok(Self::new(&Access::from_env().await, Place::from_env()?))
     }
@@ -184,7 +191,7 @@ impl Aws {
     #[must_use]
     pub fn new(access: &Access, place: Place) -> Self {
         let sdk = access.sdk();
-        let secrets = SecretsManager::new(&sdk, place.table.clone());
+        let secrets = SecretsManager::new(&sdk, place.secrets, place.table.clone());
         let table = table::Table::new(&sdk, place.table);
         Self {
             records: Arc::new(DynamoRecords::new(table.clone())),

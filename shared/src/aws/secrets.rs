@@ -1,7 +1,10 @@
-//! Secrets in AWS Secrets Manager, each as a plain string under its own name.
+//! Secrets in AWS Secrets Manager: each [`Bundle`] is one secret, a JSON object of names and texts.
 //!
-//! What `puente` makes is tagged with the table of its stack. Only that is ever deleted: another stack's secrets, and those that
-//! a person made, lie in the same drawer.
+//! Its name is the bundle's with the stack's prefix in front, such as `puente/edge/acme`: by these names the roles of the functions
+//! say who may read what. What `puente` makes is tagged with the table of its stack. Only that is ever deleted: another stack's
+//! secrets, and those that a person made, lie in the same drawer.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -15,7 +18,10 @@ use aws_sdk_secretsmanager::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{OWNER, client::failed};
-use crate::{Error, Kind, Result, ports::Secrets};
+use crate::{
+    Error, Kind, Result,
+    ports::{Bundle, Secrets},
+};
 
 /// How long a deleted secret can be brought back, in days: the longest there is.
 const RECOVERY: i64 = 30;
@@ -24,16 +30,31 @@ const RECOVERY: i64 = 30;
 #[derive(Clone)]
 pub struct SecretsManager {
     client: Client,
+    /// What the names of all bundles begin with.
+    prefix: String,
     /// Of the stack.
     table: String,
 }
 
 impl SecretsManager {
-    pub(super) fn new(sdk: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(sdk), table }
+    pub(super) fn new(sdk: &SdkConfig, prefix: String, table: String) -> Self {
+        Self { client: Client::new(sdk), prefix, table }
     }
 
-    /// The secret of that name, if there is one.
+    /// The name of a bundle in Secrets Manager.
+    #[must_use]
+    pub fn name_of(&self, bundle: &Bundle) -> String {
+        format!("{}{bundle}", self.prefix)
+    }
+
+    /// Whether a name is one of the stack's secrets, if there is such a secret.
+    #[must_use]
+    pub fn is_own_name(&self, name: &str) -> bool {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
+        name.starts_with(&self.prefix) && name.len() <= 512 && name.bytes().all(good)
+    }
+
+    /// The text of the secret of that name, if there is one.
     pub async fn find(&self, name: &str) -> Result<Option<SecretString>> {
         let answer = match self.client.get_secret_value().secret_id(name).send().await {
             Ok(answer) => answer,
@@ -64,20 +85,19 @@ impl SecretsManager {
         }
     }
 
-    /// Makes a secret that is not there yet, for this stack.
-    pub async fn create(&self, name: &str, value: &SecretString) -> Result<()> {
+    /// Makes a bundle that is not there yet, for this stack.
+    pub async fn create(&self, bundle: &Bundle, content: &BTreeMap<String, SecretString>) -> Result<()> {
+        let (name, text) = (self.name_of(bundle), written(content)?);
         let owner = Tag::builder().key(OWNER).value(&self.table).build();
-        let create = self.client.create_secret().name(name).secret_string(value.expose_secret()).tags(owner);
-        create
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| failed("cannot make a secret", &error).within(format!("secret `{name}`")))
+        let create = self.client.create_secret().name(&name).secret_string(text.expose_secret()).tags(owner);
+        let made = create.send().await;
+        made.map(drop).map_err(|error| failed("cannot make a secret", &error).within(format!("secret `{name}`")))
     }
 
-    /// Gives a secret another value. The old one stays in Secrets Manager as its previous version.
-    pub async fn change(&self, name: &str, value: &SecretString) -> Result<()> {
-        let put = self.client.put_secret_value().secret_id(name).secret_string(value.expose_secret()).send().await;
+    /// Gives a bundle another content. The old one stays in Secrets Manager as its previous version.
+    pub async fn change(&self, bundle: &Bundle, content: &BTreeMap<String, SecretString>) -> Result<()> {
+        let (name, text) = (self.name_of(bundle), written(content)?);
+        let put = self.client.put_secret_value().secret_id(&name).secret_string(text.expose_secret()).send().await;
         put.map(drop).map_err(|error| failed("cannot change a secret", &error).within(format!("secret `{name}`")))
     }
 
@@ -93,11 +113,31 @@ impl SecretsManager {
     }
 }
 
+/// What the text of a bundle says; `None` if it is no JSON object of texts.
+#[must_use]
+pub fn content(text: &SecretString) -> Option<BTreeMap<String, SecretString>> {
+    serde_json::from_str(text.expose_secret()).ok()
+}
+
+fn written(content: &BTreeMap<String, SecretString>) -> Result<SecretString> {
+    let plain: BTreeMap<_, _> = content.iter().map(|(name, secret)| (name, secret.expose_secret())).collect();
+    let text = serde_json::to_string(&plain);
+    text.map(SecretString::from).map_err(|_| Error::new(Kind::Bug, "secrets cannot be written as JSON"))
+}
+
 #[async_trait]
 impl Secrets for SecretsManager {
-    async fn secret(&self, name: &str) -> Result<SecretString> {
-        self.find(name).await?.ok_or_else(|| {
-            Error::new(Kind::Config, format!("Secrets Manager has no secret `{name}`: create it, or correct the name"))
+    async fn secrets(&self, bundle: &Bundle) -> Result<BTreeMap<String, SecretString>> {
+        let name = self.name_of(bundle);
+        let text = self.find(&name).await?.ok_or_else(|| {
+            let words = format!("Secrets Manager has no secret `{name}`: `puente connections apply` makes it");
+            Error::new(Kind::Config, words)
+        })?;
+        content(&text).ok_or_else(|| {
+            let words = format!(
+                "the secret `{name}` is not a JSON object of names and texts, as `puente connections apply` writes it"
+            );
+            Error::new(Kind::Config, words)
         })
     }
 }

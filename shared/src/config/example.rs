@@ -14,6 +14,12 @@ const HEAD: &str = r#"# puente.toml: one [erp.NAME] for each account in an ERP, 
 # An address that is plain http to another machine needs `allow_insecure = true` in its part: everybody on the way reads the
 # credentials and the customers' data.
 #
+# People who read and replay orders of some connections over HTTP, beside PUENTE_OPERATOR_KEY, which sees all:
+#   [operator.ana]
+#   key = { env = "ANA_KEY" }
+#   connections = ["shopify"]                 # ["*"] is all
+#   scopes = ["orders:read", "orders:write"]  # to read, unless more is said; "ops" sees quotas
+#
 # Keep the parts you need and delete the others. `puente check --config puente.toml` tries what is left.
 "#;
 

@@ -133,6 +133,17 @@ pub struct Account {
     pub look_up_first: bool,
 }
 
+/// What is said of an ERP account beside its connector.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// What the account allows.
+    pub limits: Limits,
+    /// What part of its day each of its connections is guaranteed.
+    pub shares: Shares,
+    /// Attempts before an order is dead-lettered.
+    pub max_attempts: u32,
+}
+
 /// Reads an exact amount from TOML: text such as `"0.05"`, or a number, which is taken as its decimal text.
 /// For `#[serde(deserialize_with = "puente::config::amount")]`.
 pub fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {

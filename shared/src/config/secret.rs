@@ -1,7 +1,8 @@
 //! Secrets of the configuration: referred to in the file, fetched from elsewhere, never shown.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{
     Deserialize, Deserializer,
@@ -9,7 +10,7 @@ use serde::{
 };
 
 use super::section::Vault;
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, ports::Bundle};
 
 /// How a secret is written, said to whom wrote it otherwise.
 pub(super) const HOW: &str = "a secret is not written into the file: write { env = \"NAME\" }, { file = \"path\" } or \
@@ -196,17 +197,17 @@ impl Source {
     }
 
     /// Fetches the secret. The error says what is missing, never what was found.
-    pub(super) async fn fetch(&self, vault: &Vault) -> Result<String> {
+    pub(super) async fn fetch(&self, opened: &mut Opened<'_>) -> Result<String> {
         let missing = |words: String| Error::new(Kind::Config, words);
         let text = match self {
             Self::Env(name) => environment(name)
                 .ok_or_else(|| missing(format!("the environment variable {name} is not set (or is not text)")))?,
             Self::File(path) => {
-                let path = vault.home.join(path);
+                let path = opened.vault.home.join(path);
                 let text = tokio::fs::read_to_string(&path).await.map_err(|cause| unread(&path, cause))?;
                 text.trim_end_matches(['\r', '\n']).to_owned()
             }
-            Self::Named(name) => vault.secrets.secret(name).await?.expose_secret().to_owned(),
+            Self::Named(name) => opened.named(name).await?,
             Self::Literal(_) => return Err(missing(HOW.to_owned())),
         };
         if text.is_empty() {
@@ -218,6 +219,39 @@ impl Source {
 
 fn unread(path: &Path, cause: std::io::Error) -> Error {
     Error::new(Kind::Config, format!("cannot read the secret's file {}", path.display())).caused_by(cause)
+}
+
+/// A bundle of the secret store, fetched with the first of its secrets that is asked for, and only once.
+pub(super) struct Opened<'a> {
+    vault: &'a Vault,
+    bundle: &'a Bundle,
+    content: Option<BTreeMap<String, SecretString>>,
+}
+
+impl<'a> Opened<'a> {
+    pub(super) fn new(vault: &'a Vault, bundle: &'a Bundle) -> Self {
+        Self { vault, bundle, content: None }
+    }
+
+    async fn named(&mut self, name: &str) -> Result<String> {
+        let content = match &mut self.content {
+            Some(content) => content,
+            none => none.insert(self.vault.secrets.secrets(self.bundle).await?),
+        };
+        let secret = content.get(name).map(|secret| secret.expose_secret().to_owned());
+        secret.ok_or_else(|| {
+            let words =
+                format!("the secret `{}` has no `{name}` in it: `puente connections apply` puts it there", self.bundle);
+            Error::new(Kind::Config, words)
+        })
+    }
+}
+
+/// What stands in the place of a secret that a role does not need: of a form that every connector takes, different every time,
+/// and known to nobody. Neither can anything be opened with it, nor does anything signed with it exist.
+pub(super) fn stand_in() -> String {
+    let unguessable = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+    format!("whsec_{}", BASE64_STANDARD.encode(unguessable))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one home of the environment: secrets that puente.toml refers to")]

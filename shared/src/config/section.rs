@@ -17,8 +17,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::secret::{MARK, Source};
-use crate::{Error, Kind, Result, ports::Secrets};
+use super::secret::{MARK, Opened, Source, stand_in};
+use crate::{
+    Error, Kind, Result,
+    ports::{Bundle, Secrets},
+};
 
 /// A connector's own part of the file: a table, with its place for error messages. Without `kind`, which chose the
 /// connector, and without the keys that belong to every account (`limits`, `max_attempts`, `look_up_first`, `allow_insecure`).
@@ -177,18 +180,34 @@ impl Section {
             .map(|(path, _)| self.refuse(path, super::secret::HOW))
     }
 
-    /// The same with every secret fetched; otherwise all that is missing.
-    pub(super) async fn resolve(mut self, vault: &Vault) -> Result<Self, Vec<Error>> {
+    /// The same with every secret fetched that is `needed`, those that are only named from `bundle`, and [`stand_in`]s for the
+    /// others; otherwise all that is missing.
+    pub(super) async fn resolve(
+        mut self,
+        vault: &Vault,
+        bundle: &Bundle,
+        needed: impl Fn(&str) -> bool,
+    ) -> Result<Self, Vec<Error>> {
         let mut texts = BTreeMap::new();
         let mut errors = Vec::new();
+        let mut opened = Opened::new(vault, bundle);
         for (path, source) in &self.references {
-            match source.fetch(vault).await {
+            if !needed(path) {
+                texts.insert(path.clone(), stand_in());
+                continue;
+            }
+            match source.fetch(&mut opened).await {
                 Ok(text) => {
                     texts.insert(path.clone(), text);
                 }
                 Err(error) => {
+                    let down = error.kind() != Kind::Config;
                     let place = self.refuse(path, "").to_string();
                     errors.push(error.within(place.trim_end_matches([':', ' '])));
+                    // The others would wait as long for the same answer.
+                    if down {
+                        break;
+                    }
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The configuration as the flows see it: one connection or account at a time, each built when first asked for.
 
 mod needs;
+mod operators;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::{
-    Account, Connection, GENERIC, Mismatch, Orders, Secret, Section,
+    Account, Connection, GENERIC, Mismatch, Orders, Secret, Section, Terms,
     limits::{AccountLimits, DoorLimits},
     plain_http,
     secret::Keys,
@@ -17,12 +18,12 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
-        ids::{ConnectionId, ErpId},
+        ids::{ConnectionId, ErpId, OperatorId},
         money::Amount,
         share::Shares,
     },
     erp::ERPS,
-    ports::Secrets,
+    ports::{Bundle, Secrets},
     store::STORES,
 };
 
@@ -34,6 +35,7 @@ pub struct Settings {
     vault: Vault,
     connections: BTreeMap<ConnectionId, Entry<Connection>>,
     accounts: BTreeMap<ErpId, Entry<Account>>,
+    operators: BTreeMap<OperatorId, Entry<operators::Keyed>>,
 }
 
 /// A part of the file, and what was built from it.
@@ -42,36 +44,22 @@ struct Entry<T> {
     /// For a connection: its ERP; for an account: nothing.
     erp: Option<ErpId>,
     built: OnceCell<Arc<T>>,
-    /// For a connection: its keys, where they alone were asked for.
-    keys: OnceCell<Vec<Secret>>,
-    /// The same of its store's API keys.
-    api_keys: OnceCell<Vec<Secret>>,
+    /// For a connection: built for its callers.
+    entrance: OnceCell<Arc<T>>,
 }
 
 impl<T> Entry<T> {
     /// A part whose secrets are not fetched yet.
     fn new(section: Section, erp: Option<ErpId>) -> Self {
-        Self { section, erp, built: OnceCell::new(), keys: OnceCell::new(), api_keys: OnceCell::new() }
+        Self { section, erp, built: OnceCell::new(), entrance: OnceCell::new() }
     }
 
     /// A part built by hand.
     fn built(section: Section, erp: Option<ErpId>, part: T) -> Self {
-        Self { built: OnceCell::new_with(Some(Arc::new(part))), ..Self::new(section, erp) }
+        let part = Some(Arc::new(part));
+        let (built, entrance) = (OnceCell::new_with(part.clone()), OnceCell::new_with(part));
+        Self { built, entrance, ..Self::new(section, erp) }
     }
-}
-
-/// A connection of which nothing but the key is read.
-#[derive(Deserialize)]
-struct KeyOnly {
-    #[serde(default)]
-    key: Keys,
-}
-
-/// A store of which nothing but the API keys are read. Only stores that take posted orders have any.
-#[derive(Deserialize)]
-struct ApiKeysOnly {
-    #[serde(default)]
-    api_keys: Vec<Secret>,
 }
 
 /// What every connection says, whatever its store.
@@ -113,8 +101,9 @@ impl Settings {
     pub fn parse(text: &str, file: &str, secrets: Arc<dyn Secrets>) -> Result<Self> {
         let root = Section::parse(text, file)?;
         let mut wrong: Vec<Error> = root.written_out().collect();
-        for key in root.keys().filter(|key| !["erp", "connection"].contains(key)) {
-            wrong.push(root.refuse(key, "unknown key: a file has [erp.NAME] and [connection.NAME] parts"));
+        for key in root.keys().filter(|key| !["erp", "connection", "operator"].contains(key)) {
+            let why = "unknown key: a file has [erp.NAME], [connection.NAME] and [operator.NAME] parts";
+            wrong.push(root.refuse(key, why));
         }
         let accounts = named(&root, "erp", &mut wrong, |section| {
             kind(section, ERPS.iter().map(|row| row.kind))?;
@@ -140,8 +129,14 @@ impl Settings {
             plain_http::check(&store)?;
             Ok(Some(head.erp))
         });
+        let shops = root.child("connection");
+        let is_there = |name: &str| shops.as_ref().is_some_and(|shops| shops.keys().any(|shop| shop == name));
+        let operators = named(&root, "operator", &mut wrong, |section| {
+            operators::check(section, is_there)?;
+            Ok(None)
+        });
         all_or(wrong)?;
-        let settings = Self { vault: Vault::of(file, secrets), connections, accounts };
+        let settings = Self { vault: Vault::of(file, secrets), connections, accounts, operators };
         let shares = settings.accounts.iter().map(|(id, entry)| settings.shares(id, &entry.section));
         all_or(shares.filter_map(Result::err).collect())?;
         Ok(settings)
@@ -167,7 +162,8 @@ impl Settings {
         let accounts =
             accounts.into_iter().map(|account| (account.id.clone(), Entry::built(nothing.clone(), None, account)));
         let (connections, accounts) = (connections.collect(), accounts.collect());
-        Ok(Self { vault: Vault::of("nothing", Arc::new(NoSecrets)), connections, accounts })
+        let vault = Vault::of("nothing", Arc::new(NoSecrets));
+        Ok(Self { vault, connections, accounts, operators: BTreeMap::new() })
     }
 
     /// The names of all connections.
@@ -180,6 +176,25 @@ impl Settings {
     #[must_use]
     pub fn accounts(&self) -> Vec<ErpId> {
         self.accounts.keys().cloned().collect()
+    }
+
+    /// The connections whose orders go to the account of that name.
+    #[must_use]
+    pub fn connections_of(&self, erp: &str) -> Vec<ConnectionId> {
+        let goes_there = |entry: &Entry<Connection>| entry.erp.as_ref().is_some_and(|id| id.as_str() == erp);
+        self.connections.iter().filter(|(_, entry)| goes_there(entry)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What is said of an ERP account beside its connector, told without its credentials; `None` if there is none of that name.
+    pub fn terms(&self, erp: &ErpId) -> Result<Option<Terms>> {
+        let Some(entry) = self.accounts.get(erp) else { return Ok(None) };
+        if let Some(account) = entry.built.get() {
+            let (limits, shares) = (account.limits.clone(), account.shares.clone());
+            return Ok(Some(Terms { limits, shares, max_attempts: account.max_attempts }));
+        }
+        let head = account_head(&entry.section, true)?;
+        let (limits, shares) = (head.limits.into(), self.shares(erp, &entry.section)?);
+        Ok(Some(Terms { limits, shares, max_attempts: head.max_attempts.get() }))
     }
 
     /// Whether there is a connection of that name.
@@ -220,56 +235,21 @@ impl Settings {
         self.connections.iter().filter_map(changing).collect()
     }
 
-    /// One connection; `None` if there is none of that name.
+    /// One connection as the flows meet it, with what opens its store. What its callers show is not fetched: nobody can be let in
+    /// with it. `None` if there is none of that name.
     pub async fn connection(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>> {
         let Some(entry) = self.connections.get(id) else { return Ok(None) };
-        entry
-            .built
-            .get_or_try_init(|| async { all_in_one(self.build_connection(id, entry).await) })
-            .await
-            .cloned()
-            .map(Some)
+        let build = || async { all_in_one(self.build_connection(id, entry, Bundle::Worker(id.clone())).await) };
+        entry.built.get_or_try_init(build).await.cloned().map(Some)
     }
 
-    /// The keys of one connection, fetched without its other secrets: for the authorizer, which needs nothing else. None if
-    /// there is no connection of that name, or it has no key.
-    pub async fn keys(&self, id: &ConnectionId) -> Result<Vec<Secret>> {
-        let Some(entry) = self.connections.get(id) else { return Ok(Vec::new()) };
-        if let Some(connection) = entry.built.get() {
-            return Ok(connection.keys.clone());
-        }
-        let fetch = || async {
-            let others: Vec<&str> = entry.section.keys().filter(|key| *key != "key").collect();
-            let own = entry.section.clone().without(&others).resolve(&self.vault).await?;
-            let read = || {
-                let KeyOnly { key } = own.read()?;
-                long_enough(&own, "key", &key.0)?;
-                Ok(key.0)
-            };
-            read().map_err(|error| vec![error])
-        };
-        entry.keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
-    }
-
-    /// The API keys under which canonical orders may be posted to one connection, fetched without its other secrets. None if
-    /// there is no connection of that name, or its store takes no posted orders.
-    pub async fn api_keys(&self, id: &ConnectionId) -> Result<Vec<Secret>> {
-        let Some(entry) = self.connections.get(id) else { return Ok(Vec::new()) };
-        if let Some(connection) = entry.built.get() {
-            return Ok(connection.store.api_keys().to_vec());
-        }
-        let fetch = || async {
-            let Some(store) = entry.section.child("store") else { return Ok(Vec::new()) };
-            let others: Vec<&str> = store.keys().filter(|key| *key != "api_keys").collect();
-            let own = store.clone().without(&others).resolve(&self.vault).await?;
-            let read = || {
-                let ApiKeysOnly { api_keys } = own.read()?;
-                long_enough(&own, "api_keys", &api_keys)?;
-                Ok(api_keys)
-            };
-            read().map_err(|error| vec![error])
-        };
-        entry.api_keys.get_or_try_init(|| async { all_in_one(fetch().await) }).await.cloned()
+    /// One connection as its callers meet it, with its keys and what their signatures are checked with. What opens its store is not
+    /// fetched: [`crate::store::Store::can_fetch`] says whether there is any, and nothing can be fetched with it. `None` if there is
+    /// none of that name.
+    pub async fn entrance(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>> {
+        let Some(entry) = self.connections.get(id) else { return Ok(None) };
+        let build = || async { all_in_one(self.build_connection(id, entry, Bundle::Edge(id.clone())).await) };
+        entry.entrance.get_or_try_init(build).await.cloned().map(Some)
     }
 
     /// One ERP account; `None` if there is none of that name.
@@ -290,8 +270,13 @@ impl Settings {
             wrong.extend(self.account(id).await.err());
         }
         for id in self.connections.keys() {
-            wrong.extend(self.connection(id).await.err());
+            let both = [self.entrance(id).await.err(), self.connection(id).await.err()];
+            // What is wrong whoever meets it is told once.
+            let told: BTreeMap<String, Error> =
+                both.into_iter().flatten().map(|error| (error.to_string(), error)).collect();
+            wrong.extend(told.into_values());
         }
+        wrong.extend(self.check_operators().await);
         all_or(wrong)
     }
 
@@ -299,8 +284,10 @@ impl Settings {
         &self,
         id: &ConnectionId,
         entry: &Entry<Connection>,
+        bundle: Bundle,
     ) -> Result<Arc<Connection>, Vec<Error>> {
-        let section = entry.section.clone().resolve(&self.vault).await?;
+        let edge = matches!(bundle, Bundle::Edge(_));
+        let section = entry.section.clone().resolve(&self.vault, &bundle, |path| is_edge(path) == edge).await?;
         let build = || {
             let head = connection_head(&section, false)?;
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
@@ -329,17 +316,17 @@ impl Settings {
     }
 
     async fn build_account(&self, id: &ErpId, entry: &Entry<Account>) -> Result<Arc<Account>, Vec<Error>> {
-        let section = entry.section.clone().resolve(&self.vault).await?;
+        let bundle = Bundle::Erp(id.clone());
+        let section = entry.section.clone().resolve(&self.vault, &bundle, |_| true).await?;
         let build = || {
             let head = account_head(&section, false)?;
             let row = row(&section, ERPS, |row| row.kind)?;
             let own = section.clone().without(&GENERIC);
-            let ours = |entry: &&Entry<Connection>| entry.erp.as_ref() == Some(id);
             Ok(Arc::new(Account {
                 id: id.clone(),
                 erp: (row.build)(&own).map_err(|error| own.place(error))?,
                 limits: head.limits.into(),
-                connections: self.connections.iter().filter(|(_, e)| ours(e)).map(|(id, _)| id.clone()).collect(),
+                connections: self.connections_of(id.as_str()),
                 shares: self.shares(id, &entry.section)?,
                 max_attempts: head.max_attempts.get(),
                 look_up_first: head.look_up_first,
@@ -349,13 +336,20 @@ impl Settings {
     }
 }
 
+/// Whether a connection's secret, by its path in its part, is one that callers show or sign with. Whatever else its store has opens
+/// that store: a secret of a kind that is not known here stays away from what faces the internet.
+fn is_edge(path: &str) -> bool {
+    let mut keys = path.split(['.', '[']);
+    keys.next() != Some("store") || matches!(keys.next(), Some("webhook_secrets" | "api_keys"))
+}
+
 /// Parts built by hand refer to no secrets.
 struct NoSecrets;
 
 #[async_trait::async_trait]
 impl Secrets for NoSecrets {
-    async fn secret(&self, name: &str) -> Result<secrecy::SecretString> {
-        Err(Error::new(Kind::Config, format!("there is no secret `{name}`")))
+    async fn secrets(&self, bundle: &Bundle) -> Result<BTreeMap<String, secrecy::SecretString>> {
+        Err(Error::new(Kind::Config, format!("there is no secret `{bundle}`")))
     }
 }
 

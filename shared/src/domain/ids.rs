@@ -63,6 +63,10 @@ text_id! {
     ErpId
 }
 text_id! {
+    /// One operator of `puente serve`, as named in `puente.toml`: lower-case letters, digits, `-` and `_`, at most 64.
+    OperatorId
+}
+text_id! {
     /// The store's own id of an order, as text (Shopify's exceed 2^53): at most 128 characters, none of them a control
     /// character.
     OrderId
@@ -86,6 +90,17 @@ impl TryFrom<String> for ErpId {
             Ok(Self(text))
         } else {
             Err(refuse("an ERP's name", "has only a-z, 0-9, '-' and '_', and at most 64 of them"))
+        }
+    }
+}
+
+impl TryFrom<String> for OperatorId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        if is_slug(&text) {
+            Ok(Self(text))
+        } else {
+            Err(refuse("an operator's name", "has only a-z, 0-9, '-' and '_', and at most 64 of them"))
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct Arrival {
     pub received: Timestamp,
     /// The request it came with, for the timeline.
     pub request: String,
+    /// Who asked for it, where a person did: a replay's operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// How often a fetch was put off already.
     #[serde(default)]
     pub tries: u32,
@@ -72,5 +75,17 @@ impl Arrival {
     #[must_use]
     pub fn key(&self) -> OrderKey {
         OrderKey::new(self.connection.clone(), self.order.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_that_was_queued_before_it_said_who_asked_is_read() {
+        let old = r#"{"arrival":{"connection":"acme","order":"1","received":"2026-01-31T10:00:00Z","request":"r","news":"replay"}}"#;
+        let Message::Arrival(arrival) = serde_json::from_str(old).unwrap() else { panic!("{old}") };
+        assert_eq!((arrival.by, &arrival.news), (None, &News::Replay));
     }
 }

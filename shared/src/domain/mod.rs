@@ -5,6 +5,7 @@ pub mod ids;
 pub mod ledger;
 pub mod message;
 pub mod money;
+pub mod operator;
 pub mod order;
 pub mod record;
 pub mod rounding;

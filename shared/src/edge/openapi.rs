@@ -83,8 +83,8 @@ fn components() -> Components {
                 HttpBuilder::new()
                     .scheme(HttpAuthScheme::Bearer)
                     .description(Some(
-                        "In `puente serve` the operator's key. On AWS an OAuth 2.0 access token of the identity provider, with \
-                         the scopes that the operation names.",
+                        "In `puente serve` an operator's key. On AWS an OAuth 2.0 access token of the identity provider, with the \
+                         scopes that the operation names, whose bearer sees the connection.",
                     ))
                     .build(),
             ),
@@ -141,7 +141,7 @@ impl IntoResponses for WithCredential {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let own = [
             (401, "The operator's credential is missing, wrong or expired."),
-            (403, "The token lacks the scope that this needs (on AWS)."),
+            (403, "The operator may not do this, or (on AWS) does not see that connection or account."),
         ];
         problems(own.into_iter().chain(ADDRESS).chain(ALWAYS))
     }

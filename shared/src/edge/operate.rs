@@ -1,11 +1,15 @@
 //! What people call: where is an order, why did it stop, try it again, how much of the quota is left.
 //!
-//! Reading and replaying need the operator's credential, checked once for all of these routes; only readiness does not.
+//! Reading and replaying need an operator's credential, checked once for all of these routes; only readiness does not. Invariant:
+//! of a connection that an operator does not see they learn nothing, not even whether there is one of that name.
 
 use axum::{
     Extension, Json, Router,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{StatusCode, header},
+    extract::{
+        MatchedPath, Path, Query, RawPathParams, Request, State,
+        rejection::{QueryRejection, RawPathParamsRejection},
+    },
+    http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -16,7 +20,9 @@ use utoipa::{IntoParams, ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    RequestId, label,
+    RequestId,
+    authorize::route::{Target, is_known, scope},
+    label,
     openapi::{self, Always, WithCredential},
     problem::{self, Problem},
     story::{StoryView, story},
@@ -29,6 +35,7 @@ use crate::{
         ledger::{Ledger, Limits},
         message::{Arrival, Message, News},
         money::Amount,
+        operator::Operator,
         record::{Document, Head, State as Standing},
         schema::CurrencyCode,
         version::Version,
@@ -116,14 +123,14 @@ pub struct QuotaView {
     pub conducts_until: Option<Timestamp>,
 }
 
-/// Who may read and replay.
+/// How an operator is told.
 #[derive(Debug, Clone)]
 pub enum Access {
-    /// Anybody who reaches the router: because somebody asked for that on their own machine.
+    /// Anybody who reaches the router, and sees all: because somebody asked for that on their own machine.
     Open,
-    /// Whoever shows this key as a bearer token. Without one nobody may.
+    /// By a key of the configuration's operators, or by this one, whose bearer sees all. Without either nobody may.
     Keys(Option<Secret>),
-    /// Whoever is let through by an authorizer in front.
+    /// Whoever is in front decided, and put the [`Operator`] into the request's extensions.
     Decided,
 }
 
@@ -219,20 +226,25 @@ fn rate(limits: &Limits) -> String {
     format!("{}/{window}", limits.calls)
 }
 
-/// Lets only the operator pass.
-async fn credential(State(desk): State<Desk>, request: Request, next: Next) -> Result<Response, Problem> {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let why = match (&desk.access, token) {
-        (Access::Open | Access::Decided, _) => return Ok(next.run(request).await),
-        (Access::Keys(Some(ours)), Some((_, theirs))) if ours.is(theirs.trim()) => return Ok(next.run(request).await),
-        (Access::Keys(Some(_)), _) => "the operator's credential is missing or wrong",
-        (Access::Keys(None), _) => {
-            "nobody may read or replay orders over HTTP: this service was started without an operator's key. Set \
-             PUENTE_OPERATOR_KEY and start it again; on its own machine `puente orders`, `puente dlq` and `puente quota` need none"
-        }
+/// Lets only operators pass, to what they may do and see.
+async fn credential(
+    State(desk): State<Desk>,
+    route: MatchedPath,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (method, key) = (request.method().clone(), bearer(&request).map(str::to_owned));
+    let decided = request.extensions().get().cloned();
+    let operator = desk.operator(key.as_deref(), decided).await?;
+    let parameters = match parameters {
+        Ok(parameters) => parameters,
+        Err(refused) => return Ok(refused.into_response()),
     };
-    Err(Error::new(Kind::Forged, why).into())
+    let target = Target::of(&parameters);
+    desk.allows(&operator, &method, route.as_str(), target.as_ref())?;
+    request.extensions_mut().insert(operator);
+    Ok(next.run(request).await)
 }
 
 /// What a list is asked for.
@@ -329,12 +341,15 @@ async fn replay(
     State(desk): State<Desk>,
     Path((name, order)): Path<(String, String)>,
     Extension(RequestId(request)): Extension<RequestId>,
+    Extension(operator): Extension<Operator>,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
     let OrderKey { connection, order } = desk.head(&name, order).await?.key;
-    tracing::info!(event = "order.replay_asked", %connection, %order, request);
+    let by = operator.name;
+    tracing::info!(event = "order.replay_asked", %connection, %order, by, request);
     let answer = Replayed { connection: connection.clone(), order: order.clone(), result: "queued" };
     let received = desk.puente.clock.now();
-    let replay = Message::Arrival(Arrival { connection, order, received, request, tries: 0, news: News::Replay });
+    let arrival = Arrival { connection, order, received, request, by: Some(by), tries: 0, news: News::Replay };
+    let replay = Message::Arrival(arrival);
     let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the replay"));
     desk.puente.queue.send(&[replay], std::time::Duration::ZERO).await?.pop().unwrap_or_else(unanswered)?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
@@ -348,11 +363,10 @@ async fn replay(
     security(("operator" = ["ops"])),
 )]
 async fn quota(State(desk): State<Desk>, Path(name): Path<String>) -> Result<Json<QuotaView>, Problem> {
-    let unknown = || Error::new(Kind::NotFound, "there is no ERP of that name");
-    let erp: ErpId = name.parse().map_err(|_| unknown())?;
-    let account = desk.puente.settings.account(&erp).await?.ok_or_else(unknown)?;
+    let erp: ErpId = name.parse().map_err(|_| no_erp())?;
+    let limits = desk.puente.settings.terms(&erp)?.ok_or_else(no_erp)?.limits;
     let ledger = desk.puente.accounts.ledger(&erp).await?;
-    Ok(Json(QuotaView::of(erp, &account.limits, &ledger, desk.puente.clock.now())))
+    Ok(Json(QuotaView::of(erp, &limits, &ledger, desk.puente.clock.now())))
 }
 
 /// Whether queue and records can be reached.
@@ -375,11 +389,63 @@ async fn document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], openapi::json()).into_response()
 }
 
+fn no_connection() -> Error {
+    Error::new(Kind::NotFound, "there is no connection of that name")
+}
+
+fn no_erp() -> Error {
+    Error::new(Kind::NotFound, "there is no ERP of that name")
+}
+
 impl Desk {
+    /// Who asks: by the key they show, or as was `decided` in front.
+    async fn operator(&self, key: Option<&str>, decided: Option<Operator>) -> Result<Operator> {
+        let nobody = || Error::new(Kind::Forged, "the operator's credential is missing or wrong");
+        if matches!(self.access, Access::Keys(None)) && !self.puente.settings.has_operators() {
+            let words = "nobody may read or replay orders over HTTP: this service was started without an operator's key. Set \
+                         PUENTE_OPERATOR_KEY, or put an [operator.NAME] into the configuration, and start it again; on its own \
+                         machine `puente orders`, `puente dlq` and `puente quota` need none";
+            return Err(Error::new(Kind::Forged, words));
+        }
+        match &self.access {
+            Access::Open => Ok(Operator::of_all("anybody")),
+            Access::Decided => decided.ok_or_else(nobody),
+            Access::Keys(one) => {
+                let key = key.ok_or_else(nobody)?;
+                // Both are asked, so that the time taken does not say which of them it was.
+                let named = self.puente.settings.operator(key).await;
+                if one.as_ref().is_some_and(|one| one.is(key)) {
+                    return Ok(Operator::of_all("operator"));
+                }
+                named?.ok_or_else(nobody)
+            }
+        }
+    }
+
+    /// Refuses what `operator` may not do, and what they do not see: in the words that are said where there is nothing of that
+    /// name.
+    fn allows(
+        &self,
+        operator: &Operator,
+        method: &Method,
+        route: &str,
+        target: Option<&Target>,
+    ) -> Result<(), Problem> {
+        let seen = target.is_none_or(|target| target.is_seen(&operator.sight, &self.puente.settings));
+        // A method that the route does not have is the router's to refuse; a route that nobody listed is nobody's.
+        let may = scope(method, route).map_or_else(|| is_known(route), |scope| operator.may(scope));
+        match (may, seen, target) {
+            (false, ..) => Err(Problem::refusal(StatusCode::FORBIDDEN, "this operator may not do that")),
+            (true, false, Some(Target::Erp(_))) => Err(no_erp().into()),
+            (true, false, _) => Err(no_connection().into()),
+            (true, true, _) => Ok(()),
+        }
+    }
+
     /// The connection of that name. Its secrets are not needed here, so they are not fetched.
     fn connection(&self, name: &str) -> Result<ConnectionId> {
         let found = name.parse().ok().filter(|id| self.puente.settings.has(id));
-        found.ok_or_else(|| Error::new(Kind::NotFound, "there is no connection of that name"))
+        found.ok_or_else(no_connection)
     }
 
     async fn head(&self, name: &str, order: String) -> Result<Head> {
@@ -387,5 +453,32 @@ impl Desk {
         let unseen = || Error::new(Kind::NotFound, "not seen yet: no webhook, no backfill brought this order so far");
         let order = OrderId::try_from(order).map_err(|_| unseen())?;
         self.puente.records.head(&OrderKey::new(connection, order)).await?.ok_or_else(unseen)
+    }
+}
+
+/// The key of a request's `Authorization: Bearer …` (RFC 6750).
+fn bearer(request: &Request) -> Option<&str> {
+    let given = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = given.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_route_asks_for_the_scope_that_the_document_names() {
+        let document = serde_json::to_value(described()).unwrap();
+        let mut locked = 0;
+        for (pattern, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let named = operation["security"][0]["operator"][0].as_str();
+                let method: Method = method.to_uppercase().parse().unwrap();
+                assert_eq!(scope(&method, pattern).map(|scope| scope.as_str()), named, "{method} {pattern}");
+                locked += usize::from(named.is_some());
+            }
+        }
+        assert!(locked >= 4, "{locked}");
     }
 }

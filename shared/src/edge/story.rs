@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 use super::operate::OrderView;
 use crate::{
     Result,
-    config::Account,
+    config::Terms,
     domain::{
-        ledger::Ledger,
+        ids::ErpId,
+        ledger::{Ledger, Limits},
         order::Order,
         record::{Entry, Head, State},
         sign::{Fact, Party},
@@ -107,18 +108,17 @@ async fn waits(puente: &Puente, head: &Head, timeline: &[Entry]) -> Result<Vec<W
     if !matches!(head.state(), State::Waiting | State::Sending) {
         return Ok(waits);
     }
-    let Some(connection) = puente.settings.erp_of(&head.key.connection) else { return Ok(waits) };
-    // Only its limits are needed: that a connector cannot be built is no reason to show nothing.
-    let Ok(Some(account)) = puente.settings.account(&connection).await else { return Ok(waits) };
-    let ledger = puente.accounts.ledger(&account.id).await?;
+    let Some(erp) = puente.settings.erp_of(&head.key.connection) else { return Ok(waits) };
+    let Some(terms) = puente.settings.terms(&erp)? else { return Ok(waits) };
+    let ledger = puente.accounts.ledger(&erp).await?;
     let blocked_since = if ledger.blocked_until.is_some_and(|until| until > now) {
-        let signs = puente.signs.signs(&[Party::Account(account.id.clone())]).await?;
+        let signs = puente.signs.signs(&[Party::Account(erp.clone())]).await?;
         signs.into_iter().flatten().find(|sign| sign.fact == Fact::Blocked).map(|sign| sign.at)
     } else {
         None
     };
-    waits.extend(of_step(head, &account, now));
-    waits.extend(of_account(&account, &ledger, blocked_since, now));
+    waits.extend(of_step(head, &terms, now));
+    waits.extend(of_account(&erp, &terms.limits, &ledger, blocked_since, now));
     if waits.is_empty() {
         waits.push(WaitView::of(Cause::Turn, "it is due, and leaves with the next departure".to_owned()));
     }
@@ -132,8 +132,8 @@ impl WaitView {
 }
 
 /// What its own step waits for.
-fn of_step(head: &Head, account: &Account, now: Timestamp) -> Option<WaitView> {
-    let attempts = Some(account.max_attempts);
+fn of_step(head: &Head, terms: &Terms, now: Timestamp) -> Option<WaitView> {
+    let attempts = Some(terms.max_attempts);
     let Some(intent) = &head.intent else {
         let due = head.due.filter(|due| *due > now)?;
         let attempt = Some(head.attempts + 1).filter(|_| head.attempts > 0);
@@ -159,20 +159,20 @@ fn of_step(head: &Head, account: &Account, now: Timestamp) -> Option<WaitView> {
 
 /// What its account waits for.
 fn of_account(
-    account: &Account,
+    erp: &ErpId,
+    limits: &Limits,
     ledger: &Ledger,
     blocked_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<WaitView> {
-    let limits = &account.limits;
     let until = depart::closed(ledger, limits, now)?;
     let left = limits.per_day.saturating_sub(ledger.used_today(limits, now));
     let mut wait = if ledger.blocked_until.is_some_and(|end| end > now) {
         let because = ledger.blocked_because.as_deref().unwrap_or("no reason is on record");
-        let detail = format!("the ERP account `{}` is left alone for a while: {because}", account.id);
+        let detail = format!("the ERP account `{erp}` is left alone for a while: {because}");
         WaitView { since: blocked_since, ..WaitView::of(Cause::Blocked, detail) }
     } else if left == 0 {
-        let detail = format!("today's {} calls of the ERP account `{}` are used up", limits.per_day, account.id);
+        let detail = format!("today's {} calls of the ERP account `{erp}` are used up", limits.per_day);
         WaitView::of(Cause::Quota, detail)
     } else {
         let detail =

@@ -18,6 +18,7 @@ mod tests;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -31,7 +32,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, Kind, Result,
-    ports::{Clock, Secrets, SystemClock},
+    ports::{Bundle, Clock, Secrets, SystemClock},
 };
 use file::Fault;
 pub use owner::Ownership;
@@ -156,10 +157,10 @@ impl Embedded {
 
 #[async_trait]
 impl Secrets for Embedded {
-    async fn secret(&self, name: &str) -> Result<SecretString> {
+    async fn secrets(&self, _: &Bundle) -> Result<BTreeMap<String, SecretString>> {
         let words = "`{ secret = … }` names a secret of AWS Secrets Manager; on one machine write `{ env = \"NAME\" }` or \
                      `{ file = \"path\" }`";
-        Err(Error::new(Kind::Config, words).within(format!("secret `{name}`")))
+        Err(Error::new(Kind::Config, words))
     }
 }
 

@@ -167,6 +167,7 @@ async fn news(
         order: order.id.clone(),
         received: now,
         request: REQUEST.into(),
+        by: None,
         tries: 0,
         news: News::State { order: Arc::new(order) },
     };
@@ -202,6 +203,7 @@ fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Ti
         order,
         received: now,
         request: REQUEST.into(),
+        by: None,
         tries: 0,
         news: News::Unmapped { flag, raw: String::new() },
     }))

@@ -122,7 +122,7 @@ pub async fn admit_poster(puente: &Puente, name: &str, key: Option<&str>) -> Res
 async fn find(puente: &Puente, name: &str) -> Result<Arc<Connection>> {
     let unknown = || Error::new(Kind::NotFound, "there is no connection of that name");
     let id: ConnectionId = name.parse().map_err(|_| unknown())?;
-    puente.settings.connection(&id).await?.ok_or_else(unknown)
+    puente.settings.entrance(&id).await?.ok_or_else(unknown)
 }
 
 /// What a webhook of an admitted caller is.
@@ -176,6 +176,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, op
         order,
         received,
         request: request.to_owned(),
+        by: None,
         tries: 0,
         news,
     });
@@ -201,6 +202,7 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
                     order: order.id.clone(),
                     received: arrived(received, index),
                     request: request.to_owned(),
+                    by: None,
                     tries: 0,
                     news: News::State { order: Arc::new(order) },
                 }));

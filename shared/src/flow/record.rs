@@ -293,11 +293,18 @@ impl Recorder<'_> {
         let now = self.puente.clock.now();
         let replay = Write::Replay { asked: self.arrival.received };
         let written = self.puente.records.write(&self.key, &replay, now).await?;
+        let by = self.arrival.by.as_deref();
+        tracing::info!(event = "order.replayed", order = %self.key, by, applied = written.applied());
         match written {
-            Written::Applied(_) => self.note("replayed", None, None).await,
+            Written::Applied(_) => {
+                self.note("replayed", by.map(|by| format!("replayed by {by}")).as_deref(), None).await;
+            }
             Written::Refused(Some(_)) => {
-                let detail = "asked for before the order was handed to a person: look in the ERP, then replay it again";
-                self.note("replay_passed_over", Some(detail), None).await;
+                let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+                let detail = format!(
+                    "asked for{by} before the order was handed to a person: look in the ERP, then replay it again"
+                );
+                self.note("replay_passed_over", Some(&detail), None).await;
             }
             Written::Refused(None) => {}
         }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Puente, depart};
-use crate::{Result, domain::message::Message};
+use crate::{Result, config::Terms, domain::message::Message};
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,18 +42,17 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
 }
 
 async fn wants_conductor(puente: &Puente, erp: &crate::domain::ids::ErpId) -> Result<bool> {
-    let Some(account) = puente.settings.account(erp).await? else { return Ok(false) };
+    let Some(Terms { limits, shares, .. }) = puente.settings.terms(erp)? else { return Ok(false) };
     let now = puente.clock.now();
     let ledger = puente.accounts.ledger(erp).await?;
-    let conducted =
-        ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end >= now - account.limits.clock_error);
-    if conducted || depart::closed(&ledger, &account.limits, now).is_some() {
+    let conducted = ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end >= now - limits.clock_error);
+    if conducted || depart::closed(&ledger, &limits, now).is_some() {
         return Ok(false);
     }
-    let reserves = account.shares.at(&ledger, &account.limits, now);
-    for connection in &account.connections {
-        let open = !ledger.holds(connection, now) && reserves.is_open(connection);
-        if open && puente.records.next_due(connection).await?.is_some_and(|due| due <= now) {
+    let reserves = shares.at(&ledger, &limits, now);
+    for connection in puente.settings.connections_of(erp.as_str()) {
+        let open = !ledger.holds(&connection, now) && reserves.is_open(&connection);
+        if open && puente.records.next_due(&connection).await?.is_some_and(|due| due <= now) {
             return Ok(true);
         }
     }

@@ -152,7 +152,7 @@ impl History {
         let name = format!("edge-{}", self.edges.fetch_add(1, Ordering::Relaxed) + 1);
         let pid = self.world.executor.spawn(&name, 0, async move {
             let puente = history.lambda.puente();
-            let Ok(Some(connection)) = puente.settings.connection(&id).await else { return };
+            let Ok(Some(connection)) = puente.settings.entrance(&id).await else { return };
             let result = match ingest::open(&connection, raw) {
                 Ok(opened) => ingest::webhook(&puente, &connection, "r", opened).await,
                 Err(error) => Err(error),

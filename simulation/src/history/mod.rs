@@ -314,6 +314,7 @@ impl History {
             order: key.order.clone(),
             received: stamp(self.world.now()),
             request: "replay".into(),
+            by: None,
             tries: 0,
             news: News::Replay,
         };

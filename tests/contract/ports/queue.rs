@@ -26,6 +26,7 @@ fn arrival(order: &str, news: News) -> Message {
         order: order.parse().unwrap(),
         received: at(0),
         request: "req-1".into(),
+        by: Some("ana".into()),
         tries: 1,
         news,
     })

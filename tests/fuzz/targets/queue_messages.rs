@@ -52,6 +52,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             order: "1042".parse().unwrap(),
             received: "2026-01-31T10:00:00Z".parse().unwrap(),
             request: CANARY.to_owned(),
+            by: Some("ana".into()),
             tries: 3,
             news,
         })

@@ -60,6 +60,7 @@ fn is_sound(order: Order) {
         order: order.id.clone(),
         received: order.updated_at.at(),
         request: "r-1".to_owned(),
+        by: None,
         tries: 0,
         news: News::State { order: order.into() },
     };

@@ -6,18 +6,27 @@ use secrecy::SecretString;
 use super::*;
 use crate::config::{FrontDoor, example};
 
-struct Store;
+/// A secret store in which every bundle has the same. Says which were asked for.
+#[derive(Default)]
+struct Store {
+    down: bool,
+    asked: std::sync::Mutex<Vec<String>>,
+}
 
 #[async_trait]
 impl Secrets for Store {
-    async fn secret(&self, name: &str) -> Result<SecretString> {
-        match name {
-            "known" => Ok("canary-known".into()),
-            "long" => Ok("canary-of-more-than-16-characters".into()),
-            "short" => Ok("canary".into()),
-            "down" => Err(Error::new(Kind::Unavailable, "the secret store cannot be reached")),
-            _ => Err(Error::new(Kind::Config, "there is no such secret")),
+    async fn secrets(&self, bundle: &Bundle) -> Result<BTreeMap<String, SecretString>> {
+        if self.down {
+            return Err(Error::new(Kind::Unavailable, "the secret store cannot be reached"));
         }
+        self.asked.lock().unwrap().push(bundle.to_string());
+        let all = [
+            ("known", "canary-known-and-long-enough"),
+            ("long", "canary-of-more-than-16-characters"),
+            ("other", "another-canary-of-more-than-16-characters"),
+            ("short", "canary"),
+        ];
+        Ok(all.map(|(name, secret)| (name.to_owned(), secret.into())).into())
     }
 }
 
@@ -47,8 +56,12 @@ store = { kind = "woocommerce" }
 orders.statuses = { "partially-paid" = "ignore", packing = "paid" }
 "#;
 
+fn bundle() -> Bundle {
+    Bundle::Edge("acme".parse().unwrap())
+}
+
 fn parse(text: &str) -> Result<Settings> {
-    Settings::parse(text, "puente.toml", Arc::new(Store))
+    Settings::parse(text, "puente.toml", Arc::new(Store::default()))
 }
 
 #[test]
@@ -240,14 +253,12 @@ async fn a_short_key_or_webhook_secret_is_refused_with_its_place() {
         ("canary-16-chars.", "long", None),
     ] {
         std::fs::write(home.path().join("key"), key).unwrap();
-        let read = || Settings::parse(&text(secret), file.to_str().unwrap(), Arc::new(Store)).unwrap();
-        let error = read().connection(&acme).await.err().map(|error| error.to_string());
+        let read = || Settings::parse(&text(secret), file.to_str().unwrap(), Arc::new(Store::default())).unwrap();
+        let error = read().entrance(&acme).await.err().map(|error| error.to_string());
         match (&error, says) {
             (Some(error), Some(says)) => assert!(error.contains(says) && !error.contains("canary"), "{error}"),
             (error, says) => assert_eq!(error.as_deref(), says),
         }
-        // Whoever asks for the key alone is told too.
-        assert_eq!(read().keys(&acme).await.is_err(), key.len() < 16, "{key}");
     }
 }
 
@@ -291,7 +302,7 @@ async fn missing_secrets_are_all_told_with_their_place() {
     for says in [
         "puente.toml:5: erp.main.password: the environment variable PUENTE_TEST_IS_NOT_SET is not set",
         "puente.toml:10: connection.acme.key: cannot read the secret's file key.txt",
-        "puente.toml:17: connection.other.store.webhook_secrets[0]: there is no such secret",
+        "puente.toml:17: connection.other.store.webhook_secrets[0]: the secret `edge/other` has no `nowhere` in it",
     ] {
         assert!(error.contains(says), "{error}");
     }
@@ -303,21 +314,21 @@ async fn secrets_come_from_files_beside_the_configuration_and_from_the_store() {
     std::fs::write(home.path().join("key.txt"), "canary-file\n").unwrap();
     std::fs::write(home.path().join("empty"), "\n").unwrap();
     let file = home.path().join("puente.toml");
-    let vault = Vault::of(file.to_str().unwrap(), Arc::new(Store));
+    let vault = Vault::of(file.to_str().unwrap(), Arc::new(Store::default()));
     let text = "a = { file = 'key.txt' }\nb = { secret = 'known' }";
-    let section = Section::parse(text, "puente.toml").unwrap().resolve(&vault).await.unwrap();
+    let section = Section::parse(text, "puente.toml").unwrap().resolve(&vault, &bundle(), |_| true).await.unwrap();
     let two: Two = section.read().unwrap();
-    assert_eq!((two.a.expose(), two.b.expose()), ("canary-file", "canary-known"));
+    assert_eq!((two.a.expose(), two.b.expose()), ("canary-file", "canary-known-and-long-enough"));
     assert!(!format!("{two:?} {section:?}").contains("canary"));
     let section = Section::parse("a = { file = 'empty' }\nb = 1", "puente.toml").unwrap();
-    let error = section.resolve(&vault).await.unwrap_err().pop().unwrap().to_string();
+    let error = section.resolve(&vault, &bundle(), |_| true).await.unwrap_err().pop().unwrap().to_string();
     assert!(error.contains("puente.toml:1: a: the secret that empty holds is empty"), "{error}");
 }
 
 #[tokio::test]
 async fn a_secret_store_that_is_down_is_no_mistake_in_the_file() {
-    let text = GOOD.replace("\"known\"", "\"down\"");
-    let settings = parse(&text).unwrap();
+    let store = Store { down: true, ..Store::default() };
+    let settings = Settings::parse(GOOD, "puente.toml", Arc::new(store)).unwrap();
     let main = settings.accounts().pop().unwrap();
     let error = settings.account(&main).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{error}");
@@ -343,18 +354,24 @@ async fn a_connectors_own_keys_are_told_with_their_place_too() {
 
 #[tokio::test]
 async fn a_connection_has_two_keys_while_one_is_changed() {
-    let with = |key: &str| parse(&GOOD.replace("key = { file = \"key.txt\" }", key));
+    let shop = "shop = \"acme.myshopify.com\"";
+    let secrets = format!("{shop}, webhook_secrets = [{{ secret = \"known\" }}]");
+    let with = |key: &str| parse(&GOOD.replace("key = { file = \"key.txt\" }", key).replace(shop, &secrets));
     let acme = "acme".parse().unwrap();
+    let keys = async |settings: &Settings| Ok::<_, Error>(settings.entrance(&acme).await?.unwrap().keys.len());
     let settings = with("key = { secret = 'known' }").unwrap();
-    assert_eq!(settings.keys(&acme).await.unwrap().len(), 1);
+    assert_eq!(keys(&settings).await.unwrap(), 1);
     assert_eq!(settings.changing_keys(), []);
     // The new one first.
     let settings = with("key = [{ secret = 'missing' }, { secret = 'known' }]").unwrap();
     assert_eq!(settings.changing_keys(), std::slice::from_ref(&acme));
-    let error = settings.keys(&acme).await.unwrap_err().to_string();
-    assert!(error.contains("puente.toml:10: connection.acme.key[0]: there is no such secret"), "{error}");
+    let error = keys(&settings).await.unwrap_err().to_string();
+    assert!(
+        error.contains("puente.toml:10: connection.acme.key[0]: the secret `edge/acme` has no `missing` in it"),
+        "{error}"
+    );
     let settings = with("key = [{ secret = 'known' }, { secret = 'known' }]").unwrap();
-    assert_eq!(settings.keys(&acme).await.unwrap().len(), 2);
+    assert_eq!(keys(&settings).await.unwrap(), 2);
     assert!(settings.keyless().iter().all(|id| *id != acme));
 
     let three = "key = [{ secret = 'a' }, { secret = 'b' }, { secret = 'c' }]";
@@ -372,21 +389,77 @@ async fn a_connection_has_two_keys_while_one_is_changed() {
 
 #[tokio::test]
 async fn posted_orders_have_a_secret_of_their_own() {
-    let text = "[erp.main]\nkind = \"tryton\"\nurl = \"http://e\"\n[connection.api]\nerp = \"main\"\n\
+    let text = "[erp.main]\nkind = \"tryton\"\nurl = \"https://e\"\n[connection.api]\nerp = \"main\"\n\
                 key = { secret = 'known' }\nstore = { kind = \"canonical\", api_keys = [{ secret = 'known' }] }\n";
     let api = "api".parse().unwrap();
     let settings = parse(text).unwrap();
-    assert_eq!(settings.api_keys(&api).await.unwrap().len(), 1, "told without building the connection");
-    let error = settings.connection(&api).await.unwrap_err().to_string();
+    let error = settings.entrance(&api).await.unwrap_err().to_string();
     assert!(
         error.contains("puente.toml:7: connection.api.store.api_keys: one of them is the connection's key"),
         "{error}"
     );
 
     let settings = parse(&text.replace("key = { secret = 'known' }\n", "")).unwrap();
-    assert_eq!(settings.connection(&api).await.unwrap().unwrap().store.api_keys().len(), 1);
+    assert_eq!(settings.entrance(&api).await.unwrap().unwrap().store.api_keys().len(), 1);
     // One of both entrances there must be.
     let neither = parse(&text.replace("api_keys = [{ secret = 'known' }]", "api_keys = []")).unwrap();
-    let error = neither.connection(&api).await.unwrap_err().to_string();
+    let error = neither.entrance(&api).await.unwrap_err().to_string();
     assert!(error.contains("neither webhook_secrets nor api_keys"), "{error}");
+}
+
+const SHOP: &str = r#"
+[erp.main]
+kind = "tryton"
+url = "http://127.0.0.1:8000"
+database = "d"
+username = "u"
+web_shop = "Web"
+password = { secret = "long" }
+[connection.acme]
+erp = "main"
+key = { secret = "long" }
+store = { kind = "shopify", shop = "acme.myshopify.com", webhook_secrets = [{ secret = "long" }], token = { secret = "other" } }
+[connection.plain]
+erp = "main"
+key = { secret = "long" }
+store = { kind = "canonical", webhook_secrets = [{ secret = "long" }] }
+"#;
+
+#[tokio::test]
+async fn what_faces_the_internet_is_built_from_the_edge_alone_and_the_flows_without_it() {
+    let store = Arc::new(Store::default());
+    let settings = Settings::parse(SHOP, "puente.toml", store.clone()).unwrap();
+    let asked = || std::mem::take(&mut *store.asked.lock().unwrap());
+    let acme: ConnectionId = "acme".parse().unwrap();
+
+    let entrance = settings.entrance(&acme).await.unwrap().unwrap();
+    assert_eq!(asked(), ["edge/acme"], "one bundle, read once");
+    assert!(
+        entrance.keys[0].is("canary-of-more-than-16-characters")
+            && entrance.store.secrets()[0].is("canary-of-more-than-16-characters")
+    );
+    // The configuration says that the shop can be asked, without what it is asked with.
+    assert!(entrance.store.can_fetch());
+    settings.entrance(&acme).await.unwrap();
+    assert_eq!(asked(), Vec::<String>::new());
+
+    let flows = settings.connection(&acme).await.unwrap().unwrap();
+    assert_eq!(asked(), ["worker/acme"]);
+    assert!(flows.store.can_fetch());
+    // Nobody can be let in with what stands in for a key, or sign with what stands in for a secret: not even by guessing.
+    let others = Settings::parse(SHOP, "puente.toml", store.clone()).unwrap().connection(&acme).await.unwrap().unwrap();
+    for (one, other) in [(&flows.keys[0], &others.keys[0]), (&flows.store.secrets()[0], &others.store.secrets()[0])] {
+        assert!(!one.is("canary-of-more-than-16-characters") && !one.is(other.expose()) && one.expose().len() > 43);
+    }
+    asked();
+
+    // A store without credentials needs no bundle for them; what an account allows, and whose it is, needs none either.
+    let plain: ConnectionId = "plain".parse().unwrap();
+    assert!(!settings.connection(&plain).await.unwrap().unwrap().store.can_fetch());
+    let main = "main".parse().unwrap();
+    assert_eq!(settings.terms(&main).unwrap().unwrap().limits.per_day, 300);
+    assert_eq!(settings.connections_of("main"), [acme, plain]);
+    assert_eq!(asked(), Vec::<String>::new());
+    settings.account(&main).await.unwrap();
+    assert_eq!(asked(), ["erp/main"]);
 }

@@ -5,21 +5,19 @@
 //! whatever is not allowed here by name is refused.
 
 mod issuer;
-mod route;
+pub(super) mod route;
 mod signature;
 mod token;
 
 use http::Method;
 
+pub use self::token::{ResourceServer, Trust};
 use self::{route::Need, token::forged};
-pub use self::{
-    route::Scope,
-    token::{ResourceServer, Trust},
-};
+pub use crate::domain::operator::Scope;
 use crate::{
     Error, Kind, Result,
     config::{Secret, Settings},
-    domain::ids::ConnectionId,
+    domain::{ids::ConnectionId, operator::Operator},
 };
 
 /// A request, as far as it matters here.
@@ -44,16 +42,13 @@ pub enum Decision {
         /// Its key, under which its requests are counted.
         key: Secret,
     },
-    /// A person or machine whose token has the scope that the route needs.
-    AllowPerson {
-        /// The token's `sub`, or its `client_id` where it has none.
-        subject: String,
-        /// All scopes of ours that it has.
-        scopes: Vec<Scope>,
-    },
+    /// A person or machine whose token has the scope that the route needs, and who sees what it is about. Their name is the
+    /// token's `sub`, or its `client_id` where it has none.
+    AllowOperator(Operator),
     /// No credential, or one that does not hold: 401. Says why, for our log: [`Kind::Forged`].
     Unauthorized(Error),
-    /// A good token that may not do this, or a route that does not exist: 403.
+    /// A good token that may not do this, a connection or account that its bearer does not see (whether or not there is one of
+    /// that name), or a route that does not exist: 403.
     Forbidden {
         /// Whose token.
         subject: String,
@@ -69,9 +64,8 @@ pub async fn authorize(settings: &Settings, server: Option<&ResourceServer>, req
     let decided = match route::need(&request.method, &request.path) {
         Some(Need::Key(connection)) => by_key(settings, connection, &request.keys).await,
         Some(Need::ApiKey(connection)) => by_api_key(settings, connection, &request.keys).await,
-        Some(Need::Token(scope)) => by_token(server, request, Some(scope)).await,
         // A stranger does not learn which routes there are.
-        None => by_token(server, request, None).await,
+        need => by_token(settings, server, request, need).await,
     };
     match decided {
         Err(error) if error.kind() == Kind::Forged => Ok(Decision::Unauthorized(error)),
@@ -79,47 +73,56 @@ pub async fn authorize(settings: &Settings, server: Option<&ResourceServer>, req
     }
 }
 
-/// Every key in the request must be the same one of the connection's. Were one of two enough, an answer that a gateway caches under the other
-/// would let in whoever sends only that.
-async fn by_key(settings: &Settings, connection: ConnectionId, keys: &[String]) -> Result<Decision> {
-    let Some((first, others)) = keys.split_first() else { return Err(forged("the request has no key")) };
-    let ours = settings.keys(&connection).await?;
-    if ours.is_empty() {
-        return Err(forged("there is no connection of that name, or it has no key"));
-    }
+/// Every key in the request must be the same one of the connection's. Were one of two enough, an answer that a gateway caches under
+/// the other would let in whoever sends only that.
+async fn by_key(settings: &Settings, connection: ConnectionId, given: &[String]) -> Result<Decision> {
+    let Some((first, others)) = given.split_first() else { return Err(forged("the request has no key")) };
+    let entrance = settings.entrance(&connection).await?.filter(|entrance| !entrance.keys.is_empty());
+    let entrance = entrance.ok_or_else(|| forged("there is no connection of that name, or it has no key"))?;
     // While a key is being changed either opens, and a request counts under the one it carries.
-    match Secret::which(&ours, first) {
-        Some(key) if others.iter().all(|given| key.is(given)) => {
-            Ok(Decision::AllowConnection { connection, key: key.clone() })
-        }
-        _ => Err(forged("the key is not the connection's")),
+    let key = Secret::which(&entrance.keys, first).filter(|key| others.iter().all(|given| key.is(given)));
+    let key = key.ok_or_else(|| forged("the key is not the connection's"))?;
+    if entrance.keys.get(1).is_some_and(|old| old.is(first)) {
+        // Once nobody says this any more, the old key may go: until then two days are counted.
+        tracing::info!(event = "key.old_in_use", %connection);
     }
+    Ok(Decision::AllowConnection { connection, key: key.clone() })
 }
 
 /// A secret of its own, since webhook addresses, which carry the connection's key, are read by many. Requests count under the
 /// connection's key all the same: it is the one that the gateway knows.
-async fn by_api_key(settings: &Settings, connection: ConnectionId, keys: &[String]) -> Result<Decision> {
-    if keys.is_empty() {
+async fn by_api_key(settings: &Settings, connection: ConnectionId, given: &[String]) -> Result<Decision> {
+    if given.is_empty() {
         return Err(forged("the request has no key"));
     }
-    let ours = settings.api_keys(&connection).await?;
-    if !keys.iter().all(|given| Secret::which(&ours, given).is_some()) {
-        return Err(forged("the key is none of the API keys under which orders may be posted to the connection"));
+    let nobody = || forged("the key is none of the API keys under which orders may be posted to the connection");
+    let entrance = settings.entrance(&connection).await?.ok_or_else(nobody)?;
+    let ours = entrance.store.api_keys();
+    if !given.iter().all(|given| Secret::which(ours, given).is_some()) {
+        return Err(nobody());
     }
-    let key = settings.keys(&connection).await?.into_iter().next();
-    let key = key.ok_or_else(|| forged("there is no connection of that name, or it has no key"))?;
+    let key = entrance.keys.first().cloned().ok_or_else(|| forged("the connection has no key to count under"))?;
     Ok(Decision::AllowConnection { connection, key })
 }
 
-async fn by_token(server: Option<&ResourceServer>, request: &Request, needed: Option<Scope>) -> Result<Decision> {
+async fn by_token(
+    settings: &Settings,
+    server: Option<&ResourceServer>,
+    request: &Request,
+    need: Option<Need>,
+) -> Result<Decision> {
     let token = bearer(&request.authorization)?;
     let server = server.ok_or_else(|| forged("no issuer of tokens is configured"))?;
-    let token::Bearer { subject, scopes } = server.verify(token).await?;
-    Ok(match needed {
-        Some(scope) if scopes.contains(&scope) => Decision::AllowPerson { subject, scopes },
-        Some(_) => Decision::Forbidden { subject, reason: "the token does not have the scope that the route needs" },
-        None => Decision::Forbidden { subject, reason: "there is no such route" },
-    })
+    let operator = server.verify(token).await?;
+    let reason = match need {
+        Some(Need::Token(scope, _)) if !operator.may(scope) => "the token does not have the scope that the route needs",
+        Some(Need::Token(_, target)) if target.as_ref().is_none_or(|of| of.is_seen(&operator.sight, settings)) => {
+            return Ok(Decision::AllowOperator(operator));
+        }
+        Some(Need::Token(..)) => "the token's bearer does not see that connection or account",
+        Some(Need::Key(_) | Need::ApiKey(_)) | None => "there is no such route",
+    };
+    Ok(Decision::Forbidden { subject: operator.name, reason })
 }
 
 /// The token of the one `Authorization` header (RFC 6750, section 2.1; the scheme's name in any case, RFC 9110, section 11.1).

@@ -1,22 +1,15 @@
 //! Which credential each route needs.
 
-use std::fmt;
-
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::domain::ids::ConnectionId;
-
-/// What a token may allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Read orders: `orders:read`.
-    OrdersRead,
-    /// Replay orders: `orders:write`.
-    OrdersWrite,
-    /// See how the ERP accounts stand: `ops`.
-    Ops,
-}
+use crate::{
+    config::Settings,
+    domain::{
+        ids::ConnectionId,
+        operator::{Scope, Sight},
+    },
+};
 
 /// What a request must bring.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,8 +18,17 @@ pub(super) enum Need {
     Key(ConnectionId),
     /// An API key of this connection's store.
     ApiKey(ConnectionId),
-    /// A token with this scope.
-    Token(Scope),
+    /// A token with this scope, whose bearer sees this; where a route is about no single one, its handler shows what is seen.
+    Token(Scope, Option<Target>),
+}
+
+/// What a request is about, as its path names it; perhaps there is nothing of that name.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::edge) enum Target {
+    /// A connection, or an order of it.
+    Connection(String),
+    /// An ERP account.
+    Erp(String),
 }
 
 /// A route's credential: the key, or an API key, of the connection in its path, or a token with a scope.
@@ -47,25 +49,38 @@ static ROUTES: [(Method, &str, Credential); 6] = [
     (Method::GET, "/v1/erps/{erp}/quota", Token(Scope::Ops)),
 ];
 
-impl Scope {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::OrdersRead, Self::OrdersWrite, Self::Ops];
+impl Target {
+    /// What the decoded parameters of a path name; `None` if neither a connection nor an account is among them.
+    pub(in crate::edge) fn of<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
+        parameters.into_iter().find_map(|(name, value)| match name {
+            "connection" => Some(Self::Connection(value.to_owned())),
+            "erp" => Some(Self::Erp(value.to_owned())),
+            _ => None,
+        })
+    }
 
-    /// Its name in a token, without the resource server's prefix.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    /// Whether somebody sees it. Of an account that is enough which sees one of its connections.
+    pub(in crate::edge) fn is_seen(&self, sight: &Sight, settings: &Settings) -> bool {
         match self {
-            Self::OrdersRead => "orders:read",
-            Self::OrdersWrite => "orders:write",
-            Self::Ops => "ops",
+            Self::Connection(name) => sight.sees(name),
+            Self::Erp(name) => sight.sees_any(&settings.connections_of(name)),
         }
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// The scope that the route of this pattern needs; `None` if no token opens it.
+pub(in crate::edge) fn scope(method: &Method, pattern: &str) -> Option<Scope> {
+    // Answered as GET is, without a body.
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    ROUTES.iter().find_map(|(of, route, credential)| match credential {
+        Token(scope) if of == method && *route == pattern => Some(*scope),
+        _ => None,
+    })
+}
+
+/// Whether there are routes of this pattern, with whatever method.
+pub(in crate::edge) fn is_known(pattern: &str) -> bool {
+    ROUTES.iter().any(|(_, route, _)| *route == pattern)
 }
 
 /// What `method` on the percent-encoded `path` needs; `None` if there is no such route.
@@ -74,22 +89,22 @@ pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
     let (parameters, credential) =
         of_method.find_map(|(_, pattern, credential)| Some((parameters(pattern, path)?, credential)))?;
     Some(match credential {
-        Key => Need::Key(parameters.first()?.parse().ok()?),
-        ApiKey => Need::ApiKey(parameters.first()?.parse().ok()?),
-        Token(scope) => Need::Token(*scope),
+        Key => Need::Key(parameters.first()?.1.parse().ok()?),
+        ApiKey => Need::ApiKey(parameters.first()?.1.parse().ok()?),
+        Token(scope) => Need::Token(*scope, Target::of(parameters.iter().map(|(name, value)| (*name, value.as_str())))),
     })
 }
 
-/// The decoded `{parameters}` of `pattern` in `path`; `None` if it is another path.
-fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
+/// The `{parameters}` of `pattern` in `path`, decoded, by their names; `None` if it is another path.
+fn parameters<'a>(pattern: &'a str, path: &str) -> Option<Vec<(&'a str, String)>> {
     if pattern.split('/').count() != path.split('/').count() {
         return None;
     }
     let mut found = Vec::new();
     for (ours, theirs) in pattern.split('/').zip(path.split('/')) {
-        if ours.starts_with('{') {
+        if let Some(name) = ours.strip_prefix('{') {
             let decoded = percent_decode_str(theirs).decode_utf8().ok().filter(|text| !text.is_empty())?;
-            found.push(decoded.into_owned());
+            found.push((name.trim_end_matches('}'), decoded.into_owned()));
         } else if ours != theirs {
             return None;
         }
@@ -105,16 +120,24 @@ mod tests {
         need(&method.parse().unwrap(), path)
     }
 
+    fn token(scope: Scope, target: Target) -> Option<Need> {
+        Some(Need::Token(scope, Some(target)))
+    }
+
+    fn acme() -> Target {
+        Target::Connection("acme".into())
+    }
+
     #[test]
     fn each_route_needs_what_the_table_says() {
         let key = || Some(Need::Key("acme".parse().unwrap()));
         assert_eq!(needs("POST", "/v1/connections/acme/webhook"), key());
         let api_key = Some(Need::ApiKey("acme".parse().unwrap()));
         assert_eq!(needs("POST", "/v1/connections/acme/orders"), api_key);
-        assert_eq!(needs("GET", "/v1/connections/acme/orders"), Some(Need::Token(Scope::OrdersRead)));
-        assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), Some(Need::Token(Scope::OrdersRead)));
-        assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), Some(Need::Token(Scope::OrdersWrite)));
-        assert_eq!(needs("GET", "/v1/erps/main/quota"), Some(Need::Token(Scope::Ops)));
+        assert_eq!(needs("GET", "/v1/connections/acme/orders"), token(Scope::OrdersRead, acme()));
+        assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), token(Scope::OrdersRead, acme()));
+        assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), token(Scope::OrdersWrite, acme()));
+        assert_eq!(needs("GET", "/v1/erps/main/quota"), token(Scope::Ops, Target::Erp("main".into())));
     }
 
     #[test]
@@ -122,7 +145,11 @@ mod tests {
         assert_eq!(needs("POST", "/v1/connections/ac%6De/webhook"), Some(Need::Key("acme".parse().unwrap())));
         // One segment, whatever is in it.
         let order = "/v1/connections/acme/orders/a%2Freplay";
-        assert_eq!(needs("GET", order), Some(Need::Token(Scope::OrdersRead)));
+        assert_eq!(needs("GET", order), token(Scope::OrdersRead, acme()));
+        assert_eq!(
+            needs("GET", "/v1/connections/other%2F..%2Facme/orders"),
+            token(Scope::OrdersRead, Target::Connection("other/../acme".into()))
+        );
         assert_eq!(needs("POST", order), None);
         assert_eq!(needs("POST", "/v1/connections/acme%2Fwebhook"), None);
     }
@@ -145,5 +172,18 @@ mod tests {
         ] {
             assert_eq!(needs(method, path), None, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn a_router_that_serves_a_route_asks_for_the_same_scope() {
+        let scope = |method: &str, pattern| scope(&method.parse().unwrap(), pattern);
+        assert_eq!(scope("GET", "/v1/connections/{connection}/orders"), Some(Scope::OrdersRead));
+        assert_eq!(scope("HEAD", "/v1/connections/{connection}/orders/{order}"), Some(Scope::OrdersRead));
+        assert_eq!(scope("POST", "/v1/connections/{connection}/orders/{order}/replay"), Some(Scope::OrdersWrite));
+        assert_eq!(scope("GET", "/v1/erps/{erp}/quota"), Some(Scope::Ops));
+        // A key's route is no operator's; what is not in the table is nobody's.
+        assert_eq!(scope("POST", "/v1/connections/{connection}/orders"), None);
+        assert_eq!(scope("GET", "/v1/secrets"), None);
+        assert!(is_known("/v1/erps/{erp}/quota") && !is_known("/v1/secrets"));
     }
 }

@@ -2,19 +2,29 @@
 //!
 //! Invariant: nothing of a token is believed before its signature holds, but the name of the key that it is checked with.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Scope, issuer::Issuer, signature};
-use crate::{Error, Kind, Result, outbound::Client, ports::Clock};
+use crate::{
+    Error, Kind, Result,
+    domain::operator::{Operator, Sight},
+    outbound::Client,
+    ports::Clock,
+};
 
 /// How far the issuer's clock may be from ours, in seconds.
 const LEEWAY: i64 = 60;
 
 /// The types of token that are taken, in lower case: RFC 9068's, and the one that says nothing. Others are for other things.
 const TYPES: [&str; 3] = ["at+jwt", "application/at+jwt", "jwt"];
+
+/// A scope that begins so lets a token's bearer see the connection that follows, or with `*` all: for machines, which are in no
+/// group.
+const SEES: &str = "connections:";
 
 /// Whose tokens are taken.
 #[derive(Debug, Clone)]
@@ -25,6 +35,10 @@ pub struct Trust {
     pub audiences: Vec<String>,
     /// What may stand before our scopes' names in a token, such as `puente/`: Cognito prefixes its resource servers' names.
     pub scope_prefix: String,
+    /// The claim that lists the connections a token's bearer sees, `*` for all: a list, or names separated by spaces or commas,
+    /// each perhaps with the scopes' prefix. `puente_connections`, or Amazon Cognito's `cognito:groups`. Without it a token sees
+    /// none, but those that its scopes name.
+    pub connections_claim: String,
 }
 
 /// Checks tokens of one issuer: an OAuth 2.0 resource server. Keeps the issuer's keys.
@@ -32,13 +46,8 @@ pub struct ResourceServer {
     issuer: Issuer,
     audiences: Vec<String>,
     scope_prefix: String,
+    connections_claim: String,
     clock: Arc<dyn Clock>,
-}
-
-/// Who brought a token, and what for.
-pub(super) struct Bearer {
-    pub(super) subject: String,
-    pub(super) scopes: Vec<Scope>,
 }
 
 /// What we read of a token. Times are whole seconds since 1970 (RFC 7519's `NumericDate`, without fractions).
@@ -57,6 +66,9 @@ struct Claims {
     scp: Option<OneOrMore>,
     /// Cognito's: `access` or `id`.
     token_use: Option<String>,
+    /// Among them the connections' claim, whose name the issuer's people choose.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -70,16 +82,17 @@ impl ResourceServer {
     /// A server that trusts `trust`. [`Kind::Config`] where its issuer is no https URL, or it names no audience. Makes no call.
     pub fn new(trust: Trust, client: Client, clock: Arc<dyn Clock>) -> Result<Self> {
         signature::install();
-        let Trust { issuer, audiences, scope_prefix } = trust;
+        let Trust { issuer, audiences, scope_prefix, connections_claim } = trust;
         if audiences.is_empty() {
             let words = "no audience of tokens is named: every token of the issuer would be taken, for whatever it is";
             return Err(Error::new(Kind::Config, words));
         }
-        Ok(Self { issuer: Issuer::new(&issuer, client, clock.clone())?, audiences, scope_prefix, clock })
+        let issuer = Issuer::new(&issuer, client, clock.clone())?;
+        Ok(Self { issuer, audiences, scope_prefix, connections_claim, clock })
     }
 
     /// Who brought `token`. [`Kind::Forged`]: it does not hold. Any other error: it could not be checked.
-    pub(super) async fn verify(&self, token: &str) -> Result<Bearer> {
+    pub(super) async fn verify(&self, token: &str) -> Result<Operator> {
         let header = decode_header(token).map_err(|_| forged("the token is not a JWT of a known algorithm"))?;
         check_header(&header)?;
         let keys = self.issuer.keys(header.kid.as_deref()).await?;
@@ -102,8 +115,8 @@ impl ResourceServer {
         self.check(&claims, self.clock.now().as_second())?;
 
         let subject = [&claims.sub, &claims.client_id].into_iter().flatten().find(|name| !name.is_empty());
-        let subject = subject.cloned().ok_or_else(|| forged("the token names nobody"))?;
-        Ok(Bearer { subject, scopes: self.scopes(&claims) })
+        let subject = subject.ok_or_else(|| forged("the token names nobody"))?;
+        Ok(Operator::new(subject, self.scopes(&claims), self.sight(&claims)))
     }
 
     fn check(&self, claims: &Claims, now: i64) -> Result<()> {
@@ -134,13 +147,31 @@ impl ResourceServer {
 
     /// Our scopes among the token's.
     fn scopes(&self, claims: &Claims) -> Vec<Scope> {
-        let lists = [&claims.scope, &claims.scp].into_iter().flatten().flat_map(OneOrMore::texts);
-        let names: Vec<&str> = lists.flat_map(|list| list.split_ascii_whitespace()).collect();
-        let has = |scope: &Scope| {
-            let name = scope.as_str();
-            names.iter().any(|given| *given == name || given.strip_prefix(self.scope_prefix.as_str()) == Some(name))
-        };
+        let has = |scope: &Scope| claims.scopes().any(|given| self.plain(given) == scope.as_str());
         Scope::ALL.into_iter().filter(has).collect()
+    }
+
+    /// The connections that the token's bearer sees: those of the claim, and those that scopes name.
+    fn sight(&self, claims: &Claims) -> Sight {
+        let listed: Vec<&str> = match claims.others.get(&self.connections_claim) {
+            Some(Value::String(names)) => names.split([' ', ',']).collect(),
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let by_scope = claims.scopes().filter_map(|given| self.plain(given).strip_prefix(SEES));
+        Sight::of(listed.into_iter().map(|name| self.plain(name)).chain(by_scope).filter(|name| !name.is_empty()))
+    }
+
+    /// A name without what the issuer put in front.
+    fn plain<'a>(&self, name: &'a str) -> &'a str {
+        name.strip_prefix(self.scope_prefix.as_str()).unwrap_or(name)
+    }
+}
+
+impl Claims {
+    fn scopes(&self) -> impl Iterator<Item = &str> {
+        let lists = [&self.scope, &self.scp].into_iter().flatten().flat_map(OneOrMore::texts);
+        lists.flat_map(|list| list.split_ascii_whitespace())
     }
 }
 

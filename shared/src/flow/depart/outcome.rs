@@ -157,6 +157,7 @@ impl Batch<'_> {
             order: key.order.clone(),
             received: self.now(),
             request: String::new(),
+            by: None,
             tries: 0,
             news: News::Replay,
         };
