@@ -138,7 +138,7 @@ async fn limits_keys_and_connections_change_and_only_prune_deletes() {
 async fn a_secret_that_this_stack_did_not_make_is_never_deleted() {
     let Some(desk) = Desk::new().await else { return };
     // A person made one; the other is of another stack, in the same drawer.
-    let content = |name: &str| json!({ format!("{name}/webhook"): "made-by-hand" }).to_string();
+    let content = |name: &str| json!({ format!("{name}/webhook"): "made-by-hand-some-time-ago" }).to_string();
     desk.stack.secret(&desk.name("edge/one"), &content("one")).await;
     let tags = json!([{ "Key": "puente:table", "Value": "another-table" }]);
     let other = json!({ "Name": desk.name("edge/two"), "SecretString": content("two"), "Tags": tags });
@@ -152,7 +152,7 @@ async fn a_secret_that_this_stack_did_not_make_is_never_deleted() {
     assert_eq!(deleted, ["delete secret edge/three"], "{pruned:?}");
     for name in ["one", "two"] {
         let kept = desk.kept(&format!("edge/{name}"), &format!("{name}/webhook")).await;
-        assert_eq!(kept.as_deref(), Some("made-by-hand"));
+        assert_eq!(kept.as_deref(), Some("made-by-hand-some-time-ago"));
     }
     assert_eq!(desk.apply(&["--prune"]), Vec::<String>::new());
 }
