@@ -466,6 +466,7 @@ fn bearer(request: &Request) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::operator::Scope;
 
     #[test]
     fn each_route_asks_for_the_scope_that_the_document_names() {
@@ -475,7 +476,7 @@ mod tests {
             for (method, operation) in item.as_object().unwrap() {
                 let named = operation["security"][0]["operator"][0].as_str();
                 let method: Method = method.to_uppercase().parse().unwrap();
-                assert_eq!(scope(&method, pattern).map(|scope| scope.as_str()), named, "{method} {pattern}");
+                assert_eq!(scope(&method, pattern).map(Scope::as_str), named, "{method} {pattern}");
                 locked += usize::from(named.is_some());
             }
         }

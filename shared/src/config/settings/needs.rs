@@ -43,7 +43,7 @@ impl Settings {
         let (mut needs, mut wrong, nothing) = (Needs::default(), Vec::new(), BTreeSet::new());
         for (id, entry) in &self.connections {
             let section = &entry.section;
-            needs.add(Bundle::Edge(id.clone()), section, is_edge, &nothing, &mut wrong);
+            needs.add(&Bundle::Edge(id.clone()), section, is_edge, &nothing, &mut wrong);
             let keys: Vec<_> = section.references_in("key").map(|source| source.name().to_owned()).collect();
             if keys.is_empty() {
                 let name = suggested(section, "key");
@@ -57,13 +57,13 @@ impl Settings {
         }
         let edge: BTreeSet<String> = needs.bundles.values().flatten().cloned().collect();
         for (id, entry) in &self.connections {
-            needs.add(Bundle::Worker(id.clone()), &entry.section, |path| !is_edge(path), &edge, &mut wrong);
+            needs.add(&Bundle::Worker(id.clone()), &entry.section, |path| !is_edge(path), &edge, &mut wrong);
         }
         for (id, entry) in &self.accounts {
-            needs.add(Bundle::Erp(id.clone()), &entry.section, |_| true, &edge, &mut wrong);
+            needs.add(&Bundle::Erp(id.clone()), &entry.section, |_| true, &edge, &mut wrong);
         }
         for (id, entry) in &self.operators {
-            needs.add(Bundle::Operator(id.clone()), &entry.section, |_| true, &edge, &mut wrong);
+            needs.add(&Bundle::Operator(id.clone()), &entry.section, |_| true, &edge, &mut wrong);
         }
         all_or(wrong)?;
         Ok(needs)
@@ -74,7 +74,7 @@ impl Needs {
     /// Adds the secrets at those paths of a part that are `of` the bundle, unless they are among those that others may read.
     fn add(
         &mut self,
-        bundle: Bundle,
+        bundle: &Bundle,
         section: &Section,
         of: impl Fn(&str) -> bool,
         others: &BTreeSet<String>,

@@ -120,8 +120,8 @@ mod tests {
         need(&method.parse().unwrap(), path)
     }
 
-    fn token(scope: Scope, target: Target) -> Option<Need> {
-        Some(Need::Token(scope, Some(target)))
+    fn token(scope: Scope, target: Target) -> Need {
+        Need::Token(scope, Some(target))
     }
 
     fn acme() -> Target {
@@ -134,10 +134,10 @@ mod tests {
         assert_eq!(needs("POST", "/v1/connections/acme/webhook"), key());
         let api_key = Some(Need::ApiKey("acme".parse().unwrap()));
         assert_eq!(needs("POST", "/v1/connections/acme/orders"), api_key);
-        assert_eq!(needs("GET", "/v1/connections/acme/orders"), token(Scope::OrdersRead, acme()));
-        assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), token(Scope::OrdersRead, acme()));
-        assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), token(Scope::OrdersWrite, acme()));
-        assert_eq!(needs("GET", "/v1/erps/main/quota"), token(Scope::Ops, Target::Erp("main".into())));
+        assert_eq!(needs("GET", "/v1/connections/acme/orders"), Some(token(Scope::OrdersRead, acme())));
+        assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), Some(token(Scope::OrdersRead, acme())));
+        assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), Some(token(Scope::OrdersWrite, acme())));
+        assert_eq!(needs("GET", "/v1/erps/main/quota"), Some(token(Scope::Ops, Target::Erp("main".into()))));
     }
 
     #[test]
@@ -145,10 +145,10 @@ mod tests {
         assert_eq!(needs("POST", "/v1/connections/ac%6De/webhook"), Some(Need::Key("acme".parse().unwrap())));
         // One segment, whatever is in it.
         let order = "/v1/connections/acme/orders/a%2Freplay";
-        assert_eq!(needs("GET", order), token(Scope::OrdersRead, acme()));
+        assert_eq!(needs("GET", order), Some(token(Scope::OrdersRead, acme())));
         assert_eq!(
             needs("GET", "/v1/connections/other%2F..%2Facme/orders"),
-            token(Scope::OrdersRead, Target::Connection("other/../acme".into()))
+            Some(token(Scope::OrdersRead, Target::Connection("other/../acme".into())))
         );
         assert_eq!(needs("POST", order), None);
         assert_eq!(needs("POST", "/v1/connections/acme%2Fwebhook"), None);
