@@ -155,7 +155,7 @@ async fn publish(apply: Apply, output: Output) -> Result<()> {
     let settings = Settings::parse(&wanted.text, &file, Arc::new(Values::of(&wanted, &difference)))?;
     settings.check().await?;
     for id in settings.changing_keys() {
-        output::remark(&format!(
+        output::remark(format!(
             "connection {id} has two keys: either opens, and each may spend a day of its own. Take the old one out of the file \
              once the store has the new one"
         ));
