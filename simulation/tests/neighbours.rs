@@ -62,6 +62,15 @@ impl Teller {
         self.head(shop, id).state()
     }
 
+    /// The orders of whose own refusal in these words a timeline tells.
+    fn told_of(&self, words: &str) -> Vec<String> {
+        let rows = self.0.table.rows();
+        let tells = rows.timelines.iter().filter(|(_, lines)| {
+            lines.iter().any(|line| line.detail.as_ref().is_some_and(|detail| detail.contains(words)))
+        });
+        tells.map(|(key, _)| key.to_string()).collect()
+    }
+
     fn calls(&self) -> usize {
         self.0.erp.books().sent.len()
     }
@@ -116,6 +125,7 @@ fn it_is_found_among_its_batchmates_and_costs_them_nothing() {
     assert_eq!(history.0.erp.books().sales.len(), 39);
     assert_eq!(history.state(0, "22"), State::Parked);
     assert!(history.0.table.rows().heads.values().all(|head| head.attempts == 0));
+    assert_eq!(history.told_of("403"), ["shop-0/22"], "nobody else was suspected");
     // It is halved out of the company once; then it goes apart from what came since.
     assert!(history.calls() <= 30, "{} calls", history.calls());
     history.end();
@@ -219,6 +229,7 @@ fn an_article_that_may_not_be_asked_for_parks_its_order_and_no_other() {
     }
     assert_eq!(history.0.erp.books().sales.len(), 29);
     assert_eq!(history.state(0, "6"), State::Parked);
+    assert_eq!(history.told_of("414"), ["shop-0/6"], "nobody else was suspected");
     history.end();
 }
 

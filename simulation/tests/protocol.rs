@@ -487,7 +487,7 @@ fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again
 fn what_arrives_while_the_conductor_looks_is_not_left_to_the_sweeper() {
     // A second order at every moment of the first one's departure.
     let mut unswept = 0;
-    for offset in 0..300 {
+    for offset in 0..1000 {
         let history = Teller::new(calm(Class::Unique), Vec::new());
         history.place("1", "A");
         history.pass(offset * SECOND / 250);
