@@ -178,10 +178,10 @@ impl Reserves<'_> {
         Some((self.now + SignedDuration::from_secs(open)).min(end) + self.limits.clock_error * 2)
     }
 
-    /// What is left of the day but for what the others are sure of.
+    /// What is left of the day but for the whole calls that the others are sure of: a last part of a call is of no use to them.
     fn allowance(&self, connection: &ConnectionId) -> u32 {
         let others = self.reserved.saturating_sub(self.own(connection));
-        u32::try_from(self.left.saturating_sub(others) / CALL).unwrap_or(u32::MAX)
+        u32::try_from((self.left / CALL).saturating_sub(others / CALL)).unwrap_or(u32::MAX)
     }
 
     fn own(&self, connection: &ConnectionId) -> u64 {
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(shares.at(&ledger, &limits, at(NOON)).budget(&shops[1..2]), 150);
         // In its company nobody spends what is a third one's.
         assert_eq!(shares.at(&ledger, &limits, at(NOON)).budget(&shops[..2]), 100);
-        assert_eq!(shares.at(&ledger, &limits, at("2026-03-01T23:59:59Z")).budget(&shops[..1]), 199);
+        assert_eq!(shares.at(&ledger, &limits, at("2026-03-01T23:59:59Z")).budget(&shops[..1]), 200);
     }
 
     #[test]

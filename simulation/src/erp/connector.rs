@@ -77,6 +77,7 @@ impl Connector {
         for names in &mut needs {
             names.retain(|name| !known.contains_key(name));
         }
+        let sales = needs.clone();
         // Customers are asked for together, with the first articles.
         let mut customers: Vec<String> = needs.iter().flatten().filter(|name| !is_product(name)).cloned().collect();
         customers.sort();
@@ -126,6 +127,9 @@ impl Connector {
             }
             found.extend(there);
         }
+        // For a sale that is refused anyway nobody is made.
+        let sound = |sale: &&BTreeSet<String>| sale.is_disjoint(&absent);
+        unmade.retain(|customer| sales.iter().filter(sound).any(|sale| sale.contains(customer)));
         if failed.is_some() {
             // Not one call more would be answered.
             unmade.clear();

@@ -39,7 +39,7 @@ impl History {
         let paid = chance.permille(700);
         shop.place(&id, &sku, paid, chance.within(1, 4).unsigned_abs());
         shop.miscount(&id);
-        if sku != LONG_SKU && self.world.strikes(Fault::PoisonLookUp, 250) {
+        if sku != LONG_SKU && !self.enough(Fault::PoisonLookUp) && self.world.strikes(Fault::PoisonLookUp, 250) {
             self.erp.books().unaskable.insert(OrderKey::new(shop.id().clone(), id.clone()).to_string());
         }
         if sku.starts_with(NEW_SKU) && self.world.strikes(Fault::ManyUnknown, 500) {
@@ -82,14 +82,17 @@ impl History {
             (Fault::PoisonText, FORBIDDEN_SKU),
             (Fault::PoisonLookUp, LONG_SKU),
         ] {
-            // Each one costs the account hours of growing blocks, until it is given up.
-            let enough = [Fault::OrderPoison, Fault::PoisonText, Fault::PoisonLookUp].contains(&fault)
-                && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2);
-            if !enough && self.world.strikes(fault, 250) {
+            if !self.enough(fault) && self.world.strikes(fault, 250) {
                 return sku.to_owned();
             }
         }
         self.world.chance.one_of(&["A", "B", "C"]).to_owned()
+    }
+
+    /// Whether there are as many such orders as a history takes: each costs the account hours of growing blocks, until it is given up.
+    fn enough(&self, fault: Fault) -> bool {
+        [Fault::OrderPoison, Fault::PoisonText, Fault::PoisonLookUp].contains(&fault)
+            && self.world.faults().counts().get(&fault).is_some_and(|count| *count >= 2)
     }
 
     /// Lets time pass.
