@@ -178,10 +178,11 @@ impl Reserves<'_> {
         Some((self.now + SignedDuration::from_secs(open)).min(end) + self.limits.clock_error * 2)
     }
 
-    /// What is left of the day but for the whole calls that the others are sure of: a last part of a call is of no use to them.
+    /// What is left of the day but for what the others are sure of. Less than a call is of no use to them.
     fn allowance(&self, connection: &ConnectionId) -> u32 {
         let others = self.reserved.saturating_sub(self.own(connection));
-        u32::try_from((self.left / CALL).saturating_sub(others / CALL)).unwrap_or(u32::MAX)
+        let others = if others < CALL { 0 } else { others };
+        u32::try_from(self.left.saturating_sub(others) / CALL).unwrap_or(u32::MAX)
     }
 
     fn own(&self, connection: &ConnectionId) -> u64 {

@@ -76,6 +76,8 @@ pub(super) struct Ready {
 pub(super) struct Rendered {
     pub(super) ready: Ready,
     pub(super) draft: Draft,
+    /// Whether its ids were asked for again, and not remembered.
+    pub(super) afresh: bool,
 }
 
 impl Rendered {

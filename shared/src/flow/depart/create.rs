@@ -67,7 +67,6 @@ impl Batch<'_> {
     pub(super) async fn create(&mut self, chunk: Vec<Rendered>) -> Result<()> {
         let bulk = self.account.erp.manners().bulk;
         let mut groups = vec![chunk];
-        let mut refreshed = false;
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
         // Refused by themselves in answers that do not say why.
@@ -95,9 +94,10 @@ impl Batch<'_> {
             let outcomes = self.call(&group).await;
             let together = outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(_))))
                 && (bulk == Bulk::Atomic || group.len() == 1);
+            // Each order for itself: a part of a halved bulk was perhaps resolved again, and another was not.
+            let refreshed = group.iter().all(|one| one.afresh);
             if together && !refreshed && !self.refused_as_known(&group, &outcomes) {
                 // Perhaps a remembered id is stale: resolve once more before blaming anybody.
-                refreshed = true;
                 words = refusal(outcomes);
                 let ready = group.into_iter().map(|one| one.ready).collect();
                 groups.push(self.prepare(ready, true).await?);
@@ -128,7 +128,7 @@ impl Batch<'_> {
                         self.created(&one, document).await?;
                     }
                     // Perhaps a remembered id is stale: not blamed before that is known.
-                    Err(Setback::Refused(_)) if bulk == Bulk::PerItem && !refreshed => stale.push(one.ready),
+                    Err(Setback::Refused(_)) if bulk == Bulk::PerItem && !one.afresh => stale.push(one.ready),
                     // Held back until it is known whether the order or the account is to blame.
                     Err(Setback::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
                     Err(Setback::Ambiguous(error)) => suspects.push((one, error)),
@@ -139,7 +139,6 @@ impl Batch<'_> {
                 }
             }
             if !stale.is_empty() {
-                refreshed = true;
                 groups.push(self.prepare(stale, true).await?);
             }
         }

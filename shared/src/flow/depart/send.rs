@@ -68,7 +68,7 @@ impl Batch<'_> {
             for (ready, outcome) in self.render(group, afresh).await {
                 answered |= matches!(outcome, Ok(_) | Err(Setback::Refused(_)));
                 match outcome {
-                    Ok(draft) => rendered.push(Rendered { ready, draft }),
+                    Ok(draft) => rendered.push(Rendered { ready, draft, afresh }),
                     Err(Setback::Ambiguous(error)) => refused.push((ready, error)),
                     Err(setback) => self.unprepared(ready, setback).await?,
                 }

@@ -45,7 +45,7 @@ struct Config {
     #[serde(default, rename = "kind")]
     _kind: String,
     #[serde(default)]
-    webhook_secrets: Vec<Secret>,
+    webhook_secrets: Option<Vec<Secret>>,
     #[serde(default)]
     api_keys: Vec<Secret>,
 }
@@ -57,19 +57,20 @@ struct Canonical {
 
 impl Canonical {
     fn new(config: Config) -> Result<Self> {
-        if config.webhook_secrets.is_empty() && config.api_keys.is_empty() {
+        if config.webhook_secrets.is_none() && config.api_keys.is_empty() {
             let words = "has neither webhook_secrets nor api_keys: no order could come in";
             return Err(Error::new(Kind::Config, words));
         }
-        if !config.webhook_secrets.is_empty() {
-            super::check_secrets(&config.webhook_secrets)?;
+        if let Some(secrets) = &config.webhook_secrets {
+            super::check_secrets(secrets)?;
         }
-        config.webhook_secrets.iter().try_for_each(webhook::check_standard)?;
+        let secrets = config.webhook_secrets.unwrap_or_default();
+        secrets.iter().try_for_each(webhook::check_standard)?;
         if config.api_keys.len() > 2 {
             let words = "api_keys has more than two: the one in use and, while it is changed, the next";
             return Err(Error::new(Kind::Config, words));
         }
-        Ok(Self { secrets: config.webhook_secrets, api_keys: config.api_keys })
+        Ok(Self { secrets, api_keys: config.api_keys })
     }
 }
 
