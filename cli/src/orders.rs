@@ -1,6 +1,6 @@
 //! `puente orders`: where an order is, why it stopped, and trying it again.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -12,7 +12,10 @@ use puente::{
         operator::Operator,
         record::{Head, State},
     },
-    edge::{operate::OrderView, story::story as order_story},
+    edge::{
+        operate::OrderView,
+        story::{WaitView, account_wait, story as order_story},
+    },
     flow::Puente,
     ports::{Payload, Query},
 };
@@ -146,6 +149,7 @@ async fn list(list: &List, output: Output) -> Result<()> {
     heads.sort_by_key(|head| std::cmp::Reverse(head.updated));
     heads.truncate(list.limit);
     let shown: Vec<OrderView> = heads.into_iter().map(OrderView::from).collect();
+    let waits = account_waits(&puente, &shown).await?;
     output.answer(&shown, || {
         if shown.is_empty() {
             return "no orders".to_owned();
@@ -159,7 +163,7 @@ async fn list(list: &List, output: Output) -> Result<()> {
                 plain(or_dash(story::total(order))),
                 plain(or_dash(story::document(order))),
                 plain(time(order.updated)),
-                plain(why(order, now)),
+                plain(why(order, waits.get(&order.connection), now)),
             ]
         });
         table(&["number", "order", "state", "total", "in the ERP", "changed", "why"], rows)
@@ -186,9 +190,25 @@ async fn raw(puente: &Puente, head: &Head) -> Result<()> {
     }
 }
 
+/// What the accounts of the connections with orders on their way wait for.
+async fn account_waits(puente: &Puente, orders: &[OrderView]) -> Result<BTreeMap<ConnectionId, WaitView>> {
+    let mut waits = BTreeMap::new();
+    for order in orders.iter().filter(|order| matches!(order.status, State::Waiting | State::Sending)) {
+        let Some(erp) = puente.settings.erp_of(&order.connection) else { continue };
+        if !waits.contains_key(&order.connection) {
+            waits.insert(order.connection.clone(), account_wait(puente, &erp).await?);
+        }
+    }
+    Ok(waits.into_iter().filter_map(|(connection, wait)| Some((connection, wait?))).collect())
+}
+
 /// Why an order waits or stopped; of one at rest, what was noticed when it was read.
-fn why(order: &OrderView, now: Timestamp) -> String {
+fn why(order: &OrderView, account: Option<&WaitView>, now: Timestamp) -> String {
     match (&order.reason, order.due) {
+        // Due, and its account is not: that is what it waits for.
+        (_, Some(due)) if due <= now && account.is_some() => {
+            account.map(|wait| story::waiting(wait, now)).unwrap_or_default()
+        }
         // Its `due` is for the case that the question is lost: it is asked again before that.
         (Some(reason), _) if order.status == State::Fetching => reason.clone(),
         (Some(reason), Some(due)) => format!("{reason} (again {})", distance(due, now)),
@@ -218,7 +238,7 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
             keys
         }
         (None, None) => {
-            return Err(Error::new(Kind::Unreadable, "which? Name an order, or all in a state with --state dead"));
+            return Err(Error::new(Kind::Unreadable, "name an order, or pass --state"));
         }
     };
     if !replay.dry_run {
@@ -235,7 +255,8 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
         match (replayed.orders.len(), replay.dry_run) {
             (0, _) => "no order matches".to_owned(),
             (n, true) => format!("would replay {n}:\n  {list}"),
-            (n, false) => format!("replayed {n}; `puente serve` takes them from here:\n  {list}"),
+            (1, false) => format!("1 order queued for retry:\n  {list}"),
+            (n, false) => format!("{n} orders queued for retry:\n  {list}"),
         }
     })
 }

@@ -64,14 +64,14 @@ fn facts(story: &StoryView, now: Timestamp) -> Rows {
     fact("total", total(order));
     fact("in the ERP", document(order).map(|document| format!("sale {document}")));
     fact("flags", (!order.flags.is_empty()).then(|| order.flags.join("\n")));
-    fact("version", Some(order.desired.to_string()));
+    fact("version", Some(order.desired.to_string()).filter(|_| !order.desired.is_unread()));
     let behind = order.applied.as_ref().filter(|applied| **applied != order.desired);
     fact("the ERP has", behind.map(ToString::to_string));
     rows
 }
 
 /// What an order waits for, since when and until when.
-fn waiting(wait: &WaitView, now: Timestamp) -> String {
+pub(crate) fn waiting(wait: &WaitView, now: Timestamp) -> String {
     let what = match wait.cause {
         Cause::Store => "the store",
         Cause::Sending => "the ERP's answer",

@@ -207,6 +207,7 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("GET", "/v1/connections/acme-shop/orders".to_owned()),
         ("GET", format!("/v1/connections/acme-shop/orders/{known}")),
         ("POST", format!("/v1/connections/acme-shop/orders/{known}/replay")),
+        ("GET", "/v1/connections".to_owned()),
         ("GET", "/v1/erps/main/quota".to_owned()),
     ] {
         let request = lambda_http::request::from_str(&crate::api::asking(method, &path)).unwrap();

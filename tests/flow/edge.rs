@@ -644,6 +644,7 @@ async fn reading_and_replaying_need_the_operators_credential() {
         ("GET", "/v1/connections/acme/orders"),
         ("GET", "/v1/connections/acme/orders/1"),
         ("POST", "/v1/connections/acme/orders/1/replay"),
+        ("GET", "/v1/connections"),
         ("GET", "/v1/erps/main/quota"),
     ];
     for (method, path) in routes {
@@ -744,6 +745,16 @@ async fn an_operator_does_what_they_may_and_learns_nothing_of_connections_of_oth
     assert_eq!(as_one(&ana, "GET", "/v1/connections/acme/orders").await.status, StatusCode::OK);
     assert_eq!(as_one(&ana, "GET", "/v1/connections/acme/orders/1").await.status, StatusCode::OK);
     assert_eq!(as_one(&ana, "GET", "/v1/erps/main/quota").await.status, StatusCode::OK, "acme's orders go there");
+    // Of signs of life, those of the connections that they see, and of the accounts these send to.
+    let shop = Party::Connection("acme".parse().unwrap());
+    let (at, detail) = (edge.puente.clock.now(), Some("backfill: the store answered 503".to_owned()));
+    edge.puente.signs.sign(&shop, &Sign { fact: Fact::Failed, at, detail }).await.unwrap();
+    let life = as_one(&ana, "GET", "/v1/connections").await;
+    assert_eq!((life.status, life.body["connections"].as_array().unwrap().len()), (StatusCode::OK, 1), "{}", life.body);
+    let acme = &life.body["connections"][0];
+    assert_eq!((&acme["connection"], &acme["received"], &acme["fetched"]), (&json!("acme"), &json!(at), &Value::Null));
+    let failed = json!({ "at": at, "reason": "backfill: the store answered 503", "over": false });
+    assert_eq!((&acme["failed"], &life.body["erps"][0]["erp"]), (&failed, &json!("main")));
     // Another's, and what is not there: one answer, word for word.
     for (there, nowhere) in [
         (("GET", "/v1/connections/small/orders"), "/v1/connections/nobody/orders"),

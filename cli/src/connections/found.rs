@@ -61,7 +61,7 @@ pub(super) async fn look(aws: &Aws, gateway: Option<(&Gateway, &str)>, wanted: &
     let wanted_names: BTreeSet<String> = wanted.needs.bundles.keys().map(mine).collect();
     let mut drawer = Drawer { bundles: BTreeMap::new(), elsewhere: BTreeMap::new() };
     for (bundle, text) in texts(aws, wanted.needs.bundles.keys().map(|bundle| (bundle.clone(), mine(bundle)))).await? {
-        drawer.add(bundle, &mine, &text, wanted)?;
+        drawer.add(bundle, mine, &text, wanted)?;
     }
     let mut plain = BTreeSet::new();
     let missing: Vec<String> =
@@ -91,7 +91,7 @@ pub(super) async fn look(aws: &Aws, gateway: Option<(&Gateway, &str)>, wanted: &
         }
     }
     let door = match gateway {
-        Some((gateway, plan)) => Some(FoundDoor::look(gateway, plan).await?),
+        Some((gateway, usage)) => Some(FoundDoor::look(gateway, usage).await?),
         None => None,
     };
     Ok(Found { text, needs, retired, superfluous, bundles: drawer.bundles, elsewhere: drawer.elsewhere, door })

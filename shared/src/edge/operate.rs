@@ -23,6 +23,7 @@ use super::{
     RequestId,
     authorize::route::{Target, is_known, scope},
     label,
+    life::{LifeView, life},
     openapi::{self, Always, WithCredential},
     problem::{self, Problem},
     story::{StoryView, story},
@@ -154,7 +155,8 @@ pub fn router(puente: Puente, access: Access) -> Router {
 
 /// The routes that need the operator's credential, and what is said of them, in one.
 fn guarded() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(replay)).routes(routes!(quota))
+    let orders = OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(replay));
+    orders.routes(routes!(connections)).routes(routes!(quota))
 }
 
 /// Those that do not.
@@ -353,6 +355,21 @@ async fn replay(
     let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the replay"));
     desk.puente.queue.send(&[replay], std::time::Duration::ZERO).await?.pop().unwrap_or_else(unanswered)?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// When each connection and ERP account that the operator sees last received, fetched, sent, and what failed last.
+#[utoipa::path(
+    get, path = "/v1/connections", operation_id = "list_connections", tag = "operators",
+    responses((status = 200, description = "Their signs of life.", body = LifeView), WithCredential),
+    security(("operator" = ["orders:read"])),
+)]
+async fn connections(
+    State(desk): State<Desk>,
+    Extension(operator): Extension<Operator>,
+) -> Result<Json<LifeView>, Problem> {
+    let mut seen = desk.puente.settings.connections();
+    seen.retain(|id| operator.sight.sees(id.as_str()));
+    Ok(Json(life(&desk.puente, seen).await?))
 }
 
 /// What an ERP account allows, and what is left of it today.

@@ -110,19 +110,26 @@ async fn waits(puente: &Puente, head: &Head, timeline: &[Entry]) -> Result<Vec<W
     }
     let Some(erp) = puente.settings.erp_of(&head.key.connection) else { return Ok(waits) };
     let Some(terms) = puente.settings.terms(&erp)? else { return Ok(waits) };
-    let ledger = puente.accounts.ledger(&erp).await?;
+    waits.extend(of_step(head, &terms, now));
+    waits.extend(account_wait(puente, &erp).await?);
+    if waits.is_empty() {
+        waits.push(WaitView::of(Cause::Turn, "it is due, and leaves with the next departure".to_owned()));
+    }
+    Ok(waits)
+}
+
+/// What keeps every order of an account waiting, if anything does.
+pub async fn account_wait(puente: &Puente, erp: &ErpId) -> Result<Option<WaitView>> {
+    let Some(terms) = puente.settings.terms(erp)? else { return Ok(None) };
+    let now = puente.clock.now();
+    let ledger = puente.accounts.ledger(erp).await?;
     let blocked_since = if ledger.blocked_until.is_some_and(|until| until > now) {
         let signs = puente.signs.signs(&[Party::Account(erp.clone())]).await?;
         signs.into_iter().flatten().find(|sign| sign.fact == Fact::Blocked).map(|sign| sign.at)
     } else {
         None
     };
-    waits.extend(of_step(head, &terms, now));
-    waits.extend(of_account(&erp, &terms.limits, &ledger, blocked_since, now));
-    if waits.is_empty() {
-        waits.push(WaitView::of(Cause::Turn, "it is due, and leaves with the next departure".to_owned()));
-    }
-    Ok(waits)
+    Ok(of_account(erp, &terms.limits, &ledger, blocked_since, now))
 }
 
 impl WaitView {

@@ -142,7 +142,7 @@ impl Recorder<'_> {
         match failed.filter(|error| error.kind() != Kind::Unreadable) {
             None => signs.seen(self.party(), Fact::Fetched, now, None).await,
             Some(error) => {
-                let words = format!("asking the store for order {}: {error}", self.arrival.order);
+                let words = format!("asking the store: {error}");
                 signs.seen(self.party(), Fact::Failed, now, Some(words)).await;
             }
         }

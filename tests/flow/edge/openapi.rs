@@ -93,7 +93,7 @@ async fn what_the_document_locks_is_401_without_a_key() {
             assert_eq!(answer.status, StatusCode::OK, "{route}");
         }
     }
-    assert_eq!(locked, 6);
+    assert_eq!(locked, 7);
 }
 
 #[tokio::test]
