@@ -234,9 +234,8 @@ async fn operators_of_the_configuration_do_and_see_what_is_listed_and_their_repl
         ("eva", "*", "\"orders:read\""),
     ] {
         fs::write(home.path().join(name), format!("the-key-of-the-operator-{name}")).unwrap();
-        config += &format!(
-            "[operator.{name}]\nkey = {{ file = \"{name}\" }}\nconnections = [\"{connections}\"]\nscopes = [{scopes}]\n"
-        );
+        let key = format!("[operator.{name}]\nkey = {{ file = \"{name}\" }}\n");
+        config += &(key + &format!("connections = [\"{connections}\"]\nscopes = [{scopes}]\n"));
     }
     fs::write(home.path().join("key-2"), "another-key-canary").unwrap();
     fs::write(home.path().join("puente.toml"), config).unwrap();
