@@ -1,6 +1,6 @@
 //! What people call, behind API Gateway: [`puente::edge::operate`] served to its REST API events.
 //!
-//! Who calls is the authorizer's to say, before an event reaches this function: [`crate::gateway`] hands the operator over, and the
+//! Who calls is the authorizer's to say, before an event reaches this function: the gateway hands the operator over, and the
 //! router lets them do and see what they may.
 
 use axum::response::Response;

@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn every_named_test_is_there() {
         let tests = concat!(
-            include_str!("../tests/protocol.rs"),
-            include_str!("../tests/limiter.rs"),
-            include_str!("../tests/neighbours.rs")
+            include_str!("../tests/told/protocol.rs"),
+            include_str!("../tests/told/neighbours.rs"),
+            include_str!("../tests/limiter.rs")
         );
         for test in list().into_iter().filter_map(|bug| bug.test) {
             assert!(tests.contains(&format!("fn {test}()")), "{test}");

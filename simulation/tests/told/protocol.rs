@@ -7,127 +7,22 @@ use puente::{
     domain::{
         ids::{OrderId, OrderKey},
         message::{Arrival, Message, News},
-        record::{Head, State},
+        record::State,
         time::Stamp,
     },
     erp::{Bulk, Class},
-    outbound::Client,
 };
 use puente_simulation::{
-    erp::{POISON_SKU, REFUSED_SKU, Told},
+    erp::{POISON_SKU, REFUSED_SKU},
     executor::Micros,
     fault::Fault,
-    history::History,
     queue::encode,
     scenario::{Backfills, Scenario},
     shop::{self, Says},
     world::{Effect, HOUR, MINUTE, Point, SECOND, stamp},
 };
 
-/// A history that is told: its clock moves only where the teller says. What happened is shown where it fails.
-struct Teller(Arc<History>);
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.world.trace().iter().for_each(|line| println!("{line}"));
-        }
-    }
-}
-
-impl Teller {
-    fn new(scenario: Scenario, points: Vec<Point>) -> Self {
-        Self(History::new(scenario, 11, &Client::new().unwrap(), points, true))
-    }
-
-    /// The next call of that name is lost, and what it asked for lands so long after.
-    fn late(&self, call: &'static str, lands: Micros) {
-        self.0.erp.books().told.push(Told { call, fault: Fault::ErpLate, lands });
-    }
-
-    fn next(&self, call: &'static str, fault: Fault) {
-        self.0.erp.books().told.push(Told { call, fault, lands: 0 });
-    }
-
-    fn pass(&self, time: Micros) {
-        self.0.run_until(self.0.world.now() + time);
-    }
-
-    fn place(&self, id: &str, sku: &str) {
-        self.place_at(0, id, sku);
-    }
-
-    fn place_at(&self, shop: usize, id: &str, sku: &str) {
-        let id: OrderId = id.parse().unwrap();
-        let shop = &self.0.shops[shop];
-        shop.place(&id, sku, true, 1);
-        self.0.tell(shop, &id);
-    }
-
-    /// A webhook about one of the order's states, so much later.
-    fn deliver(&self, id: &str, state: usize, says: Says, delay: Micros) {
-        let (history, shop, id) = (self.0.clone(), self.0.shops[0].clone(), id.parse().unwrap());
-        self.0.world.executor.spawn("store", 0, async move {
-            history.pass(delay).await;
-            history.deliver(&shop, &id, state, says).await;
-        });
-    }
-
-    /// A message about one of the order's states, which came to the edge at that second of the history.
-    fn arrives(&self, id: &str, state: usize, second: i64) {
-        let id: OrderId = id.parse().unwrap();
-        let shop = &self.0.shops[0];
-        let order = Arc::new(shop.orders()[&id].states[state].clone());
-        let arrival = Arrival {
-            connection: shop.id().clone(),
-            order: id,
-            received: stamp(self.0.scenario.start + second * SECOND),
-            request: "r".into(),
-            by: None,
-            tries: 0,
-            news: News::State { order },
-        };
-        self.0.queue.put(encode(&Message::Arrival(arrival)), 0);
-    }
-
-    /// The ERP answers nobody for a while.
-    fn down_for(&self, time: Micros) {
-        self.0.erp.books().down_until = self.0.world.now() + time;
-    }
-
-    /// The ERP refuses everything for a while.
-    fn refuses_for(&self, time: Micros) {
-        self.0.erp.books().refuses_until = self.0.world.now() + time;
-    }
-
-    fn edit(&self, id: &str) {
-        let id: OrderId = id.parse().unwrap();
-        self.0.shops[0].change(&id, true, shop::edit);
-        self.0.tell(&self.0.shops[0], &id);
-    }
-
-    fn key(&self, id: &str) -> OrderKey {
-        OrderKey::new("shop-0".parse().unwrap(), id.parse().unwrap())
-    }
-
-    fn head(&self, id: &str) -> Head {
-        self.0.table.rows().heads[&self.key(id)].clone()
-    }
-
-    fn booked(&self) -> usize {
-        self.0.erp.books().sales.len()
-    }
-
-    fn calls(&self) -> usize {
-        self.0.erp.books().sent.len()
-    }
-
-    /// To the end, and judged.
-    fn end(self) {
-        self.0.end();
-        assert_eq!(self.0.world.violations(), Vec::<String>::new());
-    }
-}
+use crate::teller::Teller;
 
 fn calm(class: Class) -> Scenario {
     Scenario::calm(class, Bulk::Atomic)
@@ -141,9 +36,9 @@ fn settle_counts_from_the_last_moment_that_the_call_could_start() {
     scenario.limits.window = jiff::SignedDuration::from_mins(1);
     scenario.erp.manners.settle = std::time::Duration::from_secs(60);
     scenario.function = 280 * SECOND;
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     history.late("erp.create", 59 * SECOND);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(HOUR);
     assert_eq!(history.booked(), 1);
     history.end();
@@ -153,13 +48,13 @@ fn settle_counts_from_the_last_moment_that_the_call_could_start() {
 fn a_step_in_doubt_is_sent_again_with_the_same_content() {
     // Lost, and landing at every moment around the look-up that does not find it and the second sending.
     for moment in 0..80 {
-        let history = Teller::new(calm(Class::Key), Vec::new());
+        let history = Teller::new(calm(Class::Key));
         history.late("erp.create", 19 * SECOND + moment * SECOND / 10);
-        history.place("1", "A");
+        history.place(0, "1", "A");
         history.pass(3 * SECOND);
         history.edit("1");
         history.pass(HOUR);
-        let head = history.head("1");
+        let head = history.head(0, "1");
         let books = history.0.erp.books();
         assert_eq!(head.applied.unwrap().content, books.sales[0].version.content, "{moment}");
     }
@@ -169,18 +64,18 @@ fn a_step_in_doubt_is_sent_again_with_the_same_content() {
 fn what_was_given_up_in_doubt_is_sent_again_with_the_same_content() {
     let mut scenario = calm(Class::Key);
     scenario.max_attempts = 1;
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     // Made, and not to be found for a while: the first state's document.
     history.0.erp.books().found_after = 10 * MINUTE;
     history.next("erp.create", Fault::ErpResetAfter);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(3 * SECOND);
     history.edit("1");
     history.pass(MINUTE);
-    assert_eq!(history.head("1").state(), State::Dead);
-    history.0.replay(&history.key("1"));
+    assert_eq!(history.state(0, "1"), State::Dead);
+    history.0.replay(&history.key(0, "1"));
     history.pass(MINUTE);
-    let head = history.head("1");
+    let head = history.head(0, "1");
     assert_eq!(head.applied.as_ref(), Some(&history.0.erp.books().sales[0].version));
     assert_ne!(head.applied.as_ref(), Some(&head.desired), "the edit is a step of its own");
     history.end();
@@ -188,13 +83,13 @@ fn what_was_given_up_in_doubt_is_sent_again_with_the_same_content() {
 
 #[test]
 fn what_is_adopted_is_recorded_as_the_version_it_carries() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     history.next("erp.create", Fault::ErpResetAfter);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(3 * SECOND);
     history.edit("1");
     history.pass(10 * MINUTE);
-    let head = history.head("1");
+    let head = history.head(0, "1");
     assert_eq!(head.applied.as_ref(), Some(&history.0.erp.books().sales[0].version));
     assert_eq!(head.state(), State::Parked, "the edit is not booked by us");
     history.end();
@@ -202,10 +97,10 @@ fn what_is_adopted_is_recorded_as_the_version_it_carries() {
 
 #[test]
 fn a_look_up_that_fails_is_no_look_up() {
-    let history = Teller::new(calm(Class::Searchable), Vec::new());
+    let history = Teller::new(calm(Class::Searchable));
     history.next("erp.create", Fault::ErpResetAfter);
     history.next("erp.look_up", Fault::ErpErrorBefore);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(HOUR);
     assert_eq!(history.booked(), 1);
     history.end();
@@ -213,33 +108,33 @@ fn a_look_up_that_fails_is_no_look_up() {
 
 #[test]
 fn a_definite_failure_of_a_resend_does_not_lift_the_doubt_about_the_first() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     history.late("erp.create", 5 * MINUTE);
     history.0.erp.books().very_late.push("shop-0/1".to_owned());
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(4 * SECOND);
     // Looked up, not there, sent again and refused for good. Then the first one lands.
     history.0.erp.books().refuses_until = Micros::MAX;
     history.pass(4 * MINUTE);
-    assert_eq!(history.head("1").state(), State::Parked);
+    assert_eq!(history.state(0, "1"), State::Parked);
     history.0.erp.books().refuses_until = 0;
     history.pass(5 * MINUTE);
     assert_eq!(history.booked(), 1);
-    assert!(history.head("1").intent.is_some(), "the ERP holds a sale that the record must not have forgotten");
-    history.0.replay(&history.key("1"));
+    assert!(history.head(0, "1").intent.is_some(), "the ERP holds a sale that the record must not have forgotten");
+    history.0.replay(&history.key(0, "1"));
     history.pass(MINUTE);
     history.end();
 }
 
 #[test]
 fn a_version_that_arrives_during_the_call_follows_as_its_own_step() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     history.next("erp.create", Fault::ErpDrips);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(3 * SECOND);
     history.edit("1");
     history.pass(10 * MINUTE);
-    let head = history.head("1");
+    let head = history.head(0, "1");
     assert!(head.applied.is_some_and(|applied| applied != head.desired));
     assert!(head.parked.is_some_and(|parked| parked.version == head.desired), "judged, not left behind");
     history.end();
@@ -250,7 +145,7 @@ fn a_content_that_comes_back_while_the_store_is_asked_about_its_second_is_not_pa
     for seed in 0..400 {
         let mut scenario = calm(Class::Unique);
         scenario.workers = 4;
-        let history = Teller(History::new(scenario, seed, &Client::new().unwrap(), Vec::new(), true));
+        let history = Teller::seeded(scenario, seed, Vec::new());
         let id: OrderId = "1".parse().unwrap();
         let shop = history.0.shops[0].clone();
         shop.place(&id, "A", true, 1);
@@ -264,7 +159,7 @@ fn a_content_that_comes_back_while_the_store_is_asked_about_its_second_is_not_pa
         }
         history.pass(5 * MINUTE);
         let last = shop.orders()[&id].last().version().content;
-        assert_eq!(history.head("1").desired.content, last, "{seed}");
+        assert_eq!(history.head(0, "1").desired.content, last, "{seed}");
     }
 }
 
@@ -281,7 +176,7 @@ fn orders_of(n: usize) -> Vec<Vec<usize>> {
 fn unasked(workers: usize, seed: u64) -> (Teller, Arc<shop::Shop>) {
     let mut scenario = calm(Class::Unique);
     (scenario.can_fetch, scenario.backfill, scenario.workers) = (false, Backfills::Never, workers);
-    let history = Teller(History::new(scenario, seed, &Client::new().unwrap(), Vec::new(), true));
+    let history = Teller::seeded(scenario, seed, Vec::new());
     let shop = history.0.shops[0].clone();
     (history, shop)
 }
@@ -301,9 +196,9 @@ fn of_states_of_one_second_the_one_that_arrived_last_stays() {
             history.pass(SECOND);
         }
         history.pass(MINUTE);
-        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[3].version().content, "{order:?}");
+        assert_eq!(history.head(0, "1").desired.content, shop.orders()[&id].states[3].version().content, "{order:?}");
         history.pass(30 * MINUTE);
-        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[3].version().content, "{order:?}");
+        assert_eq!(history.head(0, "1").desired.content, shop.orders()[&id].states[3].version().content, "{order:?}");
     }
 }
 
@@ -320,7 +215,7 @@ fn a_content_that_comes_back_within_its_second_stays() {
             history.pass(SECOND);
         }
         history.pass(MINUTE);
-        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[2].version().content, "{order:?}");
+        assert_eq!(history.head(0, "1").desired.content, shop.orders()[&id].states[2].version().content, "{order:?}");
     }
 }
 
@@ -338,16 +233,16 @@ fn a_state_does_not_go_above_one_that_arrives_again_meanwhile() {
         history.arrives("1", 1, 1);
         history.arrives("1", 2, 2);
         history.pass(5 * MINUTE);
-        assert_eq!(history.head("1").desired.content, shop.orders()[&id].states[2].version().content, "{seed}");
+        assert_eq!(history.head(0, "1").desired.content, shop.orders()[&id].states[2].version().content, "{seed}");
     }
 }
 
 #[test]
 fn a_content_that_only_backfill_saw_again_is_newer_than_what_is_late() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     let id: OrderId = "1".parse().unwrap();
     let shop = history.0.shops[0].clone();
-    history.place("1", "A");
+    history.place(0, "1", "A");
     // There and back, and nobody is told.
     for _ in 0..2 {
         history.pass(10 * SECOND);
@@ -358,27 +253,27 @@ fn a_content_that_only_backfill_saw_again_is_newer_than_what_is_late() {
     history.pass(MINUTE);
     history.deliver("1", 1, Says::State, 0);
     history.pass(MINUTE);
-    assert_eq!(history.head("1").desired.content, shop.orders()[&id].last().version().content);
+    assert_eq!(history.head(0, "1").desired.content, shop.orders()[&id].last().version().content);
     history.end();
 }
 
 #[test]
 fn a_version_that_arrives_while_its_forerunner_is_refused_is_not_parked_with_it() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
-    history.place("1", REFUSED_SKU);
+    let history = Teller::new(calm(Class::Unique));
+    history.place(0, "1", REFUSED_SKU);
     // Refused twice, with ids looked up again in between: somewhere there the article is changed.
     history.pass(SECOND);
     let id: OrderId = "1".parse().unwrap();
     for _ in 0..40 {
         history.pass(SECOND / 20);
-        if history.head("1").intent.is_some() {
+        if history.head(0, "1").intent.is_some() {
             break;
         }
     }
     history.0.shops[0].change(&id, true, |order| order.lines[0].sku = Some("A".to_owned()));
     history.0.tell(&history.0.shops[0], &id);
     history.pass(10 * MINUTE);
-    assert_eq!(history.head("1").state(), State::Synced);
+    assert_eq!(history.state(0, "1"), State::Synced);
     history.end();
 }
 
@@ -390,10 +285,10 @@ fn an_order_that_is_updated_again_and_again_is_not_tried_hot() {
     // Answers come at once, so that nothing but the least interval holds a try back.
     scenario.erp.manners.timeout = std::time::Duration::from_millis(200);
     scenario.erp.manners.settle = std::time::Duration::from_secs(20);
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     // Its customer is in doubt: until that can be looked up, each try is a call for nothing.
     history.late("erp.create_customers", 9 * SECOND);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(7 * SECOND);
     let before = history.calls();
     let id: OrderId = "1".parse().unwrap();
@@ -416,15 +311,15 @@ fn an_order_that_is_updated_again_and_again_is_not_tried_hot() {
 fn a_new_version_does_not_wait_out_the_old_ones_backoff() {
     let mut scenario = calm(Class::Searchable);
     scenario.erp.customers = true;
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     history.late("erp.create_customers", 9 * SECOND);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(8 * SECOND);
-    let due = history.head("1").due.unwrap();
+    let due = history.head(0, "1").due.unwrap();
     assert!(due > stamp(history.0.world.now() + 5 * SECOND), "it waits for its customer");
     history.edit("1");
     history.pass(3 * SECOND);
-    assert!(history.head("1").updated > stamp(history.0.world.now() - 3 * SECOND));
+    assert!(history.head(0, "1").updated > stamp(history.0.world.now() - 3 * SECOND));
     assert!(history.calls() >= 3, "the new version was tried at once");
     history.pass(10 * MINUTE);
     history.end();
@@ -432,13 +327,13 @@ fn a_new_version_does_not_wait_out_the_old_ones_backoff() {
 
 #[test]
 fn an_erp_that_always_times_out_is_given_up_and_not_called_twice_per_settle_time() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     for _ in 0..1000 {
         history.next("erp.create", Fault::ErpResetBefore);
     }
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(12 * HOUR);
-    assert_eq!(history.head("1").state(), State::Dead);
+    assert_eq!(history.state(0, "1"), State::Dead);
     // Six attempts, each looked up, and the products resolved.
     assert!(history.calls() <= 14, "{} calls", history.calls());
     history.0.erp.books().told.clear();
@@ -449,11 +344,11 @@ fn an_erp_that_always_times_out_is_given_up_and_not_called_twice_per_settle_time
 fn a_customer_in_doubt_is_not_made_again_for_another_order() {
     let mut scenario = calm(Class::Searchable);
     scenario.erp.customers = true;
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     history.late("erp.create_customers", 9 * SECOND);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(7 * SECOND);
-    history.place("2", "A");
+    history.place(0, "2", "A");
     history.pass(10 * MINUTE);
     assert_eq!(history.0.erp.books().customers.len(), 1);
     history.end();
@@ -461,7 +356,7 @@ fn a_customer_in_doubt_is_not_made_again_for_another_order() {
 
 #[test]
 fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again() {
-    let history = Teller::new(calm(Class::Nothing), Vec::new());
+    let history = Teller::new(calm(Class::Nothing));
     history.next("erp.create", Fault::ErpDrips);
     let arrival = Arrival {
         connection: "shop-0".parse().unwrap(),
@@ -474,12 +369,12 @@ fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again
     };
     // Asked for at once; the queue delivers it when the order has long been handed to a person.
     history.0.queue.put(encode(&Message::Arrival(arrival)), 4 * MINUTE);
-    history.place("1", "A");
+    history.place(0, "1", "A");
     history.pass(3 * MINUTE);
-    assert_eq!(history.head("1").state(), State::Parked);
+    assert_eq!(history.state(0, "1"), State::Parked);
     history.pass(10 * MINUTE);
     assert_eq!(history.booked(), 1);
-    assert_eq!(history.head("1").state(), State::Parked);
+    assert_eq!(history.state(0, "1"), State::Parked);
     history.end();
 }
 
@@ -488,15 +383,15 @@ fn what_arrives_while_the_conductor_looks_is_not_left_to_the_sweeper() {
     // A second order at every moment of the first one's departure.
     let mut unswept = 0;
     for offset in 0..1000 {
-        let history = Teller::new(calm(Class::Unique), Vec::new());
-        history.place("1", "A");
+        let history = Teller::new(calm(Class::Unique));
+        history.place(0, "1", "A");
         history.pass(offset * SECOND / 250);
-        history.place("2", "A");
+        history.place(0, "2", "A");
         history.pass(15 * SECOND);
         let sweeps = history.0.world.calls().keys().filter(|process| process.starts_with("sweep")).count();
         if sweeps == 0 {
             unswept += 1;
-            assert_eq!(history.head("2").state(), State::Synced, "{offset}");
+            assert_eq!(history.state(0, "2"), State::Synced, "{offset}");
         }
     }
     assert!(unswept >= 200, "{unswept}");
@@ -508,21 +403,21 @@ fn the_sweeper_ends_the_wait_after_a_conductor_that_died() {
     let mut scenario = calm(Class::Unique);
     // Its message does not come again in time.
     scenario.queue.visibility = 2 * HOUR;
-    let history = Teller::new(scenario, vec![die]);
-    history.place("1", "A");
+    let history = Teller::killed(scenario, vec![die]);
+    history.place(0, "1", "A");
     history.pass(2 * SECOND);
-    assert!(history.head("1").due.is_some() && history.booked() == 0);
+    assert!(history.head(0, "1").due.is_some() && history.booked() == 0);
     // What is left of the lease, a minute until the sweep, and the step itself.
     history.pass(3 * MINUTE);
-    assert_eq!(history.head("1").state(), State::Synced);
+    assert_eq!(history.state(0, "1"), State::Synced);
 }
 
 #[test]
 fn an_erp_that_refuses_everything_costs_a_handful_of_probes_and_parks_nobody() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     let ids: Vec<String> = (0..60).map(|id| id.to_string()).collect();
     history.down_for(MINUTE);
-    ids.iter().for_each(|id| history.place(id, "A"));
+    ids.iter().for_each(|id| history.place(0, id, "A"));
     history.pass(2 * SECOND);
     history.refuses_for(6 * HOUR);
     let before = history.calls();
@@ -530,7 +425,7 @@ fn an_erp_that_refuses_everything_costs_a_handful_of_probes_and_parks_nobody() {
     let calls = history.calls() - before;
     assert!(calls <= 45, "{calls} calls in six hours");
     // The one that went first after the outage went alone, and could not know better.
-    let waiting = ids.iter().filter(|id| history.head(id).state() == State::Waiting).count();
+    let waiting = ids.iter().filter(|id| history.state(0, id) == State::Waiting).count();
     assert_eq!(waiting, 59);
     history.pass(2 * HOUR);
     assert_eq!(history.booked(), 59);
@@ -539,17 +434,17 @@ fn an_erp_that_refuses_everything_costs_a_handful_of_probes_and_parks_nobody() {
 
 #[test]
 fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     // Two seconds a call: a hundred orders cannot be halved in the twelve that their first intents allow.
     history.0.erp.books().takes = Some(2 * SECOND);
     history.down_for(MINUTE);
     for id in 0..100 {
-        history.place(&id.to_string(), if id == 61 { REFUSED_SKU } else { "A" });
+        history.place(0, &id.to_string(), if id == 61 { REFUSED_SKU } else { "A" });
         history.pass(SECOND / 10);
     }
     history.pass(10 * MINUTE);
     assert_eq!(history.booked(), 99);
-    assert_eq!(history.head("61").state(), State::Parked);
+    assert_eq!(history.state(0, "61"), State::Parked);
     assert!(history.calls() < 60, "{} calls", history.calls());
     assert_eq!(history.0.table.rows().ledgers[&history.0.erp_id].used as usize, history.calls(), "a slot was wasted");
     history.end();
@@ -558,17 +453,17 @@ fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
 #[test]
 fn a_refusal_lifts_the_binding_to_the_old_content_and_not_the_look_up() {
     for late in [false, true] {
-        let history = Teller::new(calm(Class::Searchable), Vec::new());
+        let history = Teller::new(calm(Class::Searchable));
         if late {
             history.late("erp.create", 90 * SECOND);
         } else {
             history.next("erp.create", Fault::ErpResetBefore);
         }
-        history.place("1", "A");
+        history.place(0, "1", "A");
         history.pass(3 * SECOND);
         history.refuses_for(MINUTE);
         history.pass(2 * MINUTE);
-        assert_eq!(history.head("1").state(), State::Parked, "looked up, sent again, and refused");
+        assert_eq!(history.state(0, "1"), State::Parked, "looked up, sent again, and refused");
         history.edit("1");
         history.pass(5 * MINUTE);
         let first = history.0.shops[0].orders()[&"1".parse::<OrderId>().unwrap()].states[0].version();
@@ -584,17 +479,17 @@ fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
     // Four calls an invocation: the bulk, its ids anew, the bulk again, and one half.
     (scenario.limits.calls, scenario.limits.window) = (12, jiff::SignedDuration::from_mins(1));
     (scenario.erp.manners.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     history.down_for(MINUTE);
     // The first one is good, so that the block of the outage is over; the others are not.
     for id in 0..5 {
-        history.place(&id.to_string(), if id > 0 { REFUSED_SKU } else { "A" });
+        history.place(0, &id.to_string(), if id > 0 { REFUSED_SKU } else { "A" });
         history.pass(SECOND);
     }
     history.pass(12 * HOUR);
     assert_eq!(history.booked(), 1);
     for id in ["1", "2", "3", "4"] {
-        assert_eq!(history.head(id).state(), State::Parked, "{id}");
+        assert_eq!(history.state(0, id), State::Parked, "{id}");
     }
     assert!(history.calls() < 60, "{} calls", history.calls());
     history.end();
@@ -602,11 +497,11 @@ fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
 
 #[test]
 fn a_bulk_in_doubt_that_is_refused_costs_no_more_than_others() {
-    let history = Teller::new(calm(Class::Searchable), Vec::new());
+    let history = Teller::new(calm(Class::Searchable));
     history.0.erp.books().takes = Some(2 * SECOND);
     history.down_for(MINUTE);
     for id in 0..40 {
-        history.place(&id.to_string(), "A");
+        history.place(0, &id.to_string(), "A");
         history.pass(SECOND / 10);
     }
     // The first goes alone after the outage; then all the others are in doubt, and the ERP takes nothing.
@@ -633,14 +528,14 @@ fn a_replay_while_an_order_is_given_up_is_not_lost() {
         let dies = |points| {
             let mut scenario = calm(Class::Unique);
             scenario.max_attempts = 1;
-            let history = Teller::new(scenario, points);
+            let history = Teller::killed(scenario, points);
             history.next(call, Fault::ErpResetBefore);
-            history.place("1", "A");
+            history.place(0, "1", "A");
             history
         };
         let first = dies(Vec::new());
         first.pass(5 * MINUTE);
-        assert_eq!(first.head("1").state(), State::Dead);
+        assert_eq!(first.state(0, "1"), State::Dead);
         let calls = first.0.world.calls();
         let (process, at) = calls
             .iter()
@@ -654,23 +549,23 @@ fn a_replay_while_an_order_is_given_up_is_not_lost() {
         }
         history.0.queue.redrive_now(1);
         history.pass(5 * MINUTE);
-        assert_eq!(history.head("1").state(), State::Synced, "{call}");
+        assert_eq!(history.state(0, "1"), State::Synced, "{call}");
         history.end();
     }
 }
 
 #[test]
 fn records_of_a_later_release_keep_nobody_waiting() {
-    let history = Teller::new(calm(Class::Unique), Vec::new());
+    let history = Teller::new(calm(Class::Unique));
     history.down_for(MINUTE);
     for id in ["1", "2", "3", "4"] {
-        history.place(id, "A");
+        history.place(0, id, "A");
         history.pass(SECOND);
     }
     // After the outage one order goes first, and those that nobody can read are the first in the index.
-    history.0.table.rows().unreadable.extend(["1", "2", "3"].map(|id| history.key(id)));
+    history.0.table.rows().unreadable.extend(["1", "2", "3"].map(|id| history.key(0, id)));
     history.pass(10 * MINUTE);
-    assert_eq!(history.head("4").state(), State::Synced);
+    assert_eq!(history.state(0, "4"), State::Synced);
     // They do not keep a worker busy either: somebody looks once a minute.
     let before = history.0.world.calls().len();
     history.pass(HOUR);
@@ -682,46 +577,42 @@ fn records_of_a_later_release_keep_nobody_waiting() {
 
 #[test]
 fn a_stale_id_in_a_bulk_with_answers_of_its_own_parks_nobody() {
-    let history = Teller::new(Scenario::calm(Class::Unique, Bulk::PerItem), Vec::new());
-    history.place("1", "A");
+    let history = Teller::new(Scenario::calm(Class::Unique, Bulk::PerItem));
+    history.place(0, "1", "A");
     history.pass(20 * SECOND);
     history.0.table.spoil_ids();
     for id in ["2", "3", "4"] {
-        history.place(id, "A");
+        history.place(0, id, "A");
     }
     history.pass(2 * MINUTE);
     for id in ["2", "3", "4"] {
-        assert_eq!(history.head(id).state(), State::Synced);
+        assert_eq!(history.state(0, id), State::Synced);
     }
     history.end();
 }
 
 #[test]
 fn where_nobody_can_be_asked_replayed_orders_go_alone() {
-    let history = Teller::new(calm(Class::Nothing), Vec::new());
+    let history = Teller::new(calm(Class::Nothing));
     // While the first one is on its way the others come, and leave together.
-    history.place("0", "A");
+    history.place(0, "0", "A");
     history.pass(SECOND / 2);
-    history.place("1", "A");
-    history.place("2", POISON_SKU);
+    history.place(0, "1", "A");
+    history.place(0, "2", POISON_SKU);
     history.pass(10 * MINUTE);
     assert_eq!(history.booked(), 1);
-    assert_eq!([history.head("1").state(), history.head("2").state()], [State::Parked; 2]);
+    assert_eq!([history.state(0, "1"), history.state(0, "2")], [State::Parked; 2]);
     for id in ["1", "2"] {
-        history.0.replay(&history.key(id));
+        history.0.replay(&history.key(0, id));
     }
     history.pass(10 * MINUTE);
-    assert_eq!(
-        history.head("1").state(),
-        State::Synced,
-        "the other one made the ERP fail, and it was not in its company"
-    );
+    assert_eq!(history.state(0, "1"), State::Synced, "the other one made the ERP fail, and it was not in its company");
 }
 
 #[test]
 fn what_cannot_be_read_is_not_laid_over_a_state_that_came_meanwhile() {
     for offset in 0..60 {
-        let history = Teller::new(calm(Class::Unique), Vec::new());
+        let history = Teller::new(calm(Class::Unique));
         let id: OrderId = "1".parse().unwrap();
         let shop = history.0.shops[0].clone();
         shop.place(&id, "A", true, 1);
@@ -732,14 +623,14 @@ fn what_cannot_be_read_is_not_laid_over_a_state_that_came_meanwhile() {
             history.deliver("1", 0, says, delay);
         }
         history.pass(5 * MINUTE);
-        assert_eq!(history.head("1").state(), State::Synced, "{offset}");
+        assert_eq!(history.state(0, "1"), State::Synced, "{offset}");
     }
 }
 
 #[test]
 fn an_answer_of_the_store_is_not_laid_over_a_newer_one() {
     for offset in 0..60 {
-        let history = Teller::new(calm(Class::Unique), Vec::new());
+        let history = Teller::new(calm(Class::Unique));
         let id: OrderId = "1".parse().unwrap();
         let shop = history.0.shops[0].clone();
         shop.place(&id, "A", false, 1);
@@ -753,21 +644,21 @@ fn an_answer_of_the_store_is_not_laid_over_a_newer_one() {
         }
         history.pass(5 * MINUTE);
         let last = shop.orders()[&id].last().version().content;
-        assert_eq!(history.head("1").desired.content, last, "{offset}");
+        assert_eq!(history.head(0, "1").desired.content, last, "{offset}");
     }
 }
 
 #[test]
 fn a_version_that_arrives_while_its_forerunner_is_handed_over_does_not_go_out_by_itself() {
     for offset in 0..100 {
-        let history = Teller::new(calm(Class::Nothing), Vec::new());
+        let history = Teller::new(calm(Class::Nothing));
         history.next("erp.create", Fault::ErpDrips);
-        history.place("1", "A");
+        history.place(0, "1", "A");
         history.pass(20 * SECOND + SECOND / 2 + offset * SECOND / 100);
         history.edit("1");
         history.pass(5 * MINUTE);
         assert_eq!(history.booked(), 1, "{offset}");
-        assert_eq!(history.head("1").state(), State::Parked, "{offset}");
+        assert_eq!(history.state(0, "1"), State::Parked, "{offset}");
     }
 }
 
@@ -777,11 +668,11 @@ fn nineteen_quiet_shops_wait_two_departures_at_most_while_one_floods() {
     let mut scenario = calm(Class::Unique);
     scenario.shops = 20;
     scenario.workers = 4;
-    let history = Teller::new(scenario, Vec::new());
+    let history = Teller::new(scenario);
     // Nothing of the flood has left when the ERP is back.
     history.down_for(20 * MINUTE);
     for i in 0..FLOOD {
-        history.place(&format!("flood-{i}"), "A");
+        history.place(0, &format!("flood-{i}"), "A");
         history.pass(SECOND / 5);
     }
     while history.booked() == 0 {
@@ -789,7 +680,7 @@ fn nineteen_quiet_shops_wait_two_departures_at_most_while_one_floods() {
     }
     let mut quiet = Vec::new();
     for shop in 1..20 {
-        history.place_at(shop, &format!("quiet-{shop}"), "A");
+        history.place(shop, &format!("quiet-{shop}"), "A");
         quiet.push(history.booked());
         history.pass(SECOND);
     }

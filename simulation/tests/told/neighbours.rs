@@ -4,17 +4,13 @@
 use std::sync::Arc;
 
 use puente::{
-    domain::{
-        ids::{OrderId, OrderKey},
-        record::{Head, State},
-    },
+    domain::{ids::OrderId, record::State},
     erp::{Bulk, Class},
     outbound::Client,
 };
 use puente_simulation::{
     campaign::quiet_panics,
     erp::{FORBIDDEN_SKU, LONG_SKU, NEW_SKU, POISON_SKU, Told},
-    executor::Micros,
     fault::{Fault, Faults},
     history::History,
     judge,
@@ -23,71 +19,7 @@ use puente_simulation::{
     world::{HOUR, MINUTE, SECOND},
 };
 
-/// A history that is told: its clock moves only where the teller says. What happened is shown where it fails.
-struct Teller(Arc<History>);
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.world.trace().iter().for_each(|line| println!("{line}"));
-        }
-    }
-}
-
-impl Teller {
-    fn new(scenario: Scenario) -> Self {
-        Self(History::new(scenario, 11, &Client::new().unwrap(), Vec::new(), true))
-    }
-
-    fn pass(&self, time: Micros) {
-        self.0.run_until(self.0.world.now() + time);
-    }
-
-    fn place(&self, shop: usize, id: &str, sku: &str) {
-        let id: OrderId = id.parse().unwrap();
-        let shop = &self.0.shops[shop];
-        shop.place(&id, sku, true, 1);
-        self.0.tell(shop, &id);
-    }
-
-    fn key(&self, shop: usize, id: &str) -> OrderKey {
-        OrderKey::new(format!("shop-{shop}").parse().unwrap(), id.parse().unwrap())
-    }
-
-    fn head(&self, shop: usize, id: &str) -> Head {
-        self.0.table.rows().heads[&self.key(shop, id)].clone()
-    }
-
-    fn state(&self, shop: usize, id: &str) -> State {
-        self.head(shop, id).state()
-    }
-
-    /// The orders of whose own refusal in these words a timeline tells.
-    fn told_of(&self, words: &str) -> Vec<String> {
-        let rows = self.0.table.rows();
-        let tells = rows.timelines.iter().filter(|(_, lines)| {
-            lines.iter().any(|line| line.detail.as_ref().is_some_and(|detail| detail.contains(words)))
-        });
-        tells.map(|(key, _)| key.to_string()).collect()
-    }
-
-    fn calls(&self) -> usize {
-        self.0.erp.books().sent.len()
-    }
-
-    /// An order of another shop, which must be in the ERP a few seconds later.
-    fn neighbour(&self, shop: usize, id: &str) {
-        self.place(shop, id, "A");
-        self.pass(10 * SECOND);
-        assert_eq!(self.state(shop, id), State::Synced, "{id} of shop {shop} waits for somebody else");
-    }
-
-    /// To the end, and judged.
-    fn end(self) {
-        self.0.end();
-        assert_eq!(self.0.world.violations(), Vec::<String>::new());
-    }
-}
+use crate::teller::Teller;
 
 fn shops(count: usize) -> Scenario {
     Scenario { shops: count, ..Scenario::calm(Class::Unique, Bulk::Atomic) }

@@ -1,0 +1,6 @@
+//! Histories that are told step by step, each because of one rule that it fails without: `planted.toml` says which by name, and
+//! `--bin planted` shows it.
+
+mod neighbours;
+mod protocol;
+mod teller;

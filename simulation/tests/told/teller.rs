@@ -1,0 +1,156 @@
+//! Tells a history: places orders, lets time pass, and looks at what became of them.
+
+use std::sync::Arc;
+
+use puente::{
+    domain::{
+        ids::{OrderId, OrderKey},
+        message::{Arrival, Message, News},
+        record::{Head, State},
+    },
+    outbound::Client,
+};
+use puente_simulation::{
+    erp::Told,
+    executor::Micros,
+    fault::Fault,
+    history::History,
+    queue::encode,
+    scenario::Scenario,
+    shop::{self, Says},
+    world::{Point, SECOND, stamp},
+};
+
+/// A history that is told: its clock moves only where the teller says. What happened is shown where it fails.
+pub struct Teller(pub Arc<History>);
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.world.trace().iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+impl Teller {
+    pub fn new(scenario: Scenario) -> Self {
+        Self::killed(scenario, Vec::new())
+    }
+
+    /// A process dies at each of these points.
+    pub fn killed(scenario: Scenario, points: Vec<Point>) -> Self {
+        Self::seeded(scenario, 11, points)
+    }
+
+    pub fn seeded(scenario: Scenario, seed: u64, points: Vec<Point>) -> Self {
+        Self(History::new(scenario, seed, &Client::new().unwrap(), points, true))
+    }
+
+    pub fn pass(&self, time: Micros) {
+        self.0.run_until(self.0.world.now() + time);
+    }
+
+    /// An order of that shop, paid, and told of by webhook.
+    pub fn place(&self, shop: usize, id: &str, sku: &str) {
+        let id: OrderId = id.parse().unwrap();
+        let shop = &self.0.shops[shop];
+        shop.place(&id, sku, true, 1);
+        self.0.tell(shop, &id);
+    }
+
+    /// An order of another shop, which must be in the ERP a few seconds later.
+    pub fn neighbour(&self, shop: usize, id: &str) {
+        self.place(shop, id, "A");
+        self.pass(10 * SECOND);
+        assert_eq!(self.state(shop, id), State::Synced, "{id} of shop {shop} waits for somebody else");
+    }
+
+    /// An order of the first shop is edited there, and told of by webhook.
+    pub fn edit(&self, id: &str) {
+        let id: OrderId = id.parse().unwrap();
+        self.0.shops[0].change(&id, true, shop::edit);
+        self.0.tell(&self.0.shops[0], &id);
+    }
+
+    /// A webhook about one of the states of an order of the first shop, so much later.
+    pub fn deliver(&self, id: &str, state: usize, says: Says, delay: Micros) {
+        let (history, shop, id) = (self.0.clone(), self.0.shops[0].clone(), id.parse().unwrap());
+        self.0.world.executor.spawn("store", 0, async move {
+            history.pass(delay).await;
+            history.deliver(&shop, &id, state, says).await;
+        });
+    }
+
+    /// A message about one of the states of an order of the first shop, which came to the edge at that second of the history.
+    pub fn arrives(&self, id: &str, state: usize, second: i64) {
+        let id: OrderId = id.parse().unwrap();
+        let shop = &self.0.shops[0];
+        let order = Arc::new(shop.orders()[&id].states[state].clone());
+        let arrival = Arrival {
+            connection: shop.id().clone(),
+            order: id,
+            received: stamp(self.0.scenario.start + second * SECOND),
+            request: "r".into(),
+            by: None,
+            tries: 0,
+            news: News::State { order },
+        };
+        self.0.queue.put(encode(&Message::Arrival(arrival)), 0);
+    }
+
+    /// The next call of that name is lost, and what it asked for lands so long after.
+    pub fn late(&self, call: &'static str, lands: Micros) {
+        self.0.erp.books().told.push(Told { call, fault: Fault::ErpLate, lands });
+    }
+
+    pub fn next(&self, call: &'static str, fault: Fault) {
+        self.0.erp.books().told.push(Told { call, fault, lands: 0 });
+    }
+
+    /// The ERP answers nobody for a while.
+    pub fn down_for(&self, time: Micros) {
+        self.0.erp.books().down_until = self.0.world.now() + time;
+    }
+
+    /// The ERP refuses everything for a while.
+    pub fn refuses_for(&self, time: Micros) {
+        self.0.erp.books().refuses_until = self.0.world.now() + time;
+    }
+
+    pub fn key(&self, shop: usize, id: &str) -> OrderKey {
+        OrderKey::new(format!("shop-{shop}").parse().unwrap(), id.parse().unwrap())
+    }
+
+    pub fn head(&self, shop: usize, id: &str) -> Head {
+        self.0.table.rows().heads[&self.key(shop, id)].clone()
+    }
+
+    pub fn state(&self, shop: usize, id: &str) -> State {
+        self.head(shop, id).state()
+    }
+
+    /// The orders of whose own refusal in these words a timeline tells.
+    pub fn told_of(&self, words: &str) -> Vec<String> {
+        let rows = self.0.table.rows();
+        let tells = rows.timelines.iter().filter(|(_, lines)| {
+            lines.iter().any(|line| line.detail.as_ref().is_some_and(|detail| detail.contains(words)))
+        });
+        tells.map(|(key, _)| key.to_string()).collect()
+    }
+
+    /// How many sales the ERP has.
+    pub fn booked(&self) -> usize {
+        self.0.erp.books().sales.len()
+    }
+
+    /// How many calls the ERP was sent.
+    pub fn calls(&self) -> usize {
+        self.0.erp.books().sent.len()
+    }
+
+    /// To the end, and judged.
+    pub fn end(self) {
+        self.0.end();
+        assert_eq!(self.0.world.violations(), Vec::<String>::new());
+    }
+}
