@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     Kind,
-    aws::{Aws, Patience},
+    aws::{Access, Aws, Patience, Place},
     domain::{
         ids::{AttemptId, ErpId, OrderKey},
         ledger::{Limits, Purpose, Released, Request, Taken},
@@ -18,6 +18,11 @@ use puente::{
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    time::timeout,
+};
 
 use crate::{
     proxy::{Answer, Proxy},
@@ -108,6 +113,30 @@ async fn an_emulator_may_take_longer_than_aws() {
     let error = usual.records.head(&key("1")).await.unwrap_err();
     assert!(error.to_string().contains("AWS did not answer in time"), "{error}");
     assert!(asked.elapsed() >= Patience::AWS.attempt, "{:?}", asked.elapsed());
+}
+
+/// An update that is sent again counts twice, so that no time-out but those of [`Patience`] may send one again.
+#[tokio::test]
+async fn an_answer_that_stops_in_the_middle_is_waited_for_and_nothing_is_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let asked = tokio::spawn(async move {
+        let mut asked = 0;
+        let next = async |listener: &TcpListener| timeout(Duration::from_secs(1), listener.accept()).await;
+        while let Ok(Ok((mut stream, _))) = next(&listener).await {
+            asked += 1;
+            stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            // Nobody may be there any more.
+            let _ = stream.write_all(b"}").await;
+        }
+        asked
+    });
+    let place = Place { table: "t".into(), queue: "q".into(), dead: None, secrets: "s/".into() };
+    let access = Access::with_keys("test", "test", "eu-west-1").at(&endpoint).patient(moto::PATIENCE);
+    assert_eq!(Aws::new(&access, place).records.head(&key("1")).await.unwrap(), None);
+    assert_eq!(asked.await.unwrap(), 1);
 }
 
 #[tokio::test]

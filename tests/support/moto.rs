@@ -26,7 +26,7 @@ use super::venv::{Server, free_port, start, venv};
 const REGION: &str = "eu-west-1";
 
 /// How long the emulator may take: it is slower than AWS, and what else the machine does makes it slower yet.
-const PATIENCE: Patience =
+pub const PATIENCE: Patience =
     Patience { connect: Duration::from_secs(20), attempt: Duration::from_secs(60), call: Duration::from_secs(120) };
 
 /// The emulator and the template, for all tests of the process.

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    Region, SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_dynamodb::{
     config::{
         BehaviorVersion, ConfigBag, Intercept, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
@@ -74,6 +77,8 @@ pub(super) fn sdk(
         .credentials_provider(credentials)
         .retry_config(retry)
         .timeout_config(timeouts)
+        // Its five seconds, after which a call is sent again, would be another time-out than these.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .region(region);
     sdk.set_endpoint_url(endpoint);
     sdk.build()

@@ -26,6 +26,9 @@ pub struct CurrencyCode;
 /// The pattern of names in `puente.toml`.
 const SLUG: &str = "^[a-z0-9_-]{1,64}$";
 
+/// The pattern of an amount that is written as text; the largest has a digit more than all others.
+const AMOUNT: &str = r"^-?([0-9]{1,15}(\.[0-9]{1,10})?|10{15})$";
+
 /// Gives a type its schema: its own words, and what else is fixed.
 macro_rules! schema {
     ($($name:ty => $schema:expr;)*) => {$(
@@ -56,11 +59,26 @@ schema! {
         .description(Some(
             "An exact decimal, rounded to ten decimals. Written as a string; read from a string or a number, digit by digit.",
         ))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?[0-9]{1,15}(\.[0-9]{1,10})?$")))
+        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(AMOUNT)))
         .item(ObjectBuilder::new().schema_type(Type::Number).minimum(Some(-LARGEST)).maximum(Some(LARGEST)))
         .examples(["535.92"]);
 }
 
 fn text(description: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(description))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_amount_that_is_written_has_the_pattern_of_amounts() {
+        let pattern = regex_lite::Regex::new(AMOUNT).unwrap();
+        for text in ["0", "-0.0000000001", "999999999999999.9999999999", "1000000000000000", "-1000000000000000.0"] {
+            let written = Amount::parse(text).unwrap().to_string();
+            assert!(pattern.is_match(&written), "{written}");
+        }
+        assert!(Amount::parse("1000000000000000.1").is_err() && !pattern.is_match("1000000000000001"));
+    }
 }
