@@ -13,10 +13,14 @@ use std::{
 use http::Method;
 use puente::{
     config::Secret,
-    domain::{ids::ErpId, ledger::Ledger},
+    domain::{
+        ids::{ErpId, OrderKey},
+        ledger::Ledger,
+        record::State,
+    },
     embedded::Embedded,
     outbound::{Call, Client},
-    ports::Accounts,
+    ports::{Accounts, Records as _},
     webhook::sign,
 };
 use puente_sandbox::{
@@ -30,7 +34,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::support::binary::Serve;
+use crate::support::{
+    binary::Serve,
+    orders::{Item, Made, SHOP},
+};
 
 const SECRET: &str = "the-shop-signs-with-this";
 const KEY: &str = "the-shops-webhooks-carry-this";
@@ -61,7 +68,9 @@ impl Scene {
         // The front door has its usual 300 requests a day; nobody sends more than ten a second in earnest.
         let text = format!(
             "[erp.main]\nkind = \"rest\"\n{}\n[connection.shop]\nerp = \"main\"\nkey = {{ file = \"key\" }}\n\
-             store = {{ kind = \"shopify\", shop = \"attack.myshopify.com\", webhook_secrets = [{{ file = \"secret\" }}] }}\n",
+             store = {{ kind = \"shopify\", shop = \"attack.myshopify.com\", webhook_secrets = [{{ file = \"secret\" }}] }}\n\
+             [connection.greedy]\nerp = \"main\"\nkey = {{ file = \"key\" }}\n\
+             store = {{ kind = \"shopify\", shop = \"{SHOP}\", webhook_secrets = [{{ file = \"secret\" }}] }}\n",
             sandbox.config_example().replace(&sandbox.addr().to_string(), &addr.to_string())
         );
         std::fs::write(dir.path().join("puente.toml"), text).unwrap();
@@ -309,5 +318,52 @@ async fn an_erps_endless_answer_costs_no_memory() {
         assert!(after - before < 48 * 1024, "{before} KiB before, {after} KiB at most");
         // A shop comes through all the same: its order waits.
         scene.come_through(&serve, 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_with_400_unknown_articles_costs_a_shared_account_a_few_calls() {
+    let mut scene = Scene::new(None).await;
+    let serve = Serve::start(scene.dir(), &[]);
+    let items = (0..400).map(|n| Item::new(&format!("NOWHERE-{n}"), 1, 100)).collect();
+    let body = Made { items, ..Made::new(1) }.body("shopify");
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-shopify-hmac-sha256", sign(&Secret::new(SECRET), body.as_bytes()).parse().unwrap());
+    let call = Call {
+        method: Method::POST,
+        url: format!("{}/v1/connections/greedy/webhook?key={KEY}", serve.url).parse().unwrap(),
+        headers,
+        body: body.into(),
+        timeout: PATIENCE,
+    };
+    assert_eq!(Client::new().unwrap().send(call).await.unwrap().status, 200);
+    let data = Embedded::open(scene.dir().join("data")).unwrap();
+    let order = OrderKey::new("greedy".parse().unwrap(), "1".parse().unwrap());
+    let parked = async || data.head(&order).await.unwrap()?.parked;
+    let reason = until("the order is parked", parked).await.reason;
+    let used = ledger(scene.dir()).await.used;
+    let began = Instant::now();
+    scene.come_through(&serve, 10).await;
+    let shop = "shop".parse().unwrap();
+    let synced = async || data.counts(&shop).await.unwrap().get(&State::Synced).copied();
+    let others = until("the other shop's orders are in the ERP", synced).await;
+    eprintln!(
+        "an order with 400 unknown articles: {used} calls of the account's day; parked: {reason}; {others} of the other shop's orders \
+         in the ERP {:.1?} later",
+        began.elapsed()
+    );
+    assert!(reason.contains("NOWHERE-"), "{reason}");
+    assert!(used <= 10, "{used} calls");
+}
+
+/// Asks until there is an answer.
+async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        sleep(Duration::from_millis(100)).await;
     }
 }
