@@ -25,6 +25,7 @@ fn a_small_demo_balances_and_accounts_for_every_webhook() {
     for some in ["in_erp", "parked", "dead", "ignored", "forged", "limited", "duplicates", "superseded", "retried"] {
         assert!(count(some) > 0, "{some}: {report}");
     }
+    assert_eq!(count("limited"), 3, "the second shop's front door has no room for three: {report}");
     assert!(report["calls_per_order"].is_number() && report["seconds"].is_number(), "{report}");
     assert!(count("quota_used") >= count("erp_calls") && count("erp_calls") > 0, "{report}");
 }

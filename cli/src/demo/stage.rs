@@ -24,7 +24,7 @@ use puente::{
 };
 use puente_sandbox::{
     erp::{self, Erp, Fault, Faults, Poison},
-    store::{Expect, Plan, Serving, Shop, Truth, Vendor},
+    store::{Delivery, Expect, Plan, Serving, Shop, Truth, Vendor, What},
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -204,7 +204,10 @@ fn configuration(erp: &Erp, shops: &[Playing], orders: usize) -> String {
     );
     for (place, playing) in shops.iter().enumerate() {
         let (id, addr) = (&playing.id, playing.serving.addr());
-        let per_day = if place == 0 { 100_000 } else { playing.shop.deliveries().len().saturating_sub(REFUSED).max(1) };
+        // What is not signed by the shop does not count.
+        let signed = |delivery: &&Delivery| !matches!(delivery.what, What::Forged | What::Ping);
+        let genuine = playing.shop.deliveries().iter().filter(signed).count();
+        let per_day = if place == 0 { 100_000 } else { genuine.saturating_sub(REFUSED).max(1) };
         let store = if place == 0 {
             format!(
                 "kind = \"shopify\", shop = \"{id}.myshopify.com\", api_url = \"http://{addr}\", token = {{ file = \"{id}.token\" }}"
