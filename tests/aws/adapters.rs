@@ -46,7 +46,7 @@ fn key(order: &str) -> OrderKey {
 
 fn record(second: i64) -> Write {
     let summary = Summary { number: "#1042".into(), total: None, currency: None, life: 1, flags: vec![] };
-    Write::Record { version: version(second), summary, arrived: at(0) }
+    Write::Record { version: version(second), summary, arrived: at(0), over: at(0) }
 }
 
 fn intent(key: &OrderKey, attempt: &str, unknown: bool) -> Intent {

@@ -60,6 +60,19 @@ impl Meter for Shut {
     }
 }
 
+/// Permits so many.
+struct Few(Mutex<usize>);
+
+#[async_trait]
+impl Meter for Few {
+    async fn permit(&self, timeout: Duration) -> Result<()> {
+        let fewer = self.0.lock().unwrap().checked_sub(1);
+        let Some(fewer) = fewer else { return Shut.permit(timeout).await };
+        *self.0.lock().unwrap() = fewer;
+        Ok(())
+    }
+}
+
 /// A way out that permits everything.
 pub fn open() -> Metered {
     Metered::new(Client::new().unwrap(), Arc::new(Open::default()))
@@ -142,6 +155,23 @@ pub async fn an_unknown_article_stops_its_own_order_only(bench: &Bench, order: &
     assert!(error.to_string().contains("NO-SUCH-SKU"), "{error}");
 }
 
+/// Where the calls end before all is resolved, what was answered stays answered: otherwise a day of few calls would be spent on the
+/// same order, day after day.
+pub async fn what_is_refused_stays_refused_where_the_calls_end(bench: &Bench, order: &str) {
+    let mut two = sales(bench, &[&format!("{order}-a"), &format!("{order}-b")]);
+    two[0] = sale(&format!("{order}-a"), "NO-SUCH-SKU");
+    let mut last = None;
+    for calls in 1..=20 {
+        let meter = Metered::new(Client::new().unwrap(), Arc::new(Few(Mutex::new(calls))));
+        let mut prepared = bench.erp.prepare(&meter, &Memory::default(), &two, false).await;
+        if prepared[1].is_ok() {
+            break;
+        }
+        last = Some(prepared.remove(0));
+    }
+    assert!(matches!(&last, Some(Err(Setback::Refused(_)))), "{last:?}");
+}
+
 /// Without a permit nothing is sent, and nobody's order is to blame.
 pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
     let drafts = drafts(bench, &sales(bench, &[order])).await;
@@ -217,6 +247,7 @@ async fn rest_keeps_the_contract_in_every_class_and_bulk_mode() {
             a_second_create_is_no_second_document(&bench, "twice").await;
             an_unknown_article_stops_its_own_order_only(&bench, "sku").await;
             without_a_permit_nothing_is_sent(&bench, "shut").await;
+            what_is_refused_stays_refused_where_the_calls_end(&bench, "few").await;
             if class != sandbox::Class::Nothing {
                 there_is_one_answer_each(&bench).await;
             }

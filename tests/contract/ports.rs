@@ -174,7 +174,7 @@ fn summary(number: &str) -> Summary {
 }
 
 fn record(version: &Version) -> Write {
-    Write::Record { version: version.clone(), summary: summary("#1042"), arrived: at(0) }
+    Write::Record { version: version.clone(), summary: summary("#1042"), arrived: at(0), over: at(0) }
 }
 
 fn document(id: &str) -> Document {

@@ -53,7 +53,7 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn change(&mut self, write: &Write) -> Result<Option<State>> {
         match write {
-            Write::Record { version, summary, arrived } => return self.record(version, summary, *arrived),
+            Write::Record { version, summary, arrived, over } => return self.record(version, summary, *arrived, *over),
             Write::Complete { attempt, applied, document } => return self.complete(attempt, applied, document),
             Write::Touch { desired, newest, arrived } => {
                 self.is("desired", "=", text(desired.to_string()));
@@ -118,8 +118,14 @@ impl Draft<'_> {
         Ok(None)
     }
 
-    fn record(&mut self, version: &Version, summary: &Summary, arrived: Timestamp) -> Result<Option<State>> {
-        self.newer(version, arrived);
+    fn record(
+        &mut self,
+        version: &Version,
+        summary: &Summary,
+        arrived: Timestamp,
+        over: Timestamp,
+    ) -> Result<Option<State>> {
+        self.newer(version, arrived, over);
         // `due := soon if set, else now`.
         if version.is_unread() {
             // Only where there is no record yet.
@@ -158,7 +164,7 @@ impl Draft<'_> {
     }
 
     /// `desired := version` if it is newer than what is on record: the version rule as a condition.
-    fn newer(&mut self, version: &Version, arrived: Timestamp) {
+    fn newer(&mut self, version: &Version, arrived: Timestamp, over: Timestamp) {
         let (modified, tie, content) = (time(version.modified), number(version.tie), text(version.content.to_string()));
         let first = self.update.missing("desired");
         let condition = if version.is_unread() {
@@ -169,7 +175,7 @@ impl Draft<'_> {
             let later = self.update.is("newest", "<", modified.clone());
             let same_time = self.update.is("newest", "=", modified.clone());
             let higher = self.update.is("desired_tie", "<", tie.clone());
-            let not_again = self.update.missing_or("arrived", "<=", time(arrived));
+            let not_again = self.update.missing_or("arrived", "<=", time(over));
             let unread = self.update.is("desired", "=", text(Version::unread().to_string()));
             format!("({first} OR ({other} AND ({unread} OR {later} OR ({same_time} AND {higher} AND {not_again}))))")
         };

@@ -262,6 +262,8 @@ pub enum Write {
         summary: Summary,
         /// When it arrived at our edge.
         arrived: Timestamp,
+        /// A state of the same time that arrived after this is not the one it was compared with: it arrived again since.
+        over: Timestamp,
     },
     /// The content of `desired` was seen with a later time, or arrived again with the same.
     Touch {
@@ -529,7 +531,7 @@ impl Write {
     pub fn apply(&self, key: &OrderKey, head: Option<&Head>, now: Timestamp) -> Option<Head> {
         let Some(head) = head else {
             // Only an arrival makes a record.
-            let Self::Record { version, summary, arrived } = self else { return None };
+            let Self::Record { version, summary, arrived, .. } = self else { return None };
             return Some(Head::first(key.clone(), version.clone(), summary.clone(), *arrived, now));
         };
         let mut next = head.clone();
@@ -556,9 +558,9 @@ impl Write {
     fn holds(&self, head: &Head) -> bool {
         match self {
             // Above a state of the same time only as long as that one did not arrive again meanwhile: it would be the later one.
-            Self::Record { version, arrived, .. } => {
+            Self::Record { version, over, .. } => {
                 compare(&head.desired, head.newest, version) == Standing::Newer
-                    && (version.modified != head.newest || head.arrived <= Some(*arrived))
+                    && (version.modified != head.newest || head.arrived <= Some(*over))
             }
             Self::Touch { desired, newest, arrived } => {
                 &head.desired == desired && (head.newest, head.arrived) < (*newest, Some(*arrived))
@@ -586,7 +588,7 @@ impl Write {
 
     fn change(&self, next: &mut Head, now: Timestamp) {
         match self {
-            Self::Record { version, summary, arrived } => {
+            Self::Record { version, summary, arrived, .. } => {
                 next.arrived = Some(*arrived);
                 // `due := soon if set, else now`: an arrival ends an old version's backoff but not the least interval.
                 let when = next.soon.unwrap_or(now);

@@ -66,7 +66,7 @@ fn version(n: i64) -> Version {
 
 fn record(n: i64) -> Write {
     let summary = Summary { number: n.to_string(), total: None, currency: None, life: 0, flags: vec![] };
-    Write::Record { version: version(n), summary, arrived: at(0) }
+    Write::Record { version: version(n), summary, arrived: at(0), over: at(0) }
 }
 
 fn arrival(connection: &str, order: &str) -> Message {

@@ -256,7 +256,7 @@ impl Recorder<'_> {
         let version = Version { modified, tie, content };
         let summary = self.summary(vec![flag.to_string()]);
         let arrived = head.and_then(|head| head.arrived).max(Some(self.arrived())).unwrap_or(Timestamp::MIN);
-        let (standing, _) = self.put_at(&version, &Payload::Raw(raw.into()), summary, arrived).await?;
+        let (standing, _) = self.put_at(&version, &Payload::Raw(raw.into()), summary, arrived, arrived).await?;
         self.above(standing)
     }
 
@@ -403,7 +403,7 @@ impl Recorder<'_> {
         };
         let payload = Payload::Order(serialise(order)?);
         let arrived = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
-        let (standing, _) = self.put_at(&version, &payload, Summary::of(order), arrived).await?;
+        let (standing, _) = self.put_at(&version, &payload, Summary::of(order), arrived, arrived).await?;
         self.above(standing)
     }
 
@@ -418,20 +418,21 @@ impl Recorder<'_> {
 
     /// Keeps the payload, then makes it `desired` if it is newer. Returns how it stood, and the head it stood against.
     async fn put(&self, version: &Version, payload: &Payload, summary: Summary) -> Result<(Standing, Option<Head>)> {
-        self.put_at(version, payload, summary, self.arrived()).await
+        self.put_at(version, payload, summary, self.arrived(), self.arrived()).await
     }
 
-    /// The same, of what counts as arrived at that time.
+    /// The same, of what counts as arrived at that time, and goes above a state of the same time if that arrived by `over`.
     async fn put_at(
         &self,
         version: &Version,
         payload: &Payload,
         summary: Summary,
         arrived: Timestamp,
+        over: Timestamp,
     ) -> Result<(Standing, Option<Head>)> {
         let records = &self.puente.records;
         records.keep(&self.key, version, payload).await?;
-        let record = Write::Record { version: version.clone(), summary, arrived };
+        let record = Write::Record { version: version.clone(), summary, arrived, over };
         for _ in 0..ASKED {
             let head = match records.write(&self.key, &record, self.puente.clock.now()).await? {
                 Written::Applied(head) => {

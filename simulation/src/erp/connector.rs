@@ -152,7 +152,10 @@ impl Connector {
                 }
                 made
             });
-            found.extend(made.await.map_err(|lost| lost.setback())?);
+            match made.await {
+                Ok(made) => found.extend(made),
+                Err(lost) => failed = Some(lost.setback()),
+            }
         }
         ids.learn(&found).await.map_err(error)?;
         known.extend(found);

@@ -203,6 +203,25 @@ fn of_states_of_one_second_the_one_that_arrived_last_stays() {
 }
 
 #[test]
+fn of_states_of_one_second_the_one_further_along_stays_whenever_it_arrived() {
+    // Placed, paid, and edited since. The two that are paid came to the edge first, and are worked on in any order.
+    let arrived = [5, 3, 4];
+    for order in orders_of(3) {
+        let (history, shop) = unasked(2, 11);
+        let id: OrderId = "1".parse().unwrap();
+        shop.place(&id, "A", false, 1);
+        shop.change(&id, false, shop::pay);
+        shop.change(&id, false, shop::edit);
+        for state in &order {
+            history.arrives("1", *state, arrived[*state]);
+            history.pass(SECOND);
+        }
+        history.pass(30 * MINUTE);
+        assert_eq!(history.head(0, "1").desired.content, shop.orders()[&id].states[2].version().content, "{order:?}");
+    }
+}
+
+#[test]
 fn a_content_that_comes_back_within_its_second_stays() {
     for order in orders_of(3) {
         let (history, shop) = unasked(2, 11);

@@ -18,7 +18,7 @@ use puente::{
     ports::{Payload, Query, Records},
 };
 
-use super::{Ports, at, document, intent, key, record, version};
+use super::{Ports, at, document, intent, key, record, summary, version};
 
 /// Writes, and checks answer and record against [`Write::apply`] on the head as it was.
 async fn write(records: &dyn Records, key: &OrderKey, write: &Write, now: Timestamp, why: &str) -> Option<Head> {
@@ -335,7 +335,11 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
     // Now and then it was replayed meanwhile.
     let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
     match step.which {
-        0 | 1 => record(&step.version),
+        0 | 1 => {
+            let arrived = at(i64::try_from(step.epoch).unwrap());
+            let over = arrived.max(at(step.after % 4));
+            Write::Record { version: step.version.clone(), summary: summary("#1042"), arrived, over }
+        }
         2 => Write::Touch { desired, newest: step.version.modified, arrived: at(i64::try_from(step.epoch).unwrap()) },
         3 => Write::Begin { intent: fresh(&desired), desired, applied, due },
         4 => {

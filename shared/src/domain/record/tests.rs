@@ -79,7 +79,9 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
     let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
     match step.which {
         0 | 1 => {
-            Write::Record { version: step.version.clone(), summary: summary(), arrived: at(i64::from(step.attempt)) }
+            let arrived = at(i64::from(step.attempt));
+            let over = arrived.max(at(step.after % 4));
+            Write::Record { version: step.version.clone(), summary: summary(), arrived, over }
         }
         2 => Write::Touch { desired, newest: step.version.modified, arrived: at(i64::from(step.attempt)) },
         3 => Write::Begin { intent: intent(&desired, 100 + serial, epoch, now, false), desired, applied, due },
@@ -258,7 +260,7 @@ proptest! {
         order.sort_by_key(|second| second.cast_unsigned().wrapping_add(1).wrapping_mul(seed | 1));
         let mut head = None;
         for second in order {
-            let arriving = Write::Record { version: version(second, 0, u8::try_from(second).unwrap()), summary: summary(), arrived: at(0) };
+            let arriving = Write::Record { version: version(second, 0, u8::try_from(second).unwrap()), summary: summary(), arrived: at(0), over: at(0) };
             head = arriving.apply(&key(), head.as_ref(), at(100)).or(head);
         }
         prop_assert_eq!(head.unwrap().desired.modified, at(newest));
@@ -276,7 +278,7 @@ proptest! {
 fn a_newer_version_of_a_dead_order_has_all_its_attempts() {
     let now = at(100);
     let apply = |write: Write, head: &Head| write.apply(&key(), Some(head), now).unwrap();
-    let first = Write::Record { version: version(1, 0, 1), summary: summary(), arrived: at(0) };
+    let first = Write::Record { version: version(1, 0, 1), summary: summary(), arrived: at(0), over: at(0) };
     let mut head = first.apply(&key(), None, now).unwrap();
     for n in 0..10 {
         let defer = Write::Defer {
@@ -294,21 +296,21 @@ fn a_newer_version_of_a_dead_order_has_all_its_attempts() {
     let rest = Rest::Stop { end: End::Dead, reason: "gave up after 10 attempts".into() };
     head = apply(Write::Rest { desired: head.desired.clone(), applied: None, attempts: head.attempts, rest }, &head);
     assert_eq!(head.state(), State::Dead);
-    head = apply(Write::Record { version: version(2, 0, 2), summary: summary(), arrived: at(0) }, &head);
+    head = apply(Write::Record { version: version(2, 0, 2), summary: summary(), arrived: at(0), over: at(0) }, &head);
     assert_eq!((head.state(), head.attempts), (State::Waiting, 0), "else it would be given up without a try");
 }
 
 #[test]
 fn a_touch_moves_the_time_that_the_next_arrival_is_compared_with() {
     let now = at(100);
-    let head = Write::Record { version: version(1, 0, 1), summary: summary(), arrived: at(0) }
+    let head = Write::Record { version: version(1, 0, 1), summary: summary(), arrived: at(0), over: at(0) }
         .apply(&key(), None, now)
         .unwrap();
     let touched = Write::Touch { desired: head.desired.clone(), newest: at(9), arrived: at(0) }
         .apply(&key(), Some(&head), now)
         .unwrap();
     assert_eq!((&touched.desired, touched.newest, touched.due), (&head.desired, at(9), head.due));
-    let between = Write::Record { version: version(5, 0, 2), summary: summary(), arrived: at(0) };
+    let between = Write::Record { version: version(5, 0, 2), summary: summary(), arrived: at(0), over: at(0) };
     assert!(between.apply(&key(), Some(&head), now).is_some());
     assert!(between.apply(&key(), Some(&touched), now).is_none(), "a state from between two sightings is older");
     let back = Write::Touch { desired: head.desired.clone(), newest: at(3), arrived: at(0) };

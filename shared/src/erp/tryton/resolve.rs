@@ -108,26 +108,32 @@ impl Resolver<'_> {
             refusals.into_iter().map(|refusal| refusal.map(|r| Err(Setback::Refused(r.error)))).collect();
         let fine: Vec<&Sale> =
             sales.iter().zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(sale, _)| sale).collect();
-        let buyers = self.buyers(&fine).await?;
-        let parties = self.parties(&buyers).await?;
+        let missing = || Setback::NotNow(Error::new(Kind::Bug, "the order was not prepared"));
+        let customers = async {
+            let buyers = self.buyers(&fine).await?;
+            let parties = self.parties(&buyers).await?;
+            Ok::<_, Setback>((buyers, parties))
+        }
+        .await;
 
-        let mut of_fine = buyers.iter();
+        let mut of_fine = 0..;
         for ((sale, books), answer) in sales.iter().zip(&sound).zip(answers.iter_mut()) {
             let Some(books) = books else { continue };
-            let Some(buyer) = of_fine.next() else { break };
-            *answer = Some(match parties.of(buyer) {
-                Ok((party, invoice, shipment)) => render(sale, books, party, invoice, shipment)
-                    .map(|body| Draft {
-                        reference: sale.reference.clone(),
-                        body,
-                        remark: books.remark(sale.order.currency.code()),
-                    })
-                    .map_err(|refusal| Setback::Refused(refusal.error)),
-                Err(setback) => Err(setback),
+            let ids = of_fine.next().map(|place| match &customers {
+                Ok((buyers, parties)) => buyers.get(place).map_or_else(|| Err(missing()), |buyer| parties.of(buyer)),
+                // What is refused for another reason stays refused: were it asked for again each time, a day of few calls would be
+                // spent on it, day after day.
+                Err(setback) => Err(setback.again()),
+            });
+            *answer = ids.map(|ids| {
+                let (party, invoice, shipment) = ids?;
+                let body =
+                    render(sale, books, party, invoice, shipment).map_err(|refusal| Setback::Refused(refusal.error))?;
+                let remark = books.remark(sale.order.currency.code());
+                Ok(Draft { reference: sale.reference.clone(), body, remark })
             });
         }
-        let missing = || Err(Setback::NotNow(Error::new(Kind::Bug, "the order was not prepared")));
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(missing()))).collect())
     }
 
     /// A person will change something in Tryton and replay what is refused here: what the refusal rests on is not remembered.

@@ -48,7 +48,9 @@ impl Recorder<'_> {
             }
             let above = Version { tie: head.desired.tie.saturating_add(1), ..version.clone() };
             let payload = Payload::Order(super::serialise(&flagged)?);
-            match self.put(&above, &payload, Summary::of(&flagged)).await? {
+            // What is further along wins whenever it arrived, unless that state arrives again meanwhile: then they are compared anew.
+            let over = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
+            match self.put_at(&above, &payload, Summary::of(&flagged), self.arrived(), over).await? {
                 (Standing::Newer, _) => {
                     self.lost(&head).await?;
                     return Ok(true);
