@@ -9,12 +9,12 @@ use clap::Args;
 use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result, Retry,
-    config::{Account, Connection},
     domain::ledger::{Denied, Ledger, Purpose, Request},
     edge::operate::QuotaView,
     erp::{Bulk, Class},
     flow::{Puente, identity},
     outbound::{Meter, Metered},
+    parties::{Account, Connection},
 };
 use serde::Serialize;
 

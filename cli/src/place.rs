@@ -9,11 +9,11 @@ use clap::{Args, ValueEnum};
 use puente::{
     Error, Kind, Result,
     aws::{self, Access, App, Aws},
-    config::Settings,
     domain::ids::{ConnectionId, ErpId},
     embedded::Embedded,
     flow::{Puente, signs::Signs},
     outbound::Client,
+    parties::Settings,
     ports::{Bundle, Secrets, SystemChance, SystemClock},
 };
 use secrecy::SecretString;

@@ -5,9 +5,10 @@ use std::{fs, io::Read, path::PathBuf, time::Duration};
 use clap::Args;
 use puente::{
     Error, Kind, Result,
-    config::{Connection, Secret},
+    config::Secret,
     domain::ids::ConnectionId,
     outbound::{Call, Client},
+    parties::Connection,
     ports::{Clock, SystemClock},
     store::{STORES, Store},
 };

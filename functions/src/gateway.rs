@@ -15,10 +15,10 @@ use futures::FutureExt;
 use lambda_http::{Request as Event, RequestExt, http::Uri, request::RequestContext, service_fn};
 use puente::{
     Result,
-    config::Settings,
     domain::operator::{Operator, Scope, Sight},
     edge,
     flow::Puente,
+    parties::Settings,
 };
 use tokio::sync::Mutex;
 use tower::ServiceExt;

@@ -7,7 +7,7 @@
 //! - [`ports`]: what the flows need from the outside; `embedded` and `aws` are its two adapters.
 //! - [`store`] and [`erp`]: one folder per connector, one table row each.
 //! - [`webhook`]: the only place that compares signatures. [`outbound`]: the only place that calls out.
-//! - [`config`]: what `puente.toml` says.
+//! - [`config`]: `puente.toml` as text; [`parties`]: the connections and accounts it names, built.
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -23,6 +23,7 @@ pub mod flow;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod outbound;
+pub mod parties;
 #[cfg(any(feature = "aws", feature = "embedded", feature = "fuzzing"))]
 mod payload;
 pub mod ports;

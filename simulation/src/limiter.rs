@@ -9,7 +9,6 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use puente::{
-    config::{Account, Settings},
     domain::{
         ids::ErpId,
         ledger::{Limits, Purpose, Request, Taken},
@@ -18,6 +17,7 @@ use puente::{
     erp::{Bulk, Class, Manners},
     flow::{Puente, depart, signs::Signs},
     outbound::Client,
+    parties::{Account, Settings},
 };
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Method;
-use puente::config::Settings;
+use puente::parties::Settings;
 use serde_json::{Value, json};
 
 use crate::{

@@ -12,12 +12,13 @@ use std::{
 use async_trait::async_trait;
 use puente::{
     Error, Kind, Result, Retry,
-    config::{Orders, Section},
+    config::Section,
     domain::{
         ids::{OrderId, OrderKey, Reference},
         money::Amount,
         order::Order,
         record::Document,
+        rules::Rules,
     },
     erp::{Class, Draft, ERPS, Erp, Sale, Setback},
     outbound::{Client, Meter, Metered},
@@ -95,7 +96,7 @@ pub fn sale(order: &str, sku: &str) -> Sale {
         version: order.version(),
         key,
         order: Arc::new(order),
-        rules: Arc::new(Orders::default()),
+        rules: Arc::new(Rules::default()),
     }
 }
 

@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc, time::Duration};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
-    config::Settings,
     domain::{
         ids::{ConnectionId, ErpId},
         message::{Arrival, News},
@@ -14,6 +13,7 @@ use puente::{
     embedded::Embedded,
     flow::{self, Puente, signs::Signs},
     outbound::{Call, Client},
+    parties::Settings,
     ports::{Clock, Records, SystemChance, SystemClock},
     store::{STORES, Store},
 };

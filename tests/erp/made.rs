@@ -6,11 +6,11 @@ use std::sync::{
 };
 
 use puente::{
-    config::{Mismatch, Orders},
     domain::{
         ids::OrderKey,
         money::Amount,
         order::{Address, Charge, ChargeKind, Customer, Discount, Line, Order, Payment, SCHEMA, Status, Tax},
+        rules::{Mismatch, Rules},
         time::Stamp,
     },
     erp::Sale,
@@ -120,16 +120,16 @@ pub fn add_up(order: &mut Order) {
 }
 
 pub fn sale(order: Order) -> Sale {
-    ruled(order, Orders::default())
+    ruled(order, Rules::default())
 }
 
-pub fn ruled(order: Order, rules: Orders) -> Sale {
+pub fn ruled(order: Order, rules: Rules) -> Sale {
     let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
     Sale { reference: key.sale(), version: order.version(), key, order: Arc::new(order), rules: Arc::new(rules) }
 }
 
-pub fn adjusting(limit: &str) -> Orders {
-    Orders { total_mismatch: Mismatch::Adjust, adjust_limit: amount(limit), ..Orders::default() }
+pub fn adjusting(limit: &str) -> Rules {
+    Rules { total_mismatch: Mismatch::Adjust, adjust_limit: amount(limit), ..Rules::default() }
 }
 
 /// A small order: one article, 21 % on top.

@@ -279,7 +279,7 @@ async fn tryton_has_a_second_gst(tryton: &Tryton) {
 async fn articles_may_have_another_code_in_the_erp() {
     let Some(tryton) = tryton() else { return };
     let (calls, _) = counted();
-    let mut rules = puente::config::Orders::default();
+    let mut rules = puente::domain::rules::Rules::default();
     rules.sku.insert("OLD-1".to_owned(), "ART-12".to_owned());
     let mut renamed = small();
     renamed.lines[0].sku = Some("OLD-1".to_owned());

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use http::Method;
 use puente::{
     Error, Kind, Result,
-    config::Settings,
     edge::authorize::{Decision, Request, ResourceServer, Scope, Trust, authorize},
     outbound::Client,
+    parties::Settings,
     ports::{Bundle, Clock as _, Secrets},
 };
 use serde_json::{Value, json};

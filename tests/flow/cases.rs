@@ -15,15 +15,17 @@ use std::{
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 use puente::{
-    config::{Account, Connection, FrontDoor, Orders, Section, Settings},
+    config::{FrontDoor, Section},
     domain::{
         ids::{ErpId, OrderKey},
         ledger::Limits,
         order::{ChargeKind, Order, Payment, TaxIdKind},
         record::{Entry, Head, State},
+        rules::Rules,
         share::Shares,
     },
     flow::ingest::{self, Outcome, Verdict},
+    parties::{Account, Connection, Settings},
     ports::{Payload, Records as _},
     store::STORES,
     webhook::RawWebhook,
@@ -63,7 +65,7 @@ fn connections(erp: &ErpId) -> Vec<Connection> {
             erp: erp.clone(),
             keys: Vec::new(),
             store: (row.build)(&Section::from_toml(&section).unwrap()).unwrap(),
-            orders: Orders::default(),
+            orders: Rules::default(),
             front_door: FrontDoor { per_second: 10, per_day: 300 },
         }
     })

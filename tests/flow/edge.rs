@@ -14,12 +14,13 @@ use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Request, StatusCode};
 use puente::{
-    config::{Account, Connection, FrontDoor, Orders, Secret, Settings},
+    config::{FrontDoor, Secret},
     domain::{
         ids::OrderKey,
         ledger::Limits,
         message::{Arrival, Message, News},
         operator::{Operator, Scope, Sight},
+        rules::Rules,
         share::Shares,
         sign::{Fact, Party, Sign},
     },
@@ -31,6 +32,7 @@ use puente::{
     embedded::Embedded,
     flow::{self, Puente, signs::Signs},
     outbound::{Call, Client},
+    parties::{Account, Connection, Settings},
     ports::{Queue as _, Records as _, SystemChance},
     webhook::{Scheme, sign, sign_standard},
 };
@@ -68,7 +70,7 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
         erp: "main".parse().unwrap(),
         keys: key.map(Secret::new).into_iter().collect(),
         store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)], api_keys }),
-        orders: Orders::default(),
+        orders: Rules::default(),
         front_door,
     }
 }

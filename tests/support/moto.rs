@@ -15,8 +15,8 @@ use std::{
 
 use puente::{
     aws::{Access, Aws, Patience, Place},
-    config::Settings,
     outbound::{Call, Client},
+    parties::Settings,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -16,13 +16,14 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result, Retry,
-    config::{Account, Connection, FrontDoor, Orders, Secret, Settings},
+    config::{FrontDoor, Secret},
     domain::{
         ids::{ConnectionId, ErpId, OrderId, OrderKey, Reference},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         message::{Arrival, Message, News},
         order::{Flag, Order},
         record::{Document, Entry, Head, State, Write, Written},
+        rules::Rules,
         share::Shares,
         sign::{Fact, Identity, Party, Sign},
         version::Version,
@@ -30,6 +31,7 @@ use puente::{
     erp::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
     flow::{self, Puente, signs::Signs},
     outbound::{Client, Failure, Metered},
+    parties::{Account, Connection, Settings},
     ports::{Accounts, Chance, Clock, Dead, Delivery, Page, Payload, Query, Queue, Records},
     store::{Changes, Reading, Store},
     webhook::{RawWebhook, Scheme, VerifiedWebhook},
@@ -650,7 +652,7 @@ impl World {
                 erp: erp_id.clone(),
                 keys: Vec::new(),
                 store: Box::new(QuietStore(shop.clone())),
-                orders: Orders::default(),
+                orders: Rules::default(),
                 front_door: FrontDoor { per_second: 10, per_day: 300 },
             })
             .collect();

@@ -6,7 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use puente::{
     Error, Kind, Result,
     aws::{ApiKey, Aws, Gateway, Plan, Stage, content},
-    config::{Needs, Secret, Settings},
+    config::Secret,
+    parties::{Needs, Settings},
     ports::Bundle,
 };
 use secrecy::{ExposeSecret, SecretString};

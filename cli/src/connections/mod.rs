@@ -21,8 +21,9 @@ use clap::{Args, Subcommand};
 use puente::{
     Error, Kind, Result,
     aws::{Access, Aws, Gateway, Place},
-    config::{Needs, Secret, Settings},
+    config::Secret,
     domain::ids::ConnectionId,
+    parties::{Needs, Settings},
     ports::{Bundle, Secrets},
 };
 use secrecy::SecretString;
@@ -215,7 +216,7 @@ impl Apply {
         let stage = found.door.as_ref().and_then(|door| Some(gateway?.url(&door.stage)));
         let Some(base) = self.url.clone().or(stage) else { return BTreeMap::new() };
         let base = base.trim_end_matches('/');
-        let one = |(id, door): (&ConnectionId, &puente::config::Door)| {
+        let one = |(id, door): (&ConnectionId, &puente::parties::Door)| {
             let mut url = format!("{base}/v1/connections/{id}/webhook");
             let shown = self.show_urls
                 && !(self.dry_run && door.keys.first().is_some_and(|key| difference.drawn.contains(key)));

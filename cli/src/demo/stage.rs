@@ -13,13 +13,13 @@ use std::{
 
 use puente::{
     Error, Kind, Result,
-    config::Settings,
     domain::{
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::Ledger,
     },
     embedded::{Embedded, Options},
     flow::Puente,
+    parties::Settings,
     ports::{Chance, Clock, SystemChance, SystemClock},
 };
 use puente_sandbox::{

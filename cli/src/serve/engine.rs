@@ -9,13 +9,13 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
-    config::Settings,
     domain::message::Message,
     edge::{
         host::{HostName, Hosts},
         operate::Access,
     },
     flow::{Puente, backfill, depart, sweep, work},
+    parties::Settings,
     ports::Delivery,
 };
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};

@@ -14,9 +14,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use clap::Args;
 use puente::{
     Error, Kind, Result,
-    config::{Secret, Settings},
+    config::Secret,
     edge::{host::HostName, operate::Access},
     embedded::{Embedded, Options, Ownership},
+    parties::Settings,
 };
 use serde::Serialize;
 use tokio::{net::TcpListener, signal};

@@ -13,9 +13,9 @@ use futures::{StreamExt, stream};
 use puente::{
     Result,
     aws::App,
-    config::Settings,
     edge::{front_door::FrontDoors, host::Hosts, ingest, operate},
     flow::Puente,
+    parties::Settings,
 };
 use tokio::sync::Mutex;
 

@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 use super::Aws;
 use crate::{
     Error, Kind, Result,
-    config::Settings,
     flow::{Puente, signs::Signs},
     outbound::Client,
+    parties::Settings,
     ports::{Clock, SystemChance, SystemClock},
 };
 

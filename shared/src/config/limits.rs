@@ -6,11 +6,19 @@ use jiff::{SignedDuration, civil, tz::TimeZone};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::{FrontDoor, amount};
 use crate::domain::{
     ledger::{Limits, parse_rate},
-    money::Amount,
+    money::{Amount, decimal},
 };
+
+/// A connection's share of the front door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontDoor {
+    /// Requests a second.
+    pub per_second: u32,
+    /// Requests a day (UTC).
+    pub per_day: u32,
+}
 
 /// The front door's default: what the smallest plan of a store needs, and what a forgotten loop cannot exceed.
 const FRONT_DOOR: FrontDoor = FrontDoor { per_second: 10, per_day: 300 };
@@ -18,7 +26,7 @@ const FRONT_DOOR: FrontDoor = FrontDoor { per_second: 10, per_day: 300 };
 /// `limits` of an ERP account.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct AccountLimits {
+pub(crate) struct AccountLimits {
     rate: Option<Rate>,
     per_day: Option<Count>,
     reset: Option<Reset>,
@@ -33,7 +41,7 @@ pub(super) struct AccountLimits {
 /// `limits` of a connection.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct DoorLimits {
+pub(crate) struct DoorLimits {
     rate: Option<PerSecond>,
     per_day: Option<Count>,
     share: Option<Share>,
@@ -41,7 +49,7 @@ pub(super) struct DoorLimits {
 
 impl DoorLimits {
     /// The share of its ERP account's day, in thousandths.
-    pub(super) fn share(&self) -> Option<u32> {
+    pub(crate) fn share(&self) -> Option<u32> {
         self.share.as_ref().map(|share| share.0)
     }
 }
@@ -131,7 +139,7 @@ impl<'de> Deserialize<'de> for Zone {
 
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let share: Amount = amount(deserializer)?;
+        let share: Amount = decimal(deserializer)?;
         let thousandths = share.decimal() * Decimal::ONE_THOUSAND;
         u32::try_from(thousandths.round())
             .ok()

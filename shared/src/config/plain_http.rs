@@ -2,16 +2,13 @@
 
 use url::{Host, Url};
 
-use super::Section;
+use super::section::{ALLOW_INSECURE, Section};
 use crate::Result;
-
-/// The key that allows it, in the section of a store or an ERP.
-pub(super) const ALLOWED: &str = "allow_insecure";
 
 /// Refuses an address in the section that is plain http to another machine, unless the section says `allow_insecure = true`.
 /// Whatever the address is for: connectors need not think of it.
-pub(super) fn check(section: &Section) -> Result<()> {
-    if section.yes(ALLOWED) {
+pub(crate) fn check(section: &Section) -> Result<()> {
+    if section.yes(ALLOW_INSECURE) {
         return Ok(());
     }
     let exposed = section.keys().find(|key| section.text(key).is_some_and(is_exposed));

@@ -1,6 +1,11 @@
 //! Secrets of the configuration: referred to in the file, fetched from elsewhere, never shown.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,8 +14,10 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::section::Vault;
-use crate::{Error, Kind, Result, ports::Bundle};
+use crate::{
+    Error, Kind, Result,
+    ports::{Bundle, Secrets},
+};
 
 /// How a secret is written, said to whom wrote it otherwise.
 pub(super) const HOW: &str = "a secret is not written into the file: write { env = \"NAME\" }, { file = \"path\" } or \
@@ -26,7 +33,7 @@ pub struct Secret(SecretString);
 
 /// Where a secret is fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// An environment variable.
     Env(String),
     /// A file, seen from the directory of the configuration; a newline at its end is not part of the secret.
@@ -35,6 +42,21 @@ pub(super) enum Source {
     Named(String),
     /// Written out: only in tests and examples.
     Literal(String),
+}
+
+/// Where secrets are fetched.
+pub(crate) struct Vault {
+    /// For `{ secret = ".." }`.
+    pub(crate) secrets: Arc<dyn Secrets>,
+    /// Where the configuration file is: paths in it are seen from there.
+    home: PathBuf,
+}
+
+impl Vault {
+    /// The directory that paths in `file` are seen from.
+    pub(crate) fn of(file: &str, secrets: Arc<dyn Secrets>) -> Self {
+        Self { secrets, home: Path::new(file).parent().map(Path::to_owned).unwrap_or_default() }
+    }
 }
 
 impl Secret {
@@ -138,7 +160,7 @@ impl<'de> Visitor<'de> for Fetched {
 
 /// The `key` of a connection: one secret, or a list of two while it is being changed, the new one first.
 #[derive(Default)]
-pub(super) struct Keys(pub(super) Vec<Secret>);
+pub(crate) struct Keys(pub(crate) Vec<Secret>);
 
 impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -190,7 +212,7 @@ impl Source {
     }
 
     /// The name in the reference.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Env(name) | Self::File(name) | Self::Named(name) | Self::Literal(name) => name,
         }

@@ -4,12 +4,7 @@
 //! anywhere in the file, and resolved into a form that no other type can read: neither can a secret slip into a field that
 //! `Debug` shows, nor can one be written out in the file.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::de::DeserializeOwned;
 use toml::{
@@ -17,11 +12,14 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::secret::{MARK, Opened, Source, stand_in};
-use crate::{
-    Error, Kind, Result,
-    ports::{Bundle, Secrets},
-};
+use super::secret::{MARK, Opened, Source, Vault, stand_in};
+use crate::{Error, Kind, Result, ports::Bundle};
+
+/// The key that allows plain http to another machine: see [`super::plain_http`].
+pub(crate) const ALLOW_INSECURE: &str = "allow_insecure";
+
+/// The keys of a connector's section that are not the connector's.
+pub(crate) const GENERIC: [&str; 5] = ["kind", "limits", "max_attempts", "look_up_first", ALLOW_INSECURE];
 
 /// A connector's own part of the file: a table, with its place for error messages. Without `kind`, which chose the
 /// connector, and without the keys that belong to every account (`limits`, `max_attempts`, `look_up_first`, `allow_insecure`).
@@ -35,14 +33,6 @@ pub struct Section {
     lines: Arc<BTreeMap<String, usize>>,
     /// The secrets still to be fetched, by their path from here.
     references: BTreeMap<String, Source>,
-}
-
-/// Where secrets are fetched.
-pub(super) struct Vault {
-    /// For `{ secret = ".." }`.
-    pub(super) secrets: Arc<dyn Secrets>,
-    /// Where the configuration file is: paths in it are seen from there.
-    pub(super) home: PathBuf,
 }
 
 impl Section {
@@ -64,13 +54,13 @@ impl Section {
     /// A section from TOML text, for tests and examples: secrets are `{ literal = "…" }` there, and the name in any other
     /// reference stands for the secret itself, so that an example can be built without one.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let mut section = Self::parse(text, "example.toml")?.without(&super::GENERIC);
+        let mut section = Self::parse(text, "example.toml")?.without(&GENERIC);
         section.stand_in();
         Ok(section)
     }
 
     /// The whole text of `file`.
-    pub(super) fn parse(text: &str, file: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Self> {
         let lines = Lines::of(text);
         let tree = DeTable::parse(text).map_err(|error| {
             let line = error.span().map_or(1, |span| lines.at(span.start));
@@ -91,18 +81,18 @@ impl Section {
     }
 
     /// The tables in it, by key: `connection.*`.
-    pub(super) fn tables(&self) -> impl Iterator<Item = (String, Section)> + '_ {
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (String, Section)> + '_ {
         let table = self.value.as_table().into_iter().flatten();
         table.filter_map(|(key, _)| Some((key.clone(), self.child(key)?)))
     }
 
     /// Whether it is a table.
-    pub(super) fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         self.value.is_table()
     }
 
     /// The part under `key`.
-    pub(super) fn child(&self, key: &str) -> Option<Section> {
+    pub(crate) fn child(&self, key: &str) -> Option<Section> {
         let value = self.value.as_table()?.get(key)?.clone();
         let within = |path: &str| {
             let rest = path.strip_prefix(key)?;
@@ -119,7 +109,7 @@ impl Section {
     }
 
     /// The same without some of its keys.
-    pub(super) fn without(mut self, keys: &[&str]) -> Self {
+    pub(crate) fn without(mut self, keys: &[&str]) -> Self {
         if let Some(table) = self.value.as_table_mut() {
             for key in keys {
                 table.remove(*key);
@@ -130,27 +120,27 @@ impl Section {
     }
 
     /// Its keys.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.value.as_table().into_iter().flat_map(|table| table.keys().map(String::as_str))
     }
 
     /// The text under `key`.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.value.as_table()?.get(key)?.as_str()
     }
 
     /// Whether something is written under `key`, such as `webhook_secrets[1]`.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.lines.contains_key(key)
     }
 
     /// Whether `key` is `true`.
-    pub(super) fn yes(&self, key: &str) -> bool {
+    pub(crate) fn yes(&self, key: &str) -> bool {
         self.value.as_table().and_then(|table| table.get(key)).and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// Where it begins, for an error that has no place yet.
-    pub(super) fn place(&self, error: Error) -> Error {
+    pub(crate) fn place(&self, error: Error) -> Error {
         if error.to_string().starts_with(&format!("{}:", self.file)) {
             return error;
         }
@@ -163,17 +153,17 @@ impl Section {
     }
 
     /// The secrets it refers to, by their path from here.
-    pub(super) fn references(&self) -> impl Iterator<Item = (&str, &Source)> {
+    pub(crate) fn references(&self) -> impl Iterator<Item = (&str, &Source)> {
         self.references.iter().map(|(path, source)| (path.as_str(), source))
     }
 
     /// Those under `key`: of one secret, or of a list.
-    pub(super) fn references_in<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Source> {
+    pub(crate) fn references_in<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Source> {
         self.references().filter(move |(path, _)| first(path) == key).map(|(_, source)| source)
     }
 
     /// What is wrong with the secrets in it before one is fetched: those written out.
-    pub(super) fn written_out(&self) -> impl Iterator<Item = Error> + '_ {
+    pub(crate) fn written_out(&self) -> impl Iterator<Item = Error> + '_ {
         self.references
             .iter()
             .filter(|(_, source)| matches!(source, Source::Literal(_)))
@@ -182,7 +172,7 @@ impl Section {
 
     /// The same with every secret fetched that is `needed`, those that are only named from `bundle`, and [`stand_in`]s for the
     /// others; otherwise all that is missing.
-    pub(super) async fn resolve(
+    pub(crate) async fn resolve(
         mut self,
         vault: &Vault,
         bundle: &Bundle,
@@ -220,7 +210,7 @@ impl Section {
     }
 
     /// Puts each reference's own name in the secret's place: to read the rest before any secret is fetched.
-    pub(super) fn stand_in(&mut self) {
+    pub(crate) fn stand_in(&mut self) {
         let texts = self.references.iter().map(|(path, source)| (path.clone(), source.name().to_owned())).collect();
         fill(&mut self.value, "", &texts);
         self.references.clear();
@@ -244,13 +234,6 @@ impl Section {
 impl fmt::Debug for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Section({}:{}: {})", self.file, self.line(""), self.path)
-    }
-}
-
-impl Vault {
-    /// The directory that paths in `file` are seen from.
-    pub(super) fn of(file: &str, secrets: Arc<dyn Secrets>) -> Self {
-        Self { secrets, home: Path::new(file).parent().map(Path::to_owned).unwrap_or_default() }
     }
 }
 

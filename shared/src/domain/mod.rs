@@ -9,6 +9,7 @@ pub mod operator;
 pub mod order;
 pub mod record;
 pub mod rounding;
+pub mod rules;
 pub mod schema;
 pub mod share;
 pub mod sign;

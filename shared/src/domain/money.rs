@@ -193,6 +193,29 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+/// Reads an exact amount from TOML: text such as `"0.05"`, or a number, which is taken as its decimal text.
+/// For `#[serde(deserialize_with = "puente::domain::money::decimal")]`.
+pub fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
+    struct Text;
+    impl serde::de::Visitor<'_> for Text {
+        type Value = Amount;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a decimal number such as \"0.05\"")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Amount, E> {
+            Amount::parse(text).map_err(E::custom)
+        }
+        fn visit_i64<E: serde::de::Error>(self, whole: i64) -> Result<Amount, E> {
+            self.visit_str(&whole.to_string())
+        }
+        // The shortest text that reads back as the same number: the one that was written.
+        fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Amount, E> {
+            self.visit_str(&number.to_string())
+        }
+    }
+    deserializer.deserialize_any(Text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,8 +26,9 @@ use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use crate::{
     Error, Kind, Result, Retry,
-    config::{Connection, FrontDoor},
+    config::FrontDoor,
     domain::ids::ConnectionId,
+    parties::Connection,
     ports::{Clock, Records},
 };
 

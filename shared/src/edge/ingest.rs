@@ -34,12 +34,12 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    config::Connection,
     domain::{ids::ConnectionId, order::Order},
     flow::{
         Puente,
         ingest::{self, LARGEST_BODY, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Outcome, Verdict},
     },
+    parties::Connection,
     ports::Clock,
     webhook::{self, RawWebhook},
 };

@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use super::operate::OrderView;
 use crate::{
     Result,
-    config::Terms,
     domain::{
         ids::ErpId,
         ledger::{Ledger, Limits},
@@ -18,6 +17,7 @@ use crate::{
         sign::{Fact, Party},
     },
     flow::{Puente, depart, record},
+    parties::Terms,
     ports::Payload,
 };
 

@@ -21,11 +21,12 @@ pub(crate) use self::words::{discreet, quotes, wordless};
 use self::words::{quoted, repeatable};
 use crate::{
     Error, Kind, Result,
-    config::{Orders, Section},
+    config::Section,
     domain::{
         ids::{OrderKey, Reference},
         order::Order,
         record::Document,
+        rules::Rules,
         version::Version,
     },
     outbound::Metered,
@@ -98,7 +99,7 @@ pub struct Sale {
     /// The order.
     pub order: Arc<Order>,
     /// The connection's rules.
-    pub rules: Arc<Orders>,
+    pub rules: Arc<Rules>,
 }
 
 /// A sale rendered: everything is resolved, only the create call is missing.

@@ -9,8 +9,10 @@ use rust_decimal::Decimal;
 use super::Sale;
 use crate::{
     Error, Kind, Result,
-    config::{Mismatch, Orders},
-    domain::rounding::{Difference, of_books},
+    domain::{
+        rounding::{Difference, of_books},
+        rules::{Mismatch, Rules},
+    },
 };
 
 /// What is booked beside the order's own lines, so that the ERP's total is the store's. Both may be nothing.
@@ -62,6 +64,6 @@ pub(crate) fn settle(sale: &Sale, erp: Difference, told: impl FnOnce() -> String
 }
 
 /// Whether the rules let so much be booked that nobody can explain.
-pub(crate) fn allowed(rules: &Orders, difference: Decimal) -> bool {
+pub(crate) fn allowed(rules: &Rules, difference: Decimal) -> bool {
     rules.total_mismatch == Mismatch::Adjust && difference.abs() <= rules.adjust_limit.decimal()
 }

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Puente, identity, is_of_one_record};
 use crate::{
     Error, Kind, Result,
-    config::Connection,
     domain::{
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
@@ -16,6 +15,7 @@ use crate::{
         sign::{Fact, Party},
         version::{ContentHash, Standing, compare},
     },
+    parties::Connection,
 };
 
 /// What its messages have as their request.

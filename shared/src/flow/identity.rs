@@ -4,7 +4,7 @@
 //! what is kept: once for each connection of a configuration, and at most once a minute while nobody has learnt it yet.
 
 use super::Puente;
-use crate::{Result, config::Connection, domain::sign::Identity};
+use crate::{Result, domain::sign::Identity, parties::Connection};
 
 /// Gives the store what is kept of its shop. That it cannot be read now costs nobody an order: it is then asked for later.
 pub async fn recall(puente: &Puente, connection: &Connection) {

@@ -23,13 +23,14 @@ use utoipa::ToSchema;
 use super::{Puente, identity};
 use crate::{
     Error, Kind, Result,
-    config::{Connection, Secret},
+    config::Secret,
     domain::{
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
         version::ContentHash,
     },
+    parties::Connection,
     store::{Reading, canonical::read_order, without_mark},
     webhook::{RawWebhook, VerifiedWebhook, verify},
 };

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use crate::{
     Error, Kind,
-    config::Settings,
     outbound::Client,
+    parties::Settings,
     ports::{Accounts, Chance, Clock, Queue, Records},
 };
 

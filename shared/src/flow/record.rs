@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use crate::{
     Error, Kind, Result,
-    config::Connection,
     domain::{
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
@@ -18,6 +17,7 @@ use crate::{
         sign::{Fact, Party},
         version::{ContentHash, Standing, Version, compare},
     },
+    parties::Connection,
     ports::Payload,
     store::Reading,
     webhook::VerifiedWebhook,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Puente, depart};
-use crate::{Result, config::Terms, domain::message::Message};
+use crate::{Result, domain::message::Message, parties::Terms};
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

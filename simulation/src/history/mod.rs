@@ -11,17 +11,19 @@ use std::{
 
 use jiff::Timestamp;
 use puente::{
-    config::{Account, Connection, FrontDoor, Orders, Settings},
+    config::FrontDoor,
     domain::{
         ids::{ErpId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
         record::Head,
+        rules::Rules,
         share::Shares,
     },
     erp::Class,
     flow::{Puente, signs::Signs},
     outbound::Client,
+    parties::{Account, Connection, Settings},
 };
 
 use crate::{
@@ -341,7 +343,7 @@ fn settings(
             erp: erp_id.clone(),
             keys: Vec::new(),
             store: Box::new(Asked(shop.clone())),
-            orders: Orders::default(),
+            orders: Rules::default(),
             front_door: FrontDoor { per_second: 10, per_day: 300 },
         })
         .collect();

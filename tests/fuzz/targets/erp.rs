@@ -20,10 +20,11 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use puente::{
     Error, Kind, Result,
-    config::{Orders, Section},
+    config::Section,
     domain::{
         ids::{OrderId, OrderKey, Reference},
         order::Order,
+        rules::Rules,
     },
     erp::{ERPS, Erp, Ids, Sale, Setback, rest, tryton},
     outbound::{Client, Meter, Metered},
@@ -196,7 +197,7 @@ impl Bench {
 
 fn sale(order: Order) -> Sale {
     let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
-    Sale { reference: key.sale(), version: order.version(), key, order: order.into(), rules: Orders::default().into() }
+    Sale { reference: key.sale(), version: order.version(), key, order: order.into(), rules: Rules::default().into() }
 }
 
 fn connectors(address: SocketAddr) -> Vec<Connected> {

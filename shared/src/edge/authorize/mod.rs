@@ -16,8 +16,9 @@ use self::{route::Need, token::forged};
 pub use crate::domain::operator::Scope;
 use crate::{
     Error, Kind, Result,
-    config::{Secret, Settings},
+    config::Secret,
     domain::{ids::ConnectionId, operator::Operator},
+    parties::Settings,
 };
 
 /// A request, as far as it matters here.

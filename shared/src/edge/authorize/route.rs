@@ -4,11 +4,11 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::{
-    config::Settings,
     domain::{
         ids::ConnectionId,
         operator::{Scope, Sight},
     },
+    parties::Settings,
 };
 
 /// What a request must bring.

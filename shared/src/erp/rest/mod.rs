@@ -34,12 +34,12 @@ use self::{
 use super::{Draft, Erp, Found, Ids, Manners, Row, Sale, Setback, totals::Booked};
 use crate::{
     Error, Kind, Result,
-    config::Orders,
     domain::{
         ids::{ConnectionId, OrderKey, Reference},
         money::Amount,
         order::Order,
         record::Document,
+        rules::Rules,
         version::Version,
     },
     outbound::{Answer, Call, Failure, Metered},
@@ -331,6 +331,6 @@ fn sample() -> Result<Sale> {
         version: order.version(),
         key,
         order: Arc::new(order),
-        rules: Arc::new(Orders::default()),
+        rules: Arc::new(Rules::default()),
     })
 }

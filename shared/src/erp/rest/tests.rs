@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    config::{Mismatch, Section},
+    config::Section,
+    domain::rules::Mismatch,
     erp::{Bulk, Class},
 };
 
@@ -28,7 +29,7 @@ fn why(toml: &str) -> String {
     build(toml).err().expect("it should be refused").to_string()
 }
 
-fn sale(change: impl FnOnce(&mut Order), rules: Orders) -> Sale {
+fn sale(change: impl FnOnce(&mut Order), rules: Rules) -> Sale {
     let mut sale = sample().unwrap();
     let order = Arc::make_mut(&mut sale.order);
     change(order);
@@ -52,10 +53,10 @@ fn the_example_renders_a_whole_order() {
 
 #[test]
 fn a_difference_is_booked_on_a_line_of_its_own_only_within_the_limit() {
-    let rules = |mismatch, limit: &str| Orders {
+    let rules = |mismatch, limit: &str| Rules {
         total_mismatch: mismatch,
         adjust_limit: limit.parse().unwrap(),
-        ..Orders::default()
+        ..Rules::default()
     };
     let off = |rules| sale(|order| order.total = "25.77".parse().unwrap(), rules);
     let booked = rendered(&example(), &off(rules(Mismatch::Adjust, "0.05")));
@@ -79,7 +80,7 @@ fn a_cent_off() -> Sale {
             order.discounts.clear();
             (order.tax, order.total) = ("0.02".parse().unwrap(), "0.16".parse().unwrap());
         },
-        Orders::default(),
+        Rules::default(),
     )
 }
 
@@ -106,7 +107,7 @@ fn what_the_erps_declared_rounding_leaves_is_a_charge_of_its_own() {
         |order| {
             order.lines[0].taxes[0].rate = Some("0.1".parse().unwrap());
         },
-        Orders::default(),
+        Rules::default(),
     );
     let error = way("line", "up").unwrap().books(&wrong).unwrap_err().to_string();
     assert!(error.contains("3.78") && error.contains("compute 1.8 "), "{error}");
@@ -137,7 +138,7 @@ fn what_an_order_lacks_is_null() {
             order.lines[0].sku = None;
             order.total = "21.78".parse().unwrap();
         },
-        Orders::default(),
+        Rules::default(),
     );
     insta::assert_snapshot!(rendered(&example(), &bare));
 }
@@ -145,7 +146,7 @@ fn what_an_order_lacks_is_null() {
 #[test]
 fn no_text_of_a_buyer_changes_the_shape_of_a_request() {
     let title = "\"}], \"total\": \"0.01\", \"x\": [{\"a\": \"\\ </script> {{ 7*7 }} \u{2028}\n";
-    let hostile = sale(|order| order.lines[0].title = title.to_owned(), Orders::default());
+    let hostile = sale(|order| order.lines[0].title = title.to_owned(), Rules::default());
     let body = rendered(&example(), &hostile);
     let document: Value = serde_json::from_str(body.split_once('\n').unwrap().1).unwrap();
     assert_eq!(document[0]["lines"][0]["title"], title);
@@ -183,7 +184,7 @@ fn amounts_are_exact() {
             order.lines[0].unit_price = "17.647059".parse().unwrap();
             order.total = "900719925474099.35".parse().unwrap();
         },
-        Orders::default(),
+        Rules::default(),
     );
     let draft = build(&toml).unwrap().draft(&exact, &map::Resolved::trial(), Booked::default()).unwrap();
     // More digits than a float has.
@@ -199,9 +200,9 @@ fn amounts_are_exact() {
 
 #[test]
 fn the_stores_code_is_the_erps_where_the_configuration_says_so() {
-    let rules = Orders {
+    let rules = Rules {
         sku: [("MATE-01".to_owned(), "M1".to_owned()), (String::new(), "CUSTOM".to_owned())].into(),
-        ..Orders::default()
+        ..Rules::default()
     };
     let mapped = sale(|_| {}, rules);
     assert_eq!(map::sku(&mapped, &mapped.order.lines[0]), Some("M1"));
@@ -227,7 +228,7 @@ fn a_wrong_template_is_told_before_the_first_order() {
 #[test]
 fn an_order_without_a_field_the_template_needs_names_the_field_and_no_value() {
     let rest = build(&smallest("").replacen("{{ reference }}", "{{ order.customer.email }}", 1)).unwrap();
-    let guest = sale(|order| order.customer = None, Orders::default());
+    let guest = sale(|order| order.customer = None, Rules::default());
     let error = rest.draft(&guest, &map::Resolved::default(), Booked::default()).unwrap_err();
     assert!(error.kind() == Kind::Refused && error.to_string().contains("`order.customer.email`"), "{error}");
     assert!(!error.to_string().contains("Ana"), "{error}");

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    config::{Account, Connection},
     domain::{
         ids::{AttemptId, OrderKey},
         ledger::{Denied, Hold, Ledger},
@@ -25,6 +24,7 @@ use crate::{
     erp::{Draft, Sale},
     flow::{Puente, record},
     outbound::Metered,
+    parties::{Account, Connection},
     ports::Payload,
 };
 

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     Kind, Result,
-    config::Connection,
     domain::{
         ids::OrderKey,
         message::{Arrival, Message, News},
@@ -21,6 +20,7 @@ use crate::{
     },
     erp::Sale,
     flow::record,
+    parties::Connection,
 };
 
 impl Batch<'_> {

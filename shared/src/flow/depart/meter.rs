@@ -8,10 +8,10 @@ use tokio::sync::Mutex;
 
 use crate::{
     Error, Kind, Result, Retry,
-    config::Account,
     domain::ledger::{Denied, Purpose, Request},
     flow::Puente,
     outbound::Meter,
+    parties::Account,
 };
 
 /// From the intent of a step to the start of its last call: a bulk takes several calls, each at its slot.

@@ -33,7 +33,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Puente, is_of_one_record};
 use crate::{
     Error, Kind, Result,
-    config::Account,
     domain::{
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::{Departed, Hold, Ledger, Released, Taken},
@@ -41,6 +40,7 @@ use crate::{
         record::Head,
     },
     outbound::Meter,
+    parties::Account,
 };
 use batch::{Batch, Outcome, Ran};
 use meter::{Slots, lease};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{CreateWhen, Orders},
     domain::{
         changes::{changes, listed},
         money::Amount,
         order::{Order, Payment, Proof, Refund, Status},
         record::{End, Head, Rest},
         rounding::{self, Difference},
+        rules::{CreateWhen, Rules},
     },
     erp::totals,
 };
@@ -25,7 +25,7 @@ pub enum Plan {
 
 /// Plans an order that could be read. `applied` is the state the ERP holds, if it holds one.
 #[must_use]
-pub fn plan(head: &Head, desired: Order, applied: Option<&Order>, rules: &Orders) -> Plan {
+pub fn plan(head: &Head, desired: Order, applied: Option<&Order>, rules: &Rules) -> Plan {
     let desired = match super::status::explained(desired, applied.is_some(), rules) {
         Ok(desired) => desired,
         Err(rest) => return Plan::Rest(rest),
@@ -40,7 +40,7 @@ fn stop(end: End, reason: impl Into<String>) -> Plan {
     Plan::Rest(Rest::Stop { end, reason: reason.into() })
 }
 
-fn create(order: Order, rules: &Orders) -> Plan {
+fn create(order: Order, rules: &Rules) -> Plan {
     if order.test && !rules.test_orders {
         return stop(End::Ignored, "a test order (set test_orders = true to send them to the ERP)");
     }
@@ -87,7 +87,7 @@ fn create(order: Order, rules: &Orders) -> Plan {
 
 /// Only an order whose books hold goes to the ERP: what rounding explains is booked there on a line that says so, and so is what
 /// the rules allow; any other difference waits for a person.
-fn balance(order: Order, rules: &Orders) -> Plan {
+fn balance(order: Order, rules: &Rules) -> Plan {
     match rounding::of_books(&order) {
         Difference::Unexplained(by) if !totals::allowed(rules, by) => {
             stop(End::Parked, unbalanced(&order.proof(), &order))
@@ -114,7 +114,7 @@ fn unbalanced(proof: &Proof, order: &Order) -> String {
 }
 
 /// The ERP holds a state of it already: what happened since is said with what to do about it there.
-fn amend(head: &Head, desired: &Order, applied: &Order, rules: &Orders) -> Plan {
+fn amend(head: &Head, desired: &Order, applied: &Order, rules: &Rules) -> Plan {
     let mut facts = Vec::new();
     let mut deeds = Vec::new();
     if desired.status == Status::Cancelled && applied.status != Status::Cancelled {

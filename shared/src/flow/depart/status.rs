@@ -1,16 +1,14 @@
 //! The store's own word for an order's state, explained by the rules of its connection. Pure.
 
-use crate::{
-    config::Orders,
-    domain::{
-        order::{Order, Payment},
-        record::{End, Rest},
-        status::Meaning,
-    },
+use crate::domain::{
+    order::{Order, Payment},
+    record::{End, Rest},
+    rules::Rules,
+    status::Meaning,
 };
 
 /// The order as the rules explain it; or where it stops, because its status is to be ignored or nobody says what it means.
-pub(super) fn explained(mut order: Order, in_erp: bool, rules: &Orders) -> Result<Order, Rest> {
+pub(super) fn explained(mut order: Order, in_erp: bool, rules: &Rules) -> Result<Order, Rest> {
     let word = order.store_status.as_deref().unwrap_or_default();
     match rules.statuses.get(word) {
         // What the ERP holds already is still amended, credited, or left in peace.
@@ -28,7 +26,7 @@ pub(super) fn explained(mut order: Order, in_erp: bool, rules: &Orders) -> Resul
 }
 
 /// The payment of an order as the rules explain it.
-pub(super) fn payment(order: &Order, rules: &Orders) -> Payment {
+pub(super) fn payment(order: &Order, rules: &Rules) -> Payment {
     let meaning = order.store_status.as_ref().and_then(|word| rules.statuses.get(word));
     meaning.and_then(|meaning| meaning.payment()).unwrap_or(order.payment)
 }
@@ -66,9 +64,9 @@ mod tests {
         order
     }
 
-    fn rules(statuses: &[(&str, Meaning)]) -> Orders {
+    fn rules(statuses: &[(&str, Meaning)]) -> Rules {
         let statuses = statuses.iter().map(|(word, meaning)| ((*word).to_owned(), *meaning)).collect();
-        Orders { statuses, ..Orders::default() }
+        Rules { statuses, ..Rules::default() }
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! What stops, and the words it stops with.
 
 use super::*;
-use crate::{
-    config::Mismatch,
-    domain::{
-        order::{Line, Tax},
-        record::{SCHEMA, Summary},
-        status::Meaning,
-    },
+use crate::domain::{
+    order::{Line, Tax},
+    record::{SCHEMA, Summary},
+    rules::Mismatch,
+    status::Meaning,
 };
 
 fn order() -> Order {
@@ -31,7 +29,7 @@ fn refund(amount: &str, taken_off: Option<&str>) -> Refund {
     Refund { id: "9".into(), amount: amount_of(amount), taken_off: taken_off.map(amount_of), reason: None }
 }
 
-fn planned(desired: Order, applied: Option<&Order>, rules: &Orders) -> Plan {
+fn planned(desired: Order, applied: Option<&Order>, rules: &Rules) -> Plan {
     let at = desired.updated_at.at();
     let head = serde_json::json!({"schema": SCHEMA, "key": {"connection": "shop", "order": "1"}, "summary": Summary::of(&desired),
         "desired": desired.version(), "newest": at, "updated": at});
@@ -48,12 +46,12 @@ fn stopped(plan: Plan) -> (End, String) {
 
 /// Why it does not go, with the ERP empty.
 fn before(change: impl FnOnce(&mut Order)) -> (End, String) {
-    stopped(planned(changed(change), None, &Orders::default()))
+    stopped(planned(changed(change), None, &Rules::default()))
 }
 
 /// What is to be done, with the ERP holding `order()`.
 fn after(change: impl FnOnce(&mut Order)) -> String {
-    let (end, reason) = stopped(planned(changed(change), Some(&order()), &Orders::default()));
+    let (end, reason) = stopped(planned(changed(change), Some(&order()), &Rules::default()));
     assert_eq!(end, End::Parked);
     assert!(!reason.contains("Canary"), "personal data: {reason}");
     reason
@@ -65,8 +63,8 @@ fn amount(text: &str) -> Amount {
 
 #[test]
 fn what_is_whole_goes_and_what_changed_nothing_rests() {
-    assert!(matches!(planned(order(), None, &Orders::default()), Plan::Create(_)));
-    let rests = |change: fn(&mut Order)| planned(changed(change), Some(&order()), &Orders::default());
+    assert!(matches!(planned(order(), None, &Rules::default()), Plan::Create(_)));
+    let rests = |change: fn(&mut Order)| planned(changed(change), Some(&order()), &Rules::default());
     for change in [
         (|_| {}) as fn(&mut Order),
         |o| o.payment = Payment::PartiallyPaid,
@@ -131,9 +129,9 @@ fn refunds_that_do_not_lead_to_the_stores_total_are_told_with_the_difference() {
 
 #[test]
 fn an_order_that_was_paid_and_waits_for_its_payment_again_stops() {
-    let rules = Orders {
+    let rules = Rules {
         statuses: [("packing".to_owned(), Meaning::Paid), ("dispute".to_owned(), Meaning::Failed)].into(),
-        ..Orders::default()
+        ..Rules::default()
     };
     let packing = changed(|o| (o.payment, o.store_status) = (Payment::Unknown, Some("packing".into())));
     for (desired, applied, says) in [
@@ -170,10 +168,7 @@ fn a_payment_that_is_lost_stops_what_is_in_the_erp() {
         assert_eq!(before(|o| o.payment = payment).0, End::Ignored);
         // It was so before: nothing changed.
         let lost = changed(|o| o.payment = Payment::Voided);
-        assert_eq!(
-            planned(changed(|o| o.payment = payment), Some(&lost), &Orders::default()),
-            Plan::Rest(Rest::Synced)
-        );
+        assert_eq!(planned(changed(|o| o.payment = payment), Some(&lost), &Rules::default()), Plan::Rest(Rest::Synced));
     }
 }
 
@@ -217,7 +212,7 @@ fn books(taxed: usize, off: &str) -> impl FnOnce(&mut Order) {
 fn books_that_miss_by_rounding_go_and_others_wait() {
     for (taxed, off) in [(2, "0.01"), (4, "-0.02")] {
         assert!(
-            matches!(planned(changed(books(taxed, off)), None, &Orders::default()), Plan::Create(_)),
+            matches!(planned(changed(books(taxed, off)), None, &Rules::default()), Plan::Create(_)),
             "{taxed} {off}"
         );
     }
@@ -227,7 +222,7 @@ fn books_that_miss_by_rounding_go_and_others_wait() {
         assert!(words.starts_with("the totals do not match") && words.contains(off.trim_start_matches('-')), "{words}");
         // Unless so much may be adjusted.
         let rules =
-            |limit: &str| Orders { total_mismatch: Mismatch::Adjust, adjust_limit: amount(limit), ..Orders::default() };
+            |limit: &str| Rules { total_mismatch: Mismatch::Adjust, adjust_limit: amount(limit), ..Rules::default() };
         assert!(matches!(planned(changed(books(taxed, off)), None, &rules("0.03")), Plan::Create(_)), "{taxed} {off}");
         assert_eq!(stopped(planned(changed(books(taxed, off)), None, &rules("0.001"))).0, End::Parked);
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::*;
-use crate::config::{FrontDoor, example};
+use crate::{config::FrontDoor, parties::example};
 
 /// A secret store in which every bundle has the same. Says which were asked for.
 #[derive(Default)]

@@ -8,18 +8,20 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{
-    Account, Connection, GENERIC, Mismatch, Orders, Secret, Section, Terms,
-    limits::{AccountLimits, DoorLimits},
-    plain_http,
-    secret::Keys,
-    section::Vault,
-};
+use super::{Account, Connection, Terms};
 use crate::{
     Error, Kind, Result,
+    config::{
+        Secret, Section,
+        limits::{AccountLimits, DoorLimits},
+        plain_http,
+        secret::{Keys, Vault},
+        section::{ALLOW_INSECURE, GENERIC},
+    },
     domain::{
         ids::{ConnectionId, ErpId, OperatorId},
         money::Amount,
+        rules::{Mismatch, Rules},
         share::Shares,
     },
     erp::ERPS,
@@ -70,7 +72,7 @@ struct ConnectionHead {
     #[serde(default)]
     key: Keys,
     #[serde(default)]
-    orders: Orders,
+    orders: Rules,
     #[serde(default)]
     limits: DoorLimits,
 }
@@ -292,7 +294,7 @@ impl Settings {
             let head = connection_head(&section, false)?;
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
             let row = row(&store, STORES, |row| row.kind)?;
-            let own = store.without(&["kind", plain_http::ALLOWED]);
+            let own = store.without(&["kind", ALLOW_INSECURE]);
             let store = (row.build)(&own).map_err(|error| own.place(error))?;
             let keys = head.key.0;
             long_enough(&section, "key", &keys)?;
@@ -403,7 +405,7 @@ fn connection_head(section: &Section, early: bool) -> Result<ConnectionHead> {
         own.stand_in();
     }
     let head: ConnectionHead = own.read()?;
-    let Orders { total_mismatch, adjust_limit, .. } = head.orders;
+    let Rules { total_mismatch, adjust_limit, .. } = head.orders;
     if total_mismatch == Mismatch::Adjust && adjust_limit <= Amount::ZERO {
         let why = "`total_mismatch = \"adjust\"` needs the largest difference that may be booked, such as \"0.05\"";
         return Err(own.refuse("orders.adjust_limit", why));

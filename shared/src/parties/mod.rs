@@ -1,0 +1,82 @@
+//! Who takes part: the shops' connections and the ERP accounts that `puente.toml` names, each with its connector, built.
+//!
+//! [`Settings`] is the file as the flows see it, one connection or account at a time; [`example`] writes a commented file to start from.
+
+mod example;
+mod settings;
+
+use std::fmt;
+
+pub use self::{
+    example::example,
+    settings::{Door, Needs, Settings},
+};
+use crate::{
+    config::{FrontDoor, Secret},
+    domain::{
+        ids::{ConnectionId, ErpId},
+        ledger::Limits,
+        rules::Rules,
+        share::Shares,
+    },
+    erp::Erp,
+    store::Store,
+};
+
+/// One shop's connection.
+pub struct Connection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Which ERP account its orders go to.
+    pub erp: ErpId,
+    /// The key its callers carry; two while it is being changed, the new one first. Only `serve` on loopback may do without.
+    pub keys: Vec<Secret>,
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// What becomes of its orders.
+    pub orders: Rules,
+    /// Its share of the front door.
+    pub front_door: FrontDoor,
+}
+
+/// One ERP account.
+pub struct Account {
+    /// Its name.
+    pub id: ErpId,
+    /// The connector.
+    pub erp: Box<dyn Erp>,
+    /// What the account allows.
+    pub limits: Limits,
+    /// The connections whose orders go there.
+    pub connections: Vec<ConnectionId>,
+    /// The share of the day that each of them is guaranteed.
+    pub shares: Shares,
+    /// Attempts before an order is dead-lettered.
+    pub max_attempts: u32,
+    /// Whether every order is looked up before it is created: after a restore from a backup.
+    pub look_up_first: bool,
+}
+
+/// What is said of an ERP account beside its connector.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// What the account allows.
+    pub limits: Limits,
+    /// What part of its day each of its connections is guaranteed.
+    pub shares: Shares,
+    /// Attempts before an order is dead-lettered.
+    pub max_attempts: u32,
+}
+
+// Keys and credentials lie inside: only names are shown.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).field("erp", &self.erp).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("id", &self.id).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
