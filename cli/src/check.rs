@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result, Retry,
     domain::ledger::{Denied, Ledger, Purpose, Request},
-    edge::operate::QuotaView,
+    edge::views::QuotaView,
     erp::{Bulk, Class},
     flow::{Puente, identity},
     outbound::{Meter, Metered},

@@ -1,7 +1,7 @@
 //! `puente config`: a commented file to start from.
 
 use clap::Subcommand;
-use puente::{Result, config};
+use puente::{Result, parties};
 
 use crate::output;
 
@@ -15,6 +15,6 @@ pub(crate) enum Config {
 /// Runs the command.
 pub(crate) fn run(config: &Config) -> Result<()> {
     match config {
-        Config::Example => output::line(config::example()),
+        Config::Example => output::line(parties::example()),
     }
 }

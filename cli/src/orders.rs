@@ -13,8 +13,8 @@ use puente::{
         record::{Head, State},
     },
     edge::{
-        operate::OrderView,
         story::{WaitView, account_wait, story as order_story},
+        views::OrderView,
     },
     flow::Puente,
     ports::{Payload, Query},

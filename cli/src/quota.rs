@@ -3,7 +3,7 @@
 use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
-use puente::{Error, Kind, Result, domain::ids::ErpId, edge::operate::QuotaView};
+use puente::{Error, Kind, Result, domain::ids::ErpId, edge::views::QuotaView};
 
 use crate::{
     output::{Output, Tone, bar, cell, distance, plain, table, time},

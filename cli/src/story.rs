@@ -8,8 +8,8 @@ use puente::{
         order::{Address, Charge, Customer, Discount, Order, Status, Tax},
     },
     edge::{
-        operate::OrderView,
         story::{Cause, StoryView, WaitView},
+        views::OrderView,
     },
 };
 

@@ -1,11 +1,11 @@
-//! What people call, behind API Gateway: [`puente::edge::operate`] served to its REST API events.
+//! What people call, behind API Gateway: [`puente::edge::people`] served to its REST API events.
 //!
 //! Who calls is the authorizer's to say, before an event reaches this function: the gateway hands the operator over, and the
 //! router lets them do and see what they may.
 
 use axum::response::Response;
 use lambda_http::Request;
-use puente::edge::operate;
+use puente::edge::{operate, people};
 
 use crate::{
     App,
@@ -27,7 +27,7 @@ impl Api {
     /// With what outlives an invocation.
     #[must_use]
     pub fn new(app: App) -> Self {
-        Self(Gateway::new(app, |puente| operate::router(puente, operate::Access::Decided)))
+        Self(Gateway::new(app, |puente| people(puente, operate::Access::Decided)))
     }
 
     /// Answers one request, whatever happens.

@@ -24,11 +24,7 @@ use puente::{
         share::Shares,
         sign::{Fact, Party, Sign},
     },
-    edge::{
-        front_door::FrontDoors,
-        ingest,
-        operate::{self, Access},
-    },
+    edge::{front_door::FrontDoors, ingest, operate::Access, people, views::QuotaView},
     embedded::Embedded,
     flow::{self, Puente, signs::Signs},
     outbound::{Call, Client},
@@ -118,7 +114,7 @@ impl Edge {
     fn router(&self) -> Router {
         let doors = FrontDoors::new(self.clock.clone(), Arc::new(self.records.clone()));
         ingest::limited(self.puente.clone(), doors)
-            .merge(operate::router(self.puente.clone(), Access::Keys(Some(Secret::new(OPERATOR)))))
+            .merge(people(self.puente.clone(), Access::Keys(Some(Secret::new(OPERATOR)))))
     }
 
     async fn call(&self, request: Request<Body>) -> Answer {
@@ -664,14 +660,14 @@ async fn reading_and_replaying_need_the_operators_credential() {
     }
     // Without a credential nobody gets in, unless somebody asked for that.
     for (access, status) in [(Access::Keys(None), StatusCode::UNAUTHORIZED), (Access::Open, StatusCode::OK)] {
-        let router = operate::router(edge.puente.clone(), access);
+        let router = people(edge.puente.clone(), access);
         let request = Request::get("/v1/connections/acme/orders").body(Body::empty()).unwrap();
         let answer = call(&router, request).await;
         assert_eq!(answer.status, status);
         assert!(status == StatusCode::OK || answer.body["detail"].as_str().unwrap().contains("PUENTE_OPERATOR_KEY"));
     }
     // Where somebody in front decides, whom it did not name is out.
-    let decided = operate::router(edge.puente.clone(), Access::Decided);
+    let decided = people(edge.puente.clone(), Access::Decided);
     for (method, path) in routes {
         assert_eq!(call(&decided, as_operator(method, path)).await.status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
@@ -737,7 +733,7 @@ async fn an_operator_does_what_they_may_and_learns_nothing_of_connections_of_oth
     for arrival in edge.queued().await {
         flow::record::arrival(&edge.puente, &arrival).await.unwrap();
     }
-    let router = operate::router(edge.puente.clone(), Access::Decided);
+    let router = people(edge.puente.clone(), Access::Decided);
     let as_one = async |operator: &Operator, method: &str, path: &str| {
         let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         request.extensions_mut().insert(operator.clone());
@@ -897,7 +893,7 @@ async fn with_nothing_left_the_quota_says_when_orders_leave_again() {
         puente::domain::ledger::Request { k: 1, purpose: puente::domain::ledger::Purpose::Orders, lease: None };
     edge.puente.accounts.reserve(&main, &request, &limits, now).await.unwrap().unwrap();
     let ledger = edge.puente.accounts.ledger(&main).await.unwrap();
-    let view = operate::QuotaView::of(main, &limits, &ledger, now);
+    let view = QuotaView::of(main, &limits, &ledger, now);
     assert_eq!(view.left, 0);
     assert!(view.next_departure.unwrap() >= view.resets_at && view.blocked_until.is_none(), "{view:?}");
 }

@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 use puente::{
     Result,
     aws::App,
-    edge::{front_door::FrontDoors, host::Hosts, ingest, operate},
+    edge::{front_door::FrontDoors, host::Hosts, ingest, operate, people},
     flow::Puente,
     parties::Settings,
 };
@@ -111,7 +111,7 @@ impl Site {
         }
         let settings = puente.settings.clone();
         let router = ingest::limited(puente.clone(), self.doors.clone());
-        let router = router.merge(operate::router(puente.clone(), self.operator.clone()));
+        let router = router.merge(people(puente.clone(), self.operator.clone()));
         let router = self.hosts.clone().only(router, &puente);
         *built = Some((settings, router.clone()));
         Ok(router)

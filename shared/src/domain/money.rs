@@ -51,6 +51,16 @@ impl Amount {
         Self(self.0.abs())
     }
 
+    /// What `part` of `whole` makes of it, in whole minor units of `currency`, half away from zero. Of no whole, it is all.
+    #[must_use]
+    pub fn share(self, part: Self, whole: Self, currency: Currency) -> Self {
+        if part == whole || self.is_zero() {
+            return self;
+        }
+        let share = self.0.checked_mul(part.0).and_then(|product| product.checked_div(whole.0));
+        share.and_then(|share| Self::try_from(share).ok()).map_or(self, |share| share.rounded(currency))
+    }
+
     /// Rounded half away from zero to `currency`'s minor unit: what an invoice shows.
     #[must_use]
     pub fn rounded(self, currency: Currency) -> Self {

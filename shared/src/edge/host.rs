@@ -18,7 +18,7 @@ use axum::{
     response::Response,
 };
 
-use super::{finished, problem::Problem};
+use super::{label::finished, problem::Problem};
 use crate::{Error, Kind, Result, flow::Puente};
 
 /// What a probe asks for.

@@ -26,10 +26,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    RequestId,
+    answers::{Always, WithKey},
     front_door::FrontDoors,
-    label,
-    openapi::{Always, WithKey},
+    label::{RequestId, label},
     problem::Problem,
 };
 use crate::{

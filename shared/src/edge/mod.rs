@@ -1,62 +1,30 @@
-//! The two routers: [`ingest`] is what stores call, [`operate`] what people call. Together they are the whole HTTP surface;
+//! The two routers: [`ingest`] is what stores call, [`people`] what people call. Together they are the whole HTTP surface;
 //! on Lambda each is its own function with its own role, in `puente serve` both are served on one address
-//! (`ingest::limited(..).merge(operate::router(..))`).
+//! (`ingest::limited(..).merge(people(..))`).
 //!
 //! Invariant: every refusal is a problem document (RFC 9457) with the request's id, and says nothing about our insides.
 
+mod answers;
 pub mod authorize;
 pub mod front_door;
 pub mod host;
 pub mod ingest;
+mod label;
 pub mod life;
 pub mod openapi;
 pub mod operate;
 mod problem;
 pub mod story;
+pub mod views;
 
-use axum::{
-    extract::{Request, State},
-    http::{HeaderValue, header},
-    middleware::Next,
-    response::Response,
-};
+use axum::{Router, middleware};
 
-use self::problem::Problem;
-use crate::{Error, flow::Puente};
+pub use self::label::refusal;
+use crate::flow::Puente;
 
-/// The id of a request: in the answer's `x-request-id`, in problems, in logs and in the order's timeline.
-#[derive(Debug, Clone)]
-struct RequestId(String);
-
-/// The refusal of a request that no router could be made for.
-#[must_use]
-pub fn refusal(error: Error, request: &str) -> Response {
-    finished(Problem::from(error).render(request), request)
-}
-
-/// Gives every request its id and every refusal its form. The one place that logs refusals.
-async fn label(State(puente): State<Puente>, mut request: Request, next: Next) -> Response {
-    let id = puente.chance.token();
-    let method = request.method().clone();
-    let route = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    request.extensions_mut().insert(RequestId(id.clone()));
-
-    let mut response = next.run(request).await;
-    let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(status));
-        // The route's pattern, never the address as it came: that has a key in it.
-        problem.log(&id, method.as_str(), route.as_deref().unwrap_or("(none)"));
-        response = problem.render(&id);
-    }
-    finished(response, &id)
-}
-
-/// What every answer says, whatever it is.
-fn finished(mut response: Response, id: &str) -> Response {
-    if let Ok(id) = HeaderValue::from_str(id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// What people call: the operator's API, and the document that says how.
+pub fn people(puente: Puente, access: operate::Access) -> Router {
+    let (document, _) = openapi::routes().split_for_parts();
+    let document = document.layer(middleware::from_fn_with_state(puente.clone(), label::label));
+    operate::router(puente, access).merge(document)
 }

@@ -3,30 +3,28 @@
 //!
 //! <https://spec.openapis.org/oas/v3.1.0>
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
+use axum::{
+    http::header,
+    response::{IntoResponse as _, Response},
+};
 use bytes::Bytes;
 use utoipa::{
-    IntoResponses, PartialSchema, ToSchema,
+    PartialSchema, ToSchema,
     openapi::{
-        Components, ContentBuilder, HeaderBuilder, Info, LicenseBuilder, Object, OpenApi, OpenApiBuilder, Ref, RefOr,
-        Response, ResponseBuilder,
+        Components, HeaderBuilder, Info, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr,
         path::Operation,
-        schema::Type,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ingest, operate, problem::Document};
-
-/// What can happen to any request.
-pub(super) struct Always;
-
-/// What can happen to a request that must carry the connection's key and a body.
-pub(super) struct WithKey;
-
-/// What can happen to a request that must carry the operator's credential.
-pub(super) struct WithCredential;
+use super::{
+    answers::{Always, text},
+    ingest, operate,
+    problem::Document,
+};
 
 /// The document of all routes of v1.
 #[must_use]
@@ -34,6 +32,7 @@ pub fn document() -> OpenApi {
     let mut api = OpenApiBuilder::new().info(info()).components(Some(components())).build();
     api.merge(ingest::described());
     api.merge(operate::described());
+    api.merge(routes::<()>().into_openapi());
     for path in api.paths.paths.values_mut() {
         for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
             label(operation);
@@ -42,10 +41,19 @@ pub fn document() -> OpenApi {
     api
 }
 
-/// The document as it is sent, made once.
-pub(super) fn json() -> Bytes {
+/// The route of the document itself.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
+    OpenApiRouter::new().routes(routes!(send))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", operation_id = "openapi", tag = "service",
+    responses((status = 200, description = "The OpenAPI 3.1 document.", body = serde_json::Value), Always),
+)]
+async fn send() -> Response {
     static JSON: LazyLock<Bytes> = LazyLock::new(|| document().to_json().unwrap_or_default().into());
-    JSON.clone()
+    ([(header::CONTENT_TYPE, "application/json")], JSON.clone()).into_response()
 }
 
 fn info() -> Info {
@@ -110,64 +118,4 @@ fn label(operation: &mut Operation) {
             response.headers.insert("x-request-id".to_owned(), id.into());
         }
     }
-}
-
-const ALWAYS: [(u16, &str); 3] = [
-    (429, "Too many requests: the connection's own, forged ones, or this address'."),
-    (500, "A mistake of ours; the log has it under the request's id."),
-    (503, "Something we need does not answer. Nothing was accepted."),
-];
-
-const ADDRESS: [(u16, &str); 2] = [(400, "The address is not UTF-8."), (404, "There is nothing of that name.")];
-
-impl IntoResponses for Always {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(ALWAYS)
-    }
-}
-
-impl IntoResponses for WithKey {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let own = [
-            (401, "The key, or the store's signature, is missing or wrong."),
-            (413, "The body is larger than 1 MiB."),
-            (422, "The body cannot be read, or did not arrive whole."),
-        ];
-        problems(own.into_iter().chain(ADDRESS).chain(ALWAYS))
-    }
-}
-
-impl IntoResponses for WithCredential {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let own = [
-            (401, "The operator's credential is missing, wrong or expired."),
-            (403, "The operator may not do this, or (on AWS) does not see that connection or account."),
-        ];
-        problems(own.into_iter().chain(ADDRESS).chain(ALWAYS))
-    }
-}
-
-fn problems(refusals: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<String, RefOr<Response>> {
-    refusals.into_iter().map(|(status, when)| (status.to_string(), problem(status, when).into())).collect()
-}
-
-/// A refusal, as [`super::problem::Problem::render`] writes it.
-fn problem(status: u16, when: &str) -> Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = ResponseBuilder::new().description(when).content("application/problem+json", content);
-    let header =
-        |schema: Object, words: &str| HeaderBuilder::new().schema(Some(schema)).description(Some(words)).build();
-    match status {
-        401 => response.header("www-authenticate", header(text(), "What to show instead (RFC 9110).")),
-        429 | 503 => {
-            let seconds = Object::builder().schema_type(Type::Integer).minimum(Some(1)).build();
-            response.header("retry-after", header(seconds, "When to come again, in seconds."))
-        }
-        _ => response,
-    }
-    .build()
-}
-
-fn text() -> Object {
-    Object::with_type(Type::String)
 }

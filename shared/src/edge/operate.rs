@@ -13,35 +13,29 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use iso_currency::Currency;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    RequestId,
+    answers::{Always, WithCredential},
     authorize::route::{Target, is_known, scope},
-    label,
+    label::{RequestId, label},
     life::{LifeView, life},
-    openapi::{self, Always, WithCredential},
     problem::{self, Problem},
     story::{StoryView, story},
+    views::{OrderView, OrdersView, QuotaView},
 };
 use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::{
         ids::{ConnectionId, ErpId, OrderId, OrderKey},
-        ledger::{Ledger, Limits},
         message::{Arrival, Message, News},
-        money::Amount,
         operator::Operator,
-        record::{Document, Head, State as Standing},
-        schema::CurrencyCode,
-        version::Version,
+        record::{Head, State as Standing},
     },
-    flow::{Puente, depart},
+    flow::Puente,
     ports::{Page, Query as Wanted},
 };
 
@@ -50,79 +44,6 @@ const PAGE: usize = 50;
 
 /// The most orders a page has.
 const LARGEST_PAGE: usize = 200;
-
-/// An order as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = OrderRecord)]
-pub struct OrderView {
-    /// Whose.
-    pub connection: ConnectionId,
-    /// The store's id.
-    pub order: OrderId,
-    /// The number people use.
-    pub number: String,
-    /// Where it stands.
-    pub status: Standing,
-    /// Why it waits or stopped.
-    pub reason: Option<String>,
-    /// The total, where it could be read.
-    pub total: Option<Amount>,
-    /// Its currency.
-    #[schema(value_type = Option<CurrencyCode>)]
-    pub currency: Option<Currency>,
-    /// The document in the ERP.
-    pub document: Option<Document>,
-    /// The state the ERP should hold.
-    pub desired: Version,
-    /// The state it holds, as far as is known.
-    pub applied: Option<Version>,
-    /// Attempts since the last success.
-    pub attempts: u32,
-    /// When it is tried next.
-    pub due: Option<Timestamp>,
-    /// What a person should know about how it was read, `code: detail`.
-    pub flags: Vec<String>,
-    /// When the record was last written.
-    pub updated: Timestamp,
-}
-
-/// A page of orders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = OrderPage)]
-pub struct OrdersView {
-    /// Those written last first.
-    pub orders: Vec<OrderView>,
-    /// Where the next page begins, if there is one.
-    pub cursor: Option<String>,
-}
-
-/// An ERP account's quota.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Quota)]
-pub struct QuotaView {
-    /// Which account.
-    pub erp: ErpId,
-    /// Calls per window, such as `10/s`.
-    pub rate: String,
-    /// Calls a day.
-    pub per_day: u32,
-    /// Of these, used.
-    pub used: u32,
-    /// Left.
-    pub left: u32,
-    /// When the ERP's next day begins.
-    pub resets_at: Timestamp,
-    /// No departure before this time: the day is short or used up, or the account is blocked.
-    pub next_departure: Option<Timestamp>,
-    /// No call before this time.
-    pub blocked_until: Option<Timestamp>,
-    /// Why.
-    pub blocked_because: Option<String>,
-    /// Who conducts now.
-    pub conductor: Option<String>,
-    /// Until when, unless it goes on.
-    pub conducts_until: Option<Timestamp>,
-}
 
 /// How an operator is told.
 #[derive(Debug, Clone)]
@@ -161,71 +82,12 @@ fn guarded() -> OpenApiRouter<Desk> {
 
 /// Those that do not.
 fn open() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(ready)).routes(routes!(document))
+    OpenApiRouter::new().routes(routes!(ready))
 }
 
 /// What the OpenAPI document says of them.
 pub(super) fn described() -> OpenApi {
     guarded().merge(open()).into_openapi()
-}
-
-impl From<Head> for OrderView {
-    fn from(head: Head) -> Self {
-        let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
-        let status = head.state();
-        let asked = || (status == Standing::Fetching).then(|| "the store is being asked for its content".to_owned());
-        Self {
-            status,
-            reason: parked.map(|parked| parked.reason.clone()).or(head.reason).or_else(asked),
-            connection: head.key.connection,
-            order: head.key.order,
-            number: head.summary.number,
-            total: head.summary.total,
-            currency: head.summary.currency,
-            document: head.document,
-            desired: head.desired,
-            applied: head.applied,
-            attempts: head.attempts,
-            due: head.due,
-            flags: head.summary.flags,
-            updated: head.updated,
-        }
-    }
-}
-
-impl QuotaView {
-    /// The quota of `erp` as its ledger says at `now`.
-    #[must_use]
-    pub fn of(erp: ErpId, limits: &Limits, ledger: &Ledger, now: Timestamp) -> Self {
-        let used = ledger.used_today(limits, now);
-        let ahead = |time: Option<Timestamp>| time.filter(|time| *time > now);
-        let conducts_until = ahead(ledger.lease_until);
-        let blocked_until = ahead(ledger.blocked_until);
-        Self {
-            erp,
-            rate: rate(limits),
-            per_day: limits.per_day,
-            used,
-            left: limits.per_day.saturating_sub(used),
-            resets_at: limits.day(now).end,
-            next_departure: depart::closed(ledger, limits, now),
-            blocked_because: ledger.blocked_because.clone().filter(|_| blocked_until.is_some()),
-            blocked_until,
-            conductor: ledger.holder.clone().filter(|_| conducts_until.is_some()),
-            conducts_until,
-        }
-    }
-}
-
-/// As it is written in `puente.toml`.
-fn rate(limits: &Limits) -> String {
-    let window = match limits.window.as_secs() {
-        1 => "s".to_owned(),
-        60 => "min".to_owned(),
-        3600 => "h".to_owned(),
-        seconds => format!("{seconds}s"),
-    };
-    format!("{}/{window}", limits.calls)
 }
 
 /// Lets only operators pass, to what they may do and see.
@@ -395,15 +257,6 @@ async fn ready(State(desk): State<Desk>) -> Result<Json<Ready>, Problem> {
     desk.puente.queue.ready().await?;
     desk.puente.records.ready().await?;
     Ok(Json(Ready { status: "ready" }))
-}
-
-/// This document.
-#[utoipa::path(
-    get, path = "/v1/openapi.json", operation_id = "openapi", tag = "service",
-    responses((status = 200, description = "The OpenAPI 3.1 document.", body = serde_json::Value), Always),
-)]
-async fn document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::json()).into_response()
 }
 
 fn no_connection() -> Error {

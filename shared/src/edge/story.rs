@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::operate::OrderView;
+use super::views::OrderView;
 use crate::{
     Result,
     domain::{

@@ -8,10 +8,10 @@ use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, errors:
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Scope, issuer::Issuer, signature};
+use super::{issuer::Issuer, signature};
 use crate::{
     Error, Kind, Result,
-    domain::operator::{Operator, Sight},
+    domain::operator::{Operator, Scope, Sight},
     outbound::Client,
     ports::Clock,
 };

@@ -12,7 +12,7 @@
 
 use iso_currency::Currency;
 
-use super::{sold::share, wire};
+use super::wire;
 use crate::domain::money::Amount;
 
 /// A refund object, read.
@@ -100,7 +100,7 @@ impl wire::Refund<'_> {
             let line = order.line_items.iter().find(|line| line.id.as_str() == item.line_item_id.as_str());
             let quantity = item.quantity.0.unwrap_or_default();
             // Where it states no amount, its share of the line.
-            let part = |whole: Amount, of: Amount| share(whole, quantity, of, currency);
+            let part = |whole: Amount, of: Amount| whole.share(quantity, of, currency);
             let net = || line.map(|line| part(line.net(), line.quantity)).unwrap_or_default();
             subtotal += item.subtotal().unwrap_or_else(net);
             tax += item.tax().unwrap_or_else(|| line.map(|line| part(line.tax(), line.quantity)).unwrap_or_default());
@@ -123,7 +123,7 @@ impl wire::Refund<'_> {
             amount += part;
             let named = order.shipping_lines.iter().find(|line| line.id.as_str() == back.line());
             if let Some(line) = named.or(order.shipping_lines.first()) {
-                tax += share(line.tax(), part, line.net(), currency);
+                tax += line.tax().share(part, line.net(), currency);
             }
         }
         (amount, if adjusted.0 == amount { adjusted.1 } else { tax })

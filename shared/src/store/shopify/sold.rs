@@ -6,7 +6,6 @@
 //! object states, to the cent, and only without that it is computed.
 
 use iso_currency::Currency;
-use rust_decimal::Decimal;
 
 use super::{
     refunds::{Back, set},
@@ -62,7 +61,7 @@ impl Removed {
         let left = |whole: Amount, stated: Option<Amount>| match stated {
             Some(left) if Amount::ZERO <= left && left <= whole => (left, false),
             _ => {
-                let left = share(whole, kept, bought, currency);
+                let left = whole.share(kept, bought, currency);
                 (left, left * bought != whole * kept)
             }
         };
@@ -110,7 +109,7 @@ impl Removed {
             self.tax += tax;
             return None;
         }
-        let left = share(tax, kept, bought, currency);
+        let left = tax.share(kept, bought, currency);
         self.tax += tax - left;
         charge.amount = charge.amount - (bought - kept);
         scale(&mut charge.taxes, tax, left, currency);
@@ -132,7 +131,7 @@ impl Removed {
         }
         self.any = true;
         let tax = sum(&taxes);
-        let left = share(tax, kept, bought, currency);
+        let left = tax.share(kept, bought, currency);
         self.tax += tax - left;
         scale(&mut taxes, tax, left, currency);
         (kept, taxes)
@@ -198,15 +197,6 @@ impl wire::ShippingLine<'_> {
     }
 }
 
-/// What `part` of `whole` makes of `amount`, in whole minor units, half away from zero. Of no whole, it is all.
-pub(super) fn share(amount: Amount, part: Amount, whole: Amount, currency: Currency) -> Amount {
-    if part == whole || amount.is_zero() {
-        return amount;
-    }
-    let share = amount.decimal().checked_mul(part.decimal()).and_then(|product| product.checked_div(whole.decimal()));
-    share.and_then(|share: Decimal| Amount::try_from(share).ok()).map_or(amount, |share| share.rounded(currency))
-}
-
 /// Something of an amount: a discount, a tax.
 trait Part {
     fn amount(&self) -> Amount;
@@ -239,7 +229,7 @@ fn scale<T: Part>(parts: &mut Vec<T>, before: Amount, after: Amount, currency: C
     let (mut running, mut given) = (Amount::ZERO, Amount::ZERO);
     for part in parts.iter_mut() {
         running += part.amount();
-        let reached = share(after, running, before, currency);
+        let reached = after.share(running, before, currency);
         part.set(reached - given);
         given = reached;
     }
