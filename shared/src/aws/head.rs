@@ -2,57 +2,29 @@
 //!
 //! | attribute | what |
 //! |---|---|
-//! | `pk`, `sk` | `order/{connection}/{order}`, `head` |
 //! | `connection`, `order`, `schema`, `summary`, `document`, `reason`, `last`, `attempts`, `epoch` | as in [`Head`]; `summary` and `document` as JSON text |
 //! | `desired`, `desired_content`, `desired_tie`, `newest` | the version as sortable text, and apart what the version rule compares |
 //! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
 //! | `intent` | a map: `operation`, `reference`, `planned`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
 //! | `due`, `soon`, `updated`, `arrived` | times as text that sorts |
 //! | `token` | drawn for each write: whose write this item is |
-//! | `shelf`, `listed` | keys of the index for lists: `{connection}#{state}`, `{updated}#{order}` |
+//! | `shelf`, `listed` | where the index for lists has it |
 //!
-//! The index `due` has `connection` and `due` as its keys: heads without a `due` are not in it. It is not sharded: one
-//! partition takes a thousand writes a second, and a connection's front door lets ten requests in.
+//! Its key, and those of the indexes, are in `keys.rs`. Heads without a `due` are not in the index `due`.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::item::{Item, Reader, damaged, number, sortable, text, time};
+use super::item::{Item, Reader, damaged, number, text, time};
 use crate::{
     Error, Kind, Result,
     domain::{
-        ids::{AttemptId, ConnectionId, OrderId, OrderKey},
-        record::{End, Head, Intent, Operation, Parked, SCHEMA, State, Step},
+        ids::{AttemptId, OrderKey},
+        record::{End, Head, Intent, Operation, Parked, SCHEMA, Step},
     },
 };
-
-/// The sort key of heads.
-pub(super) const HEAD: &str = "head";
-
-/// The partition of an order.
-pub(super) fn partition(key: &OrderKey) -> String {
-    format!("order/{key}")
-}
-
-/// The order of a partition.
-pub(super) fn key_of(connection: &ConnectionId, partition: &str) -> Result<OrderKey> {
-    let order = partition.strip_prefix("order/").and_then(|key| key.strip_prefix(connection.as_str()));
-    let order = order.and_then(|order| order.strip_prefix('/')).ok_or_else(|| damaged("pk"))?;
-    Ok(OrderKey::new(connection.clone(), order.parse::<OrderId>()?))
-}
-
-/// Where the heads of a state are listed.
-pub(super) fn shelf(connection: &ConnectionId, state: State) -> String {
-    format!("{connection}#{state}")
-}
-
-/// The place in a list: by time, then by order, so that a page ends at exactly one place.
-pub(super) fn listed(updated: Timestamp, key: &OrderKey) -> String {
-    format!("{}#{}", sortable(updated), key.order)
-}
 
 /// A part of the head that is only read, as JSON text.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue> {

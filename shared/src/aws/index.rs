@@ -8,9 +8,10 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 
 use super::{
-    head::{self, HEAD, key_of, shelf},
+    head,
     item::{Reader, sortable},
-    table::{Query as Ask, Table, key},
+    keys::{DUE, Key, STATE, order_of, shelf},
+    table::{Query as Ask, Table},
 };
 use crate::{
     Error, Kind, Result,
@@ -20,11 +21,6 @@ use crate::{
     },
     ports::{Page, Query},
 };
-
-/// By connection and `due`.
-const DUE: &str = "due";
-/// By connection and state, then by time of the last write.
-const STATE: &str = "state";
 
 /// Orders due at `now`, earliest first.
 pub(super) async fn due(
@@ -42,7 +38,7 @@ pub(super) async fn due(
         limit,
     };
     let items = table.query(&ask).await?;
-    items.iter().map(|item| key_of(connection, Reader(item).text("pk")?)).collect()
+    items.iter().map(|item| order_of(connection, Reader(item).text("pk")?)).collect()
 }
 
 /// The earliest `due`.
@@ -85,7 +81,7 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
         .flatten()
         .map(|item| {
             let item = Reader(item);
-            Ok((item.text("listed")?.to_owned(), key_of(&query.connection, item.text("pk")?)?))
+            Ok((item.text("listed")?.to_owned(), order_of(&query.connection, item.text("pk")?)?))
         })
         .collect::<Result<_>>()?;
     found.sort_by(|one, other| other.cmp(one));
@@ -95,15 +91,9 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
 
     // While an order moves from one shelf to another the index may show it on both, or on the old one only.
     let mut seen = HashSet::new();
-    let keys: Vec<_> = found
-        .iter()
-        .filter(|(_, order)| seen.insert(order))
-        .map(|(_, order)| key(head::partition(order), HEAD))
-        .collect();
-    let mut heads = if keys.is_empty() { Vec::new() } else { table.get_many(keys, true).await? }
-        .iter()
-        .map(head::read)
-        .collect::<Result<Vec<_>>>()?;
+    let keys: Vec<_> =
+        found.iter().filter(|(_, order)| seen.insert(order)).map(|(_, order)| Key::head(order)).collect();
+    let mut heads = table.get_many(keys, true).await?.iter().map(head::read).collect::<Result<Vec<_>>>()?;
     heads.retain(|head| query.state.is_none_or(|state| head.state() == state));
     heads.sort_by(|one, other| (other.updated, &other.key).cmp(&(one.updated, &one.key)));
     Ok(Page { heads, cursor })

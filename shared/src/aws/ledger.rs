@@ -12,6 +12,7 @@ use super::{
     expression::Update,
     head::json,
     item::{Item, Reader, damaged, nanos, number, text},
+    keys::Key,
     table::{Outcome, Table},
 };
 use crate::{
@@ -23,8 +24,6 @@ use crate::{
     ports::Accounts,
 };
 
-/// The sort key of ledgers.
-const LEDGER: &str = "ledger";
 /// How often an operation looks for the branch that applies while others change the item.
 const ROUNDS: u32 = 12;
 
@@ -53,14 +52,14 @@ impl DynamoAccounts {
     }
 
     async fn update(&self, erp: &ErpId, update: Update) -> Result<Outcome> {
-        self.0.update(&partition(erp), LEDGER, update).await
+        self.0.update(Key::ledger(erp), update).await
     }
 }
 
 #[async_trait]
 impl Accounts for DynamoAccounts {
     async fn ledger(&self, erp: &ErpId) -> Result<Ledger> {
-        let item = self.0.get(&partition(erp), LEDGER).await?;
+        let item = self.0.get(Key::ledger(erp)).await?;
         item.as_ref().map_or_else(|| Ok(Ledger::default()), read)
     }
 
@@ -191,10 +190,6 @@ impl Accounts for DynamoAccounts {
         };
         self.update(erp, update).await.map(drop)
     }
-}
-
-fn partition(erp: &ErpId) -> String {
-    format!("erp/{erp}")
 }
 
 /// From the first slot to the next free one; `None` if that is beyond all time.

@@ -15,6 +15,7 @@ mod front_door;
 mod head;
 mod index;
 mod item;
+mod keys;
 mod ledger;
 mod published;
 mod queue;

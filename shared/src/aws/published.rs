@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    item::{Item, text},
-    table::{Table, key},
-};
+use super::{keys::Key, table::Table};
 use crate::{
     Error, Kind, Result,
     payload::{pack, unpack},
@@ -25,7 +22,7 @@ impl Published {
 
     /// The text of `puente.toml`; `None` before the first one was published. Callers keep it for five minutes.
     pub async fn config(&self) -> Result<Option<String>> {
-        let Some((_, packed)) = self.0.get_large("config", "config").await? else { return Ok(None) };
+        let Some((_, packed)) = self.0.get_large(Key::config()).await? else { return Ok(None) };
         let text = String::from_utf8(unpack(&packed, LARGEST)?);
         text.map(Some)
             .map_err(|_| Error::new(Kind::Config, "the published configuration is not text: publish it again"))
@@ -36,14 +33,12 @@ impl Published {
         if config.len() > LARGEST {
             return Err(Error::new(Kind::TooLarge, format!("puente.toml has more than {LARGEST} bytes")));
         }
-        let mut item: Item = key("config", "config");
-        item.insert("file".to_owned(), text("puente.toml"));
-        self.0.put_large(item, pack(config.as_bytes()), false).await
+        self.0.put_large(Key::config(), &[("file", "puente.toml")], pack(config.as_bytes()), false).await
     }
 
     /// The names of secrets that an earlier configuration referred to and the published one does not: nobody deleted them yet.
     pub async fn retired(&self) -> Result<BTreeSet<String>> {
-        let Some((_, json)) = self.0.get_large("config", "retired").await? else { return Ok(BTreeSet::new()) };
+        let Some((_, json)) = self.0.get_large(Key::retired()).await? else { return Ok(BTreeSet::new()) };
         serde_json::from_slice(&json)
             .map_err(|error| Error::new(Kind::Config, "the list of retired secrets cannot be read").caused_by(error))
     }
@@ -52,6 +47,6 @@ impl Published {
     pub async fn set_retired(&self, names: &BTreeSet<String>) -> Result<()> {
         let json = serde_json::to_vec(names)
             .map_err(|error| Error::new(Kind::Bug, "names cannot be written as JSON").caused_by(error))?;
-        self.0.put_large(key("config", "retired"), json, false).await
+        self.0.put_large(Key::retired(), &[], json, false).await
     }
 }

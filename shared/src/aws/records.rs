@@ -1,12 +1,4 @@
-//! The records on DynamoDB.
-//!
-//! | partition | sort | what |
-//! |---|---|---|
-//! | `order/{connection}/{order}` | `head` | the head, see `head.rs` |
-//! | | `payload/{version}` | a version's content, packed; in parts beside it where it is large |
-//! | | `note/{time}/{id}` | a line of the timeline, for [`KEPT`] |
-//! | `id/{erp}/{name}` | `id` | an id of the ERP |
-//! | `cursor/{name}` | `cursor` | a position |
+//! The records on DynamoDB: heads, contents, timelines, ids and positions. `keys.rs` says where each lies.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,10 +9,10 @@ use uuid::Uuid;
 
 use super::{
     facts::Facts,
-    head::{self, HEAD, partition},
-    index,
-    item::{Reader, damaged, number, sortable, text},
-    table::{self, Outcome, Query as Ask, Table, key},
+    head, index,
+    item::{Reader, damaged, number, text},
+    keys::{Key, NOTES, partition},
+    table::{self, Outcome, Query as Ask, Table},
     write,
 };
 use crate::{
@@ -56,7 +48,7 @@ impl DynamoRecords {
 #[async_trait]
 impl Records for DynamoRecords {
     async fn head(&self, key: &OrderKey) -> Result<Option<Head>> {
-        self.0.get(&partition(key), HEAD).await?.as_ref().map(head::read).transpose()
+        self.0.get(Key::head(key)).await?.as_ref().map(head::read).transpose()
     }
 
     async fn write(&self, key: &OrderKey, write: &Write, now: Timestamp) -> Result<Written> {
@@ -64,7 +56,7 @@ impl Records for DynamoRecords {
         let mut facts = Facts::usual();
         for _ in 0..ROUNDS {
             let update = write::update(write, key, now, &token, facts)?;
-            let (item, repeated) = match self.0.update(&partition(key), HEAD, update).await? {
+            let (item, repeated) = match self.0.update(Key::head(key), update).await? {
                 Outcome::Done(item) => return Ok(Written::Applied(head::read(&item)?)),
                 Outcome::Refused(None, _) if !matches!(write, Write::Record { .. }) => {
                     return Ok(Written::Refused(None));
@@ -90,13 +82,15 @@ impl Records for DynamoRecords {
             Payload::Order(content) => ("order", content),
             Payload::Raw(content) => ("raw", content),
         };
-        let mut item = key(partition(order), payload_key(version));
-        item.insert("kind".to_owned(), text(kind));
-        self.0.put_large(item, pack(content), true).await.map_err(|error| error.within(format!("order {order}")))
+        let key = Key::payload(order, version);
+        self.0
+            .put_large(key, &[("kind", kind)], pack(content), true)
+            .await
+            .map_err(|error| error.within(format!("order {order}")))
     }
 
     async fn payload(&self, order: &OrderKey, version: &Version) -> Result<Option<Payload>> {
-        let Some((item, packed)) = self.0.get_large(&partition(order), &payload_key(version)).await? else {
+        let Some((item, packed)) = self.0.get_large(Key::payload(order, version)).await? else {
             return Ok(None);
         };
         let content = Bytes::from(unpack(&packed, LARGEST_PAYLOAD)?);
@@ -117,8 +111,7 @@ impl Records for DynamoRecords {
 
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
         let lines = entries.iter().map(|(order, entry)| {
-            // A version 7 UUID grows within the process: lines of one moment keep their order.
-            let mut item = key(partition(order), format!("note/{}/{}", sortable(entry.at), Uuid::now_v7()));
+            let mut item = Key::note(order, entry.at).item();
             item.insert("entry".to_owned(), head::json(entry)?);
             item.insert("expires".to_owned(), number((entry.at + KEPT).as_second()));
             table::put(item)
@@ -131,7 +124,7 @@ impl Records for DynamoRecords {
         let ask = Ask {
             index: None,
             partition: ("pk", &partition),
-            sort: Some(("sk", "begins_with", "note/")),
+            sort: Some(("sk", "begins_with", NOTES)),
             ascending: true,
             limit: usize::MAX,
         };
@@ -150,9 +143,8 @@ impl Records for DynamoRecords {
 
     async fn ids(&self, erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>> {
         let names: BTreeSet<&String> = names.iter().filter(|name| fits(name)).collect();
-        let keys: Vec<_> = names.into_iter().map(|name| id_key(erp, name)).collect();
         // A stale id is found out by the ERP's own answer: no need to read consistently.
-        let items = if keys.is_empty() { Vec::new() } else { self.0.get_many(keys, false).await? };
+        let items = self.0.get_many(names.into_iter().map(|name| Key::id(erp, name)), false).await?;
         let read = |item| {
             let item = Reader(item);
             Ok((item.text("name")?.to_owned(), item.text("id")?.to_owned()))
@@ -165,7 +157,7 @@ impl Records for DynamoRecords {
         let ids: BTreeMap<&String, &String> =
             ids.iter().filter(|(name, _)| fits(name)).map(|(name, id)| (name, id)).collect();
         let puts = ids.into_iter().map(|(name, id)| {
-            let mut item = id_key(erp, name);
+            let mut item = Key::id(erp, name).item();
             item.insert("name".to_owned(), text(name));
             item.insert("id".to_owned(), text(id));
             table::put(item)
@@ -175,32 +167,24 @@ impl Records for DynamoRecords {
 
     async fn forget(&self, erp: &ErpId, names: &[String]) -> Result<()> {
         let names: BTreeSet<&String> = names.iter().filter(|name| fits(name)).collect();
-        let deletes = names.into_iter().map(|name| table::delete(id_key(erp, name)));
+        let deletes = names.into_iter().map(|name| table::delete(Key::id(erp, name)));
         self.0.write_many(&deletes.collect::<Result<Vec<_>>>()?).await
     }
 
     async fn cursor(&self, name: &str) -> Result<Option<String>> {
-        let item = self.0.get(&format!("cursor/{name}"), "cursor").await?;
+        let item = self.0.get(Key::cursor(name)).await?;
         item.as_ref().map(|item| Reader(item).text("value").map(str::to_owned)).transpose()
     }
 
     async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
-        let mut item = key(format!("cursor/{name}"), "cursor");
+        let mut item = Key::cursor(name).item();
         item.insert("value".to_owned(), text(value));
         self.0.write_many(&[table::put(item)?]).await
     }
 
     async fn ready(&self) -> Result<()> {
-        self.0.get("config", "config").await.map(drop)
+        self.0.get(Key::config()).await.map(drop)
     }
-}
-
-fn payload_key(version: &Version) -> String {
-    format!("payload/{version}")
-}
-
-fn id_key(erp: &ErpId, name: &str) -> super::item::Item {
-    key(format!("id/{erp}/{name}"), "id")
 }
 
 /// Longer names cannot be keys: they are never remembered, and asked for each time.

@@ -1,16 +1,12 @@
 //! Signs of life and shops' identities on DynamoDB.
-//!
-//! | partition | sort | what |
-//! |---|---|---|
-//! | `sign/{party}` | a fact | when it was seen last |
-//! | `config` | `shop/{connection}` | who the shop is: where the edge may read, which sees the configuration and nothing else |
 
 use async_trait::async_trait;
 
 use super::{
     head::json,
     item::{Item, Reader, damaged},
-    table::{self, Table, key},
+    keys::Key,
+    table::{self, Table},
 };
 use crate::{
     Result,
@@ -31,28 +27,20 @@ impl DynamoSigns {
     }
 }
 
-fn partition(of: &Party) -> String {
-    format!("sign/{of}")
-}
-
-fn shop(connection: &ConnectionId) -> String {
-    format!("shop/{connection}")
-}
-
 #[async_trait]
 impl Signs for DynamoSigns {
     async fn sign(&self, of: &Party, sign: &Sign) -> Result<()> {
-        let mut item = key(partition(of), sign.fact.as_str());
+        let mut item = Key::sign(of, sign.fact).item();
         item.insert("sign".to_owned(), json(sign)?);
         self.0.write_many(&[table::put(item)?]).await
     }
 
     async fn signs(&self, of: &[Party]) -> Result<Vec<Vec<Sign>>> {
-        let keys = of.iter().flat_map(|of| Fact::ALL.map(|fact| key(partition(of), fact.as_str()))).collect();
-        let found = if of.is_empty() { Vec::new() } else { self.0.get_many(keys, true).await? };
+        let keys = |of: &Party| Fact::ALL.map(|fact| Key::sign(of, fact));
+        let found = self.0.get_many(of.iter().flat_map(keys), true).await?;
         let of_party = |of: &Party| {
-            let partition = partition(of);
-            let own = found.iter().filter(|item| Reader(item).text_if("pk") == Some(&partition));
+            let keys = keys(of);
+            let own = found.iter().filter(|item| keys.iter().any(|key| key.is_of(item)));
             let mut signs = own.map(read).collect::<Result<Vec<Sign>>>()?;
             signs.sort_by_key(|sign| sign.fact);
             Ok(signs)
@@ -61,13 +49,13 @@ impl Signs for DynamoSigns {
     }
 
     async fn identity(&self, connection: &ConnectionId) -> Result<Option<Identity>> {
-        let item = self.0.get("config", &shop(connection)).await?;
+        let item = self.0.get(Key::shop(connection)).await?;
         let read = |item: &Item| serde_json::from_str(Reader(item).text("identity")?).map_err(|_| damaged("identity"));
         item.as_ref().map(read).transpose()
     }
 
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
-        let mut item = key("config", shop(connection));
+        let mut item = Key::shop(connection).item();
         item.insert("identity".to_owned(), json(identity)?);
         self.0.write_many(&[table::put(item)?]).await
     }

@@ -19,6 +19,7 @@ use super::{
     client::{Tries, failed},
     expression::Update,
     item::{Item, Reader, bytes, damaged, number, text},
+    keys::Key,
 };
 use crate::{Error, Kind, Result};
 
@@ -59,11 +60,6 @@ pub(super) struct Query<'a> {
     pub(super) limit: usize,
 }
 
-/// The key of an item.
-pub(super) fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
-    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
-}
-
 /// A request of a batch: put this item.
 pub(super) fn put(item: Item) -> Result<WriteRequest> {
     let put = PutRequest::builder().set_item(Some(item)).build().map_err(incomplete)?;
@@ -71,8 +67,8 @@ pub(super) fn put(item: Item) -> Result<WriteRequest> {
 }
 
 /// A request of a batch: delete the item of this key.
-pub(super) fn delete(key: Item) -> Result<WriteRequest> {
-    let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(incomplete)?;
+pub(super) fn delete(key: Key) -> Result<WriteRequest> {
+    let delete = DeleteRequest::builder().set_key(Some(key.item())).build().map_err(incomplete)?;
     Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
@@ -86,8 +82,8 @@ impl Table {
     }
 
     /// One item, read consistently.
-    pub(super) async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>> {
-        let read = self.client.get_item().table_name(&*self.name).set_key(Some(key(pk, sk))).consistent_read(true);
+    pub(super) async fn get(&self, key: Key) -> Result<Option<Item>> {
+        let read = self.client.get_item().table_name(&*self.name).set_key(Some(key.item())).consistent_read(true);
         let answer = read.send().await.map_err(|error| failed("cannot read the table", &error))?;
         Ok(answer.item)
     }
@@ -110,14 +106,14 @@ impl Table {
     }
 
     /// One conditional update.
-    pub(super) async fn update(&self, pk: &str, sk: &str, update: Update) -> Result<Outcome> {
+    pub(super) async fn update(&self, key: Key, update: Update) -> Result<Outcome> {
         let tries = Tries::default();
         let update = update.render();
         let request = self
             .client
             .update_item()
             .table_name(&*self.name)
-            .set_key(Some(key(pk, sk)))
+            .set_key(Some(key.item()))
             .update_expression(update.update)
             .set_condition_expression(update.condition)
             .set_expression_attribute_names(Some(update.names))
@@ -136,7 +132,8 @@ impl Table {
     }
 
     /// The items of these keys that exist, in any order. Keys must differ.
-    pub(super) async fn get_many(&self, keys: Vec<Item>, consistent: bool) -> Result<Vec<Item>> {
+    pub(super) async fn get_many(&self, keys: impl IntoIterator<Item = Key>, consistent: bool) -> Result<Vec<Item>> {
+        let keys: Vec<_> = keys.into_iter().map(Key::item).collect();
         let mut items = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(READS) {
             let mut rest = chunk.to_vec();
@@ -227,17 +224,23 @@ impl Table {
     }
 
     /// Writes an item with a value of any size in `body`: a large one in parts beside it, the item that names them last.
-    pub(super) async fn put_large(&self, mut item: Item, body: Vec<u8>, only_new: bool) -> Result<()> {
+    pub(super) async fn put_large(
+        &self,
+        key: Key,
+        attributes: &[(&str, &str)],
+        body: Vec<u8>,
+        only_new: bool,
+    ) -> Result<()> {
+        let mut item = key.clone().item();
+        item.extend(attributes.iter().map(|(name, value)| ((*name).to_owned(), text(*value))));
         if body.len() <= PART {
             item.insert("body".to_owned(), bytes(body));
             return self.put(item, only_new).await;
         }
-        let at = Reader(&item);
-        let (pk, sk) = (at.text("pk")?, at.text("sk")?);
         let digest = hex::encode(Sha256::digest(&body));
         let mut parts = 0;
         for part in body.chunks(PART) {
-            let mut beside = key(pk, format!("{sk}/{digest}/{parts}"));
+            let mut beside = key.part(&digest, parts).item();
             beside.insert("body".to_owned(), bytes(part.to_vec()));
             self.put(beside, true).await?;
             parts += 1;
@@ -248,8 +251,8 @@ impl Table {
     }
 
     /// An item and its `body`.
-    pub(super) async fn get_large(&self, pk: &str, sk: &str) -> Result<Option<(Item, Vec<u8>)>> {
-        let Some(item) = self.get(pk, sk).await? else { return Ok(None) };
+    pub(super) async fn get_large(&self, key: Key) -> Result<Option<(Item, Vec<u8>)>> {
+        let Some(item) = self.get(key.clone()).await? else { return Ok(None) };
         let at = Reader(&item);
         if let Some(body) = at.bytes_if("body") {
             let body = body.to_vec();
@@ -258,7 +261,7 @@ impl Table {
         let mut body = Vec::new();
         let digest = at.text("digest")?;
         for part in 0..at.number::<u32>("parts")? {
-            let beside = self.get(pk, &format!("{sk}/{digest}/{part}")).await?.ok_or_else(|| damaged("parts"))?;
+            let beside = self.get(key.part(digest, part)).await?.ok_or_else(|| damaged("parts"))?;
             body.extend_from_slice(Reader(&beside).bytes_if("body").ok_or_else(|| damaged("body"))?);
         }
         Ok(Some((item, body)))

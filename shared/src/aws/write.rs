@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use super::{
     expression::Update,
     facts::Facts,
-    head::{intent, json, listed, shelf},
+    head::{intent, json},
     item::{number, text, time},
+    keys::{listed, shelf},
 };
 use crate::{
     Result,

@@ -1,0 +1,151 @@
+//! Every key of the table and of its indexes, and what lies there.
+//!
+//! | partition `pk` | sort `sk` | what |
+//! |---|---|---|
+//! | `order/{connection}/{order}` | `head` | the record's head, see `head.rs` |
+//! | | `payload/{version}` | the content of a state, packed |
+//! | | `note/{time}/{id}` | a line of the timeline; expires |
+//! | `id/{erp}/{name}` | `id` | the id that an ERP has for an article's code or a customer's reference |
+//! | `cursor/{name}` | `cursor` | how far something got |
+//! | `erp/{erp}` | `ledger` | the lease and the limiter of an ERP account |
+//! | `sign/{party}` | a fact | when it was seen last |
+//! | `config` | `config` | the published `puente.toml`, packed |
+//! | | `retired` | names of secrets that the published file does not refer to any more |
+//! | | `shop/{connection}` | who the shop is: where the edge may read, which sees the configuration and nothing else |
+//!
+//! What is too large for an item lies in parts beside it, at `{sk}/{digest}/{number}`.
+//!
+//! | index | partition | sort | what |
+//! |---|---|---|---|
+//! | [`DUE`] | `connection` | `due` | heads that are due at some time |
+//! | [`STATE`] | `shelf` = `{connection}#{state}` | `listed` = `{updated}#{order}` | all heads, by state and the time of their last write |
+//!
+//! The index `due` is not sharded: one partition takes a thousand writes a second, and a connection's front door lets ten requests in.
+//! The functions' roles name partitions by these beginnings (`template.yaml`).
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::item::{Item, Reader, damaged, sortable, text};
+use crate::{
+    Result,
+    domain::{
+        ids::{ConnectionId, ErpId, OrderId, OrderKey},
+        record::State,
+        sign::{Fact, Party},
+        version::Version,
+    },
+};
+
+/// The index by connection and `due`.
+pub(super) const DUE: &str = "due";
+/// The index by connection and state, then by time of the last write.
+pub(super) const STATE: &str = "state";
+/// What the sort keys of a timeline begin with.
+pub(super) const NOTES: &str = "note/";
+
+/// Where the published `puente.toml` and what belongs to it lie.
+const CONFIG: &str = "config";
+
+/// The key of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Its partition.
+    pub(super) pk: String,
+    /// Its place in it.
+    pub(super) sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// The head of an order's record.
+    pub(super) fn head(order: &OrderKey) -> Self {
+        Self::new(partition(order), "head")
+    }
+
+    /// The content of a state of an order.
+    pub(super) fn payload(order: &OrderKey, version: &Version) -> Self {
+        Self::new(partition(order), format!("payload/{version}"))
+    }
+
+    /// A new line of an order's timeline. A version 7 UUID grows within the process: lines of one moment keep their order.
+    pub(super) fn note(order: &OrderKey, at: Timestamp) -> Self {
+        Self::new(partition(order), format!("{NOTES}{}/{}", sortable(at), Uuid::now_v7()))
+    }
+
+    /// The id that an ERP has for `name`.
+    pub(super) fn id(erp: &ErpId, name: &str) -> Self {
+        Self::new(format!("id/{erp}/{name}"), "id")
+    }
+
+    /// A position.
+    pub(super) fn cursor(name: &str) -> Self {
+        Self::new(format!("cursor/{name}"), "cursor")
+    }
+
+    /// The ledger of an ERP account.
+    pub(super) fn ledger(erp: &ErpId) -> Self {
+        Self::new(format!("erp/{erp}"), "ledger")
+    }
+
+    /// When a fact of a party was seen last.
+    pub(super) fn sign(of: &Party, fact: Fact) -> Self {
+        Self::new(format!("sign/{of}"), fact.as_str())
+    }
+
+    /// Who a connection's shop is.
+    pub(super) fn shop(connection: &ConnectionId) -> Self {
+        Self::new(CONFIG, format!("shop/{connection}"))
+    }
+
+    /// The published configuration.
+    pub(super) fn config() -> Self {
+        Self::new(CONFIG, "config")
+    }
+
+    /// Secrets that were in use.
+    pub(super) fn retired() -> Self {
+        Self::new(CONFIG, "retired")
+    }
+
+    /// A part of what is too large for the item of this key.
+    pub(super) fn part(&self, digest: &str, number: u32) -> Self {
+        Self::new(self.pk.as_str(), format!("{}/{digest}/{number}", self.sk))
+    }
+
+    /// Whether it is the key of `item`.
+    pub(super) fn is_of(&self, item: &Item) -> bool {
+        let item = Reader(item);
+        item.text_if("pk") == Some(&self.pk) && item.text_if("sk") == Some(&self.sk)
+    }
+
+    /// An item with nothing but its key.
+    pub(super) fn item(self) -> Item {
+        Item::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
+    }
+}
+
+/// The partition of an order: all that is kept of it.
+pub(super) fn partition(order: &OrderKey) -> String {
+    format!("order/{order}")
+}
+
+/// The order of a partition.
+pub(super) fn order_of(connection: &ConnectionId, partition: &str) -> Result<OrderKey> {
+    let order = partition.strip_prefix("order/").and_then(|key| key.strip_prefix(connection.as_str()));
+    let order = order.and_then(|order| order.strip_prefix('/')).ok_or_else(|| damaged("pk"))?;
+    Ok(OrderKey::new(connection.clone(), order.parse::<OrderId>()?))
+}
+
+/// Where the heads of a state are listed.
+pub(super) fn shelf(connection: &ConnectionId, state: State) -> String {
+    format!("{connection}#{state}")
+}
+
+/// The place in a list: by time, then by order, so that a page ends at exactly one place.
+pub(super) fn listed(updated: Timestamp, order: &OrderKey) -> String {
+    format!("{}#{}", sortable(updated), order.order)
+}
