@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     output::{Output, Tone, cell, number, or_dash, plain, table},
-    place::{self, Place},
+    place::{self, Location},
     progress,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Backfill {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// Only this connection.
     #[arg(long)]
     connection: Option<ConnectionId>,

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     output::{self, Output, Tone, cell, plain, table},
-    place::Place,
+    place::Location,
     progress,
 };
 
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    place: Place,
+    place: Location,
 }
 
 /// What a check found.
@@ -98,7 +98,7 @@ async fn probed(puente: &Puente) -> Result<Report> {
     for id in puente.settings.connections() {
         let Some(connection) = puente.settings.connection(&id).await? else { continue };
         let account = puente.settings.account(&connection.erp).await?;
-        let class = account.map(|account| account.erp.manners().create);
+        let class = account.map(|account| account.erp.capabilities().create);
         let spinner = progress::spinner(format!("asking the store of {id}"));
         report.connections.push(store(puente, &connection, class).await);
         spinner.finish_and_clear();
@@ -111,19 +111,19 @@ async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
     let permits = Permits { puente: puente.clone(), account: account.clone() };
     let calls = Metered::new(puente.client.clone(), Arc::new(permits));
     let outcome = account.erp.probe(&calls).await;
-    let manners = account.erp.manners();
+    let capabilities = account.erp.capabilities();
     let ledger = Ledger::default();
     let QuotaView { rate, .. } = QuotaView::of(account.id.clone(), &account.limits, &ledger, puente.clock.now());
     ErpReport {
         erp: account.id.to_string(),
         ok: outcome.is_ok(),
         answer: outcome.unwrap_or_else(|error| error.to_string()),
-        class: manners.create,
-        promise: promise(manners.create),
-        bulk: manners.bulk,
-        bulk_limit: manners.bulk_limit,
-        timeout_ms: millis(manners.timeout),
-        settle_ms: millis(manners.settle),
+        class: capabilities.create,
+        promise: promise(capabilities.create),
+        bulk: capabilities.bulk,
+        bulk_limit: capabilities.bulk_limit,
+        timeout_ms: millis(capabilities.timeout),
+        settle_ms: millis(capabilities.settle),
         rate,
         per_day: account.limits.per_day,
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     output::{Output, or_dash, plain, table, time},
-    place::Place,
+    place::Location,
 };
 
 /// The dead-letter queue: list it, move it back.
@@ -26,7 +26,7 @@ pub(crate) enum Dlq {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -36,7 +36,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Redrive {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// At most so many, oldest first.
     #[arg(long)]
     limit: Option<usize>,

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::{
     output::{self, Output, cell, distance, or_dash, plain, table, time, tone},
-    place::{self, Place},
+    place::{self, Location},
     story,
 };
 
@@ -48,7 +48,7 @@ pub(crate) enum Orders {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// Only this connection's.
     #[arg(long)]
     connection: Option<ConnectionId>,
@@ -64,7 +64,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// The store's id of the order, `connection/id`, or the number people use.
     order: String,
     /// Whose order, where several connections have one of that name.
@@ -79,7 +79,7 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// The store's id of the order, `connection/id`, or the number people use.
     #[arg(conflicts_with = "state")]
     order: Option<String>,

@@ -48,7 +48,7 @@ pub(crate) enum Backend {
 
 /// Where the configuration and the data are.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     /// What holds the data. `aws` takes the table, the queues and the published configuration of the stack that
     /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL` and `PUENTE_SECRET_PREFIX` name; region and credentials are found as AWS's own tools
     /// find them. `--config` and `--data` then say nothing.
@@ -95,7 +95,7 @@ impl ConfigFile {
     }
 }
 
-impl Place {
+impl Location {
     /// Everything the flows need, on data that is there already.
     pub(crate) async fn open(&self) -> Result<Puente> {
         match self.backend {

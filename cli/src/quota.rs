@@ -7,14 +7,14 @@ use puente::{Error, Kind, Result, domain::ids::ErpId, edge::views::QuotaView};
 
 use crate::{
     output::{Output, Tone, bar, cell, distance, plain, table, time},
-    place::{self, Place},
+    place::{self, Location},
 };
 
 /// The ERP quota: used, left, and what waits for it.
 #[derive(Debug, Args)]
 pub(crate) struct Quota {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// Only this ERP account's.
     #[arg(long)]
     erp: Option<ErpId>,

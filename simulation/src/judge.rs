@@ -102,7 +102,7 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
         }
         checks += 1;
     }
-    let class = history.scenario.erp.manners.create;
+    let class = history.scenario.erp.capabilities.create;
     let mut customers = books.customers.clone();
     customers.sort();
     let all = customers.len();
@@ -150,7 +150,7 @@ impl Case<'_> {
 
     /// Invariants 2 and 3: one document at most, and the one that the record tells of.
     fn is_in_the_erp_as_recorded(&self) {
-        let class = self.history.scenario.erp.manners.create;
+        let class = self.history.scenario.erp.capabilities.create;
         let stalled = self.history.world.faults().counts().contains_key(&Fault::FreezeBeforeSend);
         // What can double a document of an ERP that cannot refuse it, by its class.
         let unprotected = class > Class::Unique && (self.very_late || stalled);
@@ -192,7 +192,7 @@ impl Case<'_> {
         let rows = self.history.table.rows();
         let lines = rows.timelines.get(&self.key);
         let refused = lines.is_some_and(|lines| lines.iter().any(|line| line.event == "parked"));
-        self.history.scenario.erp.manners.create == Class::Key && lags && refused
+        self.history.scenario.erp.capabilities.create == Class::Key && lags && refused
     }
 
     /// Invariant 3: the newest accepted state is the one that the ERP should hold.
@@ -259,7 +259,7 @@ impl Case<'_> {
     fn is_synced_if_it_can_be(&self) {
         let (Some(head), Some(known)) = (self.head, self.known) else { return };
         // Where nobody can be asked, a person is.
-        if self.history.scenario.erp.manners.create == Class::Nothing || self.restored() {
+        if self.history.scenario.erp.capabilities.create == Class::Nothing || self.restored() {
             return;
         }
         let Some(wanted) = known.states.iter().find(|state| state.version().content == head.desired.content) else {
@@ -393,7 +393,7 @@ pub fn neighbours(history: &History) -> u64 {
         return 0;
     }
     // Nor what is cut short: at a slow rate, or with patient time-outs, an invocation has no time for all calls of a departure.
-    let timeout = Micros::try_from(history.scenario.erp.manners.timeout.as_micros()).unwrap_or(Micros::MAX);
+    let timeout = Micros::try_from(history.scenario.erp.capabilities.timeout.as_micros()).unwrap_or(Micros::MAX);
     // Or a day has so few calls that a shop's own orders spend its share.
     let short = history.scenario.limits.per_day < 300;
     if short

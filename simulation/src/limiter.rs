@@ -14,7 +14,7 @@ use puente::{
         ledger::{Limits, Purpose, Request, Taken},
         share::Shares,
     },
-    erp::{Bulk, Class, Manners},
+    erp::{Bulk, Capabilities, Class},
     flow::{Puente, depart, signs::Signs},
     outbound::Client,
     parties::{Account, Settings},
@@ -144,10 +144,10 @@ impl Run {
         let world = World::new(setup.start, Seeded::new(seed), setup.faults.clone(), Vec::new(), false);
         let table = Arc::new(Table::new(world.clone()));
         let timeout = Duration::from_secs(5);
-        let manners =
-            Manners { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 1, timeout, settle: timeout * 2 };
+        let capabilities =
+            Capabilities { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 1, timeout, settle: timeout * 2 };
         let model =
-            ModelErp::new(world.clone(), erp::Settings { manners, drafts: false, customers: false, at_most: 100 });
+            ModelErp::new(world.clone(), erp::Settings { capabilities, drafts: false, customers: false, at_most: 100 });
         let account = || Account {
             id: "main".parse().unwrap(),
             erp: Box::new(Connector(model.clone())),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use puente::{
     domain::ledger::Limits,
-    erp::{Bulk, Class, Manners},
+    erp::{Bulk, Capabilities, Class},
     ports::Chance as _,
 };
 
@@ -73,7 +73,7 @@ impl Scenario {
         let faults = faults(&chance);
         let timeout = chance.one_of(&[2, 5, 5, 10, 30]);
         let create = chance.one_of(&[Class::Key, Class::Unique, Class::Unique, Class::Searchable, Class::Nothing]);
-        let manners = Manners {
+        let capabilities = Capabilities {
             create,
             bulk: chance.one_of(&[Bulk::Atomic, Bulk::Atomic, Bulk::PerItem, Bulk::Unknown]),
             bulk_limit: chance.one_of(&[1, 2, 5, 100]),
@@ -96,7 +96,7 @@ impl Scenario {
             backfill: chance.one_of(&[Backfills::Never, Backfills::OnTime, Backfills::OnTime, Backfills::Wide]),
             tries: chance.one_of(&[1, 3, 8]),
             erp: erp::Settings {
-                manners,
+                capabilities,
                 drafts: chance.permille(250),
                 customers: create != Class::Nothing && chance.permille(400),
                 at_most: if one_by_one { 1 } else { 100 },
@@ -117,7 +117,7 @@ impl Scenario {
     #[must_use]
     pub fn calm(create: Class, bulk: Bulk) -> Self {
         let timeout = Duration::from_secs(5);
-        let manners = Manners { create, bulk, bulk_limit: 100, timeout, settle: timeout * 2 };
+        let capabilities = Capabilities { create, bulk, bulk_limit: 100, timeout, settle: timeout * 2 };
         Self {
             start: micros("2026-03-02T08:00:00Z".parse().unwrap()),
             busy: 5 * MINUTE,
@@ -126,7 +126,7 @@ impl Scenario {
             can_fetch: true,
             backfill: Backfills::Wide,
             tries: 3,
-            erp: erp::Settings { manners, drafts: false, customers: false, at_most: 100 },
+            erp: erp::Settings { capabilities, drafts: false, customers: false, at_most: 100 },
             limits: Limits { per_day: 100_000, ..Limits::default() },
             max_attempts: 6,
             queue: queue::Settings { visibility: 30 * SECOND, most_receives: 5 },

@@ -20,7 +20,7 @@ use puente::{
         record::Document,
         rules::Rules,
     },
-    erp::{Class, Draft, ERPS, Erp, Sale, Setback},
+    erp::{Class, Draft, ERPS, Erp, Sale, SendError},
     outbound::{Client, Meter, Metered},
 };
 use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults};
@@ -133,13 +133,13 @@ pub async fn what_is_created_is_found_with_our_version(bench: &Bench, order: &st
 
 /// A second create makes no second document where the class says so.
 pub async fn a_second_create_is_no_second_document(bench: &Bench, order: &str) {
-    let class = bench.erp.manners().create;
+    let class = bench.erp.capabilities().create;
     let drafts = drafts(bench, &sales(bench, &[order])).await;
     let first = bench.erp.create(&open(), &drafts).await.remove(0).unwrap();
     let second = bench.erp.create(&open(), &drafts).await.remove(0);
     match class {
         Class::Key => assert_eq!(second.unwrap().id, first.id),
-        Class::Unique => assert!(matches!(second, Err(Setback::Exists)), "{second:?}"),
+        Class::Unique => assert!(matches!(second, Err(SendError::Exists)), "{second:?}"),
         Class::Searchable | Class::Nothing => assert!(second.is_ok(), "nothing protects from it: {second:?}"),
     }
     let documents = if class <= Class::Unique { 1 } else { 2 };
@@ -152,7 +152,7 @@ pub async fn an_unknown_article_stops_its_own_order_only(bench: &Bench, order: &
     three[1] = sale(&format!("{order}-b"), "NO-SUCH-SKU");
     let prepared = bench.erp.prepare(&open(), &Memory::default(), &three, false).await;
     assert!(prepared[0].is_ok() && prepared[2].is_ok(), "{prepared:?}");
-    let Err(Setback::Refused(error)) = &prepared[1] else { panic!("{prepared:?}") };
+    let Err(SendError::Refused(error)) = &prepared[1] else { panic!("{prepared:?}") };
     assert!(error.to_string().contains("NO-SUCH-SKU"), "{error}");
 }
 
@@ -170,7 +170,7 @@ pub async fn what_is_refused_stays_refused_where_the_calls_end(bench: &Bench, or
         }
         last = Some(prepared.remove(0));
     }
-    assert!(matches!(&last, Some(Err(Setback::Refused(_)))), "{last:?}");
+    assert!(matches!(&last, Some(Err(SendError::Refused(_)))), "{last:?}");
 }
 
 /// Without a permit nothing is sent, and nobody's order is to blame.
@@ -178,7 +178,7 @@ pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
     let drafts = drafts(bench, &sales(bench, &[order])).await;
     let shut = Metered::new(Client::new().unwrap(), Arc::new(Shut));
     let outcome = bench.erp.create(&shut, &drafts).await.remove(0);
-    assert!(matches!(&outcome, Err(Setback::Account(_) | Setback::NotNow(_))), "{outcome:?}");
+    assert!(matches!(&outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 0);
 }
 
@@ -194,10 +194,10 @@ fn every_example_parses_builds_and_has_sane_manners() {
     for row in ERPS {
         let section = Section::from_toml(row.example).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
         let erp = (row.build)(&section).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
-        let manners = erp.manners();
-        assert!(manners.bulk_limit >= 1, "{}", row.kind);
-        assert!(manners.timeout > Duration::ZERO, "{}", row.kind);
-        assert!(manners.settle >= manners.timeout * 2, "{}: settle", row.kind);
+        let capabilities = erp.capabilities();
+        assert!(capabilities.bulk_limit >= 1, "{}", row.kind);
+        assert!(capabilities.timeout > Duration::ZERO, "{}", row.kind);
+        assert!(capabilities.settle >= capabilities.timeout * 2, "{}: settle", row.kind);
     }
 }
 
@@ -278,14 +278,14 @@ async fn a_429_concerns_the_account_and_says_when() {
     {
         erp.next("POST /orders", Fault::Limited(wait));
         let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-        let Err(Setback::Account(error)) = outcome else { panic!("{outcome:?}") };
+        let Err(SendError::Account(error)) = outcome else { panic!("{outcome:?}") };
         assert_eq!((error.kind(), error.retryable()), (Kind::Limited, retry));
     }
     // Also when the products are asked for.
     erp.next("GET /products", Fault::Limited(Some(Duration::from_secs(3))));
     let outcome = bench.erp.prepare(&open(), &Memory::default(), &sales(&bench, &["2"]), false).await.remove(0);
     assert!(
-        matches!(outcome, Err(Setback::Account(error)) if error.retryable() == Retry::After(Duration::from_secs(3)))
+        matches!(outcome, Err(SendError::Account(error)) if error.retryable() == Retry::After(Duration::from_secs(3)))
     );
     assert!(erp.orders().is_empty());
 }
@@ -296,7 +296,7 @@ async fn lost_credentials_concern_the_account_and_say_what_to_do() {
     let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     erp.next("POST /orders", Fault::Unauthorized);
     let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-    let Err(Setback::Account(error)) = outcome else { panic!("{outcome:?}") };
+    let Err(SendError::Account(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.kind() == Kind::Config && error.to_string().contains("secret_headers"), "{error}");
 }
 
@@ -315,7 +315,7 @@ async fn whatever_may_have_happened_is_unknown_and_the_look_up_says_it_did() {
         let drafts = drafts(&bench, &sales).await;
         erp.next("POST /orders", fault);
         for outcome in bench.erp.create(&open(), &drafts).await {
-            assert!(matches!(outcome, Err(Setback::Unknown(_))), "{place} {fault:?}: {outcome:?}");
+            assert!(matches!(outcome, Err(SendError::Unknown(_))), "{place} {fault:?}: {outcome:?}");
         }
         let references: Vec<Reference> = sales.iter().map(|sale| sale.reference.clone()).collect();
         for (found, sale) in bench.erp.look_up(&open(), &references).await.unwrap().into_iter().zip(&sales) {
@@ -332,7 +332,7 @@ async fn whatever_may_have_happened_is_unknown_even_if_it_did_not() {
         let drafts = drafts(&bench, &sales).await;
         erp.next("POST /orders", fault);
         let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-        assert!(matches!(outcome, Err(Setback::Unknown(_))), "{fault:?}: {outcome:?}");
+        assert!(matches!(outcome, Err(SendError::Unknown(_))), "{fault:?}: {outcome:?}");
         assert_eq!(look_up(&bench, &sales[0].reference).await, None, "{fault:?}");
     }
 }
@@ -344,14 +344,14 @@ async fn a_create_that_lands_late_is_found_after_a_while() {
     let drafts = drafts(&bench, &sales).await;
     erp.next("POST /orders", Fault::Late(Duration::from_secs(5)));
     let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-    assert!(matches!(outcome, Err(Setback::Unknown(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(SendError::Unknown(_))), "{outcome:?}");
     assert_eq!(look_up(&bench, &sales[0].reference).await, None, "not yet");
     let landed = async {
         while look_up(&bench, &sales[0].reference).await.is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(bench.erp.manners().settle, landed).await.expect("it lands within settle");
+    tokio::time::timeout(bench.erp.capabilities().settle, landed).await.expect("it lands within settle");
 }
 
 #[tokio::test]
@@ -362,11 +362,11 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
     let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     let away = rest(&sandbox::config_example(closed, &Config::default()));
     let outcome = away.create(&open(), &drafts).await.remove(0);
-    assert!(matches!(outcome, Err(Setback::Account(_) | Setback::NotNow(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
     let prepared = away.prepare(&open(), &Memory::default(), &sales(&bench, &["1"]), false).await.remove(0);
-    assert!(matches!(prepared, Err(Setback::Account(_) | Setback::NotNow(_))), "{prepared:?}");
+    assert!(matches!(prepared, Err(SendError::Account(_) | SendError::NotNow(_))), "{prepared:?}");
     let failure = away.look_up(&open(), &[drafts[0].reference.clone()]).await.unwrap_err();
-    assert!(matches!(failure, Setback::Account(_)), "{failure:?}");
+    assert!(matches!(failure, SendError::Account(_)), "{failure:?}");
     // The same port closed and opened again: an ERP that restarts.
     erp.listen(false);
     let closed = async {
@@ -400,7 +400,7 @@ async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
     let words: Vec<String> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
-            Err(Setback::Refused(error)) => error.to_string(),
+            Err(SendError::Refused(error)) => error.to_string(),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -410,8 +410,8 @@ async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
     let drafts = drafts(&bench, &sales(&bench, &["a", "d"])).await;
     assert!(bench.erp.create(&open(), &drafts[..1]).await[0].is_ok());
     let outcomes = bench.erp.create(&open(), &drafts).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(_)))), "{outcomes:?}");
-    assert!(matches!(bench.erp.create(&open(), &drafts[..1]).await[0], Err(Setback::Exists)));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Refused(_)))), "{outcomes:?}");
+    assert!(matches!(bench.erp.create(&open(), &drafts[..1]).await[0], Err(SendError::Exists)));
 }
 
 #[tokio::test]
@@ -420,27 +420,27 @@ async fn a_per_item_bulk_refuses_only_the_guilty() {
     let drafts = spoilt(&bench).await;
     let outcomes = bench.erp.create(&open(), &drafts).await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
-    assert!(matches!(&outcomes[1], Err(Setback::Refused(error)) if error.to_string().contains("unknown article")));
+    assert!(matches!(&outcomes[1], Err(SendError::Refused(error)) if error.to_string().contains("unknown article")));
     assert_eq!(erp.orders().len(), 2);
     let outcomes = bench.erp.create(&open(), &drafts).await;
-    assert!(matches!(outcomes[0], Err(Setback::Exists)) && matches!(outcomes[1], Err(Setback::Refused(_))));
+    assert!(matches!(outcomes[0], Err(SendError::Exists)) && matches!(outcomes[1], Err(SendError::Refused(_))));
 }
 
 #[tokio::test]
 async fn a_bulk_of_which_a_part_may_be_created_is_unknown() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Unknown).await;
     let outcomes = bench.erp.create(&open(), &spoilt(&bench).await).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Unknown(_)))), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Unknown(_)))), "{outcomes:?}");
     assert_eq!(erp.orders().len(), 1, "what came before the refused one");
     // Half of it, then 400: the same.
     let drafts = drafts(&bench, &sales(&bench, &["x", "y"])).await;
     erp.next("POST /orders", Fault::Half);
     let outcomes = bench.erp.create(&open(), &drafts).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Unknown(_)))), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Unknown(_)))), "{outcomes:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 1);
     // Alone it is certain.
     let alone = bench.erp.create(&open(), &spoilt(&bench).await[1..2]).await.remove(0);
-    assert!(matches!(alone, Err(Setback::Refused(_))), "{alone:?}");
+    assert!(matches!(alone, Err(SendError::Refused(_))), "{alone:?}");
 }
 
 #[tokio::test]
@@ -452,7 +452,7 @@ async fn a_total_that_differs_is_never_a_success() {
     // The ERP adds a line up differently.
     drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
     let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-    let Err(Setback::Unknown(error)) = outcome else { panic!("{outcome:?}") };
+    let Err(SendError::Unknown(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.to_string().contains("26.79") && error.to_string().contains("26.78"), "{error}");
     assert_eq!(erp.orders().len(), 1, "it exists: a refusal would be a lie");
     // The look-up that follows gives it to a person instead of adopting it.
@@ -465,7 +465,7 @@ async fn an_erp_that_checks_totals_refuses_the_order() {
     let mut drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
     let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-    assert!(matches!(&outcome, Err(Setback::Refused(error)) if error.to_string().contains("26.79")), "{outcome:?}");
+    assert!(matches!(&outcome, Err(SendError::Refused(error)) if error.to_string().contains("26.79")), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -477,7 +477,7 @@ async fn drafts_are_confirmed_and_one_that_could_not_be_is_found_unfinished() {
     let drafts = drafts(&bench, &sales).await;
     erp.next("POST /orders/2/confirm", Fault::ErrorBefore);
     let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
-    assert!(matches!(outcome, Err(Setback::Unknown(_))), "it exists: {outcome:?}");
+    assert!(matches!(outcome, Err(SendError::Unknown(_))), "it exists: {outcome:?}");
     let found = look_up(&bench, &sales[0].reference).await.unwrap();
     assert!(!found.finished);
     let documents: Vec<Document> = vec![found.document];
@@ -520,7 +520,7 @@ async fn one_poisonous_article_spoils_its_own_order_only() {
     let before = erp.calls().len();
     let lost = rest(&erp.config_example().replace("\"/products?", "\"/nowhere?"));
     let prepared = lost.prepare(&open(), &Memory::default(), &batch, false).await;
-    assert!(prepared.iter().all(|outcome| matches!(outcome, Err(Setback::Account(_)))), "{prepared:?}");
+    assert!(prepared.iter().all(|outcome| matches!(outcome, Err(SendError::Account(_)))), "{prepared:?}");
     assert!(erp.calls().len() - before <= 4, "{}", erp.calls().len() - before);
 }
 
@@ -533,12 +533,12 @@ async fn a_firewall_that_refuses_a_text_is_no_lost_credential() {
     let poison = words.into_iter().map(|words| sandbox::Poison { words, status: 403 }).collect();
     erp.set_faults(Faults { poison, ..Faults::default() });
     let outcomes = bench.erp.create(&open(), &drafts).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Ambiguous(_)))), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Ambiguous(_)))), "{outcomes:?}");
     assert!(bench.erp.create(&open(), &drafts[1..]).await[0].is_ok());
     // Nor is it when it is asked for.
     let references = [drafts[0].reference.clone()];
     let looked = bench.erp.look_up(&open(), &references).await;
-    assert!(matches!(looked, Err(Setback::Ambiguous(_))), "{looked:?}");
+    assert!(matches!(looked, Err(SendError::Ambiguous(_))), "{looked:?}");
 }
 
 #[tokio::test]
@@ -549,7 +549,7 @@ async fn an_article_that_may_not_be_asked_for_is_its_orders_alone() {
         erp.set_faults(Faults { poison, ..Faults::default() });
         // Alone, nobody else's article tells: one that nobody has does.
         let alone = bench.erp.prepare(&open(), &Memory::default(), &[sale("a", "BOOM")], false).await.remove(0);
-        assert!(matches!(alone, Err(Setback::Refused(_))), "{status}: {alone:?}");
+        assert!(matches!(alone, Err(SendError::Refused(_))), "{status}: {alone:?}");
         let batch = [sale("a", "BOOM"), sale("b", "MATE-01"), sale("c", "BOOM-2")];
         let prepared = bench.erp.prepare(&open(), &Memory::default(), &batch, false).await;
         assert_eq!(prepared.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, false], "{prepared:?}");
@@ -576,7 +576,7 @@ async fn four_hundred_unknown_articles_cost_no_more_calls_than_one() {
     for (count, most) in [(400, 0), (30, 2)] {
         let before = erp.calls().len();
         let outcome = one_by_one.prepare(&open(), &Memory::default(), &[many(count)], false).await.remove(0);
-        assert!(matches!(outcome, Err(Setback::Refused(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(SendError::Refused(_))), "{outcome:?}");
         assert!(erp.calls().len() - before <= most, "{count}: {} calls", erp.calls().len() - before);
     }
 }
@@ -587,7 +587,7 @@ async fn a_customer_whose_creation_got_lost_is_not_made_twice() {
     let (sales, memory) = (sales(&bench, &["1"]), Memory::default());
     erp.next("POST /customers", Fault::ErrorAfter);
     let outcome = bench.erp.prepare(&open(), &memory, &sales, false).await.remove(0);
-    assert!(matches!(outcome, Err(Setback::NotNow(_))), "nothing happened to the order: {outcome:?}");
+    assert!(matches!(outcome, Err(SendError::NotNow(_))), "nothing happened to the order: {outcome:?}");
     assert!(bench.erp.prepare(&open(), &memory, &sales, false).await.remove(0).is_ok());
     assert_eq!(erp.customers().len(), 1);
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use puente::{
     domain::order::ChargeKind,
-    erp::{Draft, Erp, Sale, Setback},
+    erp::{Draft, Erp, Sale, SendError},
 };
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
@@ -154,12 +154,12 @@ async fn a_failure_while_creating_leaves_doubt_and_a_refusal_none() {
         let (calls, _) = counted();
         for answer in erp.create(&calls, &drafts).await {
             let is = match answer.unwrap_err() {
-                Setback::Refused(_) => "refused",
-                Setback::NotNow(_) => "not now",
-                Setback::Account(_) => "account",
-                Setback::Ambiguous(_) => "ambiguous",
-                Setback::Unknown(_) => "unknown",
-                Setback::Exists => "exists",
+                SendError::Refused(_) => "refused",
+                SendError::NotNow(_) => "not now",
+                SendError::Account(_) => "account",
+                SendError::Ambiguous(_) => "ambiguous",
+                SendError::Unknown(_) => "unknown",
+                SendError::Exists => "exists",
             };
             assert_eq!(is, meaning);
         }
@@ -177,7 +177,7 @@ async fn once_created_every_failure_is_in_doubt() {
             let drafts = drafts(&*erp, &[sale(small())]).await;
             let (calls, _) = counted();
             let answers = erp.create(&calls, &drafts).await;
-            assert!(matches!(&answers[0], Err(Setback::Unknown(_))), "{method} {status}: {answers:?}");
+            assert!(matches!(&answers[0], Err(SendError::Unknown(_))), "{method} {status}: {answers:?}");
         }
     }
 }
@@ -195,7 +195,7 @@ async fn a_sale_that_tryton_will_not_confirm_does_not_hold_the_others() {
     let answers = erp.create(&calls, &drafts).await;
     for (n, answer) in answers.iter().enumerate() {
         match answer {
-            Err(Setback::Refused(error)) if n == 2 => {
+            Err(SendError::Refused(error)) if n == 2 => {
                 let text = error.to_string();
                 assert!(text.contains("refuses to confirm") && text.contains("credit limit"), "{text}");
             }
@@ -221,7 +221,7 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     let answers = erp.prepare(&calls, &Memory::default(), &sales, false).await;
     for (n, answer) in answers.iter().enumerate() {
         match answer {
-            Err(Setback::Refused(error)) if n == 3 => {
+            Err(SendError::Refused(error)) if n == 3 => {
                 let text = error.to_string();
                 assert!(text.contains("customer") && !text.to_lowercase().contains("canary"), "{text}");
             }
@@ -232,13 +232,13 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     let lost = |method: &str, _: &Value| (method == "model.party.party.create").then(|| ResponseTemplate::new(504));
     let (_server, erp, _) = pretend(lost).await;
     let answers = erp.prepare(&calls, &Memory::default(), &sales[..1], false).await;
-    assert!(matches!(&answers[0], Err(Setback::Unknown(_))), "{answers:?}");
+    assert!(matches!(&answers[0], Err(SendError::Unknown(_))), "{answers:?}");
     // A read that fails is no doubt at all.
     let down =
         |method: &str, _: &Value| (method == "model.party.party.search_read").then(|| ResponseTemplate::new(500));
     let (_server, erp, _) = pretend(down).await;
     let answers = erp.prepare(&calls, &Memory::default(), &sales[..1], false).await;
-    assert!(matches!(&answers[0], Err(Setback::NotNow(_))), "{answers:?}");
+    assert!(matches!(&answers[0], Err(SendError::NotNow(_))), "{answers:?}");
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn a_refusal_is_not_remembered() {
     let (calls, _) = counted();
     let (ids, order) = (Memory::default(), sale(small()));
     let first = erp.prepare(&calls, &ids, std::slice::from_ref(&order), false).await;
-    assert!(matches!(&first[0], Err(Setback::Refused(_))), "{first:?}");
+    assert!(matches!(&first[0], Err(SendError::Refused(_))), "{first:?}");
     let second = erp.prepare(&calls, &ids, &[order], false).await;
     assert!(second[0].is_ok(), "{second:?}");
 }

@@ -6,7 +6,7 @@ use puente::{
         order::{ChargeKind, Order},
         record::Document,
     },
-    erp::{Draft, Erp, Sale, Setback},
+    erp::{Draft, Erp, Sale, SendError},
     outbound::Metered,
 };
 use serde_json::json;
@@ -16,9 +16,9 @@ use crate::{
     support::tryton::{Memory, Tryton, connector, counted, tryton},
 };
 
-fn words(setback: &Setback) -> String {
-    match setback {
-        Setback::Exists => "exists".to_owned(),
+fn words(send_error: &SendError) -> String {
+    match send_error {
+        SendError::Exists => "exists".to_owned(),
         other => other.error().map(ToString::to_string).unwrap_or_default(),
     }
 }
@@ -26,21 +26,21 @@ fn words(setback: &Setback) -> String {
 async fn drafts(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Sale]) -> Vec<Draft> {
     let answers = erp.prepare(calls, ids, sales, false).await;
     assert_eq!(answers.len(), sales.len());
-    answers.into_iter().map(|answer| answer.unwrap_or_else(|setback| panic!("{}", words(&setback)))).collect()
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
 
 async fn created(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Sale]) -> Vec<Document> {
     let drafts = drafts(erp, calls, ids, sales).await;
     let answers = erp.create(calls, &drafts).await;
-    answers.into_iter().map(|answer| answer.unwrap_or_else(|setback| panic!("{}", words(&setback)))).collect()
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
 
 async fn refused(erp: &dyn Erp, sale: Sale) -> String {
     let (calls, _) = counted();
     let answers = erp.prepare(&calls, &Memory::default(), &[sale], false).await;
     match answers.into_iter().next() {
-        Some(Err(Setback::Refused(error))) => error.to_string(),
-        other => panic!("{:?}", other.map(|answer| answer.map_err(|setback| words(&setback)))),
+        Some(Err(SendError::Refused(error))) => error.to_string(),
+        other => panic!("{:?}", other.map(|answer| answer.map_err(|send_error| words(&send_error)))),
     }
 }
 
@@ -164,7 +164,7 @@ async fn many_creates_with_one_reference_make_one_sale() {
     let made = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(made, 1, "{answers:?}");
     // Nobody else claims that for certain nothing will come of it.
-    assert!(answers.iter().flatten().count() == 1 && !answers.iter().any(|a| matches!(a, Err(Setback::Refused(_)))));
+    assert!(answers.iter().flatten().count() == 1 && !answers.iter().any(|a| matches!(a, Err(SendError::Refused(_)))));
     assert_eq!(in_tryton(tryton, &sale).await.len(), 1);
     let found = erp.look_up(&calls, std::slice::from_ref(&sale.reference)).await.unwrap();
     assert_eq!(found[0].as_ref().unwrap().version.as_ref(), Some(&sale.version));
@@ -179,7 +179,7 @@ async fn a_bulk_with_one_that_exists_is_told_and_nothing_of_it_is_made() {
     created(&*erp, &calls, &ids, std::slice::from_ref(&old)).await;
     let drafts = drafts(&*erp, &calls, &ids, &[old.clone(), new.clone()]).await;
     let answers = erp.create(&calls, &drafts).await;
-    assert!(answers.iter().all(|answer| matches!(answer, Err(Setback::Exists))), "{answers:?}");
+    assert!(answers.iter().all(|answer| matches!(answer, Err(SendError::Exists))), "{answers:?}");
     counter.take();
     let references = [new.reference.clone(), old.reference.clone()];
     let found = erp.look_up(&calls, &references).await.unwrap();
@@ -223,7 +223,7 @@ async fn what_was_cut_short_is_found_and_finished() {
     let found = erp.look_up(&calls, std::slice::from_ref(&cancelled.reference)).await.unwrap();
     assert!(!found[0].as_ref().unwrap().finished);
     let answer = erp.finish(&calls, &[document]).await.remove(0);
-    assert!(matches!(&answer, Err(Setback::Refused(e)) if e.to_string().contains("cancelled")), "{answer:?}");
+    assert!(matches!(&answer, Err(SendError::Refused(e)) if e.to_string().contains("cancelled")), "{answer:?}");
 }
 
 #[tokio::test]
@@ -385,7 +385,7 @@ async fn a_total_that_tryton_made_otherwise_is_taken_back() {
     let (wrong, right) = (sale(order("EUR", false, lines, vec![])), sale(small()));
     let drafts = drafts(&*erp, &calls, &ids, &[wrong.clone(), right.clone()]).await;
     let answers = erp.create(&calls, &drafts).await;
-    let Err(Setback::Refused(error)) = &answers[0] else { panic!("{answers:?}") };
+    let Err(SendError::Refused(error)) = &answers[0] else { panic!("{answers:?}") };
     assert!(error.to_string().contains("0.17") && error.to_string().contains("0.16"), "{error}");
     assert!(answers[1].is_ok(), "{answers:?}");
     assert!(in_tryton(&tryton, &wrong).await.is_empty());
@@ -446,7 +446,7 @@ async fn a_wrong_log_in_is_the_accounts_fault_and_told_without_the_password() {
     let section = section.replace("integration-pw-1", "canary-password");
     let erp = connector(&section);
     let answers = erp.prepare(&calls, &Memory::default(), &[sale(small())], false).await;
-    let Err(Setback::Account(error)) = &answers[0] else { panic!("{answers:?}") };
+    let Err(SendError::Account(error)) = &answers[0] else { panic!("{answers:?}") };
     assert!(error.to_string().contains("`username` and `password`"), "{error}");
     assert!(!format!("{error:?}").contains("canary"));
     let error = erp.probe(&calls).await.unwrap_err();
@@ -455,7 +455,7 @@ async fn a_wrong_log_in_is_the_accounts_fault_and_told_without_the_password() {
     let gone =
         connector(&section.replace(&tryton.url, &format!("http://127.0.0.1:{}", crate::support::venv::free_port())));
     let answers = gone.prepare(&calls, &Memory::default(), &[sale(small())], false).await;
-    assert!(matches!(&answers[0], Err(Setback::Account(_))), "{answers:?}");
+    assert!(matches!(&answers[0], Err(SendError::Account(_))), "{answers:?}");
 }
 
 #[tokio::test]

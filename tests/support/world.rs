@@ -28,7 +28,7 @@ use puente::{
         sign::{Fact, Identity, Party, Sign},
         version::Version,
     },
-    erp::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Sale, SendError},
     flow::{self, Puente, signs::Signs},
     outbound::{Client, Failure, Metered},
     parties::{Account, Connection, Settings},
@@ -337,7 +337,7 @@ pub enum Fault {
 /// An ERP with a unique reference and atomic bulks (or as told), which counts its calls by true time.
 pub struct ModelErp {
     clock: Arc<VirtualClock>,
-    pub manners: Mutex<Manners>,
+    pub capabilities: Mutex<Capabilities>,
     pub sales: Mutex<Vec<(Reference, Version, String)>>,
     pub calls: Mutex<Vec<Timestamp>>,
     /// Faults of the next create calls, in order.
@@ -386,7 +386,7 @@ impl ModelErp {
     }
 }
 
-type Outcomes = Vec<std::result::Result<Document, Setback>>;
+type Outcomes = Vec<std::result::Result<Document, SendError>>;
 
 fn sku(draft: &Draft) -> &str {
     draft.body.split('|').nth(1).unwrap()
@@ -394,30 +394,30 @@ fn sku(draft: &Draft) -> &str {
 
 impl ErpHandle {
     /// What the ERP does with a create that arrived.
-    fn book(&self, drafts: &[Draft], all: &dyn Fn(&dyn Fn() -> Setback) -> Outcomes) -> Outcomes {
-        let bulk = self.manners().bulk;
+    fn book(&self, drafts: &[Draft], all: &dyn Fn(&dyn Fn() -> SendError) -> Outcomes) -> Outcomes {
+        let bulk = self.capabilities().bulk;
         let mut sales = self.0.sales.lock().unwrap();
         let refused = |d: &Draft| sku(d) == REFUSED_SKU;
         let exists = |sales: &[(Reference, Version, String)], d: &Draft| sales.iter().any(|(r, ..)| r == &d.reference);
         if bulk == Bulk::Atomic {
             if drafts.iter().any(|d| exists(&sales, d)) {
-                return all(&|| Setback::Exists);
+                return all(&|| SendError::Exists);
             }
             if drafts.iter().any(refused) {
-                return all(&|| Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
+                return all(&|| SendError::Refused(Error::new(Kind::Refused, "the period is closed")));
             }
         }
         drafts
             .iter()
             .map(|d| {
                 if exists(&sales, d) {
-                    return Err(Setback::Exists);
+                    return Err(SendError::Exists);
                 }
                 if refused(d) {
-                    return Err(Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
+                    return Err(SendError::Refused(Error::new(Kind::Refused, "the period is closed")));
                 }
                 if sku(d) == TALKATIVE_SKUS[1] {
-                    return Err(Setback::Refused(Error::new(Kind::Refused, TALK)));
+                    return Err(SendError::Refused(Error::new(Kind::Refused, TALK)));
                 }
                 let mut parts = d.body.split('|');
                 let version = parts.next().unwrap().parse().unwrap();
@@ -431,8 +431,8 @@ impl ErpHandle {
 
 #[async_trait]
 impl Erp for ErpHandle {
-    fn manners(&self) -> Manners {
-        *self.0.manners.lock().unwrap()
+    fn capabilities(&self) -> Capabilities {
+        *self.0.capabilities.lock().unwrap()
     }
 
     async fn prepare(
@@ -441,17 +441,17 @@ impl Erp for ErpHandle {
         _ids: &dyn Ids,
         sales: &[Sale],
         _afresh: bool,
-    ) -> Vec<std::result::Result<Draft, Setback>> {
+    ) -> Vec<std::result::Result<Draft, SendError>> {
         sales
             .iter()
             .map(|sale| {
                 let sku = sale.order.lines[0].sku.clone().unwrap_or_default();
                 assert_ne!(sku, PANIC_SKU, "a panic on request");
                 if sku == TALKATIVE_SKUS[0] {
-                    return Err(Setback::Refused(Error::new(Kind::Refused, TALK)));
+                    return Err(SendError::Refused(Error::new(Kind::Refused, TALK)));
                 }
                 if sku == UNKNOWN_SKU {
-                    return Err(Setback::Refused(Error::new(Kind::Refused, "article UNKNOWN is not in the ERP")));
+                    return Err(SendError::Refused(Error::new(Kind::Refused, "article UNKNOWN is not in the ERP")));
                 }
                 Ok(Draft {
                     reference: sale.reference.clone(),
@@ -463,35 +463,35 @@ impl Erp for ErpHandle {
     }
 
     async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Outcomes {
-        let all = |make: &dyn Fn() -> Setback| -> Outcomes { drafts.iter().map(|_| Err(make())).collect() };
+        let all = |make: &dyn Fn() -> SendError| -> Outcomes { drafts.iter().map(|_| Err(make())).collect() };
         match self.0.call(calls).await {
             Ok(()) => {}
             Err(Failure::NotSent(error)) => {
                 let text = error.to_string();
-                return all(&|| Setback::Account(Error::new(Kind::Unavailable, text.clone())));
+                return all(&|| SendError::Account(Error::new(Kind::Unavailable, text.clone())));
             }
             Err(Failure::Unknown(_)) => unreachable!(),
         }
         let fault = self.0.faults.lock().unwrap().pop_front().flatten();
         match fault {
             Some(Fault::TimeoutBefore) => {
-                return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+                return all(&|| SendError::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
             }
             Some(Fault::ServerError) => {
-                return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")));
+                return all(&|| SendError::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")));
             }
             Some(Fault::TooMany(secs)) => {
                 let retry = Retry::After(Duration::from_secs(secs));
-                return all(&|| Setback::Account(Error::new(Kind::Limited, "the ERP answered 429").retry(retry)));
+                return all(&|| SendError::Account(Error::new(Kind::Limited, "the ERP answered 429").retry(retry)));
             }
-            Some(Fault::Down) => return all(&|| Setback::Account(down())),
+            Some(Fault::Down) => return all(&|| SendError::Account(down())),
             Some(Fault::Refused) => {
-                return all(&|| Setback::Refused(Error::new(Kind::Refused, "the period is closed")));
+                return all(&|| SendError::Refused(Error::new(Kind::Refused, "the period is closed")));
             }
             Some(Fault::CommitThenTimeout) | None => {}
         }
         if drafts.iter().any(|d| sku(d) == POISON_SKU) {
-            return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")));
+            return all(&|| SendError::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")));
         }
         let outcomes = self.book(drafts, &all);
         if outcomes.iter().all(Result::is_err) {
@@ -501,11 +501,11 @@ impl Erp for ErpHandle {
         for _ in 0..more {
             if let Err(failure) = self.0.call(calls).await {
                 let text = failure.error().to_string();
-                return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, text.clone())));
+                return all(&|| SendError::Unknown(Error::new(Kind::Unavailable, text.clone())));
             }
         }
         if fault == Some(Fault::CommitThenTimeout) {
-            return all(&|| Setback::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+            return all(&|| SendError::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
         }
         outcomes
     }
@@ -514,10 +514,10 @@ impl Erp for ErpHandle {
         &self,
         calls: &Metered,
         references: &[Reference],
-    ) -> std::result::Result<Vec<Option<Found>>, Setback> {
-        self.0.call(calls).await.map_err(|failure| Setback::Account(failure.into()))?;
+    ) -> std::result::Result<Vec<Option<Found>>, SendError> {
+        self.0.call(calls).await.map_err(|failure| SendError::Account(failure.into()))?;
         if *self.0.blind.lock().unwrap() {
-            return Err(Setback::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
+            return Err(SendError::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
         }
         let sales = self.0.sales.lock().unwrap();
         Ok(references
@@ -532,16 +532,16 @@ impl Erp for ErpHandle {
             .collect())
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, Setback>> {
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, SendError>> {
         let stuck = *self.0.stuck.lock().unwrap();
         if let Some(refused) = stuck {
             let sent = self.0.call(calls).await;
-            let setback = || match &sent {
-                Err(failure) => Setback::Account(Error::new(Kind::Unavailable, failure.error().to_string())),
-                Ok(()) if refused => Setback::Refused(Error::new(Kind::Refused, "the warehouse is closed")),
-                Ok(()) => Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")),
+            let send_error = || match &sent {
+                Err(failure) => SendError::Account(Error::new(Kind::Unavailable, failure.error().to_string())),
+                Ok(()) if refused => SendError::Refused(Error::new(Kind::Refused, "the warehouse is closed")),
+                Ok(()) => SendError::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500")),
             };
-            return documents.iter().map(|_| Err(setback())).collect();
+            return documents.iter().map(|_| Err(send_error())).collect();
         }
         documents.iter().cloned().map(Ok).collect()
     }
@@ -630,11 +630,11 @@ impl World {
     pub fn starting(at: &str, seed: u64, shops: usize, limits: Limits) -> Self {
         let clock = VirtualClock::at(at);
         let timeout = Duration::from_secs(5);
-        let manners =
-            Manners { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 100, timeout, settle: timeout * 2 };
+        let capabilities =
+            Capabilities { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 100, timeout, settle: timeout * 2 };
         let erp = Arc::new(ModelErp {
             clock: clock.clone(),
-            manners: Mutex::new(manners),
+            capabilities: Mutex::new(capabilities),
             sales: Mutex::default(),
             calls: Mutex::default(),
             faults: Mutex::default(),

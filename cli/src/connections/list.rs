@@ -11,14 +11,14 @@ use puente::{
 
 use crate::{
     output::{Output, Tone, cell, distance, plain, table},
-    place::{self, Place},
+    place::{self, Location},
 };
 
 /// `connections list`.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// Only this connection, and the account it sends to.
     #[arg(long)]
     connection: Option<ConnectionId>,

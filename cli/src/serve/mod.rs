@@ -24,7 +24,7 @@ use tokio::{net::TcpListener, signal};
 
 use crate::{
     output::Output,
-    place::{self, Backend, Place},
+    place::{self, Backend, Location},
 };
 use engine::{Doors, Engine, Pace};
 use source::Source;
@@ -36,7 +36,7 @@ use source::Source;
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
-    place: Place,
+    place: Location,
     /// The address to listen on. Beyond this machine it takes keys and an operator's credential. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,

@@ -6,7 +6,7 @@
 //! | `desired`, `desired_content`, `desired_tie`, `newest` | the version as sortable text, and apart what the version rule compares |
 //! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
 //! | `intent` | a map: `operation`, `reference`, `planned`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
-//! | `due`, `soon`, `updated`, `arrived` | times as text that sorts |
+//! | `due`, `soon` (`not_before`), `updated`, `arrived` | times as text that sorts |
 //! | `token` | drawn for each write: whose write this item is |
 //! | `shelf`, `listed` | where the index for lists has it |
 //!
@@ -68,7 +68,7 @@ pub(super) fn read(item: &Item) -> Result<Head> {
         arrived: item.parsed_if("arrived")?,
         applied: item.parsed_if("applied")?,
         due: item.parsed_if("due")?,
-        soon: item.parsed_if("soon")?,
+        not_before: item.parsed_if("soon")?,
         intent: item.map_if("intent").map(read_intent).transpose()?,
         attempts: item.number("attempts")?,
         epoch: item.number("epoch")?,

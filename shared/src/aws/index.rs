@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{
     head,
     item::{Reader, sortable},
-    keys::{DUE, Key, STATE, order_of, shelf},
+    keys::{DUE, Key, STATE, order_of, state_pk},
     table::{Query as Ask, Table},
 };
 use crate::{
@@ -52,7 +52,7 @@ pub(super) async fn next_due(table: &Table, connection: &ConnectionId) -> Result
 /// How many orders lie on each shelf.
 pub(super) async fn counts(table: &Table, connection: &ConnectionId) -> Result<HashMap<State, u64>> {
     let counts = State::ALL.into_iter().map(|state| async move {
-        let shelf = shelf(connection, state);
+        let shelf = state_pk(connection, state);
         let ask =
             Ask { index: Some(STATE), partition: ("shelf", &shelf), sort: None, ascending: false, limit: usize::MAX };
         Ok::<_, Error>((state, table.count(&ask).await?))
@@ -66,8 +66,8 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
     let limit = query.limit.clamp(1, 200);
     let before = query.cursor.as_deref().map(place).transpose()?;
     let shelves: Vec<String> = match query.state {
-        Some(state) => vec![shelf(&query.connection, state)],
-        None => State::ALL.into_iter().map(|state| shelf(&query.connection, state)).collect(),
+        Some(state) => vec![state_pk(&query.connection, state)],
+        None => State::ALL.into_iter().map(|state| state_pk(&query.connection, state)).collect(),
     };
     // One more than asked for tells whether there is a next page.
     let found = shelves.iter().map(|shelf| {

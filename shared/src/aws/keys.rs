@@ -141,11 +141,11 @@ pub(super) fn order_of(connection: &ConnectionId, partition: &str) -> Result<Ord
 }
 
 /// Where the heads of a state are listed.
-pub(super) fn shelf(connection: &ConnectionId, state: State) -> String {
+pub(super) fn state_pk(connection: &ConnectionId, state: State) -> String {
     format!("{connection}#{state}")
 }
 
 /// The place in a list: by time, then by order, so that a page ends at exactly one place.
-pub(super) fn listed(updated: Timestamp, order: &OrderKey) -> String {
+pub(super) fn state_sk(updated: Timestamp, order: &OrderKey) -> String {
     format!("{}#{}", sortable(updated), order.order)
 }

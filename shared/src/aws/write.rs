@@ -13,7 +13,7 @@ use super::{
     facts::Facts,
     head::{intent, json},
     item::{number, text, time},
-    keys::{listed, shelf},
+    keys::{state_pk, state_sk},
 };
 use crate::{
     Result,
@@ -33,9 +33,9 @@ pub(super) fn update(write: &Write, key: &OrderKey, now: Timestamp, token: &str,
     }
     draft.unread();
     if let Some(state) = draft.change(write)? {
-        draft.update.set("shelf", text(shelf(&key.connection, state)));
+        draft.update.set("shelf", text(state_pk(&key.connection, state)));
     }
-    draft.update.set("updated", time(now)).set("listed", text(listed(now, key))).set("token", text(token));
+    draft.update.set("updated", time(now)).set("listed", text(state_sk(now, key))).set("token", text(token));
     // A repeated request of ours finds its own token and changes nothing twice.
     let fresh = draft.update.missing_or("token", "<>", text(token));
     draft.update.only_if(fresh);
@@ -127,7 +127,7 @@ impl Draft<'_> {
         over: Timestamp,
     ) -> Result<Option<State>> {
         self.newer(version, arrived, over);
-        // `due := soon if set, else now`.
+        // `due := soon if set, else now`: `soon` is the attribute of `not_before`.
         if version.is_unread() {
             // Only where there is no record yet.
             self.update.set("due", time(self.now + QUESTION));
@@ -292,8 +292,8 @@ impl Draft<'_> {
         Facts { intent: facts.unknown, ..facts }.state()
     }
 
-    fn wait(&mut self, due: Timestamp, soon: Timestamp) {
-        self.update.set("due", time(due)).set("soon", time(soon));
+    fn wait(&mut self, due: Timestamp, not_before: Timestamp) {
+        self.update.set("due", time(due)).set("soon", time(not_before));
     }
 
     /// Stops at `desired`, whose attempts they were.

@@ -56,8 +56,8 @@ pub struct Head {
     pub due: Option<Timestamp>,
     /// The earliest time an arrival may bring it back: with `due = now` an update would make a failing order loop hot, with
     /// "keep `due`" it would wait out the old version's backoff.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub soon: Option<Timestamp>,
+    #[serde(rename = "soon", default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
     /// A step that was begun and whose outcome is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -474,7 +474,7 @@ impl Head {
             desired: version,
             applied: None,
             due: Some(due),
-            soon: Some(now),
+            not_before: Some(now),
             intent: None,
             attempts: 0,
             epoch: 0,
@@ -490,7 +490,7 @@ impl Head {
     fn handed_over_after(&self, asked: Timestamp) -> bool {
         self.intent.as_ref().is_some_and(|intent| intent.refused)
             && self.parked.as_ref().is_some_and(|parked| parked.end == End::Parked)
-            && self.soon.is_some_and(|soon| soon > asked)
+            && self.not_before.is_some_and(|not_before| not_before > asked)
     }
 
     fn is_attempt(&self, attempt: &AttemptId) -> bool {
@@ -590,15 +590,15 @@ impl Write {
         match self {
             Self::Record { version, summary, arrived, .. } => {
                 next.arrived = Some(*arrived);
-                // `due := soon if set, else now`: an arrival ends an old version's backoff but not the least interval.
-                let when = next.soon.unwrap_or(now);
+                // `due := not_before if set, else now`: an arrival ends an old version's backoff but not the least interval.
+                let when = next.not_before.unwrap_or(now);
                 if next.desired.is_unread() {
                     // Both were about asking the store.
                     next.reason = None;
                     next.attempts = 0;
                 }
                 next.due = Some(when);
-                next.soon = Some(when);
+                next.not_before = Some(when);
                 next.newest = version.modified;
                 next.desired = version.clone();
                 next.summary = summary.clone();
@@ -610,7 +610,7 @@ impl Write {
                 // Counted here, so that a crash loop reaches its end.
                 next.attempts = next.attempts.saturating_add(1);
                 next.due = Some(*due);
-                next.soon = Some(intent.settle_at);
+                next.not_before = Some(intent.settle_at);
             }
             Self::Complete { attempt, applied, document } => {
                 let last_word = next.desired == *applied;
@@ -621,18 +621,18 @@ impl Write {
                 next.reason = None;
                 if last_word {
                     next.due = None;
-                    next.soon = None;
+                    next.not_before = None;
                     next.attempts = 0;
                     next.parked = None;
                 } else {
                     next.due = Some(now);
-                    next.soon = Some(now);
+                    next.not_before = Some(now);
                 }
             }
             Self::Reschedule { backoff, floor, count, doubtful, reason, .. } => {
                 let same_version = next.planned_is_desired();
                 next.due = Some(if same_version { *backoff } else { *floor });
-                next.soon = Some(*floor);
+                next.not_before = Some(*floor);
                 next.attempts = count.after(next.attempts);
                 next.reason = Some(reason.clone());
                 next.drop_intent_unless_unknown(*doubtful, false);
@@ -647,13 +647,13 @@ impl Write {
                     next.attempts = 0;
                     next.due = Some(*floor);
                 }
-                next.soon = Some(*floor);
+                next.not_before = Some(*floor);
                 next.reason = Some(reason.clone());
                 next.drop_intent_unless_unknown(*doubt != Doubt::None, *doubt != Doubt::Bound);
             }
             Self::Rest { rest, .. } => {
                 next.due = None;
-                next.soon = None;
+                next.not_before = None;
                 match rest {
                     Rest::Synced => {
                         next.applied = Some(next.desired.clone());
@@ -669,7 +669,7 @@ impl Write {
             }
             Self::Defer { due, floor, epoch, forgiven, reason, .. } => {
                 next.due = Some(*due);
-                next.soon = Some(*floor);
+                next.not_before = Some(*floor);
                 next.epoch = *epoch;
                 if !forgiven {
                     next.attempts = next.attempts.saturating_add(1);
@@ -684,7 +684,7 @@ impl Write {
                     None => now,
                 };
                 next.due = Some(when);
-                next.soon = Some(when);
+                next.not_before = Some(when);
                 next.attempts = 0;
                 // The reason it had stopped for is answered: that tells a replayed order from one that never stopped.
                 if next.parked.take().is_some() {

@@ -74,7 +74,7 @@ pub enum Bulk {
 
 /// What a connector declares of its ERP.
 #[derive(Debug, Clone, Copy)]
-pub struct Manners {
+pub struct Capabilities {
     /// The class of `create`.
     pub create: Class,
     /// How a bulk behaves.
@@ -115,7 +115,7 @@ pub struct Draft {
 
 /// Why a sale did not become a document (yet).
 #[derive(Debug)]
-pub enum Setback {
+pub enum SendError {
     /// For certain nothing happened, and it will not until a person changes something: unknown SKU, a total that differs.
     Refused(Error),
     /// For certain nothing happened; later it may (the error's retry says when).
@@ -131,7 +131,7 @@ pub enum Setback {
     Exists,
 }
 
-impl Setback {
+impl SendError {
     /// The error, where there is one.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
@@ -218,7 +218,7 @@ pub trait Ids: Send + Sync {
 #[async_trait]
 pub trait Erp: Send + Sync {
     /// What it declares of itself.
-    fn manners(&self) -> Manners;
+    fn capabilities(&self) -> Capabilities;
 
     /// Resolves products and customers of all sales together (creating customers that are missing, each under its own
     /// reference, looked up first) and renders the documents. One answer per sale, in order. `afresh`: known ids may be stale,
@@ -229,18 +229,18 @@ pub trait Erp: Send + Sync {
         ids: &dyn Ids,
         sales: &[Sale],
         afresh: bool,
-    ) -> Vec<Result<Draft, Setback>>;
+    ) -> Vec<Result<Draft, SendError>>;
 
     /// Creates the documents in one call (and takes them to the configured state, in as few calls as possible). One answer per
     /// draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>>;
+    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>>;
 
-    /// Looks references up, all in one call where the ERP can. One answer per reference, in order. The setback is that of the whole
+    /// Looks references up, all in one call where the ERP can. One answer per reference, in order. The error is that of the whole
     /// call.
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Setback>;
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, SendError>;
 
     /// Takes found documents to the configured state. One answer per document, in order.
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>>;
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>>;
 
     /// Whether it can be reached with these credentials: its name and version, for people. At most two calls.
     async fn probe(&self, calls: &Metered) -> Result<String>;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use puente::{
     Error, Kind, Result,
     domain::{ids::Reference, record::Document},
-    erp::{Class, Draft, Erp, Found, Ids, Manners, Sale, Setback, wanted::Wanted},
+    erp::{Capabilities, Class, Draft, Erp, Found, Ids, Sale, SendError, wanted::Wanted},
     outbound::Metered,
 };
 
@@ -21,14 +21,14 @@ use super::{
 /// The connector.
 pub struct Connector(pub Arc<ModelErp>);
 
-type Outcome = std::result::Result<Document, Setback>;
+type Outcome = std::result::Result<Document, SendError>;
 
-fn refused(words: impl Into<String>) -> Setback {
-    Setback::Refused(Error::new(Kind::Refused, words.into()))
+fn refused(words: impl Into<String>) -> SendError {
+    SendError::Refused(Error::new(Kind::Refused, words.into()))
 }
 
-fn ambiguous(words: &'static str) -> Setback {
-    Setback::Ambiguous(Error::new(Kind::Refused, words))
+fn ambiguous(words: &'static str) -> SendError {
+    SendError::Ambiguous(Error::new(Kind::Refused, words))
 }
 
 fn is_product(name: &str) -> bool {
@@ -41,7 +41,7 @@ struct Resolved {
     /// Articles that the ERP does not have.
     absent: BTreeSet<String>,
     /// Why not everything was asked for.
-    failed: Option<Setback>,
+    failed: Option<SendError>,
 }
 
 /// What a look-up is answered that names what nobody may ask for.
@@ -51,11 +51,11 @@ impl Connector {
     fn outcome(said: Said) -> Outcome {
         match said {
             Said::Made(document) => Ok(document),
-            Said::Exists => Err(Setback::Exists),
+            Said::Exists => Err(SendError::Exists),
             Said::Refused(words) => Err(refused(words)),
             Said::Forbidden => Err(ambiguous("the ERP answered create with 403")),
-            Said::Failed => Err(Setback::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500"))),
-            Said::Half => Err(Setback::Unknown(Error::new(Kind::Unavailable, "a part may have been created"))),
+            Said::Failed => Err(SendError::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500"))),
+            Said::Half => Err(SendError::Unknown(Error::new(Kind::Unavailable, "a part may have been created"))),
         }
     }
 
@@ -66,8 +66,8 @@ impl Connector {
         ids: &dyn Ids,
         mut needs: Vec<BTreeSet<String>>,
         afresh: bool,
-    ) -> std::result::Result<Resolved, Setback> {
-        let error = |error: Error| Setback::NotNow(error);
+    ) -> std::result::Result<Resolved, SendError> {
+        let error = |error: Error| SendError::NotNow(error);
         let names: BTreeSet<String> = needs.iter().flatten().cloned().collect();
         let names: Vec<String> = names.into_iter().collect();
         if afresh {
@@ -107,14 +107,14 @@ impl Connector {
                 let id = |name: &String| (name.clone(), format!("id of {name}"));
                 Ok(asked.iter().filter(exists).map(id).collect::<Vec<_>>())
             });
-            let there = match there.await.map_err(|lost| lost.setback()).flatten() {
+            let there = match there.await.map_err(|lost| lost.send_error()).flatten() {
                 Ok(there) => there,
                 // What was answered before stays answered.
-                Err(setback) if !found.is_empty() || !absent.is_empty() => {
-                    failed = Some(setback);
+                Err(send_error) if !found.is_empty() || !absent.is_empty() => {
+                    failed = Some(send_error);
                     break;
                 }
-                Err(setback) => return Err(setback),
+                Err(send_error) => return Err(send_error),
             };
             let learnt: Vec<&String> = there.iter().map(|(name, _)| name).collect();
             for name in names.iter().filter(|name| !learnt.contains(name)) {
@@ -142,7 +142,7 @@ impl Connector {
         if !unmade.is_empty() {
             let references = unmade.clone();
             let made = self.0.reach(calls, "erp.create_customers", &[], move |erp, books| {
-                let class = erp.settings.manners.create;
+                let class = erp.settings.capabilities.create;
                 let id = |name: &String| (name.clone(), format!("id of {name}"));
                 let made: Vec<_> = references.iter().map(id).collect();
                 for reference in &references {
@@ -154,7 +154,7 @@ impl Connector {
             });
             match made.await {
                 Ok(made) => found.extend(made),
-                Err(lost) => failed = Some(lost.setback()),
+                Err(lost) => failed = Some(lost.send_error()),
             }
         }
         ids.learn(&found).await.map_err(error)?;
@@ -165,8 +165,8 @@ impl Connector {
 
 #[async_trait]
 impl Erp for Connector {
-    fn manners(&self) -> Manners {
-        self.0.settings.manners
+    fn capabilities(&self) -> Capabilities {
+        self.0.settings.capabilities
     }
 
     async fn prepare(
@@ -175,7 +175,7 @@ impl Erp for Connector {
         ids: &dyn Ids,
         sales: &[Sale],
         afresh: bool,
-    ) -> Vec<std::result::Result<Draft, Setback>> {
+    ) -> Vec<std::result::Result<Draft, SendError>> {
         let sku = |sale: &Sale| sale.order.lines.first().and_then(|line| line.sku.clone()).unwrap_or_default();
         let customer = |sale: &Sale| {
             let id = sale.order.customer.as_ref().and_then(|customer| customer.id.as_ref())?;
@@ -193,20 +193,20 @@ impl Erp for Connector {
         }
         let Resolved { known, absent, failed } = match self.resolve(calls, ids, needs.clone(), afresh).await {
             Ok(resolved) => resolved,
-            Err(setback) => return sales.iter().map(|_| Err(setback.again())).collect(),
+            Err(send_error) => return sales.iter().map(|_| Err(send_error.again())).collect(),
         };
         let render = |(sale, needs): (&Sale, &BTreeSet<String>)| {
             let sku = sku(sale);
             let is_absent = needs.iter().any(|name| absent.contains(name));
             let open = needs.iter().any(|name| !known.contains_key(name));
-            if let Some(setback) = failed.as_ref().filter(|_| open && !is_absent) {
-                return Err(setback.again());
+            if let Some(send_error) = failed.as_ref().filter(|_| open && !is_absent) {
+                return Err(send_error.again());
             }
             let Some(product) = known.get(&format!("product/{sku}")) else {
                 return Err(refused(format!("article {sku} is not in the ERP")));
             };
             if let Some(name) = customer(sale).filter(|name| !known.contains_key(name)) {
-                return Err(Setback::NotNow(Error::new(Kind::Unavailable, format!("{name} is being created"))));
+                return Err(SendError::NotNow(Error::new(Kind::Unavailable, format!("{name} is being created"))));
             }
             let ids = [Some(product), customer(sale).and_then(|name| known.get(&name))];
             let stale = ids.into_iter().flatten().any(|id| id.ends_with(GONE));
@@ -221,7 +221,7 @@ impl Erp for Connector {
         let sent = drafts.to_vec();
         let said = self.0.reach(calls, "erp.create", &references, move |erp, books| erp.create(books, &sent)).await;
         let outcomes: Vec<Outcome> = match said {
-            Err(lost) => return drafts.iter().map(|_| Err(lost.setback())).collect(),
+            Err(lost) => return drafts.iter().map(|_| Err(lost.send_error())).collect(),
             Ok(said) => said.into_iter().map(Self::outcome).collect(),
         };
         let open: Vec<Document> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).cloned().collect();
@@ -233,9 +233,9 @@ impl Erp for Connector {
             // It exists, whatever became of its confirmation.
             Ok(_) => match finished.next() {
                 Some(Ok(document)) => Ok(document),
-                _ => Err(Setback::Unknown(Error::new(Kind::Unavailable, "created, but not confirmed"))),
+                _ => Err(SendError::Unknown(Error::new(Kind::Unavailable, "created, but not confirmed"))),
             },
-            setback => setback,
+            send_error => send_error,
         };
         outcomes.into_iter().map(confirmed).collect()
     }
@@ -244,7 +244,7 @@ impl Erp for Connector {
         &self,
         calls: &Metered,
         references: &[Reference],
-    ) -> std::result::Result<Vec<Option<Found>>, Setback> {
+    ) -> std::result::Result<Vec<Option<Found>>, SendError> {
         let asked = references.to_vec();
         let found = self.0.reach(calls, "erp.look_up", &[], move |erp, books| {
             let now = erp.world.now();
@@ -262,7 +262,7 @@ impl Erp for Connector {
             };
             Ok(asked.iter().map(find).collect::<Vec<_>>())
         });
-        found.await.map_err(|lost| lost.setback())?
+        found.await.map_err(|lost| lost.send_error())?
     }
 
     async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Outcome> {
@@ -274,12 +274,12 @@ impl Erp for Connector {
         });
         match finished.await {
             Ok(()) => documents.iter().cloned().map(Ok).collect(),
-            Err(lost) => documents.iter().map(|_| Err(lost.setback())).collect(),
+            Err(lost) => documents.iter().map(|_| Err(lost.send_error())).collect(),
         }
     }
 
     async fn probe(&self, calls: &Metered) -> Result<String> {
-        calls.permit(self.0.settings.manners.timeout).await?;
+        calls.permit(self.0.settings.capabilities.timeout).await?;
         Ok("model".to_owned())
     }
 }

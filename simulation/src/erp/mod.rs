@@ -15,7 +15,7 @@ use std::{
 
 use puente::{
     domain::{ids::Reference, version::Version},
-    erp::Manners,
+    erp::Capabilities,
 };
 
 use crate::{executor::Micros, fault::Fault, world::World};
@@ -49,7 +49,7 @@ pub const GONE: &str = "-gone";
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// What it declares.
-    pub manners: Manners,
+    pub capabilities: Capabilities,
     /// Whether a sale is made as a draft and confirmed by a second call.
     pub drafts: bool,
     /// Whether sales need customers, which are made by calls of their own.

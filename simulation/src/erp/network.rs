@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use puente::{Error, Kind, Retry, domain::ids::Reference, erp::Setback, outbound::Metered};
+use puente::{Error, Kind, Retry, domain::ids::Reference, erp::SendError, outbound::Metered};
 
 use super::{Books, ModelErp, Sent, Told};
 use crate::{
@@ -20,11 +20,11 @@ pub(super) enum Lost {
 }
 
 impl Lost {
-    pub(super) fn setback(&self) -> Setback {
+    pub(super) fn send_error(&self) -> SendError {
         let again = |error: &Error| Error::new(error.kind(), error.to_string()).retry(error.retryable());
         match self {
-            Self::Account(error) => Setback::Account(again(error)),
-            Self::Unknown(error) => Setback::Unknown(again(error)),
+            Self::Account(error) => SendError::Account(again(error)),
+            Self::Unknown(error) => SendError::Unknown(again(error)),
         }
     }
 }
@@ -47,7 +47,7 @@ impl ModelErp {
             Effect::FreezeBefore(time) => world.freeze(time).await,
             _ => {}
         }
-        let timeout = self.settings.manners.timeout;
+        let timeout = self.settings.capabilities.timeout;
         calls.permit(timeout).await.map_err(Lost::Account)?;
         let permille = world.faults().permille;
         let stalled = world.strikes(Fault::FreezeBeforeSend, permille);
@@ -152,7 +152,7 @@ impl ModelErp {
             }
             Fault::ErpTooManySilent => Err(Lost::Account(Error::new(Kind::Limited, "the ERP answered 429"))),
             Fault::ErpLate | Fault::ErpVeryLate => {
-                let settle = Micros::try_from(self.settings.manners.settle.as_micros()).unwrap_or(MINUTE);
+                let settle = Micros::try_from(self.settings.capabilities.settle.as_micros()).unwrap_or(MINUTE);
                 let now = world.now();
                 let lands = if let Some(told) = told {
                     now + told.lands

@@ -34,7 +34,7 @@ fn settle_counts_from_the_last_moment_that_the_call_could_start() {
     // Two calls a minute: the create waits half a minute for its slot, after its intent.
     scenario.limits.calls = 2;
     scenario.limits.window = jiff::SignedDuration::from_mins(1);
-    scenario.erp.manners.settle = std::time::Duration::from_secs(60);
+    scenario.erp.capabilities.settle = std::time::Duration::from_secs(60);
     scenario.function = 280 * SECOND;
     let history = Teller::new(scenario);
     history.late("erp.create", 59 * SECOND);
@@ -309,8 +309,8 @@ fn an_order_that_is_updated_again_and_again_is_not_tried_hot() {
     scenario.erp.customers = true;
     scenario.tries = 1;
     // Answers come at once, so that nothing but the least interval holds a try back.
-    scenario.erp.manners.timeout = std::time::Duration::from_millis(200);
-    scenario.erp.manners.settle = std::time::Duration::from_secs(20);
+    scenario.erp.capabilities.timeout = std::time::Duration::from_millis(200);
+    scenario.erp.capabilities.settle = std::time::Duration::from_secs(20);
     let history = Teller::new(scenario);
     // Its customer is in doubt: until that can be looked up, each try is a call for nothing.
     history.late("erp.create_customers", 9 * SECOND);
@@ -504,7 +504,7 @@ fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
     let mut scenario = calm(Class::Unique);
     // Four calls an invocation: the bulk, its ids anew, the bulk again, and one half.
     (scenario.limits.calls, scenario.limits.window) = (12, jiff::SignedDuration::from_mins(1));
-    (scenario.erp.manners.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
+    (scenario.erp.capabilities.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
     let history = Teller::new(scenario);
     history.down_for(MINUTE);
     // The first one is good, so that the block of the outage is over; the others are not.

@@ -21,7 +21,7 @@ use puente::{
         order::{Flag, Order},
         record::Document,
     },
-    erp::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Sale, Setback},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Sale, SendError},
     outbound::{Client, Metered},
     ports::{Clock, Dead, Delivery, Queue},
     store::{Changes, Reading, Store},
@@ -103,20 +103,20 @@ pub struct UncalledErp;
 
 #[async_trait]
 impl Erp for UncalledErp {
-    fn manners(&self) -> Manners {
+    fn capabilities(&self) -> Capabilities {
         let timeout = Duration::from_secs(10);
-        Manners { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 10, timeout, settle: timeout * 2 }
+        Capabilities { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 10, timeout, settle: timeout * 2 }
     }
-    async fn prepare(&self, _: &Metered, _: &dyn Ids, _: &[Sale], _: bool) -> Vec<Result<Draft, Setback>> {
+    async fn prepare(&self, _: &Metered, _: &dyn Ids, _: &[Sale], _: bool) -> Vec<Result<Draft, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn create(&self, _: &Metered, _: &[Draft]) -> Vec<Result<Document, Setback>> {
+    async fn create(&self, _: &Metered, _: &[Draft]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn look_up(&self, _: &Metered, _: &[Reference]) -> Result<Vec<Option<Found>>, Setback> {
+    async fn look_up(&self, _: &Metered, _: &[Reference]) -> Result<Vec<Option<Found>>, SendError> {
         panic!("the edge calls no ERP")
     }
-    async fn finish(&self, _: &Metered, _: &[Document]) -> Vec<Result<Document, Setback>> {
+    async fn finish(&self, _: &Metered, _: &[Document]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
     async fn probe(&self, _: &Metered) -> Result<String> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use puente::{
     domain::{ids::Reference, record::Document},
-    erp::{Bulk, Draft, Setback},
+    erp::{Bulk, Draft, SendError},
 };
 use serde_json::Value;
 
@@ -27,8 +27,8 @@ pub fn batch_replies(data: &[u8]) {
         assert_eq!(outcomes.len(), drafts.len(), "one outcome for each draft");
         let mut ids = HashSet::new();
         for (place, (outcome, draft)) in outcomes.iter().zip(&drafts).enumerate() {
-            if let Err(setback) = outcome {
-                check_setback(setback);
+            if let Err(send_error) = outcome {
+                check_setback(send_error);
             }
             if let Ok(document) = outcome {
                 assert!(ids.insert(&document.id), "two orders in one document");
@@ -54,7 +54,7 @@ fn told(
     drafts: usize,
     place: usize,
     reference: &Reference,
-    outcome: &Result<Document, Setback>,
+    outcome: &Result<Document, SendError>,
 ) {
     let success = (200..300).contains(&answer.status);
     let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
@@ -71,23 +71,23 @@ fn told(
         Some(_) => false,
     };
     let made = |item: &&Value| text(item.get("id")).is_some() && quiet(item.get("error")) && quiet(body.get("error"));
-    let per_item = connected.erp.manners().bulk == Bulk::PerItem;
+    let per_item = connected.erp.capabilities().bulk == Bulk::PerItem;
     match outcome {
         Ok(document) => {
             assert!(success || per_item, "created, says an answer of {}", answer.status);
             assert!(!items.is_empty() && items.iter().all(made), "created, which the answer does not say");
             assert!(items.iter().all(|item| text(item.get("id")).as_ref() == Some(&document.id)), "another id");
         }
-        Err(Setback::Unknown(_)) => {}
-        Err(setback) => {
+        Err(SendError::Unknown(_)) => {}
+        Err(send_error) => {
             let accepted = |item: &&Value| !per_item || text(item.get("status")).is_none_or(|s| s.starts_with('2'));
             let said = success && items.iter().any(|item| made(item) && accepted(item));
-            assert!(!said, "{setback:?}, and the answer says it was created");
+            assert!(!said, "{send_error:?}, and the answer says it was created");
         }
     }
 }
 
-fn told_by_tryton(answer: &Scripted, drafts: usize, place: usize, outcome: &Result<Document, Setback>) {
+fn told_by_tryton(answer: &Scripted, drafts: usize, place: usize, outcome: &Result<Document, SendError>) {
     // The connector reads over what it does not need; where all of it is no JSON there is nothing to compare with.
     let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else { return };
     let made = answer.status == 200 && body.get("error").is_none_or(Value::is_null);
@@ -96,7 +96,7 @@ fn told_by_tryton(answer: &Scripted, drafts: usize, place: usize, outcome: &Resu
     match outcome {
         Ok(document) => assert_eq!(id.as_ref(), Some(&document.id), "created, which the answer does not say"),
         // A refusal may follow the create: then the sale was taken back, or is named to a person.
-        Err(Setback::NotNow(_) | Setback::Account(_)) => {
+        Err(SendError::NotNow(_) | SendError::Account(_)) => {
             let whole = ids.is_some_and(|ids| ids.iter().all(Value::is_i64));
             assert!(!whole, "nothing happened, and the answer says it was created");
         }

@@ -26,7 +26,7 @@ use puente::{
         order::Order,
         rules::Rules,
     },
-    erp::{ERPS, Erp, Ids, Sale, Setback, rest, tryton},
+    erp::{ERPS, Erp, Ids, Sale, SendError, rest, tryton},
     outbound::{Client, Meter, Metered},
 };
 use serde_json::Value;
@@ -295,18 +295,18 @@ pub fn text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// Checks what a setback says.
-pub fn check_setback(setback: &Setback) {
-    match setback {
-        Setback::Refused(error)
-        | Setback::NotNow(error)
-        | Setback::Account(error)
-        | Setback::Ambiguous(error)
-        | Setback::Unknown(error) => {
+/// Checks what a error says.
+pub fn check_setback(send_error: &SendError) {
+    match send_error {
+        SendError::Refused(error)
+        | SendError::NotNow(error)
+        | SendError::Account(error)
+        | SendError::Ambiguous(error)
+        | SendError::Unknown(error) => {
             check_error(error);
             assert_ne!(error.kind(), Kind::Bug, "our own fault: {error}");
         }
-        Setback::Exists => {}
+        SendError::Exists => {}
     }
 }
 
@@ -341,7 +341,7 @@ pub fn renders(order: &Order) {
                 assert_eq!(draft.reference, sale.reference);
                 serde_json::from_str::<serde::de::IgnoredAny>(&draft.body).expect("a document is JSON");
             }
-            Err(setback) => check_setback(&setback),
+            Err(send_error) => check_setback(&send_error),
         }
     }
 }

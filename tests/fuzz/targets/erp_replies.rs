@@ -31,7 +31,7 @@ pub fn erp_replies(data: &[u8]) {
                             seen(connected.speaks, &answers[0], reference, found.as_ref())
                         });
                     }
-                    Err(setback) => check_error(&setback.into_error()),
+                    Err(send_error) => check_error(&send_error.into_error()),
                 }
             }
             1 => match bench.ask(async |calls| connected.erp.probe(calls).await) {
@@ -46,7 +46,7 @@ pub fn erp_replies(data: &[u8]) {
                 for (outcome, document) in outcomes.iter().zip(&documents) {
                     match outcome {
                         Ok(finished) => assert_eq!(finished.id, document.id),
-                        Err(setback) => check_setback(setback),
+                        Err(send_error) => check_setback(send_error),
                     }
                 }
             }
@@ -60,7 +60,7 @@ pub fn erp_replies(data: &[u8]) {
                             assert_eq!(draft.reference, sale.reference);
                             serde_json::from_str::<serde::de::IgnoredAny>(&draft.body).expect("a document is JSON");
                         }
-                        Err(setback) => check_setback(setback),
+                        Err(send_error) => check_setback(send_error),
                     }
                 }
             }

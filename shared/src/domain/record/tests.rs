@@ -139,7 +139,7 @@ proptest! {
         history(&moves, |write, _, after, _| {
             if let Some(head) = after {
                 assert!(!head.forgotten(), "after {write:?}: {head:?}");
-                assert!(head.due.is_none() || head.soon.is_some(), "an arrival knows when it may bring it back: {head:?}");
+                assert!(head.due.is_none() || head.not_before.is_some(), "an arrival knows when it may bring it back: {head:?}");
             }
         });
     }
@@ -228,7 +228,7 @@ proptest! {
             // Attempts at asking the store are none at the ERP.
             let attempts = if before.desired.is_unread() { 0 } else { before.attempts };
             assert_eq!((after.attempts, &after.intent, &after.applied), (attempts, &before.intent, &before.applied));
-            assert_eq!((&after.desired, after.due), (version, Some(before.soon.unwrap_or(now))));
+            assert_eq!((&after.desired, after.due), (version, Some(before.not_before.unwrap_or(now))));
             assert_eq!(compare(&before.desired, before.newest, version), Standing::Newer);
         });
     }

@@ -1,7 +1,7 @@
 //! What an answer says. The one question that matters is always the same: *for certain nothing happened*, or not?
 //!
 //! Whatever leaves that open after a write (a time-out, 5xx, a broken body, a 2xx that does not tell the id) is
-//! [`Setback::Unknown`] and will be looked up. Of the ERP's words only those at the configured pointer are repeated, cut short.
+//! [`SendError::Unknown`] and will be looked up. Of the ERP's words only those at the configured pointer are repeated, cut short.
 
 use http::HeaderMap;
 use jiff::{Timestamp, fmt::rfc2822};
@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use super::wire::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
-    erp::{Setback, quoted},
+    erp::{SendError, quoted},
     outbound::{Answer, Failure, retry_after},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// would be none on memory.
 const MOST_VALUES: usize = 200_000;
 
-/// A setback that can be said of several orders.
+/// A error that can be said of several orders.
 #[derive(Debug, Clone)]
 pub(super) struct Verdict {
     pub(super) what: What,
@@ -27,7 +27,7 @@ pub(super) struct Verdict {
     words: String,
 }
 
-/// Which setback it is.
+/// Which error it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Refused,
@@ -111,14 +111,14 @@ impl Verdict {
         }
     }
 
-    pub(super) fn setback(&self) -> Setback {
+    pub(super) fn send_error(&self) -> SendError {
         match self.what {
-            What::Refused => Setback::Refused(self.error()),
-            What::NotNow => Setback::NotNow(self.error()),
-            What::Account => Setback::Account(self.error()),
-            What::Ambiguous => Setback::Ambiguous(self.error()),
-            What::Unknown => Setback::Unknown(self.error()),
-            What::Exists => Setback::Exists,
+            What::Refused => SendError::Refused(self.error()),
+            What::NotNow => SendError::NotNow(self.error()),
+            What::Account => SendError::Account(self.error()),
+            What::Ambiguous => SendError::Ambiguous(self.error()),
+            What::Unknown => SendError::Unknown(self.error()),
+            What::Exists => SendError::Exists,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{money::Amount, record::Document},
-    erp::{Bulk, Draft, Sale, Setback, repeatable, totals::Booked},
+    erp::{Bulk, Draft, Sale, SendError, repeatable, totals::Booked},
     outbound::{Answer, Metered},
 };
 
@@ -59,8 +59,8 @@ impl Rest {
     }
 
     /// One call for all, one answer for each.
-    pub(super) async fn documents(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
-        let alike = |verdict: &Verdict| drafts.iter().map(|_| Err(verdict.setback())).collect();
+    pub(super) async fn documents(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+        let alike = |verdict: &Verdict| drafts.iter().map(|_| Err(verdict.send_error())).collect();
         let request = &self.section.create;
         let data = match data(drafts) {
             Ok(data) if drafts.len() <= self.section.bulk_limit => data,
@@ -201,7 +201,7 @@ impl Rest {
         &self,
         calls: &Metered,
         outcomes: Vec<Result<Made, Verdict>>,
-    ) -> Vec<Result<Document, Setback>> {
+    ) -> Vec<Result<Document, SendError>> {
         let open: Vec<Document> =
             outcomes.iter().flatten().filter(|made| !made.finished).map(|made| made.document.clone()).collect();
         let finished = if open.is_empty() { Vec::new() } else { self.finished(calls, &open).await };
@@ -209,21 +209,21 @@ impl Rest {
         outcomes
             .into_iter()
             .map(|outcome| {
-                let made = outcome.map_err(|verdict| verdict.setback())?;
+                let made = outcome.map_err(|verdict| verdict.send_error())?;
                 if made.finished {
                     return Ok(made.document);
                 }
-                let doubt = |error: Error| Setback::Unknown(error.within("created, but not finished"));
+                let doubt = |error: Error| SendError::Unknown(error.within("created, but not finished"));
                 match finished.next() {
                     Some(Ok(document)) => Ok(document),
                     Some(Err(
-                        Setback::Refused(error)
-                        | Setback::NotNow(error)
-                        | Setback::Account(error)
-                        | Setback::Ambiguous(error)
-                        | Setback::Unknown(error),
+                        SendError::Refused(error)
+                        | SendError::NotNow(error)
+                        | SendError::Account(error)
+                        | SendError::Ambiguous(error)
+                        | SendError::Unknown(error),
                     )) => Err(doubt(error)),
-                    Some(Err(Setback::Exists)) | None => {
+                    Some(Err(SendError::Exists)) | None => {
                         Err(doubt(Error::new(Kind::Bug, "finish did not tell of this document")))
                     }
                 }
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
     use crate::{config::Section, domain::ids::OrderKey};
 
-    /// What an answer of 200 says of orders 1, 2, ...: an id, or which setback.
+    /// What an answer of 200 says of orders 1, 2, ...: an id, or which error.
     fn said(reference: &str, orders: usize, body: &str) -> Vec<Result<String, What>> {
         let section = format!(
             "url = 'https://erp.example'\nclass = 'unique'\ndocument = '{{}}'\nbulk_limit = 9\n\

@@ -1,7 +1,7 @@
 //! Any ERP with an HTTP interface that speaks JSON: requests are templates, answers are read by JSON Pointers.
 //!
 //! It is how an integrator reaches an ERP that Puente does not know, without writing code. The invariant of every connector
-//! holds here too: a setback says "for certain nothing happened" only where that is certain, see `answer.rs`.
+//! holds here too: a error says "for certain nothing happened" only where that is certain, see `answer.rs`.
 //!
 //! Amounts leave as the exact text of the canonical order. Unknown shapes are why answers are read as `serde_json::Value`;
 //! no amount in them is booked, a total is only compared.
@@ -31,7 +31,7 @@ use self::{
     template::Templates,
     wire::{Request, wrong},
 };
-use super::{Draft, Erp, Found, Ids, Manners, Row, Sale, Setback, totals::Booked};
+use super::{Capabilities, Draft, Erp, Found, Ids, Row, Sale, SendError, totals::Booked};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -159,9 +159,9 @@ impl Rest {
 
 #[async_trait]
 impl Erp for Rest {
-    fn manners(&self) -> Manners {
+    fn capabilities(&self) -> Capabilities {
         let timeout = self.section.timeout;
-        Manners {
+        Capabilities {
             create: self.section.class,
             bulk: self.section.bulk,
             bulk_limit: self.section.bulk_limit,
@@ -176,18 +176,18 @@ impl Erp for Rest {
         ids: &dyn Ids,
         sales: &[Sale],
         afresh: bool,
-    ) -> Vec<Result<Draft, Setback>> {
+    ) -> Vec<Result<Draft, SendError>> {
         self.drafts(calls, ids, sales, afresh).await
     }
 
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
+    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
         self.documents(calls, drafts).await
     }
 
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Setback> {
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, SendError> {
         let Some(request) = &self.section.look_up else {
             let words = "this ERP is configured without look_up: only a person can say whether the document exists";
-            return Err(Setback::Account(Error::new(Kind::Refused, words)));
+            return Err(SendError::Account(Error::new(Kind::Refused, words)));
         };
         let mut found: Vec<Option<Found>> = Vec::with_capacity(references.len());
         for chunk in references.chunks(request.at_most()) {
@@ -196,16 +196,16 @@ impl Erp for Rest {
             let answer = self.ask(calls, "look_up", request, &data, None).await;
             let answer = answer.map_err(|failure| match failure {
                 // Perhaps for what was asked for.
-                Failure::Unknown(error) => Setback::Unknown(error),
-                failure @ Failure::NotSent(_) => answer::failed(&failure, false).setback(),
+                Failure::Unknown(error) => SendError::Unknown(error),
+                failure @ Failure::NotSent(_) => answer::failed(&failure, false).send_error(),
             })?;
-            let seen = self.seen(request, &answer).map_err(|verdict| verdict.setback())?;
+            let seen = self.seen(request, &answer).map_err(|verdict| verdict.send_error())?;
             found.extend(names.iter().map(|name| one_of(&seen, name)));
         }
         Ok(found)
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>> {
         self.finished(calls, documents).await
     }
 
@@ -213,7 +213,7 @@ impl Erp for Rest {
         let Some(request) = &self.section.probe else {
             // A reference nobody has asks for nothing but an answer.
             let nobody = OrderKey::new(ConnectionId::try_from("puente".to_owned())?, "probe".to_owned().try_into()?);
-            self.look_up(calls, &[nobody.sale()]).await.map_err(Setback::into_error)?;
+            self.look_up(calls, &[nobody.sale()]).await.map_err(SendError::into_error)?;
             return Ok(format!("{} answers look_up", self.base));
         };
         let answer = self.ask(calls, "probe", request, &context! {}, None).await?;
@@ -257,7 +257,7 @@ impl Rest {
     }
 
     /// Takes documents to the final state, in as few calls as `at_most` allows.
-    async fn finished(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+    async fn finished(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>> {
         let Some(request) = &self.section.finish else {
             return documents.iter().cloned().map(Ok).collect();
         };
@@ -273,7 +273,7 @@ impl Rest {
             let verdict = verdict.filter(|verdict| verdict.what != What::Exists);
             outcomes.extend(chunk.iter().map(|document| match &verdict {
                 None => Ok(document.clone()),
-                Some(verdict) => Err(verdict.setback()),
+                Some(verdict) => Err(verdict.send_error()),
             }));
         }
         outcomes

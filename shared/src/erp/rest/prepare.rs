@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     erp::{
-        Draft, Ids, Sale, Setback,
+        Draft, Ids, Sale, SendError,
         totals::{Booked, settle},
         wanted::{MOST_CALLS, Wanted},
     },
@@ -55,7 +55,7 @@ impl Rest {
         ids: &dyn Ids,
         sales: &[Sale],
         afresh: bool,
-    ) -> Vec<Result<Draft, Setback>> {
+    ) -> Vec<Result<Draft, SendError>> {
         let books: Vec<Result<Booked>> = sales.iter().map(|sale| self.books(sale)).collect();
         let sound: Vec<&Sale> =
             sales.iter().zip(&books).filter(|(_, books)| books.is_ok()).map(|(sale, _)| sale).collect();
@@ -65,9 +65,9 @@ impl Rest {
             .iter()
             .zip(books)
             .map(|(sale, books)| {
-                let booked = books.map_err(Setback::Refused)?;
-                let resolved = resolved(sale, &products, &customers).map_err(|verdict| verdict.setback())?;
-                self.draft(sale, &resolved, booked).map_err(Setback::Refused)
+                let booked = books.map_err(SendError::Refused)?;
+                let resolved = resolved(sale, &products, &customers).map_err(|verdict| verdict.send_error())?;
+                self.draft(sale, &resolved, booked).map_err(SendError::Refused)
             })
             .collect()
     }

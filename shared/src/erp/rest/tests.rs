@@ -268,9 +268,9 @@ fn a_section_that_does_not_fit_together_names_its_key() {
 
 #[test]
 fn manners_are_what_the_section_says() {
-    let manners = example().manners();
-    assert_eq!((manners.create, manners.bulk, manners.bulk_limit), (Class::Unique, Bulk::Atomic, 50));
-    assert_eq!(build(&smallest("timeout = 7")).unwrap().manners().settle, std::time::Duration::from_secs(14));
+    let capabilities = example().capabilities();
+    assert_eq!((capabilities.create, capabilities.bulk, capabilities.bulk_limit), (Class::Unique, Bulk::Atomic, 50));
+    assert_eq!(build(&smallest("timeout = 7")).unwrap().capabilities().settle, std::time::Duration::from_secs(14));
 }
 
 #[test]

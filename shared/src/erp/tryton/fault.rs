@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, Kind, Retry,
-    erp::{Setback, quoted},
+    erp::{SendError, quoted},
     outbound::{Answer, Failure},
 };
 
@@ -30,23 +30,23 @@ const UNIQUE: [&str; 2] = ["must be unique per shop", "code on party must be uni
 
 /// A call without an answer.
 #[must_use]
-pub(super) fn failure(failure: Failure, intent: Intent) -> Setback {
+pub(super) fn failure(failure: Failure, intent: Intent) -> SendError {
     match failure {
-        Failure::NotSent(error) => Setback::Account(error),
+        Failure::NotSent(error) => SendError::Account(error),
         Failure::Unknown(error) => in_doubt(error, intent),
     }
 }
 
 /// An answer that is not 200.
 #[must_use]
-pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
-    let account = |kind, text: &'static str| Setback::Account(Error::new(kind, text));
+pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
+    let account = |kind, text: &'static str| SendError::Account(Error::new(kind, text));
     match answer.status {
         StatusCode::UNAUTHORIZED => account(
             Kind::Config,
             "Tryton refuses the log-in: check `username` and `password`, and that the user is active",
         ),
-        StatusCode::FORBIDDEN => Setback::Ambiguous(Error::new(
+        StatusCode::FORBIDDEN => SendError::Ambiguous(Error::new(
             Kind::Refused,
             "Tryton refuses the call (403): the user needs access to sales, parties, products and taxes of Tryton 8 with the \
              modules sale and web_shop, or a firewall before it objects to what the call carries",
@@ -60,18 +60,19 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
         StatusCode::TOO_MANY_REQUESTS => {
             let wait = seconds(answer);
             let error = Error::new(Kind::Limited, "Tryton asks for fewer calls or log-ins (429)");
-            Setback::Account(error.retry(wait.map_or(Retry::Backoff, Retry::After)))
+            SendError::Account(error.retry(wait.map_or(Retry::Backoff, Retry::After)))
         }
         // Concurrent changes: the transaction was rolled back.
         StatusCode::LOCKED => {
-            Setback::NotNow(Error::new(Kind::Unavailable, "Tryton was busy with the same records (423)"))
+            SendError::NotNow(Error::new(Kind::Unavailable, "Tryton was busy with the same records (423)"))
         }
         StatusCode::REQUEST_TIMEOUT => {
             in_doubt(Error::new(Kind::Unavailable, "Tryton gave up on the call (408)"), intent)
         }
-        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => {
-            Setback::Refused(Error::new(Kind::Refused, "the call is too large for Tryton (413): set a smaller `bulk`"))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => SendError::Refused(Error::new(
+            Kind::Refused,
+            "the call is too large for Tryton (413): set a smaller `bulk`",
+        )),
         code if code.is_server_error() => {
             in_doubt(Error::new(Kind::Unavailable, format!("Tryton is failing ({})", code.as_u16())), intent)
         }
@@ -79,8 +80,8 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
             let error = Error::new(Kind::Refused, format!("Tryton refuses the call ({})", code.as_u16()));
             match intent {
                 // Asked together: it is for one of them, or for all.
-                Intent::Read => Setback::Ambiguous(error),
-                Intent::Write => Setback::Refused(error),
+                Intent::Read => SendError::Ambiguous(error),
+                Intent::Write => SendError::Refused(error),
             }
         }
     }
@@ -88,14 +89,14 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> Setback {
 
 /// An answer that is not what Tryton answers.
 #[must_use]
-pub(super) fn unreadable(method: &str, intent: Intent) -> Setback {
+pub(super) fn unreadable(method: &str, intent: Intent) -> SendError {
     let text = format!("the answer to {method} is not one of Tryton 8: check `url`, and what stands in between");
     in_doubt(Error::new(Kind::Unavailable, text), intent)
 }
 
 /// An error inside of HTTP 200: `["UserError", [message, …]]`, or `[text of an exception, traceback]`.
 #[must_use]
-pub(super) fn said(error: &str, intent: Intent) -> Setback {
+pub(super) fn said(error: &str, intent: Intent) -> SendError {
     let parts: Vec<&RawValue> = serde_json::from_str(error).unwrap_or_default();
     let text = |at: usize| parts.get(at).map_or("", |raw| raw.get());
     let class: String = serde_json::from_str(text(0)).unwrap_or_default();
@@ -103,9 +104,9 @@ pub(super) fn said(error: &str, intent: Intent) -> Setback {
         "UserError" => {
             let message = first(text(1));
             if UNIQUE.iter().any(|key| message.contains(key)) {
-                return Setback::Exists;
+                return SendError::Exists;
             }
-            Setback::Refused(Error::new(Kind::Refused, format!("Tryton says: {}", without_people(&message))))
+            SendError::Refused(Error::new(Kind::Refused, format!("Tryton says: {}", without_people(&message))))
         }
         "UserWarning" => {
             let message = first_of(text(1), 1);
@@ -114,31 +115,32 @@ pub(super) fn said(error: &str, intent: Intent) -> Setback {
                  ignore\", then replay",
                 without_people(&message)
             );
-            Setback::Refused(Error::new(Kind::Refused, words))
+            SendError::Refused(Error::new(Kind::Refused, words))
         }
-        "ConcurrencyException" => {
-            Setback::NotNow(Error::new(Kind::Unavailable, "somebody changed the same records in Tryton at that moment"))
-        }
-        "LoginException" => Setback::Account(Error::new(
+        "ConcurrencyException" => SendError::NotNow(Error::new(
+            Kind::Unavailable,
+            "somebody changed the same records in Tryton at that moment",
+        )),
+        "LoginException" => SendError::Account(Error::new(
             Kind::Config,
             "Tryton asks for more than a password: allow the integration user to log in with its password alone",
         )),
-        text if busy(text) => Setback::NotNow(Error::new(Kind::Unavailable, "Tryton's database was busy")),
+        text if busy(text) => SendError::NotNow(Error::new(Kind::Unavailable, "Tryton's database was busy")),
         text if broken(text) => {
             in_doubt(Error::new(Kind::Unavailable, "Tryton lost its database during the call"), intent)
         }
         // The text of a Python exception can hold anything: it stays in Tryton's own log.
-        _ => Setback::Refused(Error::new(
+        _ => SendError::Refused(Error::new(
             Kind::Refused,
             "Tryton failed on this call with an unexpected error: its own log has the traceback",
         )),
     }
 }
 
-fn in_doubt(error: Error, intent: Intent) -> Setback {
+fn in_doubt(error: Error, intent: Intent) -> SendError {
     match intent {
-        Intent::Read => Setback::NotNow(error),
-        Intent::Write => Setback::Unknown(error),
+        Intent::Read => SendError::NotNow(error),
+        Intent::Write => SendError::Unknown(error),
     }
 }
 
@@ -216,19 +218,19 @@ fn seconds(answer: &Answer) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn name(setback: &Setback) -> &'static str {
-        match setback {
-            Setback::Refused(_) => "refused",
-            Setback::NotNow(_) => "not now",
-            Setback::Account(_) => "account",
-            Setback::Ambiguous(_) => "ambiguous",
-            Setback::Unknown(_) => "unknown",
-            Setback::Exists => "exists",
+    fn name(send_error: &SendError) -> &'static str {
+        match send_error {
+            SendError::Refused(_) => "refused",
+            SendError::NotNow(_) => "not now",
+            SendError::Account(_) => "account",
+            SendError::Ambiguous(_) => "ambiguous",
+            SendError::Unknown(_) => "unknown",
+            SendError::Exists => "exists",
         }
     }
 
-    fn words(setback: &Setback) -> String {
-        setback.error().map(ToString::to_string).unwrap_or_default()
+    fn words(send_error: &SendError) -> String {
+        send_error.error().map(ToString::to_string).unwrap_or_default()
     }
 
     #[test]
@@ -264,7 +266,7 @@ mod tests {
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::RETRY_AFTER, "30".parse().unwrap());
         let answer = Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, body: bytes::Bytes::new() };
-        let Setback::Account(error) = status(&answer, Intent::Write) else { panic!() };
+        let SendError::Account(error) = status(&answer, Intent::Write) else { panic!() };
         assert_eq!(error.retryable(), Retry::After(Duration::from_secs(30)));
     }
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Bulk, Class, Draft, Erp, Found, Ids, Manners, Row, Sale, Setback, repeatable};
+use super::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Row, Sale, SendError, repeatable};
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
@@ -198,9 +198,9 @@ fn build(section: &Section) -> Result<Box<dyn Erp>> {
 
 #[async_trait]
 impl Erp for Tryton {
-    fn manners(&self) -> Manners {
+    fn capabilities(&self) -> Capabilities {
         let timeout = self.server.timeout;
-        Manners {
+        Capabilities {
             create: Class::Unique,
             bulk: Bulk::Atomic,
             bulk_limit: self.settings.bulk,
@@ -215,26 +215,26 @@ impl Erp for Tryton {
         ids: &dyn Ids,
         sales: &[Sale],
         afresh: bool,
-    ) -> Vec<Result<Draft, Setback>> {
+    ) -> Vec<Result<Draft, SendError>> {
         if sales.is_empty() {
             return Vec::new();
         }
         let resolver = resolve::Resolver { tryton: self, calls, ids, afresh };
         match resolver.drafts(sales).await {
             Ok(answers) => answers,
-            Err(setback) => sales.iter().map(|_| Err(setback.again())).collect(),
+            Err(send_error) => sales.iter().map(|_| Err(send_error.again())).collect(),
         }
     }
 
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
+    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
         self.create_sales(calls, drafts).await
     }
 
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, Setback> {
+    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, SendError> {
         self.find_sales(calls, references).await
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>> {
         self.finish_sales(calls, documents).await
     }
 
@@ -244,12 +244,12 @@ impl Erp for Tryton {
             name: String,
             company: i64,
         }
-        let series = repeatable(&self.server.series(calls).await.map_err(Setback::into_error)?);
+        let series = repeatable(&self.server.series(calls).await.map_err(SendError::into_error)?);
         let nothing: Option<i64> = None;
         let domain = self.settings.web_shop.domain("name");
         let parameters = wire::parameters![domain, 0, nothing, nothing, ["name", "company"]];
         let shops: Vec<Shop> =
-            self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(Setback::into_error)?;
+            self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(SendError::into_error)?;
         let named = &self.settings.web_shop;
         match shops.as_slice() {
             [shop] if shop.company == self.settings.company => {

@@ -7,7 +7,7 @@ use super::{
     resolve::{Resolver, name},
     wire::{self, Address, FoundParty, NewAddress, parameters},
 };
-use crate::{Error, Kind, erp::Setback};
+use crate::{Error, Kind, erp::SendError};
 
 fn address_name(reference: &str, address: &Address) -> String {
     name("address", format_args!("{reference}/{}", address.hash()))
@@ -26,10 +26,10 @@ pub(super) struct Parties {
 
 impl Parties {
     /// The party, the invoice's address and the shipment's.
-    pub(super) fn of(&self, buyer: &Buyer) -> Result<(i64, i64, i64), Setback> {
+    pub(super) fn of(&self, buyer: &Buyer) -> Result<(i64, i64, i64), SendError> {
         let reference = buyer.reference.as_str();
         if let Some(text) = self.refused.get(reference) {
-            return Err(Setback::Refused(Error::new(Kind::Refused, text.clone())));
+            return Err(SendError::Refused(Error::new(Kind::Refused, text.clone())));
         }
         let party = self.ids.get(&name("party", reference));
         let address = |address| self.ids.get(&address_name(reference, address));
@@ -44,13 +44,13 @@ impl Parties {
         } else {
             format!("the customer {reference} was not ready in Tryton")
         };
-        Err(Setback::NotNow(Error::new(Kind::Unavailable, text)))
+        Err(SendError::NotNow(Error::new(Kind::Unavailable, text)))
     }
 }
 
 impl Resolver<'_> {
     /// Parties and addresses: remembered, else looked up together, else created together.
-    pub(super) async fn parties(&self, buyers: &[Buyer]) -> Result<Parties, Setback> {
+    pub(super) async fn parties(&self, buyers: &[Buyer]) -> Result<Parties, SendError> {
         let mut parties = Parties::default();
         let names: BTreeSet<String> = buyers
             .iter()
@@ -75,7 +75,7 @@ impl Resolver<'_> {
         Ok(parties)
     }
 
-    async fn look_up(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
+    async fn look_up(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), SendError> {
         let codes: Vec<&str> = missing.keys().copied().collect();
         // The unique key knows deactivated ones too.
         let domain = wire::raw(&parameters![("code", "in", codes), ("active", "in", [true, false])]);
@@ -107,7 +107,7 @@ impl Resolver<'_> {
     }
 
     /// Creates the parties that are missing. One that Tryton refuses is found by halving: it must not sink the others.
-    async fn create_parties(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), Setback> {
+    async fn create_parties(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), SendError> {
         let absent: Vec<&wire::Party> = missing
             .iter()
             .filter(|(reference, _)| !parties.ids.contains_key(&name("party", reference)))
@@ -125,25 +125,25 @@ impl Resolver<'_> {
                     self.learn(&learnt).await?;
                     parties.ids.extend(learnt);
                 }
-                (Err(Setback::Refused(error)), [party]) => {
+                (Err(SendError::Refused(error)), [party]) => {
                     let text = format!("Tryton refuses the customer (name, e-mail, phone or tax id): {error}");
                     parties.refused.insert(party.code.clone(), text);
                 }
-                (Err(Setback::Refused(_)), _) => {
+                (Err(SendError::Refused(_)), _) => {
                     let (first, second) = group.split_at(group.len() / 2);
                     groups.extend([second, first]);
                 }
                 // Looked up a moment ago and there now: the next attempt finds it.
-                (Err(Setback::Exists), _) => {
+                (Err(SendError::Exists), _) => {
                     parties.later.extend(group.iter().map(|party| party.code.clone()));
                 }
-                (Err(setback), _) => return Err(setback),
+                (Err(send_error), _) => return Err(send_error),
             }
         }
         Ok(())
     }
 
-    async fn create_addresses(&self, parties: &mut Parties, buyers: &[Buyer]) -> Result<(), Setback> {
+    async fn create_addresses(&self, parties: &mut Parties, buyers: &[Buyer]) -> Result<(), SendError> {
         let mut absent: Vec<Absent<'_>> = Vec::new();
         let mut seen = HashSet::new();
         for buyer in buyers {
@@ -161,7 +161,7 @@ impl Resolver<'_> {
         }
         // Unlike a party's code, nothing keeps an address from being there twice.
         let names: Vec<String> = absent.iter().map(|absent| absent.name.clone()).collect();
-        let in_doubt = self.ids.begin(&names).await.map_err(Setback::NotNow)?;
+        let in_doubt = self.ids.begin(&names).await.map_err(SendError::NotNow)?;
         absent.retain(|absent| !in_doubt.contains(&absent.name));
         let mut groups = vec![absent];
         while let Some(mut group) = groups.pop() {
@@ -177,23 +177,23 @@ impl Resolver<'_> {
                     self.learn(&learnt).await?;
                     parties.ids.extend(learnt);
                 }
-                Err(Setback::Refused(_)) if group.len() > 1 => {
+                Err(SendError::Refused(_)) if group.len() > 1 => {
                     let second = group.split_off(group.len() / 2);
                     groups.extend([second, group]);
                 }
-                Err(Setback::Refused(error)) => {
+                Err(SendError::Refused(error)) => {
                     self.not_made(&group).await?;
                     let text = format!("Tryton refuses an address of the customer: {error}");
                     parties.refused.extend(group.iter().map(|absent| (absent.reference.to_owned(), text.clone())));
                 }
-                Err(setback) => {
-                    if !matches!(setback, Setback::Unknown(_)) {
+                Err(send_error) => {
+                    if !matches!(send_error, SendError::Unknown(_)) {
                         self.not_made(&group).await?;
                     }
                     for group in groups {
                         self.not_made(&group).await?;
                     }
-                    return Err(setback);
+                    return Err(send_error);
                 }
             }
         }
@@ -201,9 +201,9 @@ impl Resolver<'_> {
     }
 
     /// For certain none of these was made.
-    async fn not_made(&self, group: &[Absent<'_>]) -> Result<(), Setback> {
+    async fn not_made(&self, group: &[Absent<'_>]) -> Result<(), SendError> {
         let names: Vec<String> = group.iter().map(|absent| absent.name.clone()).collect();
-        self.ids.not_made(&names).await.map_err(Setback::NotNow)
+        self.ids.not_made(&names).await.map_err(SendError::NotNow)
     }
 }
 

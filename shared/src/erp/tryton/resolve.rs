@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, Kind,
     domain::money::minor_unit,
-    erp::{Draft, Ids, Sale, Setback},
+    erp::{Draft, Ids, Sale, SendError},
     outbound::Metered,
 };
 
@@ -55,7 +55,7 @@ pub(super) fn name(kind: &str, of: impl std::fmt::Display) -> String {
 
 impl Resolver<'_> {
     /// Resolves everything and renders the sales. The error is everybody's.
-    pub(super) async fn drafts(&self, sales: &[Sale]) -> Result<Vec<Result<Draft, Setback>>, Setback> {
+    pub(super) async fn drafts(&self, sales: &[Sale]) -> Result<Vec<Result<Draft, SendError>>, SendError> {
         let settings = &self.tryton.settings;
         let shop = self.shop().await?;
         let warehouse = match &settings.warehouse {
@@ -104,15 +104,15 @@ impl Resolver<'_> {
             refusals.push(refusal);
         }
         self.doubt(sales, &refusals).await?;
-        let mut answers: Vec<Option<Result<Draft, Setback>>> =
-            refusals.into_iter().map(|refusal| refusal.map(|r| Err(Setback::Refused(r.error)))).collect();
+        let mut answers: Vec<Option<Result<Draft, SendError>>> =
+            refusals.into_iter().map(|refusal| refusal.map(|r| Err(SendError::Refused(r.error)))).collect();
         let fine: Vec<&Sale> =
             sales.iter().zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(sale, _)| sale).collect();
-        let missing = || Setback::NotNow(Error::new(Kind::Bug, "the order was not prepared"));
+        let missing = || SendError::NotNow(Error::new(Kind::Bug, "the order was not prepared"));
         let customers = async {
             let buyers = self.buyers(&fine).await?;
             let parties = self.parties(&buyers).await?;
-            Ok::<_, Setback>((buyers, parties))
+            Ok::<_, SendError>((buyers, parties))
         }
         .await;
 
@@ -123,12 +123,12 @@ impl Resolver<'_> {
                 Ok((buyers, parties)) => buyers.get(place).map_or_else(|| Err(missing()), |buyer| parties.of(buyer)),
                 // What is refused for another reason stays refused: were it asked for again each time, a day of few calls would be
                 // spent on it, day after day.
-                Err(setback) => Err(setback.again()),
+                Err(send_error) => Err(send_error.again()),
             });
             *answer = ids.map(|ids| {
                 let (party, invoice, shipment) = ids?;
                 let body =
-                    render(sale, books, party, invoice, shipment).map_err(|refusal| Setback::Refused(refusal.error))?;
+                    render(sale, books, party, invoice, shipment).map_err(|refusal| SendError::Refused(refusal.error))?;
                 let remark = books.remark(sale.order.currency.code());
                 Ok(Draft { reference: sale.reference.clone(), body, remark })
             });
@@ -137,7 +137,7 @@ impl Resolver<'_> {
     }
 
     /// A person will change something in Tryton and replay what is refused here: what the refusal rests on is not remembered.
-    async fn doubt(&self, sales: &[Sale], refusals: &[Option<Refusal>]) -> Result<(), Setback> {
+    async fn doubt(&self, sales: &[Sale], refusals: &[Option<Refusal>]) -> Result<(), SendError> {
         let settings = &self.tryton.settings;
         let mut names = BTreeSet::new();
         for (sale, refusal) in sales.iter().zip(refusals) {
@@ -153,37 +153,37 @@ impl Resolver<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        self.ids.forget(&names.into_iter().collect::<Vec<_>>()).await.map_err(Setback::NotNow)
+        self.ids.forget(&names.into_iter().collect::<Vec<_>>()).await.map_err(SendError::NotNow)
     }
 
     /// What is remembered under `names`; nothing if it may be stale.
-    pub(super) async fn recall<T: DeserializeOwned>(&self, names: &[String]) -> Result<HashMap<String, T>, Setback> {
+    pub(super) async fn recall<T: DeserializeOwned>(&self, names: &[String]) -> Result<HashMap<String, T>, SendError> {
         if names.is_empty() {
             return Ok(HashMap::new());
         }
         if self.afresh {
-            self.ids.forget(names).await.map_err(Setback::NotNow)?;
+            self.ids.forget(names).await.map_err(SendError::NotNow)?;
             return Ok(HashMap::new());
         }
-        let known = self.ids.ids(names).await.map_err(Setback::NotNow)?;
+        let known = self.ids.ids(names).await.map_err(SendError::NotNow)?;
         // What an older version of ours wrote differently is resolved again.
         Ok(known.into_iter().filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?))).collect())
     }
 
-    pub(super) async fn learn<T: Serialize>(&self, learnt: &[(String, T)]) -> Result<(), Setback> {
+    pub(super) async fn learn<T: Serialize>(&self, learnt: &[(String, T)]) -> Result<(), SendError> {
         if learnt.is_empty() {
             return Ok(());
         }
         let ids: Vec<_> =
             learnt.iter().map(|(name, value)| (name.clone(), wire::raw(value).get().to_owned())).collect();
-        self.ids.learn(&ids).await.map_err(Setback::NotNow)
+        self.ids.learn(&ids).await.map_err(SendError::NotNow)
     }
 
     /// Things of one kind by their keys: what is remembered, and the rest in one call.
-    async fn known_or<T, F>(&self, kind: &str, keys: BTreeSet<String>, find: F) -> Result<HashMap<String, T>, Setback>
+    async fn known_or<T, F>(&self, kind: &str, keys: BTreeSet<String>, find: F) -> Result<HashMap<String, T>, SendError>
     where
         T: Serialize + DeserializeOwned + Clone,
-        F: AsyncFnOnce(&[String]) -> Result<HashMap<String, T>, Setback>,
+        F: AsyncFnOnce(&[String]) -> Result<HashMap<String, T>, SendError>,
     {
         let names: Vec<String> = keys.iter().map(|key| name(kind, key)).collect();
         let mut known: HashMap<String, T> = self.recall(&names).await?;
@@ -213,13 +213,13 @@ impl Resolver<'_> {
         model: &str,
         domain: Box<RawValue>,
         fields: &[&str],
-    ) -> Result<Vec<T>, Setback> {
+    ) -> Result<Vec<T>, SendError> {
         let nothing: Option<i64> = None;
         let parameters = parameters![domain, 0, nothing, nothing, fields];
         self.tryton.server.read(self.calls, &format!("model.{model}.search_read"), parameters).await
     }
 
-    async fn shop(&self) -> Result<Shop, Setback> {
+    async fn shop(&self) -> Result<Shop, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -259,7 +259,7 @@ impl Resolver<'_> {
     }
 
     /// Something the configuration names.
-    async fn named(&self, model: &str, named: &Named) -> Result<i64, Setback> {
+    async fn named(&self, model: &str, named: &Named) -> Result<i64, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -277,7 +277,7 @@ impl Resolver<'_> {
         found.get(&key).copied().ok_or_else(|| config(format!("Tryton has no {model} named {key}")))
     }
 
-    async fn currencies(&self, sales: &[Sale]) -> Result<HashMap<String, Currency>, Setback> {
+    async fn currencies(&self, sales: &[Sale]) -> Result<HashMap<String, Currency>, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -303,7 +303,7 @@ impl Resolver<'_> {
     }
 
     /// Taxes by the name or id in the configuration. Those that cannot be foreseen are left out, and told where they are needed.
-    async fn taxes(&self, sales: &[Sale]) -> Result<HashMap<String, Tax>, Setback> {
+    async fn taxes(&self, sales: &[Sale]) -> Result<HashMap<String, Tax>, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -339,7 +339,7 @@ impl Resolver<'_> {
         Ok(found.into_iter().map(|(key, (sequence, id, rate))| (key, Tax { sequence, id, rate })).collect())
     }
 
-    async fn products(&self, codes: impl Iterator<Item = &str>) -> Result<HashMap<String, Product>, Setback> {
+    async fn products(&self, codes: impl Iterator<Item = &str>) -> Result<HashMap<String, Product>, SendError> {
         #[derive(Deserialize)]
         struct Unit {
             id: i64,
@@ -368,7 +368,7 @@ impl Resolver<'_> {
         .await
     }
 
-    async fn buyers(&self, sales: &[&Sale]) -> Result<Vec<Buyer>, Setback> {
+    async fn buyers(&self, sales: &[&Sale]) -> Result<Vec<Buyer>, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -398,6 +398,6 @@ fn currency(known: &HashMap<String, Currency>, sale: &Sale) -> Result<Currency, 
 }
 
 /// An error of the account's configuration: no order is to blame.
-fn config(text: String) -> Setback {
-    Setback::Account(Error::new(Kind::Config, text))
+fn config(text: String) -> SendError {
+    SendError::Account(Error::new(Kind::Config, text))
 }

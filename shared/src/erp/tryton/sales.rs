@@ -15,12 +15,12 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{ids::Reference, record::Document},
-    erp::{Draft, Found, Setback, repeatable},
+    erp::{Draft, Found, SendError, repeatable},
     outbound::Metered,
 };
 
 /// What became of sales, by id. Missing: so far so good.
-type Setbacks = HashMap<i64, Setback>;
+type Setbacks = HashMap<i64, SendError>;
 
 impl State {
     /// The state of a sale; `None` if it was cancelled, or in a state of somebody's own.
@@ -36,14 +36,14 @@ impl State {
 }
 
 impl Tryton {
-    pub(super) async fn create_sales(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, Setback>> {
+    pub(super) async fn create_sales(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
         if drafts.is_empty() {
             return Vec::new();
         }
-        let all = |setback: &Setback| drafts.iter().map(|_| Err(setback.again())).collect();
+        let all = |send_error: &SendError| drafts.iter().map(|_| Err(send_error.again())).collect();
         let bodies: Result<Vec<&RawValue>, _> = drafts.iter().map(|draft| serde_json::from_str(&draft.body)).collect();
         let Ok(bodies) = bodies else {
-            return all(&Setback::Refused(Error::new(Kind::Bug, "the rendered sale is not JSON")));
+            return all(&SendError::Refused(Error::new(Kind::Bug, "the rendered sale is not JSON")));
         };
         let created: Result<wire::Ids, _> =
             self.server.write(calls, "model.sale.sale.create", parameters![bodies]).await;
@@ -53,19 +53,23 @@ impl Tryton {
                 self.take_on(calls, &ids, true).await
             }
             Ok(_) => {
-                all(&Setback::Unknown(Error::new(Kind::Unavailable, "Tryton answered for another number of sales")))
+                all(&SendError::Unknown(Error::new(Kind::Unavailable, "Tryton answered for another number of sales")))
             }
-            Err(setback) => all(&setback),
+            Err(send_error) => all(&send_error),
         }
     }
 
-    pub(super) async fn finish_sales(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, Setback>> {
+    pub(super) async fn finish_sales(
+        &self,
+        calls: &Metered,
+        documents: &[Document],
+    ) -> Vec<Result<Document, SendError>> {
         if documents.is_empty() {
             return Vec::new();
         }
         let ids: Result<Vec<i64>, _> = documents.iter().map(|document| document.id.parse()).collect();
         let Ok(ids) = ids else {
-            let bug = || Err(Setback::Refused(Error::new(Kind::Bug, "a document's id is not one of Tryton's")));
+            let bug = || Err(SendError::Refused(Error::new(Kind::Bug, "a document's id is not one of Tryton's")));
             return documents.iter().map(|_| bug()).collect();
         };
         self.take_on(calls, &ids, false).await
@@ -75,7 +79,7 @@ impl Tryton {
         &self,
         calls: &Metered,
         references: &[Reference],
-    ) -> Result<Vec<Option<Found>>, Setback> {
+    ) -> Result<Vec<Option<Found>>, SendError> {
         if references.is_empty() {
             return Ok(Vec::new());
         }
@@ -98,7 +102,7 @@ impl Tryton {
         Ok(references.iter().map(answer).collect())
     }
 
-    async fn read(&self, calls: &Metered, domain: Box<RawValue>) -> Result<Vec<FoundSale>, Setback> {
+    async fn read(&self, calls: &Metered, domain: Box<RawValue>) -> Result<Vec<FoundSale>, SendError> {
         let nothing: Option<i64> = None;
         let parameters = parameters![domain, 0, nothing, nothing, FoundSale::FIELDS];
         self.server.read(calls, "model.sale.sale.search_read", parameters).await
@@ -106,22 +110,25 @@ impl Tryton {
 
     /// Takes sales to the configured state. `created`: they are drafts that were created a moment ago; otherwise each may
     /// stand anywhere, and that is read first.
-    async fn take_on(&self, calls: &Metered, ids: &[i64], created: bool) -> Vec<Result<Document, Setback>> {
+    async fn take_on(&self, calls: &Metered, ids: &[i64], created: bool) -> Vec<Result<Document, SendError>> {
         let mut setbacks = Setbacks::new();
         let outcome = self.steps(calls, ids, created, &mut setbacks).await;
         let (found, failed) = match outcome {
             Ok(found) => (found, None),
-            Err(setback) => (HashMap::new(), Some(setback)),
+            Err(send_error) => (HashMap::new(), Some(send_error)),
         };
         let answer = |id: &i64| {
-            if let Some(setback) = setbacks.remove(id) {
-                return Err(setback);
+            if let Some(send_error) = setbacks.remove(id) {
+                return Err(send_error);
             }
-            if let Some(setback) = &failed {
-                return Err(in_doubt(setback.again(), created));
+            if let Some(send_error) = &failed {
+                return Err(in_doubt(send_error.again(), created));
             }
             found.get(id).map(FoundSale::document).ok_or_else(|| {
-                Setback::Unknown(Error::new(Kind::Unavailable, "the sale was in Tryton and is not to be seen any more"))
+                SendError::Unknown(Error::new(
+                    Kind::Unavailable,
+                    "the sale was in Tryton and is not to be seen any more",
+                ))
             })
         };
         ids.iter().map(answer).collect()
@@ -134,7 +141,7 @@ impl Tryton {
         ids: &[i64],
         created: bool,
         setbacks: &mut Setbacks,
-    ) -> Result<HashMap<i64, FoundSale>, Setback> {
+    ) -> Result<HashMap<i64, FoundSale>, SendError> {
         let target = self.settings.state;
         let standing = if created { HashMap::new() } else { self.by_id(calls, ids).await? };
         let drafts: Vec<i64> = if created {
@@ -168,7 +175,7 @@ impl Tryton {
         Ok(found)
     }
 
-    async fn by_id(&self, calls: &Metered, ids: &[i64]) -> Result<HashMap<i64, FoundSale>, Setback> {
+    async fn by_id(&self, calls: &Metered, ids: &[i64]) -> Result<HashMap<i64, FoundSale>, SendError> {
         let found = self.read(calls, wire::raw(&[("id", "in", ids)])).await?;
         Ok(found.into_iter().map(|sale| (sale.id, sale)).collect())
     }
@@ -181,7 +188,7 @@ impl Tryton {
         ids: Vec<i64>,
         created: bool,
         setbacks: &mut Setbacks,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), SendError> {
         let method = format!("model.sale.sale.{button}");
         let mut groups = vec![ids];
         while let Some(mut group) = groups.pop() {
@@ -190,18 +197,18 @@ impl Tryton {
             }
             match self.server.write::<IgnoredAny>(calls, &method, parameters![group]).await {
                 Ok(_) => {}
-                Err(Setback::Refused(_)) if group.len() > 1 => {
+                Err(SendError::Refused(_)) if group.len() > 1 => {
                     let second = group.split_off(group.len() / 2);
                     groups.extend([second, group]);
                 }
-                Err(Setback::Refused(error)) => {
+                Err(SendError::Refused(error)) => {
                     let words = format!("its sale is in Tryton, which refuses to {button} it");
                     let error = error.within(words);
-                    setbacks.extend(group.first().map(|id| (*id, Setback::Refused(error))));
+                    setbacks.extend(group.first().map(|id| (*id, SendError::Refused(error))));
                 }
-                Err(setback) => {
+                Err(send_error) => {
                     // Those that went through before are not known from those that did not: all are looked up.
-                    return Err(in_doubt(setback, created));
+                    return Err(in_doubt(send_error, created));
                 }
             }
         }
@@ -220,9 +227,9 @@ impl Tryton {
             undone = self.server.write(calls, "model.sale.sale.delete", parameters![wrong]).await;
         }
         if undone.is_err() {
-            for (id, setback) in setbacks.iter_mut().filter(|(id, _)| wrong.contains(id)) {
-                if let Setback::Refused(error) = setback {
-                    *setback = Setback::Refused(Error::new(
+            for (id, send_error) in setbacks.iter_mut().filter(|(id, _)| wrong.contains(id)) {
+                if let SendError::Refused(error) = send_error {
+                    *send_error = SendError::Refused(Error::new(
                         Kind::Refused,
                         format!("{error}. Its sale (id {id}) could not be taken back: delete it in Tryton first"),
                     ));
@@ -236,7 +243,7 @@ impl Tryton {
 fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
     let mut wrong = Vec::new();
     for (id, sale) in found {
-        let refused = |text: String| Setback::Refused(Error::new(Kind::Refused, text));
+        let refused = |text: String| SendError::Refused(Error::new(Kind::Refused, text));
         let name = sale.number.as_deref().map_or_else(|| id.to_string(), repeatable);
         if State::of(&sale.state).is_none() {
             let state = repeatable(&sale.state);
@@ -260,10 +267,10 @@ fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
 }
 
 /// After a create everything but a refusal is in doubt: the sales are there.
-fn in_doubt(setback: Setback, created: bool) -> Setback {
-    match setback {
-        Setback::NotNow(error) | Setback::Account(error) | Setback::Ambiguous(error) if created => {
-            Setback::Unknown(error)
+fn in_doubt(send_error: SendError, created: bool) -> SendError {
+    match send_error {
+        SendError::NotNow(error) | SendError::Account(error) | SendError::Ambiguous(error) if created => {
+            SendError::Unknown(error)
         }
         other => other,
     }

@@ -23,7 +23,7 @@ use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::money::Amount,
-    erp::Setback,
+    erp::SendError,
     outbound::{Call, Metered},
 };
 
@@ -332,7 +332,7 @@ impl Server {
         calls: &Metered,
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
-    ) -> Result<T, Setback> {
+    ) -> Result<T, SendError> {
         self.call(calls, self.rpc.clone(), method, parameters, Intent::Read).await
     }
 
@@ -342,12 +342,12 @@ impl Server {
         calls: &Metered,
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
-    ) -> Result<T, Setback> {
+    ) -> Result<T, SendError> {
         self.call(calls, self.rpc.clone(), method, parameters, Intent::Write).await
     }
 
     /// Tryton's series, such as `8.0`.
-    pub(super) async fn series(&self, calls: &Metered) -> Result<String, Setback> {
+    pub(super) async fn series(&self, calls: &Metered) -> Result<String, SendError> {
         self.call(calls, self.root.clone(), "common.server.version", [], Intent::Read).await
     }
 
@@ -358,7 +358,7 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
         intent: Intent,
-    ) -> Result<T, Setback> {
+    ) -> Result<T, SendError> {
         let mut parameters: Vec<_> = parameters.into_iter().collect();
         parameters.push(raw(&self.context));
         // With exactly these three members Tryton answers its own errors inside of HTTP 200.

@@ -156,7 +156,7 @@ impl<'a> Batch<'a> {
         self.closed.is_some()
             || self.held.is_some()
             || self.slots.end().await.is_some()
-            || !self.slots.time_left(self.account.erp.manners().timeout)
+            || !self.slots.time_left(self.account.erp.capabilities().timeout)
     }
 
     /// Whether the batch should begin no more steps.
@@ -183,7 +183,7 @@ impl<'a> Batch<'a> {
 
     /// Until when the calls of a step that begins now may start, and from when on a look-up of it can be trusted.
     pub(super) fn times(&self) -> (Timestamp, Timestamp) {
-        let settle = SignedDuration::try_from(self.account.erp.manners().settle).unwrap_or(LONGEST_START);
+        let settle = SignedDuration::try_from(self.account.erp.capabilities().settle).unwrap_or(LONGEST_START);
         let start_by = self.now() + room(self.account);
         (start_by, start_by + settle)
     }

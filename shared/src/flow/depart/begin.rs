@@ -32,7 +32,7 @@ impl Batch<'_> {
         if self.account.look_up_first && !ready.is_empty() {
             ready = self.look_up_first(ready).await?;
         }
-        let bulk = self.account.erp.manners().bulk_limit;
+        let bulk = self.account.erp.capabilities().bulk_limit;
         self.send(ready, bulk).await
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     batch::{Batch, Ready},
-    create::ITS_OWN,
+    create::REPEATED,
     pace::{FLOOR, LONGEST_BLOCK, asked_for, block_for},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl Batch<'_> {
     async fn blame(&mut self, ready: &Ready, error: &Error) -> Result<()> {
         let head = &ready.head;
         let tried = if head.intent.is_some() { head.attempts } else { head.attempts + 1 };
-        if tried < ITS_OWN {
+        if tried < REPEATED {
             return self.later(ready, error, false).await;
         }
         let reason = format!("{error}; {WHAT_TO_DO}");

@@ -19,17 +19,17 @@ use crate::{
         ledger::Denied,
         record::{Count, Document, Head},
     },
-    erp::{Bulk, Class, Draft, Setback},
+    erp::{Bulk, Class, Draft, SendError},
 };
 
 /// So many single orders refused alike, and none accepted, mean that no order is to blame.
 const ALIKE: usize = 3;
 
 /// After so many attempts an order that is refused once more in the same words is to blame all the same.
-pub(super) const ITS_OWN: u32 = 3;
+pub(super) const REPEATED: u32 = 3;
 
 /// Whether so many were refused by themselves, and in the same words, that no order is to blame.
-pub(super) fn alike<T>(refused: &[(T, Error)]) -> bool {
+pub(super) fn same_reason<T>(refused: &[(T, Error)]) -> bool {
     let same = |pair: &[(T, Error)]| matches!(pair, [(_, a), (_, b)] if a.is_alike(b));
     refused.len() >= ALIKE && refused.windows(2).all(same)
 }
@@ -46,16 +46,16 @@ pub(super) fn halves<T>(group: Vec<T>, head: impl Fn(&T) -> &Head) -> (Vec<T>, V
 }
 
 /// The words of a refusal.
-fn refusal(outcomes: Vec<std::result::Result<Document, Setback>>) -> Option<Error> {
+fn refusal(outcomes: Vec<std::result::Result<Document, SendError>>) -> Option<Error> {
     outcomes.into_iter().find_map(|outcome| match outcome {
-        Err(Setback::Refused(error) | Setback::Ambiguous(error)) => Some(error),
+        Err(SendError::Refused(error) | SendError::Ambiguous(error)) => Some(error),
         _ => None,
     })
 }
 
-fn all_unknown(outcomes: &[std::result::Result<Document, Setback>]) -> Option<&Error> {
+fn all_unknown(outcomes: &[std::result::Result<Document, SendError>]) -> Option<&Error> {
     match outcomes.first() {
-        Some(Err(Setback::Unknown(error))) if outcomes.iter().all(|o| matches!(o, Err(Setback::Unknown(_)))) => {
+        Some(Err(SendError::Unknown(error))) if outcomes.iter().all(|o| matches!(o, Err(SendError::Unknown(_)))) => {
             Some(error)
         }
         _ => None,
@@ -65,7 +65,7 @@ fn all_unknown(outcomes: &[std::result::Result<Document, Setback>]) -> Option<&E
 impl Batch<'_> {
     /// Creates a chunk, halving what an atomic bulk refuses until the guilty ones stand alone.
     pub(super) async fn create(&mut self, chunk: Vec<Rendered>) -> Result<()> {
-        let bulk = self.account.erp.manners().bulk;
+        let bulk = self.account.erp.capabilities().bulk;
         let mut groups = vec![chunk];
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
@@ -77,7 +77,7 @@ impl Batch<'_> {
             if group.is_empty() {
                 continue;
             }
-            if self.over().await || (!accepted && (alike(&refused) || alike(&suspects))) {
+            if self.over().await || (!accepted && (same_reason(&refused) || same_reason(&suspects))) {
                 groups.push(group);
                 cut_short = true;
                 break;
@@ -92,7 +92,7 @@ impl Batch<'_> {
                 }
             }
             let outcomes = self.call(&group).await;
-            let together = outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Refused(_))))
+            let together = outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Refused(_))))
                 && (bulk == Bulk::Atomic || group.len() == 1);
             // Each order for itself: a part of a halved bulk was perhaps resolved again, and another was not.
             let refreshed = group.iter().all(|one| one.afresh);
@@ -103,14 +103,14 @@ impl Batch<'_> {
                 groups.push(self.prepare(ready, true).await?);
                 continue;
             }
-            let unexplained = outcomes.iter().all(|outcome| matches!(outcome, Err(Setback::Ambiguous(_))));
+            let unexplained = outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Ambiguous(_))));
             if (together || unexplained) && group.len() > 1 {
                 words = refusal(outcomes);
                 let (first, second) = halves(group, |one| &one.ready.head);
                 groups.extend([second, first]);
                 continue;
             }
-            if outcomes.iter().any(|outcome| matches!(outcome, Err(Setback::Exists))) {
+            if outcomes.iter().any(|outcome| matches!(outcome, Err(SendError::Exists))) {
                 self.adopt_existing(group, outcomes, &mut groups).await?;
                 continue;
             }
@@ -128,13 +128,13 @@ impl Batch<'_> {
                         self.created(&one, document).await?;
                     }
                     // Perhaps a remembered id is stale: not blamed before that is known.
-                    Err(Setback::Refused(_)) if bulk == Bulk::PerItem && !one.afresh => stale.push(one.ready),
+                    Err(SendError::Refused(_)) if bulk == Bulk::PerItem && !one.afresh => stale.push(one.ready),
                     // Held back until it is known whether the order or the account is to blame.
-                    Err(Setback::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
-                    Err(Setback::Ambiguous(error)) => suspects.push((one, error)),
-                    Err(setback) => {
-                        accepted |= matches!(setback, Setback::Refused(_));
-                        self.set_back(&one.ready, setback).await?;
+                    Err(SendError::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
+                    Err(SendError::Ambiguous(error)) => suspects.push((one, error)),
+                    Err(send_error) => {
+                        accepted |= matches!(send_error, SendError::Refused(_));
+                        self.set_back(&one.ready, send_error).await?;
                     }
                 }
             }
@@ -145,7 +145,7 @@ impl Batch<'_> {
         // Cut short before anything was accepted, nobody knows whether orders are to blame or the account. Then one order goes
         // first, as after any block: the whole bulk would only be cut short again.
         let known = refused.iter().any(|(_, error)| self.is_known(error));
-        let account_is_to_blame = !accepted && (cut_short || known || alike(&refused));
+        let account_is_to_blame = !accepted && (cut_short || known || same_reason(&refused));
         let lost = matches!(self.slots.end().await, Some(End::Denied(Denied::Lost)));
         if account_is_to_blame
             && !lost
@@ -160,9 +160,9 @@ impl Batch<'_> {
         let told = suspects.iter().map(|(one, error)| (&one.ready, error.again())).collect();
         self.judge(told, self.passed).await?;
         for (one, error) in refused {
-            let spared = account_is_to_blame && self.spares(&one, &error);
-            let setback = if spared { Setback::NotNow(error) } else { Setback::Refused(error) };
-            self.set_back(&one.ready, setback).await?;
+            let spared = account_is_to_blame && self.is_spared(&one, &error);
+            let send_error = if spared { SendError::NotNow(error) } else { SendError::Refused(error) };
+            self.set_back(&one.ready, send_error).await?;
         }
         for one in groups.into_iter().flatten() {
             self.not_sent(&one.ready).await?;
@@ -206,30 +206,31 @@ impl Batch<'_> {
     }
 
     /// Whether all were refused for what orders were held for, and none is to be blamed yet.
-    fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, Setback>]) -> bool {
-        self.account.erp.manners().bulk == Bulk::Atomic
+    fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, SendError>]) -> bool {
+        self.account.erp.capabilities().bulk == Bulk::Atomic
             && group.iter().zip(outcomes).all(|(one, outcome)| {
-                matches!(outcome, Err(Setback::Refused(error)) if self.is_known(error) && self.spares(one, error))
+                matches!(outcome, Err(SendError::Refused(error)) if self.is_known(error) && self.is_spared(one, error))
             })
     }
 
     /// Whether an order that was refused by itself may be tried again while the account is to blame. Not where that is a person's to
     /// allow, and not without an end.
-    fn spares(&self, one: &Rendered, error: &Error) -> bool {
+    fn is_spared(&self, one: &Rendered, error: &Error) -> bool {
         let head = &one.ready.head;
-        let person = self.account.erp.manners().create == Class::Nothing && one.is_in_doubt();
-        let again = head.attempts >= ITS_OWN && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string());
+        let person = self.account.erp.capabilities().create == Class::Nothing && one.is_in_doubt();
+        let again =
+            head.attempts >= REPEATED && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string());
         !person && !again && head.attempts < self.account.max_attempts
     }
 
     /// One create call, inside the time its intents allow.
-    pub(super) async fn call(&self, group: &[Rendered]) -> Vec<std::result::Result<Document, Setback>> {
+    pub(super) async fn call(&self, group: &[Rendered]) -> Vec<std::result::Result<Document, SendError>> {
         let start_by = group.iter().filter_map(|one| one.ready.head.intent.as_ref().map(|i| i.start_by)).min();
         self.slots.start_by(start_by).await;
         let drafts: Vec<Draft> = group.iter().map(|one| one.draft.clone()).collect();
         let outcomes = AssertUnwindSafe(self.account.erp.create(&self.metered, &drafts)).catch_unwind().await;
         self.slots.start_by(None).await;
-        let unknown = || Setback::Unknown(Error::new(Kind::Bug, "the connector failed while sending"));
+        let unknown = || SendError::Unknown(Error::new(Kind::Bug, "the connector failed while sending"));
         let mut outcomes = outcomes.unwrap_or_default();
         // A connector that answers for too few leaves the rest in doubt, never forgotten.
         outcomes.truncate(group.len());
@@ -244,22 +245,22 @@ impl Batch<'_> {
     pub(super) async fn adopt_existing(
         &mut self,
         group: Vec<Rendered>,
-        outcomes: Vec<std::result::Result<Document, Setback>>,
+        outcomes: Vec<std::result::Result<Document, SendError>>,
         groups: &mut Vec<Vec<Rendered>>,
     ) -> Result<()> {
-        let atomic = self.account.erp.manners().bulk == Bulk::Atomic;
+        let atomic = self.account.erp.capabilities().bulk == Bulk::Atomic;
         let (mut asked, mut others) = (Vec::new(), Vec::new());
         for (one, outcome) in group.into_iter().zip(outcomes) {
             match outcome {
                 _ if atomic => asked.push(one),
-                Err(Setback::Exists) => asked.push(one),
+                Err(SendError::Exists) => asked.push(one),
                 outcome => others.push((one, outcome)),
             }
         }
         for (one, outcome) in others {
             match outcome {
                 Ok(document) => self.created(&one, document).await?,
-                Err(setback) => self.set_back(&one.ready, setback).await?,
+                Err(send_error) => self.set_back(&one.ready, send_error).await?,
             }
         }
         let references: Vec<_> = asked.iter().map(|one| one.ready.sale.reference.clone()).collect();

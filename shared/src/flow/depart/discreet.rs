@@ -9,12 +9,13 @@ use super::batch::Batch;
 use crate::{
     Error,
     domain::{order::Order, record::Head},
-    erp::{self, Setback},
+    erp::{self, SendError},
 };
 
 /// What became of orders that are at hand.
-pub(super) fn discreet<T>(outcomes: Vec<Result<T, Setback>>, orders: &[&Order]) -> Vec<Result<T, Setback>> {
-    let each = |outcome: Result<T, Setback>| outcome.map_err(|setback| setback.map(|error| reworded(error, orders)));
+pub(super) fn discreet<T>(outcomes: Vec<Result<T, SendError>>, orders: &[&Order]) -> Vec<Result<T, SendError>> {
+    let each =
+        |outcome: Result<T, SendError>| outcome.map_err(|send_error| send_error.map(|error| reworded(error, orders)));
     outcomes.into_iter().map(each).collect()
 }
 

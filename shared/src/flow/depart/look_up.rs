@@ -7,7 +7,7 @@ use crate::{
         ids::{ConnectionId, OrderId, OrderKey, Reference},
         record::Head,
     },
-    erp::{Found, Setback},
+    erp::{Found, SendError},
 };
 
 /// What came of looking one reference up.
@@ -48,15 +48,15 @@ impl Batch<'_> {
                         *answer = found.map_or(Looked::Missing, Looked::There);
                     }
                 }
-                Err(Setback::Account(error)) => {
+                Err(SendError::Account(error)) => {
                     let error = self.discreet_about(error, heads).await;
                     self.close(&error).await?;
                     return Ok(LookedUp { answers, failed: Some(error) });
                 }
-                Err(setback) => {
+                Err(send_error) => {
                     answered = answered || self.others_are_answered().await;
                     if !answered {
-                        let error = self.discreet_about(setback.into_error(), heads).await;
+                        let error = self.discreet_about(send_error.into_error(), heads).await;
                         self.close(&error).await?;
                         return Ok(LookedUp { answers, failed: Some(error) });
                     }
@@ -64,8 +64,8 @@ impl Batch<'_> {
                         let middle = from + (to - from) / 2;
                         groups.extend([(middle, to), (from, middle)]);
                     } else if let (Some(answer), Some(head)) = (answers.get_mut(from), heads.get(from)) {
-                        let refused = matches!(setback, Setback::Ambiguous(_) | Setback::Refused(_));
-                        let error = self.discreet_about(setback.into_error(), &[head]).await;
+                        let refused = matches!(send_error, SendError::Ambiguous(_) | SendError::Refused(_));
+                        let error = self.discreet_about(send_error.into_error(), &[head]).await;
                         *answer = Looked::Refused { error, refused };
                     }
                 }

@@ -15,7 +15,7 @@ use crate::{
         sign::{Fact, Party},
         version::Version,
     },
-    erp::Setback,
+    erp::SendError,
 };
 
 /// Why an order waits that was begun and not sent.
@@ -44,29 +44,29 @@ impl Batch<'_> {
     }
 
     /// A step that was begun did not succeed.
-    pub(super) async fn set_back(&mut self, ready: &Ready, setback: Setback) -> Result<()> {
+    pub(super) async fn set_back(&mut self, ready: &Ready, send_error: SendError) -> Result<()> {
         let (now, head) = (self.now(), &ready.head);
-        match setback {
-            Setback::Refused(error) => {
+        match send_error {
+            SendError::Refused(error) => {
                 self.succeeded = true;
                 self.park(head, &ready.sale.version, Doubt::None, End::Parked, error.to_string()).await
             }
-            Setback::NotNow(error) => {
+            SendError::NotNow(error) => {
                 let backoff = now + self.wait(&error, head.attempts);
                 self.reschedule(head, backoff, Count::Kept, false, error.to_string()).await.map(drop)
             }
-            Setback::Account(error) => {
+            SendError::Account(error) => {
                 self.close(&error).await?;
                 self.reschedule(head, now + FLOOR, Count::Forgiven, false, error.to_string()).await.map(drop)
             }
-            Setback::Ambiguous(error) => self.judge(vec![(ready, error)], self.passed).await,
+            SendError::Ambiguous(error) => self.judge(vec![(ready, error)], self.passed).await,
             // No write: the intent and its `due` already stand.
-            Setback::Unknown(error) => {
+            SendError::Unknown(error) => {
                 let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
                 self.note(&head.key, "unknown", Some(error.to_string()), attempt).await;
                 Ok(())
             }
-            Setback::Exists => Ok(()),
+            SendError::Exists => Ok(()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     batch::{Batch, Ready},
-    create::ITS_OWN,
+    create::REPEATED,
     look_up::Looked,
     pace::backoff,
     plan::{Plan, plan},
@@ -13,13 +13,13 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::record::{Count, Document, Doubt, End, Head, Rest, Write, Written},
-    erp::{Class, Found, Sale, Setback},
+    erp::{Class, Found, Sale, SendError},
 };
 
 impl Batch<'_> {
     /// Looks up the steps of unknown outcome: adopts what is there, sends the same content again where nothing is.
     pub(super) async fn resolve(&mut self, heads: Vec<Head>) -> Result<()> {
-        if self.account.erp.manners().create == Class::Nothing {
+        if self.account.erp.capabilities().create == Class::Nothing {
             return self.hand_over(heads).await;
         }
         let mut again = Vec::new();
@@ -50,11 +50,11 @@ impl Batch<'_> {
     }
 
     /// One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their attempts:
-    /// each further attempt travels in a quarter of the company.
+    /// each further attempt travels in a quarter of the max_bulk.
     async fn send_again(&mut self, again: Vec<Ready>) -> Result<()> {
         let attempts = again.iter().map(|one| one.head.attempts).max().unwrap_or(0);
-        let company = again.len() >> attempts.saturating_sub(1).saturating_mul(2).min(16);
-        self.send(again, company.max(1)).await
+        let max_bulk = again.len() >> attempts.saturating_sub(1).saturating_mul(2).min(16);
+        self.send(again, max_bulk.max(1)).await
     }
 
     /// An ERP that can neither refuse a second document nor be asked: at most once, the rest is a person's.
@@ -63,7 +63,7 @@ impl Batch<'_> {
             let Some(intent) = &head.intent else { continue };
             if intent.refused && head.parked.is_none() && head.reason.is_none() {
                 // Handed over before, and replayed, which answers the reason: a person looked, and it is missing. Alone, since
-                // in company one that makes the ERP fail would leave all of them in doubt again; and not begun before its turn,
+                // in max_bulk one that makes the ERP fail would leave all of them in doubt again; and not begun before its turn,
                 // or it would be handed over again although nothing was sent.
                 if self.closing().await {
                     continue;
@@ -87,7 +87,7 @@ impl Batch<'_> {
         let Some(intent) = &head.intent else { return Ok(()) };
         let tried = head.attempts + 1;
         let gives_up = tried >= self.account.max_attempts;
-        let ends = gives_up || (refused && tried >= ITS_OWN);
+        let ends = gives_up || (refused && tried >= REPEATED);
         if !ends {
             let later = self.now() + backoff(self.puente, tried.max(4));
             return self.reschedule(head, later, Count::Added, true, error.to_string()).await.map(drop);
@@ -98,7 +98,7 @@ impl Batch<'_> {
             intent.step.reference
         );
         // Whatever version comes next has to be looked up too.
-        let doubt = if self.account.erp.manners().create == Class::Key { Doubt::Bound } else { Doubt::Stands };
+        let doubt = if self.account.erp.capabilities().create == Class::Key { Doubt::Bound } else { Doubt::Stands };
         if !refused {
             self.bury(&head.key, &reason).await?;
         }
@@ -141,26 +141,26 @@ impl Batch<'_> {
                     found.document = document;
                     self.adopt(head, &found).await?;
                 }
-                Err(Setback::Refused(error)) => {
+                Err(SendError::Refused(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
                     let name = found.document.number.as_ref().unwrap_or(&found.document.id);
                     let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
                 // It is there, and not as it should be: still in doubt.
-                Err(Setback::Account(error)) => {
+                Err(SendError::Account(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
                     self.close(&error).await?;
                     self.postpone(head, &error).await?;
                 }
-                Err(Setback::NotNow(error) | Setback::Ambiguous(error) | Setback::Unknown(error)) => {
+                Err(SendError::NotNow(error) | SendError::Ambiguous(error) | SendError::Unknown(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
                     if !self.slots.held_back().await {
                         self.hold([&head.key], &error);
                     }
                     self.postpone(head, &error).await?;
                 }
-                Err(Setback::Exists) => {}
+                Err(SendError::Exists) => {}
             }
         }
         Ok(())
@@ -173,7 +173,7 @@ impl Batch<'_> {
             let reason = format!("gave up after {} attempts, none of which arrived in the ERP in time", head.attempts);
             // An ERP that knows the key answers whatever comes next with this step's document, so that no version can leave before it.
             // Elsewhere a newer one can, and has attempts of its own.
-            let (judged, doubt) = match self.account.erp.manners().create {
+            let (judged, doubt) = match self.account.erp.capabilities().create {
                 Class::Key => (&head.desired, Doubt::Bound),
                 _ => (&intent.planned, Doubt::Stands),
             };

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready, Rendered},
-    create::{alike, halves},
+    create::{halves, same_reason},
     discreet::discreet,
     meter::LONGEST_START,
     pace::{FLOOR, asked_for, backoff},
@@ -19,12 +19,12 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::record::{End, Head, Rest, Write, Written},
-    erp::{Draft, Ids, Sale, Setback},
+    erp::{Draft, Ids, Sale, SendError},
 };
 
 impl Batch<'_> {
     /// Prepares sales together, writes the intents of those that have none yet, and creates them in bulk.
-    pub(super) async fn send(&mut self, ready: Vec<Ready>, company: usize) -> Result<()> {
+    pub(super) async fn send(&mut self, ready: Vec<Ready>, max_bulk: usize) -> Result<()> {
         if self.closing().await {
             return self.left_behind(ready).await;
         }
@@ -32,7 +32,7 @@ impl Batch<'_> {
             return Ok(());
         }
         let rendered = self.prepare(ready, false).await?;
-        let limit = self.account.erp.manners().bulk_limit.min(company).max(1);
+        let limit = self.account.erp.capabilities().bulk_limit.min(max_bulk).max(1);
         let mut rest = rendered.into_iter().peekable();
         while rest.peek().is_some() {
             let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
@@ -60,17 +60,17 @@ impl Batch<'_> {
         let mut answered = false;
         let mut groups = vec![ready];
         while let Some(group) = groups.pop() {
-            if !suspects.is_empty() && (self.over().await || (!answered && alike(&suspects))) {
+            if !suspects.is_empty() && (self.over().await || (!answered && same_reason(&suspects))) {
                 groups.push(group);
                 break;
             }
             let mut refused = Vec::new();
             for (ready, outcome) in self.render(group, afresh).await {
-                answered |= matches!(outcome, Ok(_) | Err(Setback::Refused(_)));
+                answered |= matches!(outcome, Ok(_) | Err(SendError::Refused(_)));
                 match outcome {
                     Ok(draft) => rendered.push(Rendered { ready, draft, afresh }),
-                    Err(Setback::Ambiguous(error)) => refused.push((ready, error)),
-                    Err(setback) => self.unprepared(ready, setback).await?,
+                    Err(SendError::Ambiguous(error)) => refused.push((ready, error)),
+                    Err(send_error) => self.unprepared(ready, send_error).await?,
                 }
             }
             if let [_, _, ..] = refused.as_slice() {
@@ -91,7 +91,7 @@ impl Batch<'_> {
     }
 
     /// What the connector makes of each.
-    async fn render(&self, ready: Vec<Ready>, afresh: bool) -> Vec<(Ready, std::result::Result<Draft, Setback>)> {
+    async fn render(&self, ready: Vec<Ready>, afresh: bool) -> Vec<(Ready, std::result::Result<Draft, SendError>)> {
         let sales: Vec<Sale> = ready.iter().map(|r| r.sale.clone()).collect();
         let erp = &self.account.erp;
         let ids = Cache(self);
@@ -105,7 +105,7 @@ impl Batch<'_> {
                 let one = std::slice::from_ref(sale);
                 let alone = AssertUnwindSafe(erp.prepare(&self.metered, &ids, one, afresh)).catch_unwind().await;
                 outcomes.push(alone.ok().and_then(|mut outcomes| outcomes.pop()).unwrap_or_else(|| {
-                    Err(Setback::Refused(Error::new(
+                    Err(SendError::Refused(Error::new(
                         Kind::Bug,
                         "the connector failed in our own code: please report it, then replay it",
                     )))
@@ -121,15 +121,15 @@ impl Batch<'_> {
     }
 
     /// A sale that could not be rendered: of the sale itself nothing was sent.
-    pub(super) async fn unprepared(&mut self, ready: Ready, setback: Setback) -> Result<()> {
+    pub(super) async fn unprepared(&mut self, ready: Ready, send_error: SendError) -> Result<()> {
         if ready.head.intent.is_some() {
-            return self.set_back(&ready, setback).await;
+            return self.set_back(&ready, send_error).await;
         }
         let Ready { sale, head } = ready;
         let now = self.now();
         let (desired, applied) = (head.desired.clone(), head.applied.clone());
-        match setback {
-            Setback::Refused(error) => {
+        match send_error {
+            SendError::Refused(error) => {
                 let reason = error.to_string();
                 let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
                 let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
@@ -137,12 +137,12 @@ impl Batch<'_> {
                     self.note(&sale.key, "parked", Some(reason), None).await;
                 }
             }
-            Setback::NotNow(ref error) | Setback::Unknown(ref error) => {
+            SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
                 let reason = error.to_string();
                 // A customer whose creation is in doubt is looked up again, once that can be trusted.
-                let settle = match &setback {
-                    Setback::Unknown(_) => {
-                        SignedDuration::try_from(self.account.erp.manners().settle).unwrap_or(LONGEST_START)
+                let settle = match &send_error {
+                    SendError::Unknown(_) => {
+                        SignedDuration::try_from(self.account.erp.capabilities().settle).unwrap_or(LONGEST_START)
                     }
                     _ => SignedDuration::ZERO,
                 };
@@ -161,9 +161,9 @@ impl Batch<'_> {
                 }
             }
             // Still due; the ledger says when the account may be called again.
-            Setback::Account(error) => self.close(&error).await?,
-            Setback::Ambiguous(error) => self.judge(vec![(&Ready { sale, head }, error)], false).await?,
-            Setback::Exists => {}
+            SendError::Account(error) => self.close(&error).await?,
+            SendError::Ambiguous(error) => self.judge(vec![(&Ready { sale, head }, error)], false).await?,
+            SendError::Exists => {}
         }
         Ok(())
     }
