@@ -237,12 +237,12 @@ impl Meter for Permits {
 
 fn refused(denied: Denied, now: jiff::Timestamp) -> Error {
     let (words, until) = match denied {
-        Denied::Day(until) => ("the part of the day's calls that is not kept for orders is used up", until),
+        Denied::Day(until) => ("today's calls for checks are used up", until),
         Denied::Horizon(until) => ("the ERP's rate has no slot soon", until),
         Denied::Blocked(until) => ("the ERP account is blocked", until),
         Denied::Lost => return Error::new(Kind::Limited, "the ERP account is busy"),
     };
     let wait = until.duration_since(now).max(SignedDuration::ZERO);
-    let words = format!("not asked: {words} (until {})", output::time(until));
+    let words = format!("skipped: {words} (until {})", output::time(until));
     Error::new(Kind::Limited, words).retry(Retry::After(wait.unsigned_abs()))
 }

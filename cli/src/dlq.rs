@@ -72,12 +72,13 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
             let limit = match (redrive.limit, redrive.all) {
                 (Some(limit), _) => limit,
                 (None, true) => usize::MAX,
-                (None, false) => return Err(Error::new(Kind::Unreadable, "how many? Say --limit 10 or --all")),
+                (None, false) => return Err(Error::new(Kind::Unreadable, "pass `--limit N` or `--all`")),
             };
             let moved = redrive.place.open().await?.queue.redrive(limit).await?;
             output.answer(&Redriven { moved }, || match moved {
                 0 => "the dead-letter queue is empty: nothing moved".to_owned(),
-                n => format!("moved {n}; `puente serve` takes them from here"),
+                1 => "1 message queued for retry".to_owned(),
+                n => format!("{n} messages queued for retry"),
             })
         }
     }

@@ -274,7 +274,7 @@ fn again(key: &OrderKey, by: &str, now: Timestamp) -> Message {
     })
 }
 
-/// Up to `limit` heads of a connection, those that changed last first.
+/// Up to `limit` heads of a connection, most recently changed first.
 async fn matching(puente: &Puente, connection: &ConnectionId, state: Option<State>, limit: usize) -> Result<Vec<Head>> {
     let (mut heads, mut cursor) = (Vec::new(), None);
     while heads.len() < limit {

@@ -51,7 +51,7 @@ pub(crate) enum Backend {
 pub(crate) struct Location {
     /// What holds the data. `aws` takes the table, the queues and the published configuration of the stack that
     /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL` and `PUENTE_SECRET_PREFIX` name; region and credentials are found as AWS's own tools
-    /// find them. `--config` and `--data` then say nothing.
+    /// find them. `--config` and `--data` are then ignored.
     #[arg(long, value_enum, env = "PUENTE_BACKEND", default_value = "embedded")]
     pub(crate) backend: Backend,
     #[command(flatten)]

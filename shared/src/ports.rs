@@ -53,7 +53,7 @@ pub trait Records: Send + Sync {
     /// The timeline of an order, oldest first.
     async fn timeline(&self, key: &OrderKey) -> Result<Vec<Entry>>;
 
-    /// A page of heads, those written last first.
+    /// A page of heads, most recently changed first.
     async fn list(&self, query: &Query) -> Result<Page>;
 
     /// How many orders of a connection are in each state (from the index).

@@ -61,7 +61,7 @@ pub(super) async fn counts(table: &Table, connection: &ConnectionId) -> Result<H
     Ok(counts.into_iter().filter(|(_, count)| *count > 0).collect())
 }
 
-/// A page of heads, those written last first.
+/// A page of heads, most recently changed first.
 pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
     let limit = query.limit.clamp(1, 200);
     let before = query.cursor.as_deref().map(place).transpose()?;

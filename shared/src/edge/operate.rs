@@ -142,7 +142,7 @@ struct Ready {
     status: &'static str,
 }
 
-/// A connection's orders, those written last first.
+/// A connection's orders, most recently changed first.
 #[utoipa::path(
     get, path = "/v1/connections/{connection}/orders", operation_id = "list_orders", tag = "operators",
     params(("connection" = ConnectionId, Path, description = "Whose orders."), Filter),

@@ -56,7 +56,7 @@ pub struct OrderView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = OrderPage)]
 pub struct OrdersView {
-    /// Those written last first.
+    /// The most recently changed first.
     pub orders: Vec<OrderView>,
     /// Where the next page begins, if there is one.
     pub cursor: Option<String>,

@@ -561,7 +561,7 @@ pub(super) async fn pages_hold_every_head_once_those_written_last_first(ports: &
         let seen: HashSet<&str> = heads.iter().map(|head| head.key.order.as_str()).collect();
         assert_eq!(seen.len(), wanted.len(), "each once");
         assert!(heads.iter().all(|head| wanted.contains(&head)), "as on record");
-        assert!(heads.is_sorted_by(|a, b| a.updated >= b.updated), "those written last first");
+        assert!(heads.is_sorted_by(|a, b| a.updated >= b.updated), "most recently changed first");
     }
     assert!(pages(records, &query(Some(State::Dead), 10)).await.is_empty());
     let query = Query { connection: "nobody".parse().unwrap(), ..query(None, 10) };

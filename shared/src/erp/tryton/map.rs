@@ -263,7 +263,7 @@ fn items<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'
     let mut items = Vec::new();
     let mut labels = Vec::new();
     let stated = |taxes: &[order::Tax]| taxes.iter().map(|tax| tax.amount).sum::<Amount>().decimal();
-    let missing = |key: &str| unnamed(key, &format!("its {}", key.replace('_', " ")), rates.place);
+    let missing = |key: &str| unnamed(key, &format!("a {} line", key.replace('_', " ")), rates.place);
     for line in &order.lines {
         let code = code_of(sale, line, rates.codes).ok_or_else(|| {
             let key = if line.gift_card { "gift_card" } else { "custom" };
@@ -413,7 +413,7 @@ fn differing(order: &Order, items: &[Item], labels: &[Label<'_>], foreseen: book
 fn unnamed(key: &str, what: &str, place: &str) -> Error {
     let place = if place.is_empty() { String::new() } else { format!(" in [{place}]") };
     refused(format!(
-        "{what} needs a product of Tryton's to be booked on: name its code as `products.{key}`{place}, then replay"
+        "this order has {what}: set `products.{key}`{place} to the code of the product to book it on, then replay"
     ))
 }
 
