@@ -190,7 +190,7 @@ pub async fn there_is_one_answer_each(bench: &Bench) {
 }
 
 #[test]
-fn every_example_parses_builds_and_has_sane_manners() {
+fn every_example_parses_builds_and_has_sane_capabilities() {
     for row in ERPS {
         let section = Section::from_toml(row.example).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
         let erp = (row.build)(&section).unwrap_or_else(|error| panic!("{}: {error}", row.kind));

@@ -127,8 +127,8 @@ impl Resolver<'_> {
             });
             *answer = ids.map(|ids| {
                 let (party, invoice, shipment) = ids?;
-                let body =
-                    render(sale, books, party, invoice, shipment).map_err(|refusal| SendError::Refused(refusal.error))?;
+                let body = render(sale, books, party, invoice, shipment)
+                    .map_err(|refusal| SendError::Refused(refusal.error))?;
                 let remark = books.remark(sale.order.currency.code());
                 Ok(Draft { reference: sale.reference.clone(), body, remark })
             });
