@@ -50,7 +50,7 @@ impl Batch<'_> {
     }
 
     /// One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their attempts:
-    /// each further attempt travels in a quarter of the max_bulk.
+    /// each further attempt travels in a bulk a quarter of the size.
     async fn send_again(&mut self, again: Vec<Ready>) -> Result<()> {
         let attempts = again.iter().map(|one| one.head.attempts).max().unwrap_or(0);
         let max_bulk = again.len() >> attempts.saturating_sub(1).saturating_mul(2).min(16);
