@@ -62,9 +62,9 @@ impl Batch<'_> {
         for head in heads {
             let Some(intent) = &head.intent else { continue };
             if intent.refused && head.parked.is_none() && head.reason.is_none() {
-                // Handed over before, and replayed, which answers the reason: a person looked, and it is missing. Alone, since
-                // in max_bulk one that makes the ERP fail would leave all of them in doubt again; and not begun before its turn,
-                // or it would be handed over again although nothing was sent.
+                // A person replayed it, which confirms that the document is missing. It is sent alone, so that an order that makes the
+                // ERP fail cannot put others in doubt; and begun only when it is its turn, or a departure that ends before that
+                // would hand it over again although nothing was sent.
                 if self.closing().await {
                     continue;
                 }
