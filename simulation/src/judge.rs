@@ -32,6 +32,8 @@ struct Case<'a> {
     accepted: Vec<&'a Accepted>,
     posted: Vec<&'a Accepted>,
     booked: Vec<&'a Booked>,
+    /// Its timeline.
+    lines: &'a [Entry],
     /// Whether a create of it landed after its settle time.
     very_late: bool,
 }
@@ -89,6 +91,7 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
             accepted: accepted.iter().filter(|event| event.key == key).collect(),
             posted: posted.iter().filter(|event| event.key == key).collect(),
             booked: books.sales.iter().filter(|sale| sale.reference == key.sale()).collect(),
+            lines: rows.timelines.get(&key).map_or(&[], Vec::as_slice),
             very_late: books.very_late.contains(&key.to_string()),
             key,
         };
@@ -189,9 +192,7 @@ impl Case<'_> {
     /// over, and refused the same step then. Under that key it gives a newer version the older one's document.
     fn answers_an_older_step(&self) -> bool {
         let lags = self.history.world.faults().counts().contains_key(&Fault::LookUpLags);
-        let rows = self.history.table.rows();
-        let lines = rows.timelines.get(&self.key);
-        let refused = lines.is_some_and(|lines| lines.iter().any(|line| line.event == "parked"));
+        let refused = self.lines.iter().any(|line| line.event == "parked");
         self.history.scenario.erp.capabilities.create == Class::Key && lags && refused
     }
 
