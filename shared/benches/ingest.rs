@@ -43,6 +43,7 @@ fn shopify(sample: &str, lines: u64, short: bool) -> String {
     let net = amount(&line["price"]) - off;
     let times = Decimal::from(lines) - Decimal::ONE;
     add(&mut order["total_price"], net * times);
+    add(&mut order["current_total_price"], net * times);
     add(&mut order["total_tax"], tax * times);
     add(&mut order["total_discounts"], off * times);
     for n in 0..lines {
