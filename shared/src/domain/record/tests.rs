@@ -270,6 +270,8 @@ proptest! {
     fn a_stored_head_is_read_as_it_was(moves in moves()) {
         let Some(head) = history(&moves, |_, _, _, _| {}) else { return Ok(()) };
         let text = serde_json::to_string(&head).unwrap();
+        // The name under which released records have it.
+        prop_assert_eq!(text.contains("\"soon\":"), head.not_before.is_some());
         prop_assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
     }
 }

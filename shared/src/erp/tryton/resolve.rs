@@ -108,32 +108,28 @@ impl Resolver<'_> {
             refusals.into_iter().map(|refusal| refusal.map(|r| Err(SendError::Refused(r.error)))).collect();
         let fine: Vec<&Sale> =
             sales.iter().zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(sale, _)| sale).collect();
-        let missing = || SendError::NotNow(Error::new(Kind::Bug, "the order was not prepared"));
         let customers = async {
             let buyers = self.buyers(&fine).await?;
             let parties = self.parties(&buyers).await?;
-            Ok::<_, SendError>((buyers, parties))
-        }
-        .await;
+            Ok::<Vec<_>, SendError>(buyers.iter().map(|buyer| parties.of(buyer)).collect())
+        };
+        // What is refused for another reason stays refused where the customers cannot be had: were it asked for again each time, a day of
+        // few calls would be spent on it, day after day.
+        let ids = customers.await.unwrap_or_else(|error| fine.iter().map(|_| Err(error.again())).collect());
 
-        let mut of_fine = 0..;
+        let mut of_fine = ids.into_iter();
         for ((sale, books), answer) in sales.iter().zip(&sound).zip(answers.iter_mut()) {
             let Some(books) = books else { continue };
-            let ids = of_fine.next().map(|place| match &customers {
-                Ok((buyers, parties)) => buyers.get(place).map_or_else(|| Err(missing()), |buyer| parties.of(buyer)),
-                // What is refused for another reason stays refused: were it asked for again each time, a day of few calls would be
-                // spent on it, day after day.
-                Err(send_error) => Err(send_error.again()),
-            });
-            *answer = ids.map(|ids| {
-                let (party, invoice, shipment) = ids?;
+            let Some(ids) = of_fine.next() else { break };
+            *answer = Some(ids.and_then(|(party, invoice, shipment)| {
                 let body = render(sale, books, party, invoice, shipment)
                     .map_err(|refusal| SendError::Refused(refusal.error))?;
                 let remark = books.remark(sale.order.currency.code());
                 Ok(Draft { reference: sale.reference.clone(), body, remark })
-            });
+            }));
         }
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(missing()))).collect())
+        let missing = || Err(SendError::NotNow(Error::new(Kind::Bug, "the order was not prepared")));
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
     /// A person will change something in Tryton and replay what is refused here: what the refusal rests on is not remembered.
