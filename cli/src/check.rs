@@ -9,9 +9,12 @@ use clap::Args;
 use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result, Retry,
-    domain::ledger::{Denied, Ledger, Purpose, Request},
+    domain::{
+        document::Operation,
+        ledger::{Denied, Ledger, Purpose, Request},
+    },
     edge::views::QuotaView,
-    erp::{Bulk, Class},
+    erp::{Bulk, Capabilities, Class},
     flow::{Puente, identity},
     outbound::{Meter, Metered},
     parties::{Account, Connection},
@@ -98,7 +101,7 @@ async fn probed(puente: &Puente) -> Result<Report> {
     for id in puente.settings.connections() {
         let Some(connection) = puente.settings.connection(&id).await? else { continue };
         let account = puente.settings.account(&connection.erp).await?;
-        let class = account.map(|account| account.erp.capabilities().create);
+        let class = account.map(|account| creates(&account).class);
         let spinner = progress::spinner(format!("asking the store of {id}"));
         report.connections.push(store(puente, &connection, class).await);
         spinner.finish_and_clear();
@@ -111,22 +114,27 @@ async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
     let permits = Permits { puente: puente.clone(), account: account.clone() };
     let calls = Metered::new(puente.client.clone(), Arc::new(permits));
     let outcome = account.erp.probe(&calls).await;
-    let capabilities = account.erp.capabilities();
+    let (creates, patience) = (creates(account), account.erp.patience());
     let ledger = Ledger::default();
     let QuotaView { rate, .. } = QuotaView::of(account.id.clone(), &account.limits, &ledger, puente.clock.now());
     ErpReport {
         erp: account.id.to_string(),
         ok: outcome.is_ok(),
         answer: outcome.unwrap_or_else(|error| error.to_string()),
-        class: capabilities.create,
-        promise: promise(capabilities.create),
-        bulk: capabilities.bulk,
-        bulk_limit: capabilities.bulk_limit,
-        timeout_ms: millis(capabilities.timeout),
-        settle_ms: millis(capabilities.settle),
+        class: creates.class,
+        promise: promise(creates.class),
+        bulk: creates.bulk,
+        bulk_limit: creates.max_bulk,
+        timeout_ms: millis(patience.timeout),
+        settle_ms: millis(patience.settle),
         rate,
         per_day: account.limits.per_day,
     }
+}
+
+/// How the ERP creates sales.
+fn creates(account: &Account) -> Capabilities {
+    account.erp.can(Operation::Create).unwrap_or(Capabilities::NONE)
 }
 
 async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -> ConnectionReport {

@@ -40,7 +40,7 @@ pub(crate) fn total(order: &OrderView) -> Option<String> {
 
 /// The document's number, as people see it in the ERP.
 pub(crate) fn document(order: &OrderView) -> Option<&str> {
-    order.document.as_ref().map(|document| document.number.as_deref().unwrap_or(&document.id))
+    order.document.as_ref().map(puente::domain::document::Document::name)
 }
 
 type Rows = Vec<Vec<Cell>>;

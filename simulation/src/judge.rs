@@ -105,7 +105,7 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
         }
         checks += 1;
     }
-    let class = history.scenario.erp.capabilities.create;
+    let class = history.scenario.erp.creates.class;
     let mut customers = books.customers.clone();
     customers.sort();
     let all = customers.len();
@@ -153,7 +153,7 @@ impl Case<'_> {
 
     /// Invariants 2 and 3: one document at most, and the one that the record tells of.
     fn is_in_the_erp_as_recorded(&self) {
-        let class = self.history.scenario.erp.capabilities.create;
+        let class = self.history.scenario.erp.creates.class;
         let stalled = self.history.world.faults().counts().contains_key(&Fault::FreezeBeforeSend);
         // What can double a document of an ERP that cannot refuse it, by its class.
         let unprotected = class > Class::Unique && (self.very_late || stalled);
@@ -167,14 +167,18 @@ impl Case<'_> {
         }
         let Some(head) = self.head else { return };
         // Where a double is allowed, the record tells of one of them.
-        let named =
-            self.booked.iter().find(|booked| head.document.as_ref().is_some_and(|d| d.id == booked.place.to_string()));
+        let named = self.booked.iter().find(|booked| head.document().is_some_and(|d| d.id == booked.place.to_string()));
         let named = named.or(self.booked.first());
-        match (&head.applied, named) {
+        match (head.held(), named) {
             (Some(applied), Some(booked)) => {
                 let same = self.same_sale(&applied.content, &booked.version.content);
                 if !same && !self.restored() && !self.answers_an_older_step() {
                     self.violated("the ERP holds another state than the record says");
+                }
+                let carries = head.sale().and_then(|sale| sale.version.as_ref());
+                let as_recorded = carries.is_some_and(|version| version.content == booked.version.content);
+                if !as_recorded && !self.restored() && !self.answers_an_older_step() {
+                    self.violated("the ERP's document carries another version than the record says");
                 }
             }
             (Some(_), None) => self.violated("the record says that the ERP holds it, and it does not"),
@@ -193,7 +197,7 @@ impl Case<'_> {
     fn answers_an_older_step(&self) -> bool {
         let lags = self.history.world.faults().counts().contains_key(&Fault::LookUpLags);
         let refused = self.lines.iter().any(|line| line.event == "parked");
-        self.history.scenario.erp.capabilities.create == Class::Key && lags && refused
+        self.history.scenario.erp.creates.class == Class::Key && lags && refused
     }
 
     /// Invariant 3: the newest accepted state is the one that the ERP should hold.
@@ -260,13 +264,13 @@ impl Case<'_> {
     fn is_synced_if_it_can_be(&self) {
         let (Some(head), Some(known)) = (self.head, self.known) else { return };
         // Where nobody can be asked, a person is.
-        if self.history.scenario.erp.capabilities.create == Class::Nothing || self.restored() {
+        if self.history.scenario.erp.creates.class == Class::Nothing || self.restored() {
             return;
         }
         let Some(wanted) = known.states.iter().find(|state| state.version().content == head.desired.content) else {
             return;
         };
-        let held = head.applied.as_ref();
+        let held = head.held();
         let same = |state: &&Order| held.is_some_and(|held| held.content == state.version().content);
         let fits = match known.states.iter().find(same) {
             // Whose money was taken back waits for a person.
@@ -331,7 +335,7 @@ pub fn picture(history: &History) -> Vec<String> {
         .map(|head| {
             // Refused among others it ends dead, alone it is parked: stopped, both.
             let state = if head.state() == State::Dead { State::Parked } else { head.state() };
-            format!("{} {state:?} {} {:?}", head.key, head.desired, head.applied)
+            format!("{} {state:?} {} {:?}", head.key, head.desired, head.held())
         })
         .collect();
     let books = history.erp.books();
@@ -394,7 +398,7 @@ pub fn neighbours(history: &History) -> u64 {
         return 0;
     }
     // Nor what is cut short: at a slow rate, or with patient time-outs, an invocation has no time for all calls of a departure.
-    let timeout = Micros::try_from(history.scenario.erp.capabilities.timeout.as_micros()).unwrap_or(Micros::MAX);
+    let timeout = Micros::try_from(history.scenario.erp.patience.timeout.as_micros()).unwrap_or(Micros::MAX);
     // Or a day has so few calls that a shop's own orders spend its share.
     let short = history.scenario.limits.per_day < 300;
     if short

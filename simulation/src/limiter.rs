@@ -14,7 +14,7 @@ use puente::{
         ledger::{Limits, Purpose, Request, Taken},
         share::Shares,
     },
-    erp::{Bulk, Capabilities, Class},
+    erp::{Bulk, Capabilities, Class, Patience},
     flow::{Puente, depart, signs::Signs},
     outbound::Client,
     parties::{Account, Settings},
@@ -144,10 +144,12 @@ impl Run {
         let world = World::new(setup.start, Seeded::new(seed), setup.faults.clone(), Vec::new(), false);
         let table = Arc::new(Table::new(world.clone()));
         let timeout = Duration::from_secs(5);
-        let capabilities =
-            Capabilities { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 1, timeout, settle: timeout * 2 };
-        let model =
-            ModelErp::new(world.clone(), erp::Settings { capabilities, drafts: false, customers: false, at_most: 100 });
+        let creates = Capabilities { class: Class::Unique, bulk: Bulk::Atomic, max_bulk: 1 };
+        let patience = Patience { timeout, settle: timeout * 2 };
+        let model = ModelErp::new(
+            world.clone(),
+            erp::Settings { creates, patience, drafts: false, customers: false, at_most: 100 },
+        );
         let account = || Account {
             id: "main".parse().unwrap(),
             erp: Box::new(Connector(model.clone())),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use puente::{
     domain::ledger::Limits,
-    erp::{Bulk, Capabilities, Class},
+    erp::{Bulk, Capabilities, Class, Patience},
     ports::Chance as _,
 };
 
@@ -72,14 +72,13 @@ impl Scenario {
         let chance = Seeded::new(seed ^ 0x0005_eed0_f5ce_a210);
         let faults = faults(&chance);
         let timeout = chance.one_of(&[2, 5, 5, 10, 30]);
-        let create = chance.one_of(&[Class::Key, Class::Unique, Class::Unique, Class::Searchable, Class::Nothing]);
-        let capabilities = Capabilities {
-            create,
+        let class = chance.one_of(&[Class::Key, Class::Unique, Class::Unique, Class::Searchable, Class::Nothing]);
+        let creates = Capabilities {
+            class,
             bulk: chance.one_of(&[Bulk::Atomic, Bulk::Atomic, Bulk::PerItem, Bulk::Unknown]),
-            bulk_limit: chance.one_of(&[1, 2, 5, 100]),
-            timeout: Duration::from_secs(timeout),
-            settle: Duration::from_secs(timeout * 2),
+            max_bulk: chance.one_of(&[1, 2, 5, 100]),
         };
+        let patience = Patience { timeout: Duration::from_secs(timeout), settle: Duration::from_secs(timeout * 2) };
         let limits = limits(&chance, &faults);
         let start = start(&chance, &limits, &faults);
         // Three calls of a step, its commit, what is left for the answer, and some.
@@ -96,9 +95,10 @@ impl Scenario {
             backfill: chance.one_of(&[Backfills::Never, Backfills::OnTime, Backfills::OnTime, Backfills::Wide]),
             tries: chance.one_of(&[1, 3, 8]),
             erp: erp::Settings {
-                capabilities,
+                creates,
+                patience,
                 drafts: chance.permille(250),
-                customers: create != Class::Nothing && chance.permille(400),
+                customers: class != Class::Nothing && chance.permille(400),
                 at_most: if one_by_one { 1 } else { 100 },
             },
             limits,
@@ -115,9 +115,10 @@ impl Scenario {
 impl Scenario {
     /// Nothing goes wrong by chance: for histories that are told step by step.
     #[must_use]
-    pub fn calm(create: Class, bulk: Bulk) -> Self {
+    pub fn calm(class: Class, bulk: Bulk) -> Self {
         let timeout = Duration::from_secs(5);
-        let capabilities = Capabilities { create, bulk, bulk_limit: 100, timeout, settle: timeout * 2 };
+        let creates = Capabilities { class, bulk, max_bulk: 100 };
+        let patience = Patience { timeout, settle: timeout * 2 };
         Self {
             start: micros("2026-03-02T08:00:00Z".parse().unwrap()),
             busy: 5 * MINUTE,
@@ -126,7 +127,7 @@ impl Scenario {
             can_fetch: true,
             backfill: Backfills::Wide,
             tries: 3,
-            erp: erp::Settings { capabilities, drafts: false, customers: false, at_most: 100 },
+            erp: erp::Settings { creates, patience, drafts: false, customers: false, at_most: 100 },
             limits: Limits { per_day: 100_000, ..Limits::default() },
             max_attempts: 6,
             queue: queue::Settings { visibility: 30 * SECOND, most_receives: 5 },

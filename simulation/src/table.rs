@@ -167,7 +167,7 @@ fn kind(write: &Write) -> String {
         Write::Begin { intent, due, .. } | Write::Resend { intent, due, .. } => {
             format!("{name} attempt {} start by {} due {due}", intent.attempt, intent.start_by)
         }
-        Write::Complete { attempt, applied, .. } => format!("{name} attempt {attempt} applied {applied}"),
+        Write::Complete { attempt, found, .. } => format!("{name} attempt {attempt} found {found}"),
         Write::Record { version, .. } => format!("{name} {version}"),
         Write::Reschedule { reason, .. } | Write::Park { reason, .. } | Write::Defer { reason, .. } => {
             format!("{name}: {reason}")

@@ -7,11 +7,12 @@ use puente::{
     Kind,
     aws::{Access, Aws, Patience, Place},
     domain::{
+        document::{Booked, Document, Step},
         ids::{AttemptId, ErpId, OrderKey},
         ledger::{Limits, Purpose, Released, Request, Taken},
         message::{Arrival, Message, News},
         order::Flag,
-        record::{Count, Document, Doubt, End, Head, Intent, Operation, Rest, Step, Summary, Write, Written},
+        record::{Count, Doubt, End, Head, Intent, Rest, SCHEMA, State, Summary, Write, Written},
         version::Version,
     },
     ports::{Accounts, Bundle, Payload, Queue, Records, Secrets},
@@ -51,8 +52,9 @@ fn record(second: i64) -> Write {
 
 fn intent(key: &OrderKey, attempt: &str, unknown: bool) -> Intent {
     Intent {
-        step: Step { operation: Operation::Create, reference: key.sale() },
+        step: Step::create(key.sale()),
         planned: version(1),
+        last: true,
         attempt: AttemptId::new(attempt),
         epoch: 1,
         start_by: at(15),
@@ -63,7 +65,7 @@ fn intent(key: &OrderKey, attempt: &str, unknown: bool) -> Intent {
 }
 
 fn begin(key: &OrderKey) -> Write {
-    Write::Begin { desired: version(1), applied: None, intent: intent(key, "a1", false), due: at(40) }
+    Write::Begin { desired: version(1), steps: 0, intent: intent(key, "a1", false), due: at(40) }
 }
 
 fn message(order: &str, raw: &str) -> Message {
@@ -156,7 +158,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
     let document = Document { id: "7".into(), number: None };
     let defer = Write::Defer {
         desired: version(1),
-        applied: None,
+        steps: 0,
         epoch: 1,
         due: at(60),
         floor: at(11),
@@ -180,10 +182,13 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         ("begin", Box::new(|key| vec![record(1), begin(key)])),
         ("resend", Box::new(move |key| vec![record(1), begin(key), resend(key)])),
         ("complete", {
-            let document = document.clone();
-            let complete =
-                move || Write::Complete { attempt: attempt(), applied: version(1), document: document.clone() };
-            Box::new(move |key| vec![record(1), begin(key), complete()])
+            let complete = move |key: &OrderKey| Write::Complete {
+                attempt: attempt(),
+                found: version(1),
+                booked: Step::create(key.sale()).booked(&[], &version(1), &document),
+                steps: 1,
+            };
+            Box::new(move |key| vec![record(1), begin(key), complete(key)])
         }),
         ("reschedule", Box::new(move |key| vec![record(1), begin(key), reschedule.clone()])),
         // These add and subtract: applied twice, the count would be wrong.
@@ -203,7 +208,7 @@ async fn a_write_whose_reply_was_lost_is_applied_once() {
         (
             "rest",
             Box::new(|_| {
-                vec![record(1), Write::Rest { desired: version(1), applied: None, attempts: 0, rest: Rest::Synced }]
+                vec![record(1), Write::Rest { desired: version(1), steps: 0, attempts: 0, rest: Rest::Synced }]
             }),
         ),
         ("replay", Box::new(|key| vec![record(1), begin(key), Write::Replay { asked: Timestamp::MAX }])),
@@ -408,6 +413,63 @@ async fn a_record_of_a_later_release_is_the_records_own_trouble_and_not_the_tabl
         let kind = aws.records.head(&key).await.unwrap_err().kind();
         assert!(!matches!(kind, Kind::Unavailable | Kind::Limited), "{kind:?}");
     }
+}
+
+/// A record whose sale an earlier release made: it has the document, and says nothing of its version or of steps.
+#[tokio::test]
+async fn a_record_of_the_released_schema_is_read_and_written_on() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    let key = key("1");
+    assert!(aws.records.write(&key, &record(1), at(0)).await.unwrap().applied());
+    let released = json!({
+        "TableName": stack.place.table,
+        "Key": { "pk": { "S": format!("order/{key}") }, "sk": { "S": "head" } },
+        "UpdateExpression": "SET #s = :one, document = :document, applied = desired REMOVE due, soon",
+        "ExpressionAttributeNames": { "#s": "schema" },
+        "ExpressionAttributeValues": { ":one": { "N": "1" }, ":document": { "S": r#"{"id":"7","number":"S7"}"# } },
+    });
+    moto::call(&stack.endpoint, "dynamodb", "DynamoDB_20120810.UpdateItem", &released).await;
+    let head = aws.records.head(&key).await.unwrap().unwrap();
+    let document = Document { id: "7".into(), number: Some("S7".into()) };
+    assert_eq!(head.booked, [Booked::of_unknown_version(key.sale(), document)]);
+    assert_eq!((head.steps, head.held()), (1, Some(&version(1))));
+    // What was planned as if nothing were booked would make a second sale.
+    assert!(aws.records.write(&key, &record(2), at(1)).await.unwrap().applied());
+    let begin = |steps| Write::Begin { desired: version(2), steps, intent: intent(&key, "a1", false), due: at(40) };
+    assert!(!aws.records.write(&key, &begin(0), at(2)).await.unwrap().applied());
+    let Written::Applied(head) = aws.records.write(&key, &begin(1), at(2)).await.unwrap() else { panic!() };
+    let complete = Write::complete(&head, &version(2), &Document { id: "8".into(), number: None }).unwrap();
+    let Written::Applied(head) = aws.records.write(&key, &complete, at(3)).await.unwrap() else { panic!() };
+    assert_eq!((head.schema, head.steps, head.booked.len()), (SCHEMA, 2, 2));
+    assert_eq!(aws.records.head(&key).await.unwrap(), Some(head));
+}
+
+/// A step that an earlier release began says nothing of what is left: planning finds out, and it is never taken for the last.
+#[tokio::test]
+async fn a_step_that_a_released_schema_began_is_completed_and_planned_once_more() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    let key = key("1");
+    for write in [record(1), begin(&key)] {
+        assert!(aws.records.write(&key, &write, at(0)).await.unwrap().applied());
+    }
+    let released = json!({
+        "TableName": stack.place.table,
+        "Key": { "pk": { "S": format!("order/{key}") }, "sk": { "S": "head" } },
+        "UpdateExpression": "SET #s = :one REMOVE #i.#l",
+        "ExpressionAttributeNames": { "#s": "schema", "#i": "intent", "#l": "last" },
+        "ExpressionAttributeValues": { ":one": { "N": "1" } },
+    });
+    moto::call(&stack.endpoint, "dynamodb", "DynamoDB_20120810.UpdateItem", &released).await;
+    let head = aws.records.head(&key).await.unwrap().unwrap();
+    assert_eq!(head.intent.as_ref().map(|intent| intent.last), Some(false));
+    let complete = Write::complete(&head, &version(1), &Document { id: "7".into(), number: None }).unwrap();
+    let Written::Applied(head) = aws.records.write(&key, &complete, at(3)).await.unwrap() else { panic!() };
+    assert_eq!((head.state(), head.due, head.steps), (State::Waiting, Some(at(3)), 1));
+    let rest = Write::Rest { desired: version(1), steps: 1, attempts: 0, rest: Rest::Synced };
+    let Written::Applied(head) = aws.records.write(&key, &rest, at(4)).await.unwrap() else { panic!() };
+    assert_eq!((head.state(), head.due), (State::Synced, None));
 }
 
 #[tokio::test]

@@ -14,13 +14,13 @@ use puente::{
     Error, Kind, Result, Retry,
     config::Section,
     domain::{
+        document::{Document, Operation, Step},
         ids::{OrderId, OrderKey, Reference},
         money::Amount,
         order::Order,
-        record::Document,
         rules::Rules,
     },
-    erp::{Class, Draft, ERPS, Erp, Sale, SendError},
+    erp::{Class, Draft, ERPS, Erp, Job, SendError},
     outbound::{Client, Meter, Metered},
 };
 use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults};
@@ -80,7 +80,7 @@ pub fn open() -> Metered {
 }
 
 /// An order of 26.78 EUR with one line.
-pub fn sale(order: &str, sku: &str) -> Sale {
+pub fn sale(order: &str, sku: &str) -> Job {
     let json = format!(
         r##"{{"schema":1,"id":"{order}","number":"#{order}","placed_at":"2026-01-31T22:30:00-03:00",
         "updated_at":"2026-02-01T01:31:00Z","currency":"EUR","status":"open","payment":"paid",
@@ -91,8 +91,8 @@ pub fn sale(order: &str, sku: &str) -> Sale {
     );
     let order: Order = serde_json::from_str(&json).unwrap();
     let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
-    Sale {
-        reference: key.sale(),
+    Job {
+        step: Step::create(key.sale()),
         version: order.version(),
         key,
         order: Arc::new(order),
@@ -101,42 +101,43 @@ pub fn sale(order: &str, sku: &str) -> Sale {
 }
 
 /// Sales that can be created.
-pub fn sales(bench: &Bench, orders: &[&str]) -> Vec<Sale> {
+pub fn sales(bench: &Bench, orders: &[&str]) -> Vec<Job> {
     orders.iter().map(|order| sale(order, bench.known_sku)).collect()
 }
 
 /// Their drafts.
-pub async fn drafts(bench: &Bench, sales: &[Sale]) -> Vec<Draft> {
+pub async fn drafts(bench: &Bench, sales: &[Job]) -> Vec<Draft> {
     let prepared = bench.erp.prepare(&open(), &Memory::default(), sales, false).await;
     prepared.into_iter().map(|draft| draft.unwrap()).collect()
 }
 
-async fn look_up(bench: &Bench, reference: &Reference) -> Option<puente::erp::Found> {
-    bench.erp.look_up(&open(), std::slice::from_ref(reference)).await.unwrap().remove(0)
+async fn look_up(bench: &Bench, step: &Step) -> Option<puente::erp::Found> {
+    bench.erp.look_up(&open(), std::slice::from_ref(step)).await.unwrap().remove(0)
 }
 
 /// What is created is found under its reference, with our version.
 pub async fn what_is_created_is_found_with_our_version(bench: &Bench, order: &str) {
     let sales = sales(bench, &[order]);
-    let document = bench.erp.create(&open(), &drafts(bench, &sales).await).await.remove(0).unwrap();
-    let found = look_up(bench, &sales[0].reference).await.expect("it should be found");
+    let document = bench.erp.send(&open(), Operation::Create, &drafts(bench, &sales).await).await.remove(0).unwrap();
+    let found = look_up(bench, &sales[0].step).await.expect("it should be found");
     assert_eq!(found.document.id, document.id);
     assert_eq!(found.version.as_ref(), Some(&sales[0].version));
     assert!(found.finished, "create takes it to the configured state");
-    let nobody = OrderKey::new("acme".parse().unwrap(), format!("{order}-nobody").parse::<OrderId>().unwrap()).sale();
+    let nobody = OrderKey::new("acme".parse().unwrap(), format!("{order}-nobody").parse::<OrderId>().unwrap());
+    let nobody = Step::create(nobody.sale());
     assert_eq!(look_up(bench, &nobody).await, None);
     // Several at once are answered in their order.
-    let both = [nobody.clone(), sales[0].reference.clone(), nobody];
+    let both = [nobody.clone(), sales[0].step.clone(), nobody];
     let answers = bench.erp.look_up(&open(), &both).await.unwrap();
     assert_eq!(answers.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
 }
 
 /// A second create makes no second document where the class says so.
 pub async fn a_second_create_is_no_second_document(bench: &Bench, order: &str) {
-    let class = bench.erp.capabilities().create;
+    let class = bench.erp.can(Operation::Create).unwrap().class;
     let drafts = drafts(bench, &sales(bench, &[order])).await;
-    let first = bench.erp.create(&open(), &drafts).await.remove(0).unwrap();
-    let second = bench.erp.create(&open(), &drafts).await.remove(0);
+    let first = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0).unwrap();
+    let second = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
     match class {
         Class::Key => assert_eq!(second.unwrap().id, first.id),
         Class::Unique => assert!(matches!(second, Err(SendError::Exists)), "{second:?}"),
@@ -177,7 +178,7 @@ pub async fn what_is_refused_stays_refused_where_the_calls_end(bench: &Bench, or
 pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
     let drafts = drafts(bench, &sales(bench, &[order])).await;
     let shut = Metered::new(Client::new().unwrap(), Arc::new(Shut));
-    let outcome = bench.erp.create(&shut, &drafts).await.remove(0);
+    let outcome = bench.erp.send(&shut, Operation::Create, &drafts).await.remove(0);
     assert!(matches!(&outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 0);
 }
@@ -194,10 +195,13 @@ fn every_example_parses_builds_and_has_sane_capabilities() {
     for row in ERPS {
         let section = Section::from_toml(row.example).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
         let erp = (row.build)(&section).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
-        let capabilities = erp.capabilities();
-        assert!(capabilities.bulk_limit >= 1, "{}", row.kind);
-        assert!(capabilities.timeout > Duration::ZERO, "{}", row.kind);
-        assert!(capabilities.settle >= capabilities.timeout * 2, "{}: settle", row.kind);
+        assert!(erp.can(Operation::Create).is_some(), "{}: every ERP takes sales", row.kind);
+        for operation in Operation::ALL {
+            assert!(erp.can(operation).is_none_or(|can| can.max_bulk >= 1), "{}: {operation:?}", row.kind);
+        }
+        let patience = erp.patience();
+        assert!(patience.timeout > Duration::ZERO, "{}", row.kind);
+        assert!(patience.settle >= patience.timeout * 2, "{}: settle", row.kind);
     }
 }
 
@@ -265,8 +269,8 @@ async fn an_idempotency_header_makes_one_document() {
     let rest = rest(&format!("{section}create.idempotency_header = \"Idempotency-Key\"\n"));
     let drafts = rest.prepare(&open(), &Memory::default(), &[sale("1", "MATE-01")], false).await;
     let drafts: Vec<Draft> = drafts.into_iter().map(Result::unwrap).collect();
-    let first = rest.create(&open(), &drafts).await.remove(0).unwrap();
-    assert_eq!(rest.create(&open(), &drafts).await.remove(0).unwrap(), first);
+    let first = rest.send(&open(), Operation::Create, &drafts).await.remove(0).unwrap();
+    assert_eq!(rest.send(&open(), Operation::Create, &drafts).await.remove(0).unwrap(), first);
     assert_eq!(erp.orders().len(), 1);
 }
 
@@ -277,7 +281,7 @@ async fn a_429_concerns_the_account_and_says_when() {
     for (wait, retry) in [(Some(Duration::from_secs(7)), Retry::After(Duration::from_secs(7))), (None, Retry::Backoff)]
     {
         erp.next("POST /orders", Fault::Limited(wait));
-        let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+        let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
         let Err(SendError::Account(error)) = outcome else { panic!("{outcome:?}") };
         assert_eq!((error.kind(), error.retryable()), (Kind::Limited, retry));
     }
@@ -295,7 +299,7 @@ async fn lost_credentials_concern_the_account_and_say_what_to_do() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     erp.next("POST /orders", Fault::Unauthorized);
-    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
     let Err(SendError::Account(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.kind() == Kind::Config && error.to_string().contains("secret_headers"), "{error}");
 }
@@ -314,11 +318,11 @@ async fn whatever_may_have_happened_is_unknown_and_the_look_up_says_it_did() {
         let sales = sales(&bench, &["a", "b"]);
         let drafts = drafts(&bench, &sales).await;
         erp.next("POST /orders", fault);
-        for outcome in bench.erp.create(&open(), &drafts).await {
+        for outcome in bench.erp.send(&open(), Operation::Create, &drafts).await {
             assert!(matches!(outcome, Err(SendError::Unknown(_))), "{place} {fault:?}: {outcome:?}");
         }
-        let references: Vec<Reference> = sales.iter().map(|sale| sale.reference.clone()).collect();
-        for (found, sale) in bench.erp.look_up(&open(), &references).await.unwrap().into_iter().zip(&sales) {
+        let steps: Vec<Step> = sales.iter().map(|sale| sale.step.clone()).collect();
+        for (found, sale) in bench.erp.look_up(&open(), &steps).await.unwrap().into_iter().zip(&sales) {
             assert_eq!(found.expect("it was created").version, Some(sale.version.clone()), "{fault:?}");
         }
     }
@@ -331,9 +335,9 @@ async fn whatever_may_have_happened_is_unknown_even_if_it_did_not() {
         let sales = sales(&bench, &["1"]);
         let drafts = drafts(&bench, &sales).await;
         erp.next("POST /orders", fault);
-        let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+        let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
         assert!(matches!(outcome, Err(SendError::Unknown(_))), "{fault:?}: {outcome:?}");
-        assert_eq!(look_up(&bench, &sales[0].reference).await, None, "{fault:?}");
+        assert_eq!(look_up(&bench, &sales[0].step).await, None, "{fault:?}");
     }
 }
 
@@ -343,15 +347,15 @@ async fn a_create_that_lands_late_is_found_after_a_while() {
     let sales = sales(&bench, &["1"]);
     let drafts = drafts(&bench, &sales).await;
     erp.next("POST /orders", Fault::Late(Duration::from_secs(5)));
-    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(outcome, Err(SendError::Unknown(_))), "{outcome:?}");
-    assert_eq!(look_up(&bench, &sales[0].reference).await, None, "not yet");
+    assert_eq!(look_up(&bench, &sales[0].step).await, None, "not yet");
     let landed = async {
-        while look_up(&bench, &sales[0].reference).await.is_none() {
+        while look_up(&bench, &sales[0].step).await.is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(bench.erp.capabilities().settle, landed).await.expect("it lands within settle");
+    tokio::time::timeout(bench.erp.patience().settle, landed).await.expect("it lands within settle");
 }
 
 #[tokio::test]
@@ -361,11 +365,11 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     let away = rest(&sandbox::config_example(closed, &Config::default()));
-    let outcome = away.create(&open(), &drafts).await.remove(0);
+    let outcome = away.send(&open(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
     let prepared = away.prepare(&open(), &Memory::default(), &sales(&bench, &["1"]), false).await.remove(0);
     assert!(matches!(prepared, Err(SendError::Account(_) | SendError::NotNow(_))), "{prepared:?}");
-    let failure = away.look_up(&open(), &[drafts[0].reference.clone()]).await.unwrap_err();
+    let failure = away.look_up(&open(), &[Step::create(drafts[0].reference.clone())]).await.unwrap_err();
     assert!(matches!(failure, SendError::Account(_)), "{failure:?}");
     // The same port closed and opened again: an ERP that restarts.
     erp.listen(false);
@@ -382,7 +386,7 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
         }
     };
     tokio::time::timeout(Duration::from_mins(1), opened).await.unwrap();
-    assert!(bench.erp.create(&open(), &drafts).await.remove(0).is_ok());
+    assert!(bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0).is_ok());
 }
 
 /// Three drafts, the second of an article that the ERP forgets before they are created.
@@ -396,7 +400,7 @@ async fn spoilt(bench: &Bench) -> Vec<Draft> {
 #[tokio::test]
 async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
-    let outcomes = bench.erp.create(&open(), &spoilt(&bench).await).await;
+    let outcomes = bench.erp.send(&open(), Operation::Create, &spoilt(&bench).await).await;
     let words: Vec<String> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
@@ -408,38 +412,38 @@ async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
     assert!(erp.orders().is_empty());
     // Also when one of them exists: only alone it says so.
     let drafts = drafts(&bench, &sales(&bench, &["a", "d"])).await;
-    assert!(bench.erp.create(&open(), &drafts[..1]).await[0].is_ok());
-    let outcomes = bench.erp.create(&open(), &drafts).await;
+    assert!(bench.erp.send(&open(), Operation::Create, &drafts[..1]).await[0].is_ok());
+    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Refused(_)))), "{outcomes:?}");
-    assert!(matches!(bench.erp.create(&open(), &drafts[..1]).await[0], Err(SendError::Exists)));
+    assert!(matches!(bench.erp.send(&open(), Operation::Create, &drafts[..1]).await[0], Err(SendError::Exists)));
 }
 
 #[tokio::test]
 async fn a_per_item_bulk_refuses_only_the_guilty() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::PerItem).await;
     let drafts = spoilt(&bench).await;
-    let outcomes = bench.erp.create(&open(), &drafts).await;
+    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
     assert!(matches!(&outcomes[1], Err(SendError::Refused(error)) if error.to_string().contains("unknown article")));
     assert_eq!(erp.orders().len(), 2);
-    let outcomes = bench.erp.create(&open(), &drafts).await;
+    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
     assert!(matches!(outcomes[0], Err(SendError::Exists)) && matches!(outcomes[1], Err(SendError::Refused(_))));
 }
 
 #[tokio::test]
 async fn a_bulk_of_which_a_part_may_be_created_is_unknown() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Unknown).await;
-    let outcomes = bench.erp.create(&open(), &spoilt(&bench).await).await;
+    let outcomes = bench.erp.send(&open(), Operation::Create, &spoilt(&bench).await).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Unknown(_)))), "{outcomes:?}");
     assert_eq!(erp.orders().len(), 1, "what came before the refused one");
     // Half of it, then 400: the same.
     let drafts = drafts(&bench, &sales(&bench, &["x", "y"])).await;
     erp.next("POST /orders", Fault::Half);
-    let outcomes = bench.erp.create(&open(), &drafts).await;
+    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Unknown(_)))), "{outcomes:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 1);
     // Alone it is certain.
-    let alone = bench.erp.create(&open(), &spoilt(&bench).await[1..2]).await.remove(0);
+    let alone = bench.erp.send(&open(), Operation::Create, &spoilt(&bench).await[1..2]).await.remove(0);
     assert!(matches!(alone, Err(SendError::Refused(_))), "{alone:?}");
 }
 
@@ -451,12 +455,12 @@ async fn a_total_that_differs_is_never_a_success() {
     let mut drafts = drafts(&bench, &sales).await;
     // The ERP adds a line up differently.
     drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
-    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
     let Err(SendError::Unknown(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.to_string().contains("26.79") && error.to_string().contains("26.78"), "{error}");
     assert_eq!(erp.orders().len(), 1, "it exists: a refusal would be a lie");
     // The look-up that follows gives it to a person instead of adopting it.
-    assert_eq!(look_up(&bench, &sales[0].reference).await.unwrap().version, None);
+    assert_eq!(look_up(&bench, &sales[0].step).await.unwrap().version, None);
 }
 
 #[tokio::test]
@@ -464,7 +468,7 @@ async fn an_erp_that_checks_totals_refuses_the_order() {
     let (_erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let mut drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
-    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(&outcome, Err(SendError::Refused(error)) if error.to_string().contains("26.79")), "{outcome:?}");
 }
 
@@ -476,13 +480,13 @@ async fn drafts_are_confirmed_and_one_that_could_not_be_is_found_unfinished() {
     let sales = sales(&bench, &["2"]);
     let drafts = drafts(&bench, &sales).await;
     erp.next("POST /orders/2/confirm", Fault::ErrorBefore);
-    let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(outcome, Err(SendError::Unknown(_))), "it exists: {outcome:?}");
-    let found = look_up(&bench, &sales[0].reference).await.unwrap();
+    let found = look_up(&bench, &sales[0].step).await.unwrap();
     assert!(!found.finished);
     let documents: Vec<Document> = vec![found.document];
     assert!(bench.erp.finish(&open(), &documents).await.remove(0).is_ok());
-    assert!(look_up(&bench, &sales[0].reference).await.unwrap().finished);
+    assert!(look_up(&bench, &sales[0].step).await.unwrap().finished);
 }
 
 #[tokio::test]
@@ -494,7 +498,7 @@ async fn a_batch_costs_one_call_each_for_products_customers_and_orders() {
     let out = open();
     let prepare = |afresh| bench.erp.prepare(&out, &memory, &sales, afresh);
     let drafts: Vec<Draft> = prepare(false).await.into_iter().map(Result::unwrap).collect();
-    assert!(bench.erp.create(&open(), &drafts).await.iter().all(Result::is_ok));
+    assert!(bench.erp.send(&open(), Operation::Create, &drafts).await.iter().all(Result::is_ok));
     let calls = |from: usize| erp.calls().split_off(from).into_iter().map(|call| call.what).collect::<Vec<_>>();
     assert_eq!(calls(0), ["GET /products", "GET /customers", "POST /customers", "POST /orders"]);
     // What is known is not asked again, unless it may be stale; the customer is then found and not made again.
@@ -532,12 +536,12 @@ async fn a_firewall_that_refuses_a_text_is_no_lost_credential() {
     let words = [drafts[0].reference.to_string(), drafts[0].reference.to_string().replace('/', "%2F")];
     let poison = words.into_iter().map(|words| sandbox::Poison { words, status: 403 }).collect();
     erp.set_faults(Faults { poison, ..Faults::default() });
-    let outcomes = bench.erp.create(&open(), &drafts).await;
+    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Ambiguous(_)))), "{outcomes:?}");
-    assert!(bench.erp.create(&open(), &drafts[1..]).await[0].is_ok());
+    assert!(bench.erp.send(&open(), Operation::Create, &drafts[1..]).await[0].is_ok());
     // Nor is it when it is asked for.
-    let references = [drafts[0].reference.clone()];
-    let looked = bench.erp.look_up(&open(), &references).await;
+    let steps = [Step::create(drafts[0].reference.clone())];
+    let looked = bench.erp.look_up(&open(), &steps).await;
     assert!(matches!(looked, Err(SendError::Ambiguous(_))), "{looked:?}");
 }
 
@@ -598,7 +602,7 @@ async fn a_look_up_that_lists_nothing_readable_says_so() {
     let sales = sales(&bench, &["1"]);
     for fault in [Fault::ErrorBefore, Fault::BrokenBody, Fault::HangBefore, Fault::ResetBefore, Fault::Unauthorized] {
         erp.next("GET /orders", fault);
-        let answer = bench.erp.look_up(&open(), &[sales[0].reference.clone()]).await;
+        let answer = bench.erp.look_up(&open(), &[sales[0].step.clone()]).await;
         assert!(answer.is_err(), "{fault:?}: not there would be a guess: {answer:?}");
     }
 }
@@ -609,7 +613,7 @@ async fn no_personal_data_in_what_a_setback_says() {
     for fault in [Fault::ErrorBefore, Fault::BrokenBody, Fault::ResetAfter, Fault::Unauthorized, Fault::Limited(None)] {
         let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
         erp.next("POST /orders", fault);
-        let outcome = bench.erp.create(&open(), &drafts).await.remove(0);
+        let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
         let words = format!("{outcome:?}").to_lowercase();
         assert!(!words.contains("canary"), "{fault:?}: {words}");
     }

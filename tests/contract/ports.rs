@@ -20,8 +20,9 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
+        document::{Document, Operation, Step},
         ids::{AttemptId, OrderKey},
-        record::{Document, Intent, Operation, Step, Summary, Write},
+        record::{Intent, Summary, Write},
         version::Version,
     },
     embedded::{Embedded, Options},
@@ -183,8 +184,9 @@ fn document(id: &str) -> Document {
 
 fn intent(key: &OrderKey, planned: &Version, attempt: &str, epoch: u64, now: Timestamp) -> Intent {
     Intent {
-        step: Step { operation: Operation::Create, reference: key.sale() },
+        step: Step::create(key.sale()),
         planned: planned.clone(),
+        last: true,
         attempt: AttemptId::new(attempt),
         epoch,
         start_by: now + SignedDuration::from_secs(5),

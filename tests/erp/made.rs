@@ -7,13 +7,14 @@ use std::sync::{
 
 use puente::{
     domain::{
+        document::Step,
         ids::OrderKey,
         money::Amount,
         order::{Address, Charge, ChargeKind, Customer, Discount, Line, Order, Payment, SCHEMA, Status, Tax},
         rules::{Mismatch, Rules},
         time::Stamp,
     },
-    erp::Sale,
+    erp::Job,
 };
 
 pub fn amount(text: &str) -> Amount {
@@ -119,13 +120,19 @@ pub fn add_up(order: &mut Order) {
     assert!(order.proof().holds());
 }
 
-pub fn sale(order: Order) -> Sale {
+pub fn sale(order: Order) -> Job {
     ruled(order, Rules::default())
 }
 
-pub fn ruled(order: Order, rules: Rules) -> Sale {
+pub fn ruled(order: Order, rules: Rules) -> Job {
     let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
-    Sale { reference: key.sale(), version: order.version(), key, order: Arc::new(order), rules: Arc::new(rules) }
+    Job {
+        step: Step::create(key.sale()),
+        version: order.version(),
+        key,
+        order: Arc::new(order),
+        rules: Arc::new(rules),
+    }
 }
 
 pub fn adjusting(limit: &str) -> Rules {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use puente::{
-    domain::order::ChargeKind,
-    erp::{Draft, Erp, Sale, SendError},
+    domain::{document::Operation, order::ChargeKind},
+    erp::{Draft, Erp, Job, SendError},
 };
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
@@ -98,7 +98,7 @@ fn healthy(method: &str, parameters: &Value) -> Value {
     }
 }
 
-async fn drafts(erp: &dyn Erp, sales: &[Sale]) -> Vec<Draft> {
+async fn drafts(erp: &dyn Erp, sales: &[Job]) -> Vec<Draft> {
     let (calls, _) = counted();
     let answers = erp.prepare(&calls, &Memory::default(), sales, false).await;
     answers.into_iter().map(Result::unwrap).collect()
@@ -123,7 +123,8 @@ async fn one_order_is_exactly_these_requests() {
     let mut sale = sale(order);
     sale.version = "2026-05-07T01:30:00.000000Z/00000/00112233aabbccdd".parse().unwrap();
     let drafts = drafts(&*erp, &[sale]).await;
-    let documents: Vec<_> = erp.create(&calls, &drafts).await.into_iter().map(Result::unwrap).collect();
+    let documents: Vec<_> =
+        erp.send(&calls, Operation::Create, &drafts).await.into_iter().map(Result::unwrap).collect();
     assert_eq!((documents[0].id.as_str(), documents[0].number.as_deref()), ("400", Some("S400")));
     let sent: Vec<Value> = requests
         .lock()
@@ -152,7 +153,7 @@ async fn a_failure_while_creating_leaves_doubt_and_a_refusal_none() {
         let (_server, erp, _) = pretend(broken).await;
         let drafts = drafts(&*erp, &[sale(small()), sale(small())]).await;
         let (calls, _) = counted();
-        for answer in erp.create(&calls, &drafts).await {
+        for answer in erp.send(&calls, Operation::Create, &drafts).await {
             let is = match answer.unwrap_err() {
                 SendError::Refused(_) => "refused",
                 SendError::NotNow(_) => "not now",
@@ -176,7 +177,7 @@ async fn once_created_every_failure_is_in_doubt() {
                 pretend(move |method, _| (method == failing).then(|| ResponseTemplate::new(status))).await;
             let drafts = drafts(&*erp, &[sale(small())]).await;
             let (calls, _) = counted();
-            let answers = erp.create(&calls, &drafts).await;
+            let answers = erp.send(&calls, Operation::Create, &drafts).await;
             assert!(matches!(&answers[0], Err(SendError::Unknown(_))), "{method} {status}: {answers:?}");
         }
     }
@@ -189,10 +190,10 @@ async fn a_sale_that_tryton_will_not_confirm_does_not_hold_the_others() {
         asked.then(|| user_error("The customer is over its credit limit."))
     };
     let (_server, erp, requests) = pretend(guilty).await;
-    let sales: Vec<Sale> = (0..8).map(|_| sale(small())).collect();
+    let sales: Vec<Job> = (0..8).map(|_| sale(small())).collect();
     let drafts = drafts(&*erp, &sales).await;
     let (calls, _) = counted();
-    let answers = erp.create(&calls, &drafts).await;
+    let answers = erp.send(&calls, Operation::Create, &drafts).await;
     for (n, answer) in answers.iter().enumerate() {
         match answer {
             Err(SendError::Refused(error)) if n == 2 => {
@@ -216,7 +217,7 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     let (_server, erp, _) = pretend(guilty).await;
     let mut orders: Vec<_> = (0..5).map(|_| small()).collect();
     orders[3].customer.as_mut().unwrap().email = Some("canary@example".to_owned());
-    let sales: Vec<Sale> = orders.into_iter().map(sale).collect();
+    let sales: Vec<Job> = orders.into_iter().map(sale).collect();
     let (calls, _) = counted();
     let answers = erp.prepare(&calls, &Memory::default(), &sales, false).await;
     for (n, answer) in answers.iter().enumerate() {
@@ -267,7 +268,7 @@ async fn nothing_to_do_takes_no_call() {
     let (_server, erp, requests) = pretend(|_, _| None).await;
     let (calls, _) = counted();
     assert!(erp.prepare(&calls, &Memory::default(), &[], false).await.is_empty());
-    assert!(erp.create(&calls, &[]).await.is_empty());
+    assert!(erp.send(&calls, Operation::Create, &[]).await.is_empty());
     assert!(erp.finish(&calls, &[]).await.is_empty());
     assert!(erp.look_up(&calls, &[]).await.unwrap().is_empty());
     assert!(requests.lock().unwrap().is_empty());

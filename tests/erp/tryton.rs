@@ -2,11 +2,11 @@
 
 use puente::{
     domain::{
+        document::{Document, Operation, Step},
         ids::OrderKey,
         order::{ChargeKind, Order},
-        record::Document,
     },
-    erp::{Draft, Erp, Sale, SendError},
+    erp::{Draft, Erp, Job, SendError},
     outbound::Metered,
 };
 use serde_json::json;
@@ -23,19 +23,19 @@ fn words(send_error: &SendError) -> String {
     }
 }
 
-async fn drafts(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Sale]) -> Vec<Draft> {
+async fn drafts(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Job]) -> Vec<Draft> {
     let answers = erp.prepare(calls, ids, sales, false).await;
     assert_eq!(answers.len(), sales.len());
     answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
 
-async fn created(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Sale]) -> Vec<Document> {
+async fn created(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Job]) -> Vec<Document> {
     let drafts = drafts(erp, calls, ids, sales).await;
-    let answers = erp.create(calls, &drafts).await;
+    let answers = erp.send(calls, Operation::Create, &drafts).await;
     answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
 
-async fn refused(erp: &dyn Erp, sale: Sale) -> String {
+async fn refused(erp: &dyn Erp, sale: Job) -> String {
     let (calls, _) = counted();
     let answers = erp.prepare(&calls, &Memory::default(), &[sale], false).await;
     match answers.into_iter().next() {
@@ -45,8 +45,8 @@ async fn refused(erp: &dyn Erp, sale: Sale) -> String {
 }
 
 /// Its total and state in Tryton.
-async fn in_tryton(tryton: &Tryton, sale: &Sale) -> Vec<(String, String)> {
-    let domain = json!([["web_id", "=", sale.reference.as_str()]]);
+async fn in_tryton(tryton: &Tryton, sale: &Job) -> Vec<(String, String)> {
+    let domain = json!([["web_id", "=", sale.step.reference.as_str()]]);
     let found = tryton.search("sale.sale", domain, json!(["total_amount", "state"])).await;
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     found.iter().map(|sale| (text(&sale["total_amount"]["decimal"]), text(&sale["state"]))).collect()
@@ -58,7 +58,7 @@ async fn a_hundred_orders_take_few_calls() {
     let (calls, counter) = counted();
     // It is calls that are counted here, not seconds: a busy machine must not add a time-out.
     let (erp, ids) = (tryton.connector("timeout = \"300s\""), Memory::default());
-    let make = || -> Vec<Sale> {
+    let make = || -> Vec<Job> {
         (0..100)
             .map(|n| {
                 let sku = format!("ART-{:02}", n % 20 + 1);
@@ -142,7 +142,7 @@ async fn totals_are_the_stores_to_the_cent() {
     let lines = vec![both, state, line("COFFEE", "0.75", "13.49", None), line("ART-11", "700", "100.01", None)];
     orders.push(order("EUR", false, lines, vec![]));
 
-    let sales: Vec<Sale> = orders.into_iter().map(sale).collect();
+    let sales: Vec<Job> = orders.into_iter().map(sale).collect();
     created(&*erp, &calls, &ids, &sales).await;
     for sale in &sales {
         let found = in_tryton(tryton, sale).await;
@@ -159,14 +159,14 @@ async fn many_creates_with_one_reference_make_one_sale() {
     let (erp, ids) = (tryton.connector("state = \"draft\""), Memory::default());
     let sale = sale(small());
     let drafts = drafts(&*erp, &calls, &ids, std::slice::from_ref(&sale)).await;
-    let racing = (0..8).map(|_| erp.create(&calls, &drafts));
+    let racing = (0..8).map(|_| erp.send(&calls, Operation::Create, &drafts));
     let answers: Vec<_> = futures::future::join_all(racing).await.into_iter().flatten().collect();
     let made = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(made, 1, "{answers:?}");
     // Nobody else claims that for certain nothing will come of it.
     assert!(answers.iter().flatten().count() == 1 && !answers.iter().any(|a| matches!(a, Err(SendError::Refused(_)))));
     assert_eq!(in_tryton(tryton, &sale).await.len(), 1);
-    let found = erp.look_up(&calls, std::slice::from_ref(&sale.reference)).await.unwrap();
+    let found = erp.look_up(&calls, std::slice::from_ref(&sale.step)).await.unwrap();
     assert_eq!(found[0].as_ref().unwrap().version.as_ref(), Some(&sale.version));
 }
 
@@ -178,11 +178,11 @@ async fn a_bulk_with_one_that_exists_is_told_and_nothing_of_it_is_made() {
     let (old, new) = (sale(small()), sale(small()));
     created(&*erp, &calls, &ids, std::slice::from_ref(&old)).await;
     let drafts = drafts(&*erp, &calls, &ids, &[old.clone(), new.clone()]).await;
-    let answers = erp.create(&calls, &drafts).await;
+    let answers = erp.send(&calls, Operation::Create, &drafts).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(SendError::Exists))), "{answers:?}");
     counter.take();
-    let references = [new.reference.clone(), old.reference.clone()];
-    let found = erp.look_up(&calls, &references).await.unwrap();
+    let steps = [new.step.clone(), old.step.clone()];
+    let found = erp.look_up(&calls, &steps).await.unwrap();
     assert_eq!(counter.take(), 1);
     assert!(found[0].is_none());
     let found = found[1].as_ref().unwrap();
@@ -195,13 +195,13 @@ async fn what_was_cut_short_is_found_and_finished() {
     let (calls, counter) = counted();
     let ids = Memory::default();
     // As if the process had died between create and confirm: some are drafts, some are quoted.
-    let sales: Vec<Sale> = (0..4).map(|_| sale(small())).collect();
+    let sales: Vec<Job> = (0..4).map(|_| sale(small())).collect();
     created(&*tryton.connector("state = \"draft\""), &calls, &ids, &sales[..2]).await;
     created(&*tryton.connector("state = \"quotation\""), &calls, &ids, &sales[2..3]).await;
     created(&*tryton.connector("state = \"confirmed\""), &calls, &ids, &sales[3..]).await;
     let erp = tryton.connector("state = \"processing\"");
-    let references: Vec<_> = sales.iter().map(|sale| sale.reference.clone()).collect();
-    let found: Vec<_> = erp.look_up(&calls, &references).await.unwrap().into_iter().map(Option::unwrap).collect();
+    let steps: Vec<_> = sales.iter().map(|sale| sale.step.clone()).collect();
+    let found: Vec<_> = erp.look_up(&calls, &steps).await.unwrap().into_iter().map(Option::unwrap).collect();
     assert_eq!(found.iter().map(|f| f.finished).collect::<Vec<_>>(), [false, false, false, true]);
     let documents: Vec<_> = found.iter().map(|found| found.document.clone()).collect();
     for calls_expected in [5, 1] {
@@ -214,13 +214,13 @@ async fn what_was_cut_short_is_found_and_finished() {
             assert_eq!(in_tryton(tryton, sale).await, [("24.20".to_owned(), "processing".to_owned())]);
         }
     }
-    assert!(erp.look_up(&calls, &references).await.unwrap().iter().flatten().all(|found| found.finished));
+    assert!(erp.look_up(&calls, &steps).await.unwrap().iter().flatten().all(|found| found.finished));
     // A sale that a person cancelled is that person's.
     let cancelled = sale(small());
     let erp = tryton.connector("state = \"quotation\"");
     let document = created(&*erp, &calls, &ids, std::slice::from_ref(&cancelled)).await.remove(0);
     tryton.rpc("model.sale.sale.cancel", json!([[document.id.parse::<i64>().unwrap()]])).await;
-    let found = erp.look_up(&calls, std::slice::from_ref(&cancelled.reference)).await.unwrap();
+    let found = erp.look_up(&calls, std::slice::from_ref(&cancelled.step)).await.unwrap();
     assert!(!found[0].as_ref().unwrap().finished);
     let answer = erp.finish(&calls, &[document]).await.remove(0);
     assert!(matches!(&answer, Err(SendError::Refused(e)) if e.to_string().contains("cancelled")), "{answer:?}");
@@ -285,7 +285,7 @@ async fn articles_may_have_another_code_in_the_erp() {
     renamed.lines[0].sku = Some("OLD-1".to_owned());
     let sale = ruled(renamed, rules);
     created(&*tryton.connector("state = \"draft\""), &calls, &Memory::default(), std::slice::from_ref(&sale)).await;
-    let domain = json!([["sale.web_id", "=", sale.reference.as_str()]]);
+    let domain = json!([["sale.web_id", "=", sale.step.reference.as_str()]]);
     let lines = tryton.search("sale.line", domain, json!(["product.code", "description"])).await;
     assert_eq!(lines[0]["product."]["code"], "ART-12");
 }
@@ -298,8 +298,8 @@ fn a_cent_off() -> Order {
 }
 
 /// The lines of its sale on a product: their prices, and how many taxes each has.
-async fn lines_on(tryton: &Tryton, sale: &Sale, product: &str) -> Vec<(String, usize)> {
-    let domain = json!([["sale.web_id", "=", sale.reference.as_str()], ["product.code", "=", product]]);
+async fn lines_on(tryton: &Tryton, sale: &Job, product: &str) -> Vec<(String, usize)> {
+    let domain = json!([["sale.web_id", "=", sale.step.reference.as_str()], ["product.code", "=", product]]);
     let lines = tryton.search("sale.line", domain, json!(["unit_price", "taxes"])).await;
     let of = |line: &serde_json::Value| {
         (line["unit_price"]["decimal"].as_str().unwrap().to_owned(), line["taxes"].as_array().unwrap().len())
@@ -384,7 +384,7 @@ async fn a_total_that_tryton_made_otherwise_is_taken_back() {
         vec![line("ART-01", "1", "0.07", Some(("0.21", "0.02"))), line("ART-02", "1", "0.07", Some(("0.21", "0.01")))];
     let (wrong, right) = (sale(order("EUR", false, lines, vec![])), sale(small()));
     let drafts = drafts(&*erp, &calls, &ids, &[wrong.clone(), right.clone()]).await;
-    let answers = erp.create(&calls, &drafts).await;
+    let answers = erp.send(&calls, Operation::Create, &drafts).await;
     let Err(SendError::Refused(error)) = &answers[0] else { panic!("{answers:?}") };
     assert!(error.to_string().contains("0.17") && error.to_string().contains("0.16"), "{error}");
     assert!(answers[1].is_ok(), "{answers:?}");
@@ -468,6 +468,6 @@ async fn a_probe_names_what_it_found() {
     let error = connector(&elsewhere).probe(&calls).await.unwrap_err();
     assert!(error.to_string().contains("Nowhere"), "{error}");
     let key = OrderKey::new("acme".parse().unwrap(), "never-seen".parse().unwrap());
-    let found = tryton.connector("").look_up(&calls, &[key.sale()]).await.unwrap();
+    let found = tryton.connector("").look_up(&calls, &[Step::create(key.sale())]).await.unwrap();
     assert!(found.len() == 1 && found[0].is_none());
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{ledger::Limits, message::News, record::State},
-    erp::{Bulk, Class},
+    erp::{Bulk, Class, Patience},
 };
 
 use crate::support::world::{Fault, PANIC_SKU, POISON_SKU, REFUSED_SKU, TALKATIVE_SKUS, UNKNOWN_SKU, World, order};
@@ -33,7 +33,7 @@ fn states(world: &World) -> Vec<(State, usize)> {
 #[tokio::test]
 async fn what_an_erp_says_of_the_buyer_stands_in_no_reason_and_no_timeline() {
     let world = World::new(7, 1, plenty());
-    world.erp.capabilities.lock().unwrap().bulk = Bulk::PerItem;
+    world.erp.creates.lock().unwrap().bulk = Bulk::PerItem;
     for (id, sku) in ["1", "2"].into_iter().zip(TALKATIVE_SKUS) {
         let mut order = order(id, sku, "10.00", 1);
         let customer = r#"{"name":"Ana Núñez","email":"Ana.N@example.com"}"#;
@@ -69,7 +69,7 @@ async fn orders_that_are_due_together_travel_together() {
 async fn a_step_that_the_invocation_could_not_end_is_left_to_the_next() {
     let mut world = with_orders(2, &[]).await;
     // Twelve seconds a sale, three calls each: the second one would begin in time, and be cut short half-way.
-    world.erp.capabilities.lock().unwrap().bulk_limit = 1;
+    world.erp.creates.lock().unwrap().max_bulk = 1;
     *world.erp.takes.lock().unwrap() = SignedDuration::from_secs(4);
     *world.erp.more_calls.lock().unwrap() = 2;
     world.span = SignedDuration::from_secs(20);
@@ -100,9 +100,8 @@ async fn a_slow_rate_waits_for_its_slots_and_not_for_good() {
     let limits = Limits { calls: 2, window: SignedDuration::from_mins(1), ..plenty() };
     let mut world = World::new(7, 1, limits);
     {
-        let mut capabilities = world.erp.capabilities.lock().unwrap();
         let timeout = std::time::Duration::from_secs(60);
-        (capabilities.timeout, capabilities.settle) = (timeout, timeout * 2);
+        *world.erp.patience.lock().unwrap() = Patience { timeout, settle: timeout * 2 };
     }
     world.span = SignedDuration::from_secs(297);
     for i in 0..3 {
@@ -162,7 +161,7 @@ async fn a_newer_state_that_arrives_in_doubt_does_not_change_what_is_sent_again(
     // The ERP holds the state it was in doubt about; the newer one follows as its own step, here by hand.
     assert_eq!(world.erp.sales.lock().unwrap()[0].1, first);
     let head = world.head(&world.key(0, "0"));
-    assert_eq!(head.applied, Some(first));
+    assert_eq!(head.held(), Some(&first));
     assert_eq!(head.state(), State::Parked);
     world.assert_single();
 }
@@ -275,7 +274,7 @@ async fn six_hours_of_outage_cost_a_handful_of_probes() {
 #[tokio::test]
 async fn an_erp_that_cannot_be_asked_is_called_at_most_once() {
     let world = with_orders(1, &[]).await;
-    world.erp.capabilities.lock().unwrap().create = Class::Nothing;
+    world.erp.creates.lock().unwrap().class = Class::Nothing;
     world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));
     world.run_for(SignedDuration::from_mins(10)).await;
     let head = world.head(&world.key(0, "0"));
@@ -287,7 +286,7 @@ async fn an_erp_that_cannot_be_asked_is_called_at_most_once() {
 #[tokio::test]
 async fn per_item_answers_park_only_the_guilty() {
     let world = with_orders(20, &[(4, REFUSED_SKU), (9, REFUSED_SKU)]).await;
-    world.erp.capabilities.lock().unwrap().bulk = Bulk::PerItem;
+    world.erp.creates.lock().unwrap().bulk = Bulk::PerItem;
     world.run_for(SignedDuration::from_mins(1)).await;
     assert_eq!(states(&world), [(State::Synced, 18), (State::Parked, 2)]);
 }
@@ -308,7 +307,7 @@ async fn the_rate_holds_in_every_second() {
     let mut limits = plenty();
     limits.calls = 3;
     let world = World::new(3, 1, limits);
-    world.erp.capabilities.lock().unwrap().bulk_limit = 1;
+    world.erp.creates.lock().unwrap().max_bulk = 1;
     for i in 0..60 {
         world.arrives(0, order(&i.to_string(), "A", "1.00", 1)).await;
     }
@@ -321,7 +320,7 @@ async fn the_rate_holds_in_every_second() {
 async fn a_spent_day_waits_for_the_next_and_loses_nobody() {
     let limits = Limits { per_day: 4, ..Limits::default() };
     let world = World::new(3, 1, limits);
-    world.erp.capabilities.lock().unwrap().bulk_limit = 1;
+    world.erp.creates.lock().unwrap().max_bulk = 1;
     for i in 0..6 {
         world.arrives(0, order(&i.to_string(), "A", "1.00", 1)).await;
     }
@@ -374,7 +373,7 @@ async fn a_newer_version_of_a_dead_one_has_attempts_of_its_own() {
 #[tokio::test]
 async fn an_erp_that_cannot_be_asked_gets_no_second_order_from_an_update_either() {
     let world = with_orders(1, &[]).await;
-    world.erp.capabilities.lock().unwrap().create = Class::Nothing;
+    world.erp.creates.lock().unwrap().class = Class::Nothing;
     world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));
     world.run_for(SignedDuration::from_mins(5)).await;
     world.arrives(0, order("0", "A", "12.00", 600)).await;
@@ -392,7 +391,7 @@ async fn an_erp_that_cannot_be_asked_gets_no_second_order_from_an_update_either(
 #[tokio::test]
 async fn a_document_that_will_not_go_on_is_never_made_twice() {
     let world = with_orders(1, &[]).await;
-    world.erp.capabilities.lock().unwrap().create = Class::Searchable;
+    world.erp.creates.lock().unwrap().class = Class::Searchable;
     *world.erp.stuck.lock().unwrap() = Some(true);
     world.erp.faults.lock().unwrap().push_back(Some(Fault::CommitThenTimeout));
     world.run_for(SignedDuration::from_mins(5)).await;
@@ -427,8 +426,8 @@ async fn one_document_that_cannot_be_finished_does_not_keep_the_account_closed()
 async fn a_patient_time_out_and_a_slow_rate_still_get_their_calls() {
     let limits = Limits { calls: 10, window: SignedDuration::from_mins(1), ..plenty() };
     let world = World::new(7, 1, limits);
-    world.erp.capabilities.lock().unwrap().timeout = std::time::Duration::from_mins(2);
-    world.erp.capabilities.lock().unwrap().settle = std::time::Duration::from_mins(4);
+    world.erp.patience.lock().unwrap().timeout = std::time::Duration::from_mins(2);
+    world.erp.patience.lock().unwrap().settle = std::time::Duration::from_mins(4);
     *world.erp.more_calls.lock().unwrap() = 4;
     for i in 0..30 {
         world.arrives(0, order(&i.to_string(), "A", "10.00", 1)).await;

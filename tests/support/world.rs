@@ -18,17 +18,18 @@ use puente::{
     Error, Kind, Result, Retry,
     config::{FrontDoor, Secret},
     domain::{
+        document::{Document, Operation, Step},
         ids::{ConnectionId, ErpId, OrderId, OrderKey, Reference},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         message::{Arrival, Message, News},
         order::{Flag, Order},
-        record::{Document, Entry, Head, State, Write, Written},
+        record::{Entry, Head, State, Write, Written},
         rules::Rules,
         share::Shares,
         sign::{Fact, Identity, Party, Sign},
         version::Version,
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Sale, SendError},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
     flow::{self, Puente, signs::Signs},
     outbound::{Client, Failure, Metered},
     parties::{Account, Connection, Settings},
@@ -337,7 +338,8 @@ pub enum Fault {
 /// An ERP with a unique reference and atomic bulks (or as told), which counts its calls by true time.
 pub struct ModelErp {
     clock: Arc<VirtualClock>,
-    pub capabilities: Mutex<Capabilities>,
+    pub creates: Mutex<Capabilities>,
+    pub patience: Mutex<Patience>,
     pub sales: Mutex<Vec<(Reference, Version, String)>>,
     pub calls: Mutex<Vec<Timestamp>>,
     /// Faults of the next create calls, in order.
@@ -395,7 +397,7 @@ fn sku(draft: &Draft) -> &str {
 impl ErpHandle {
     /// What the ERP does with a create that arrived.
     fn book(&self, drafts: &[Draft], all: &dyn Fn(&dyn Fn() -> SendError) -> Outcomes) -> Outcomes {
-        let bulk = self.capabilities().bulk;
+        let bulk = self.0.creates.lock().unwrap().bulk;
         let mut sales = self.0.sales.lock().unwrap();
         let refused = |d: &Draft| sku(d) == REFUSED_SKU;
         let exists = |sales: &[(Reference, Version, String)], d: &Draft| sales.iter().any(|(r, ..)| r == &d.reference);
@@ -431,15 +433,19 @@ impl ErpHandle {
 
 #[async_trait]
 impl Erp for ErpHandle {
-    fn capabilities(&self) -> Capabilities {
-        *self.0.capabilities.lock().unwrap()
+    fn can(&self, _operation: Operation) -> Option<Capabilities> {
+        Some(*self.0.creates.lock().unwrap())
+    }
+
+    fn patience(&self) -> Patience {
+        *self.0.patience.lock().unwrap()
     }
 
     async fn prepare(
         &self,
         _calls: &Metered,
         _ids: &dyn Ids,
-        sales: &[Sale],
+        sales: &[Job],
         _afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
         sales
@@ -454,7 +460,7 @@ impl Erp for ErpHandle {
                     return Err(SendError::Refused(Error::new(Kind::Refused, "article UNKNOWN is not in the ERP")));
                 }
                 Ok(Draft {
-                    reference: sale.reference.clone(),
+                    reference: sale.step.reference.clone(),
                     body: format!("{}|{sku}|{}", sale.version.to_string().replace('|', "/"), sale.order.total),
                     remark: None,
                 })
@@ -462,7 +468,7 @@ impl Erp for ErpHandle {
             .collect()
     }
 
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Outcomes {
+    async fn send(&self, calls: &Metered, _operation: Operation, drafts: &[Draft]) -> Outcomes {
         let all = |make: &dyn Fn() -> SendError| -> Outcomes { drafts.iter().map(|_| Err(make())).collect() };
         match self.0.call(calls).await {
             Ok(()) => {}
@@ -510,20 +516,16 @@ impl Erp for ErpHandle {
         outcomes
     }
 
-    async fn look_up(
-        &self,
-        calls: &Metered,
-        references: &[Reference],
-    ) -> std::result::Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
         self.0.call(calls).await.map_err(|failure| SendError::Account(failure.into()))?;
         if *self.0.blind.lock().unwrap() {
             return Err(SendError::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
         }
         let sales = self.0.sales.lock().unwrap();
-        Ok(references
+        Ok(steps
             .iter()
-            .map(|reference| {
-                sales.iter().position(|(r, ..)| r == reference).map(|i| Found {
+            .map(|step| {
+                sales.iter().position(|(r, ..)| r == &step.reference).map(|i| Found {
                     document: Document { id: (i + 1).to_string(), number: Some(format!("S{}", i + 1)) },
                     version: Some(sales[i].1.clone()),
                     finished: self.0.stuck.lock().unwrap().is_none(),
@@ -630,11 +632,11 @@ impl World {
     pub fn starting(at: &str, seed: u64, shops: usize, limits: Limits) -> Self {
         let clock = VirtualClock::at(at);
         let timeout = Duration::from_secs(5);
-        let capabilities =
-            Capabilities { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 100, timeout, settle: timeout * 2 };
+        let creates = Capabilities { class: Class::Unique, bulk: Bulk::Atomic, max_bulk: 100 };
         let erp = Arc::new(ModelErp {
             clock: clock.clone(),
-            capabilities: Mutex::new(capabilities),
+            creates: Mutex::new(creates),
+            patience: Mutex::new(Patience { timeout, settle: timeout * 2 }),
             sales: Mutex::default(),
             calls: Mutex::default(),
             faults: Mutex::default(),

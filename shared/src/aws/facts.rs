@@ -5,7 +5,10 @@
 
 use jiff::Timestamp;
 
-use crate::domain::record::{Head, State, Write};
+use crate::domain::{
+    record::{Head, Intent, State, Write},
+    version::Version,
+};
 
 /// The facts of a head that decide between branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +32,12 @@ pub(super) struct Facts {
     pub(super) attempted: bool,
     /// Its content is still asked of the store.
     pub(super) unread: bool,
-    /// The version a [`Write::Complete`] brings, or a [`Write::Park`] is about, is the desired one.
-    pub(super) last_word: bool,
+    /// The version that a [`Write::Park`] is about is the desired one.
+    pub(super) judged_is_desired: bool,
+    /// The version that a [`Write::Complete`] found is the one its step was planned with.
+    pub(super) as_planned: bool,
+    /// And the desired one, for which nothing is left to do then.
+    pub(super) nothing_left: bool,
 }
 
 impl Facts {
@@ -46,7 +53,9 @@ impl Facts {
             parked: true,
             attempted: true,
             unread: false,
-            last_word: true,
+            judged_is_desired: true,
+            as_planned: true,
+            nothing_left: true,
         }
     }
 
@@ -54,6 +63,12 @@ impl Facts {
     pub(super) fn of(head: &Head, write: &Write, now: Timestamp) -> Self {
         let intent = head.intent.as_ref();
         let on_record = head.desired.to_string();
+        let completes = |write: &Write, also: fn(&Intent, &Version) -> bool| match write {
+            Write::Complete { found, .. } => {
+                intent.is_some_and(|intent| intent.planned == *found && also(intent, &head.desired))
+            }
+            _ => false,
+        };
         // As text, since that is what conditions compare.
         let desired = match write {
             Write::Record { version, .. } => &version.to_string(),
@@ -69,12 +84,9 @@ impl Facts {
             parked: head.parked.is_some(),
             attempted: head.attempts > 0,
             unread: head.desired.is_unread(),
-            last_word: match write {
-                Write::Complete { applied: version, .. } | Write::Park { judged: version, .. } => {
-                    version.to_string() == on_record
-                }
-                _ => false,
-            },
+            judged_is_desired: matches!(write, Write::Park { judged, .. } if judged.to_string() == on_record),
+            as_planned: completes(write, |_, _| true),
+            nothing_left: completes(write, |intent, desired| intent.last && intent.planned == *desired),
         }
     }
 

@@ -2,10 +2,11 @@
 //!
 //! | attribute | what |
 //! |---|---|
-//! | `connection`, `order`, `schema`, `summary`, `document`, `reason`, `last`, `attempts`, `epoch` | as in [`Head`]; `summary` and `document` as JSON text |
+//! | `connection`, `order`, `schema`, `summary`, `booked`, `steps`, `reason`, `last`, `attempts`, `epoch` | as in [`Head`]; `summary` and `booked` as JSON text |
+//! | `document` | of a record of schema 1, in place of `booked` and `steps`: the one document, as JSON text |
 //! | `desired`, `desired_content`, `desired_tie`, `newest` | the version as sortable text, and apart what the version rule compares |
 //! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
-//! | `intent` | a map: `operation`, `reference`, `planned`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
+//! | `intent` | a map: `operation`, `reference`, `planned`, `last`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
 //! | `due`, `soon` (`not_before`), `updated`, `arrived` | times as text that sorts |
 //! | `token` | drawn for each write: whose write this item is |
 //! | `shelf`, `listed` | where the index for lists has it |
@@ -21,8 +22,9 @@ use super::item::{Item, Reader, damaged, number, text, time};
 use crate::{
     Error, Kind, Result,
     domain::{
+        document::{Booked, Operation, Step},
         ids::{AttemptId, OrderKey},
-        record::{End, Head, Intent, Operation, Parked, SCHEMA, Step},
+        record::{End, Head, Intent, Parked, SCHEMA},
     },
 };
 
@@ -35,13 +37,11 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue> {
 
 /// An intent as a map.
 pub(super) fn intent(intent: &Intent) -> AttributeValue {
-    let operation = match intent.step.operation {
-        Operation::Create => "create",
-    };
     AttributeValue::M(HashMap::from([
-        ("operation".to_owned(), text(operation)),
+        ("operation".to_owned(), text(intent.step.operation.as_str())),
         ("reference".to_owned(), text(intent.step.reference.as_str())),
         ("planned".to_owned(), text(intent.planned.to_string())),
+        ("last".to_owned(), AttributeValue::Bool(intent.last)),
         ("attempt".to_owned(), text(intent.attempt.as_str())),
         ("epoch".to_owned(), number(intent.epoch)),
         ("start_by".to_owned(), time(intent.start_by)),
@@ -58,10 +58,14 @@ pub(super) fn read(item: &Item) -> Result<Head> {
     if schema > SCHEMA {
         return Err(Error::new(Kind::Config, "the record was written by a later release of puente: update this one"));
     }
-    let from_json = |name: &str| item.text_if(name).map(serde_json::from_str).transpose().map_err(|_| damaged(name));
+    let key = OrderKey::new(item.parsed("connection")?, item.parsed("order")?);
+    let booked = read_booked(item, &key)?;
     Ok(Head {
         schema,
-        key: OrderKey::new(item.parsed("connection")?, item.parsed("order")?),
+        // Of schema 1: what is booked was the one step there was.
+        steps: item.number_if("steps")?.unwrap_or_else(|| u32::from(!booked.is_empty())),
+        booked,
+        key,
         summary: serde_json::from_str(item.text("summary")?).map_err(|_| damaged("summary"))?,
         desired: item.parsed("desired")?,
         newest: item.parsed("newest")?,
@@ -74,21 +78,31 @@ pub(super) fn read(item: &Item) -> Result<Head> {
         epoch: item.number("epoch")?,
         parked: read_parked(item)?,
         last: item.text_if("last").map(AttemptId::new),
-        document: from_json("document")?,
         reason: item.text_if("reason").map(str::to_owned),
         updated: item.parsed("updated")?,
     })
 }
 
+/// What is booked; of a record of schema 1 its one document, under the reference that every sale had, with a version nobody kept.
+fn read_booked(item: Reader<'_>, key: &OrderKey) -> Result<Vec<Booked>> {
+    if let Some(booked) = item.text_if("booked") {
+        return serde_json::from_str(booked).map_err(|_| damaged("booked"));
+    }
+    let Some(document) = item.text_if("document") else { return Ok(Vec::new()) };
+    let document = serde_json::from_str(document).map_err(|_| damaged("document"))?;
+    Ok(vec![Booked::of_unknown_version(key.sale(), document)])
+}
+
 fn read_intent(map: Reader<'_>) -> Result<Intent> {
-    let operation = match map.text("operation")? {
-        "create" => Operation::Create,
-        _ => return Err(damaged("intent.operation")),
-    };
+    let operation = map.text("operation")?;
+    let operation = Operation::ALL.into_iter().find(|known| known.as_str() == operation);
+    let operation = operation.ok_or_else(|| damaged("intent.operation"))?;
     let reference = serde_json::from_value(map.text("reference")?.into()).map_err(|_| damaged("intent.reference"))?;
     Ok(Intent {
         step: Step { operation, reference },
         planned: map.parsed("planned")?,
+        // An intent of schema 1 says nothing of it: then planning once more finds out.
+        last: map.flag("last"),
         attempt: AttemptId::new(map.text("attempt")?),
         epoch: map.number("epoch")?,
         start_by: map.parsed("start_by")?,

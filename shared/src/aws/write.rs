@@ -18,8 +18,9 @@ use super::{
 use crate::{
     Result,
     domain::{
+        document::Booked,
         ids::{AttemptId, OrderKey},
-        record::{Count, Document, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
+        record::{Count, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
         version::Version,
     },
 };
@@ -55,7 +56,7 @@ impl Draft<'_> {
     fn change(&mut self, write: &Write) -> Result<Option<State>> {
         match write {
             Write::Record { version, summary, arrived, over } => return self.record(version, summary, *arrived, *over),
-            Write::Complete { attempt, applied, document } => return self.complete(attempt, applied, document),
+            Write::Complete { attempt, found, booked, steps } => return self.complete(attempt, found, booked, *steps),
             Write::Touch { desired, newest, arrived } => {
                 self.is("desired", "=", text(desired.to_string()));
                 let later = self.update.is("newest", "<", time(*newest));
@@ -66,8 +67,8 @@ impl Draft<'_> {
                     .set("newest", time(*newest))
                     .set("arrived", time(*arrived));
             }
-            Write::Begin { desired, applied, intent: step, due } => {
-                self.planned_from(desired, applied.as_ref());
+            Write::Begin { desired, steps, intent: step, due } => {
+                self.planned_from(desired, *steps);
                 return Ok(self.begin(step, *due));
             }
             Write::Resend { looked_up, intent: step, due } => {
@@ -97,13 +98,13 @@ impl Draft<'_> {
                 let state = self.drop_intent_unless_unknown(*doubt != Doubt::None, *doubt != Doubt::Bound);
                 return Ok(self.park(judged, *end, reason, *floor).or(state));
             }
-            Write::Rest { desired, applied, attempts, rest } => {
-                self.planned_from(desired, applied.as_ref());
+            Write::Rest { desired, steps, attempts, rest } => {
+                self.planned_from(desired, *steps);
                 self.is("attempts", "=", number(attempts));
                 return Ok(Some(self.rest(rest)));
             }
-            Write::Defer { desired, applied, epoch, due, floor, forgiven, reason } => {
-                self.planned_from(desired, applied.as_ref());
+            Write::Defer { desired, steps, epoch, due, floor, forgiven, reason } => {
+                self.planned_from(desired, *steps);
                 self.is("epoch", "<=", number(epoch));
                 self.wait(*due, *floor);
                 self.update.set("epoch", number(epoch)).set("reason", text(reason));
@@ -111,8 +112,8 @@ impl Draft<'_> {
                     self.update.add("attempts", number(1));
                 }
                 self.stopped();
-                let applied_is_desired = applied.as_ref() == Some(desired);
-                return Ok(Facts { intent: false, applied_is_desired, ..self.facts }.state());
+                self.applied_is_desired();
+                return Ok(Facts { intent: false, ..self.facts }.state());
             }
             Write::Replay { asked } => return Ok(self.replay(*asked)),
         }
@@ -197,28 +198,46 @@ impl Draft<'_> {
         Facts { intent: true, ..self.facts }.state()
     }
 
-    fn complete(&mut self, attempt: &AttemptId, applied: &Version, document: &Document) -> Result<Option<State>> {
+    fn complete(
+        &mut self,
+        attempt: &AttemptId,
+        found: &Version,
+        booked: &[Booked],
+        steps: u32,
+    ) -> Result<Option<State>> {
         self.attempt(attempt);
         self.update
-            .set("applied", text(applied.to_string()))
-            .set("document", json(document)?)
+            .set("schema", number(SCHEMA))
+            .set("booked", json(&booked)?)
+            .set("steps", number(steps))
             .set("last", text(attempt.as_str()))
-            .remove(&["intent", "reason"]);
-        if self.facts.last_word {
-            self.is("desired", "=", text(applied.to_string()));
-            self.update.set("attempts", number(0)).remove(&["due", "soon"]);
-            self.unpark();
+            .remove(&["intent", "reason", "document"]);
+        self.unpark();
+        let found = || text(found.to_string());
+        let (as_planned, last) = (self.facts.as_planned, AttributeValue::Bool(true));
+        self.is("intent.planned", if as_planned { "=" } else { "<>" }, found());
+        if as_planned {
+            self.update.set("attempts", number(0));
+        }
+        if self.facts.nothing_left {
+            self.is("desired", "=", found());
+            self.is("intent.last", "=", last);
+            self.update.set("applied", found()).remove(&["due", "soon"]);
             return Ok(Some(State::Synced));
         }
-        self.is("desired", "<>", text(applied.to_string()));
+        if as_planned {
+            let newer = self.update.is("desired", "<>", found());
+            let more = self.update.missing_or("intent.last", "<>", last);
+            self.update.only_if(format!("({newer} OR {more})"));
+        }
         self.wait(self.now, self.now);
-        self.stopped();
-        Ok(Facts { intent: false, applied_is_desired: false, ..self.facts }.state())
+        self.applied_is_desired();
+        Ok(Facts { intent: false, stopped: false, ..self.facts }.state())
     }
 
     /// Stops at the judged version; `None` if a newer one waits, which gets its turn and attempts of its own.
     fn park(&mut self, judged: &Version, how: End, reason: &str, floor: Timestamp) -> Option<State> {
-        if !self.facts.last_word {
+        if !self.facts.judged_is_desired {
             self.is("desired", "<>", text(judged.to_string()));
             self.wait(floor, floor);
             self.update.set("attempts", number(0));
@@ -325,13 +344,23 @@ impl Draft<'_> {
         }
     }
 
-    fn planned_from(&mut self, desired: &Version, applied: Option<&Version>) {
+    /// Pins what was planned from. A record that has completed no step has no `steps`; one of schema 1 never has, and a
+    /// `document` if there was one.
+    fn planned_from(&mut self, desired: &Version, steps: u32) {
         self.is("desired", "=", text(desired.to_string()));
         self.present(false, "intent");
-        match applied {
-            Some(applied) => self.is("applied", "=", text(applied.to_string())),
-            None => self.present(false, "applied"),
+        if steps > 1 {
+            return self.is("steps", "=", number(steps));
         }
+        let uncounted = self.update.missing("steps");
+        let condition = if steps == 0 {
+            let none = self.update.missing("document");
+            format!("({uncounted} AND {none})")
+        } else {
+            let (counted, one) = (self.update.is("steps", "=", number(steps)), self.update.exists("document"));
+            format!("({counted} OR ({uncounted} AND {one}))")
+        };
+        self.update.only_if(condition);
     }
 
     fn attempt(&mut self, attempt: &AttemptId) {

@@ -1,6 +1,7 @@
 //! The order, its money, its record and the ledger of an ERP account: values and pure rules, no I/O.
 
 pub mod changes;
+pub mod document;
 pub mod ids;
 pub mod ledger;
 pub mod message;

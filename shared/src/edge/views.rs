@@ -7,10 +7,11 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
+        document::Document,
         ids::{ConnectionId, ErpId, OrderId},
         ledger::{Ledger, Limits},
         money::Amount,
-        record::{Document, Head, State},
+        record::{Head, State},
         schema::CurrencyCode,
         version::Version,
     },
@@ -94,6 +95,7 @@ impl From<Head> for OrderView {
     fn from(head: Head) -> Self {
         let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
         let status = head.state();
+        let (document, applied) = (head.document().cloned(), head.held().cloned());
         let asked = || (status == State::Fetching).then(|| "the store is being asked for its content".to_owned());
         Self {
             status,
@@ -103,9 +105,9 @@ impl From<Head> for OrderView {
             number: head.summary.number,
             total: head.summary.total,
             currency: head.summary.currency,
-            document: head.document,
+            document,
             desired: head.desired,
-            applied: head.applied,
+            applied,
             attempts: head.attempts,
             due: head.due,
             flags: head.summary.flags,

@@ -324,7 +324,7 @@ fn store(sql: &Connection, head: &Head) -> Result<(), Fault> {
 fn drop_old_payloads(sql: &Connection, key: &OrderKey) -> Result<(), Fault> {
     let Some(head) = head(sql, key)? else { return Ok(()) };
     let desired = head.desired.to_string();
-    let needed = [head.applied, head.intent.map(|intent| intent.planned)].map(|v| v.map(|v| v.to_string()));
+    let needed: Vec<String> = head.needed().map(ToString::to_string).collect();
     let mut select = sql.prepare_cached(
         "SELECT version FROM payload WHERE connection = ?1 AND id = ?2 ORDER BY version DESC LIMIT -1 OFFSET ?3",
     )?;
@@ -332,7 +332,7 @@ fn drop_old_payloads(sql: &Connection, key: &OrderKey) -> Result<(), Fault> {
     let old = select.query_map(parameters, text)?.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut delete = sql.prepare_cached("DELETE FROM payload WHERE connection = ?1 AND id = ?2 AND version = ?3")?;
     for version in old {
-        if version < desired && !needed.iter().flatten().any(|needed| *needed == version) {
+        if version < desired && !needed.contains(&version) {
             delete.execute([key.connection.as_str(), key.order.as_str(), &version])?;
         }
     }

@@ -13,9 +13,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     domain::{
+        document::{Booked, Document, Step},
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         message::{Arrival, Message, News},
-        record::{Entry, Intent, Operation, Step, Summary, Write},
+        record::{Entry, Intent, SCHEMA, State, Summary, Write, Written},
         sign::{Fact, Identity, Party, Sign},
         version::{ContentHash, Version},
     },
@@ -244,6 +245,60 @@ fn a_later_release_another_program_and_no_database_are_refused_untouched() {
     );
 }
 
+/// As the last release with one document to an order wrote them: one at rest, one on its way, one that waits.
+const RELEASED_HEADS: [(&str, &str); 3] = [
+    (
+        "1",
+        r#"{"schema":1,"key":{"connection":"shop","order":"1"},"summary":{"number":"1"},
+        "desired":"2026-01-01T12:00:01.000000Z/00000/0000000000000001","newest":"2026-01-01T12:00:01Z",
+        "applied":"2026-01-01T12:00:01.000000Z/00000/0000000000000001","attempts":0,"epoch":3,"last":"a1",
+        "document":{"id":"7","number":"S7"},"updated":"2026-01-01T12:00:05Z"}"#,
+    ),
+    (
+        "2",
+        r#"{"schema":1,"key":{"connection":"shop","order":"2"},"summary":{"number":"2"},
+        "desired":"2026-01-01T12:00:01.000000Z/00000/0000000000000001","newest":"2026-01-01T12:00:01Z",
+        "due":"2026-01-01T12:00:20Z","soon":"2026-01-01T12:00:20Z","attempts":1,"epoch":3,
+        "intent":{"step":{"operation":"create","reference":"shop/2"},
+        "planned":"2026-01-01T12:00:01.000000Z/00000/0000000000000001","attempt":"a1","epoch":3,
+        "start_by":"2026-01-01T12:00:10Z","settle_at":"2026-01-01T12:00:20Z","unknown":false,"refused":false},
+        "updated":"2026-01-01T12:00:05Z"}"#,
+    ),
+    (
+        "3",
+        r#"{"schema":1,"key":{"connection":"shop","order":"3"},"summary":{"number":"3"},
+        "desired":"2026-01-01T12:00:01.000000Z/00000/0000000000000001","newest":"2026-01-01T12:00:01Z",
+        "due":"2026-01-01T12:00:02Z","attempts":0,"epoch":0,"updated":"2026-01-01T12:00:01Z"}"#,
+    ),
+];
+
+#[tokio::test]
+async fn records_of_the_released_schema_are_read_and_written_on() {
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &file::MIGRATIONS[..2]).map_err(|_| ()).unwrap();
+    for (id, json) in RELEASED_HEADS {
+        let insert = "INSERT INTO head (connection, id, state, updated, json) VALUES ('shop', ?1, 'synced', 0, ?2)";
+        sql.execute(insert, [id, json]).unwrap();
+    }
+    drop(sql);
+
+    let (file, _) = open(dir.path());
+    assert!(dir.path().join("puente.schema-2.db").exists(), "what a release before this one can go on with");
+    let head = async |id| file.head(&key(id)).await.unwrap().unwrap();
+    let (synced, sending, waiting) = (head("1").await, head("2").await, head("3").await);
+    let document = Document { id: "7".into(), number: Some("S7".into()) };
+    assert_eq!(synced.booked, [Booked::of_unknown_version(key("1").sale(), document)]);
+    assert_eq!((synced.state(), synced.steps, synced.schema), (State::Synced, 1, SCHEMA));
+    assert_eq!((sending.state(), waiting.state()), (State::Sending, State::Waiting));
+    assert!(sending.booked.is_empty() && waiting.booked.is_empty());
+    // What an earlier release began says nothing of what is left, and is planned once more after it.
+    let complete = Write::complete(&sending, &sending.desired, &Document { id: "8".into(), number: None }).unwrap();
+    let Written::Applied(head) = Records::write(&file, &key("2"), &complete, at(30)).await.unwrap() else { panic!() };
+    assert_eq!((head.state(), head.due, head.steps), (State::Waiting, Some(at(30)), 1));
+}
+
 #[tokio::test]
 async fn a_full_disk_is_told_and_loses_nothing() {
     let dir = TempDir::new().unwrap();
@@ -356,8 +411,7 @@ async fn an_older_file_is_backed_up_and_brought_up_to_date() {
     let path = file.file().to_owned();
     drop(file);
     // A release of tomorrow with one more migration, which fails at first: nothing is changed.
-    let now = [include_str!("schema.sql"), include_str!("signs.sql")];
-    let with = |more| [now[0], now[1], more];
+    let with = |more| [&file::MIGRATIONS[..], &[more]].concat();
     let mut sql = Connection::open(&path).unwrap();
     assert!(file::migrate(&mut sql, &path, &with("ALTER TABLE cursor ADD COLUMN note TEXT; nonsense")).is_err());
     let tables = |sql: &Connection| -> i64 {
@@ -366,8 +420,9 @@ async fn an_older_file_is_backed_up_and_brought_up_to_date() {
     assert_eq!(tables(&sql), 2);
     file::migrate(&mut sql, &path, &with("ALTER TABLE cursor ADD COLUMN note TEXT")).map_err(|_| ()).unwrap();
     assert_eq!(tables(&sql), 3);
-    for backup in ["puente.schema-2.db", "puente.schema-2.2.db"] {
-        let old = Connection::open(dir.path().join(backup)).unwrap();
+    let version = file::MIGRATIONS.len();
+    for backup in [format!("puente.schema-{version}.db"), format!("puente.schema-{version}.2.db")] {
+        let old = Connection::open(dir.path().join(&backup)).unwrap();
         let value: String =
             old.query_row("SELECT value FROM cursor WHERE name = 'kept'", [], |row| row.get(0)).unwrap();
         assert_eq!((value.as_str(), tables(&old)), ("yes", 2), "{backup}");
@@ -389,8 +444,9 @@ async fn old_payloads_go_and_needed_ones_stay() {
     };
     keep(1).await;
     let intent = Intent {
-        step: Step { operation: Operation::Create, reference: key.sale() },
+        step: Step::create(key.sale()),
         planned: version(1),
+        last: true,
         attempt: AttemptId::new("a1"),
         epoch: 1,
         start_by: at(10),
@@ -398,7 +454,7 @@ async fn old_payloads_go_and_needed_ones_stay() {
         unknown: false,
         refused: false,
     };
-    let begin = Write::Begin { desired: version(1), applied: None, intent, due: at(20) };
+    let begin = Write::Begin { desired: version(1), steps: 0, intent, due: at(20) };
     assert!(Records::write(&file, &key, &begin, at(2)).await.unwrap().applied());
     for n in 2..=30 {
         keep(n).await;

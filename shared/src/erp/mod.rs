@@ -23,9 +23,9 @@ use crate::{
     Error, Kind, Result,
     config::Section,
     domain::{
+        document::{Document, Operation, Step},
         ids::{OrderKey, Reference},
         order::Order,
-        record::Document,
         rules::Rules,
         version::Version,
     },
@@ -72,28 +72,38 @@ pub enum Bulk {
     Unknown,
 }
 
-/// What a connector declares of its ERP.
-#[derive(Debug, Clone, Copy)]
+/// What a connector declares of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The class of `create`.
-    pub create: Class,
+    /// What becomes of the second of two such steps.
+    pub class: Class,
     /// How a bulk behaves.
     pub bulk: Bulk,
     /// The most documents in one bulk, at least 1.
-    pub bulk_limit: usize,
-    /// How long one call may take.
+    pub max_bulk: usize,
+}
+
+impl Capabilities {
+    /// Of a step whose operation the ERP cannot do any more, since its configuration changed meanwhile: nothing can be relied on.
+    pub const NONE: Self = Self { class: Class::Nothing, bulk: Bulk::Unknown, max_bulk: 1 };
+}
+
+/// How long an ERP may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// One call.
     pub timeout: Duration,
-    /// How long after `start_by` the ERP can still be at work on a lost call (default: twice the time-out).
+    /// From `start_by` until it can no longer be at work on a lost call (default: twice the time-out).
     pub settle: Duration,
 }
 
-/// An order to take to the ERP.
+/// A step to take, and all that is needed to render it.
 #[derive(Clone)]
-pub struct Sale {
+pub struct Job {
     /// Whose order.
     pub key: OrderKey,
-    /// The reference its document carries.
-    pub reference: Reference,
+    /// What to do, and the reference its document carries.
+    pub step: Step,
     /// The version its document carries, in a field the look-up returns.
     pub version: Version,
     /// The order.
@@ -102,7 +112,7 @@ pub struct Sale {
     pub rules: Arc<Rules>,
 }
 
-/// A sale rendered: everything is resolved, only the create call is missing.
+/// A job rendered: everything is resolved, only the call is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The reference its document carries.
@@ -113,7 +123,7 @@ pub struct Draft {
     pub remark: Option<String>,
 }
 
-/// Why a sale did not become a document (yet).
+/// Why a job did not become a document (yet).
 #[derive(Debug)]
 pub enum SendError {
     /// For certain nothing happened, and it will not until a person changes something: unknown SKU, a total that differs.
@@ -217,27 +227,30 @@ pub trait Ids: Send + Sync {
 /// An ERP.
 #[async_trait]
 pub trait Erp: Send + Sync {
-    /// What it declares of itself.
-    fn capabilities(&self) -> Capabilities;
+    /// What it can do of `operation`; `None`: nothing, so that a person has to.
+    fn can(&self, operation: Operation) -> Option<Capabilities>;
 
-    /// Resolves products and customers of all sales together (creating customers that are missing, each under its own
-    /// reference, looked up first) and renders the documents. One answer per sale, in order. `afresh`: known ids may be stale,
+    /// How long it may take.
+    fn patience(&self) -> Patience;
+
+    /// Resolves products and customers of all jobs together (creating customers that are missing, each under its own
+    /// reference, looked up first) and renders the documents. One answer per job, in order. `afresh`: known ids may be stale,
     /// resolve them again.
     async fn prepare(
         &self,
         calls: &Metered,
         ids: &dyn Ids,
-        sales: &[Sale],
+        jobs: &[Job],
         afresh: bool,
     ) -> Vec<Result<Draft, SendError>>;
 
-    /// Creates the documents in one call (and takes them to the configured state, in as few calls as possible). One answer per
-    /// draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>>;
+    /// Sends the documents of one operation in one call (and takes them to the configured state, in as few calls as possible). One
+    /// answer per draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.
+    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Result<Document, SendError>>;
 
-    /// Looks references up, all in one call where the ERP can. One answer per reference, in order. The error is that of the whole
-    /// call.
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, SendError>;
+    /// Looks up whether steps have landed, all in one call where the ERP can. One answer per step, in order. The error is that of
+    /// the whole call.
+    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError>;
 
     /// Takes found documents to the configured state. One answer per document, in order.
     async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>>;

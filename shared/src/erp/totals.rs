@@ -6,7 +6,7 @@
 
 use rust_decimal::Decimal;
 
-use super::Sale;
+use super::Job;
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -17,14 +17,14 @@ use crate::{
 
 /// What is booked beside the order's own lines, so that the ERP's total is the store's. Both may be nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Booked {
+pub(crate) struct Balancing {
     /// What rounding explains.
     pub(crate) rounding: Decimal,
     /// What `total_mismatch = "adjust"` allows.
     pub(crate) adjustment: Decimal,
 }
 
-impl Booked {
+impl Balancing {
     /// As a person reads it in the order's timeline; nothing where nothing is booked.
     pub(crate) fn remark(self, currency: &str) -> Option<String> {
         let part = |amount: Decimal, what: &str| {
@@ -38,8 +38,8 @@ impl Booked {
 
 /// What is booked for `sale` in an ERP whose total differs by `erp` from the sum of the order's parts. `told` says how it comes to
 /// its total, for the person who has to look at the order.
-pub(crate) fn settle(sale: &Sale, erp: Difference, told: impl FnOnce() -> String) -> Result<Booked> {
-    let (own, mut booked) = (of_books(&sale.order), Booked::default());
+pub(crate) fn settle(sale: &Job, erp: Difference, told: impl FnOnce() -> String) -> Result<Balancing> {
+    let (own, mut booked) = (of_books(&sale.order), Balancing::default());
     for difference in [own, erp] {
         match difference {
             Difference::None => {}

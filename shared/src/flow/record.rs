@@ -331,7 +331,7 @@ impl Recorder<'_> {
     async fn stop(&self, head: &Head, end: End, reason: &str) -> Result<()> {
         let write = Write::Rest {
             desired: head.desired.clone(),
-            applied: head.applied.clone(),
+            steps: head.steps,
             attempts: head.attempts,
             rest: Rest::Stop { end, reason: reason.to_owned() },
         };
@@ -376,7 +376,7 @@ impl Recorder<'_> {
         let now = self.puente.clock.now();
         let defer = Write::Defer {
             desired: head.desired.clone(),
-            applied: None,
+            steps: head.steps,
             epoch: head.epoch,
             due: now + QUESTION,
             // Once it is read it goes at once.

@@ -8,8 +8,11 @@ use std::{
 use async_trait::async_trait;
 use puente::{
     Error, Kind, Result,
-    domain::{ids::Reference, record::Document},
-    erp::{Capabilities, Class, Draft, Erp, Found, Ids, Sale, SendError, wanted::Wanted},
+    domain::{
+        document::{Document, Operation, Step},
+        ids::Reference,
+    },
+    erp::{Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError, wanted::Wanted},
     outbound::Metered,
 };
 
@@ -142,7 +145,7 @@ impl Connector {
         if !unmade.is_empty() {
             let references = unmade.clone();
             let made = self.0.reach(calls, "erp.create_customers", &[], move |erp, books| {
-                let class = erp.settings.capabilities.create;
+                let class = erp.settings.creates.class;
                 let id = |name: &String| (name.clone(), format!("id of {name}"));
                 let made: Vec<_> = references.iter().map(id).collect();
                 for reference in &references {
@@ -165,19 +168,25 @@ impl Connector {
 
 #[async_trait]
 impl Erp for Connector {
-    fn capabilities(&self) -> Capabilities {
-        self.0.settings.capabilities
+    fn can(&self, operation: Operation) -> Option<Capabilities> {
+        match operation {
+            Operation::Create => Some(self.0.settings.creates),
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        self.0.settings.patience
     }
 
     async fn prepare(
         &self,
         calls: &Metered,
         ids: &dyn Ids,
-        sales: &[Sale],
+        sales: &[Job],
         afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
-        let sku = |sale: &Sale| sale.order.lines.first().and_then(|line| line.sku.clone()).unwrap_or_default();
-        let customer = |sale: &Sale| {
+        let sku = |sale: &Job| sale.order.lines.first().and_then(|line| line.sku.clone()).unwrap_or_default();
+        let customer = |sale: &Job| {
             let id = sale.order.customer.as_ref().and_then(|customer| customer.id.as_ref())?;
             let wanted = self.0.settings.customers;
             wanted.then(|| Reference::customer(&sale.key.connection, id).to_string())
@@ -195,7 +204,7 @@ impl Erp for Connector {
             Ok(resolved) => resolved,
             Err(send_error) => return sales.iter().map(|_| Err(send_error.again())).collect(),
         };
-        let render = |(sale, needs): (&Sale, &BTreeSet<String>)| {
+        let render = |(sale, needs): (&Job, &BTreeSet<String>)| {
             let sku = sku(sale);
             let is_absent = needs.iter().any(|name| absent.contains(name));
             let open = needs.iter().any(|name| !known.contains_key(name));
@@ -211,12 +220,13 @@ impl Erp for Connector {
             let ids = [Some(product), customer(sale).and_then(|name| known.get(&name))];
             let stale = ids.into_iter().flatten().any(|id| id.ends_with(GONE));
             let body = Rendered::body(&sale.version, &sku, &sale.order.total.to_string(), stale);
-            Ok(Draft { reference: sale.reference.clone(), body, remark: None })
+            Ok(Draft { reference: sale.step.reference.clone(), body, remark: None })
         };
         sales.iter().zip(&needs).map(render).collect()
     }
 
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Outcome> {
+    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Outcome> {
+        let Operation::Create = operation;
         let references: Vec<Reference> = drafts.iter().map(|draft| draft.reference.clone()).collect();
         let sent = drafts.to_vec();
         let said = self.0.reach(calls, "erp.create", &references, move |erp, books| erp.create(books, &sent)).await;
@@ -240,12 +250,8 @@ impl Erp for Connector {
         outcomes.into_iter().map(confirmed).collect()
     }
 
-    async fn look_up(
-        &self,
-        calls: &Metered,
-        references: &[Reference],
-    ) -> std::result::Result<Vec<Option<Found>>, SendError> {
-        let asked = references.to_vec();
+    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
+        let asked: Vec<Reference> = steps.iter().map(|step| step.reference.clone()).collect();
         let found = self.0.reach(calls, "erp.look_up", &[], move |erp, books| {
             let now = erp.world.now();
             if asked.iter().any(|reference| books.unaskable.contains(reference.as_str())) {
@@ -279,7 +285,7 @@ impl Erp for Connector {
     }
 
     async fn probe(&self, calls: &Metered) -> Result<String> {
-        calls.permit(self.0.settings.capabilities.timeout).await?;
+        calls.permit(self.0.settings.patience.timeout).await?;
         Ok("model".to_owned())
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use puente::{
     domain::{ids::Reference, version::Version},
-    erp::Capabilities,
+    erp::{Capabilities, Patience},
 };
 
 use crate::{executor::Micros, fault::Fault, world::World};
@@ -49,7 +49,9 @@ pub const GONE: &str = "-gone";
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// What it declares.
-    pub capabilities: Capabilities,
+    pub creates: Capabilities,
+    /// How long it may take.
+    pub patience: Patience,
     /// Whether a sale is made as a draft and confirmed by a second call.
     pub drafts: bool,
     /// Whether sales need customers, which are made by calls of their own.

@@ -47,7 +47,7 @@ impl ModelErp {
             Effect::FreezeBefore(time) => world.freeze(time).await,
             _ => {}
         }
-        let timeout = self.settings.capabilities.timeout;
+        let timeout = self.settings.patience.timeout;
         calls.permit(timeout).await.map_err(Lost::Account)?;
         let permille = world.faults().permille;
         let stalled = world.strikes(Fault::FreezeBeforeSend, permille);
@@ -152,7 +152,7 @@ impl ModelErp {
             }
             Fault::ErpTooManySilent => Err(Lost::Account(Error::new(Kind::Limited, "the ERP answered 429"))),
             Fault::ErpLate | Fault::ErpVeryLate => {
-                let settle = Micros::try_from(self.settings.capabilities.settle.as_micros()).unwrap_or(MINUTE);
+                let settle = Micros::try_from(self.settings.patience.settle.as_micros()).unwrap_or(MINUTE);
                 let now = world.now();
                 let lands = if let Some(told) = told {
                     now + told.lands

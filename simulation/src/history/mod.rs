@@ -216,7 +216,7 @@ impl History {
             checks += judge::replayed(self);
             let after = judge::picture(self);
             // Where nobody can be asked each replay is a person's word anew: what the quota let wait goes out with the next.
-            let asked = self.scenario.erp.capabilities.create != Class::Nothing;
+            let asked = self.scenario.erp.creates.class != Class::Nothing;
             if let Some(before) = before.as_ref().filter(|before| asked && **before != after) {
                 let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
                 let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
@@ -305,7 +305,7 @@ impl History {
 
     /// A person replays an order. Where nobody but a person can know whether the ERP has it, they look first.
     pub fn replay(&self, key: &OrderKey) {
-        if self.scenario.erp.capabilities.create == Class::Nothing {
+        if self.scenario.erp.creates.class == Class::Nothing {
             let there = self.erp.books().sales.iter().any(|sale| sale.reference == key.sale());
             if there {
                 return;

@@ -29,7 +29,7 @@ fn shops(count: usize) -> Scenario {
 fn an_order_that_a_firewall_refuses_is_parked_and_nobody_else_waits() {
     for (bulk, most) in [(Bulk::Atomic, 100), (Bulk::PerItem, 100), (Bulk::Unknown, 1)] {
         let mut scenario = Scenario { shops: 2, ..Scenario::calm(Class::Unique, bulk) };
-        scenario.erp.capabilities.bulk_limit = most;
+        scenario.erp.creates.max_bulk = most;
         let history = Teller::new(scenario);
         history.place(0, "text", FORBIDDEN_SKU);
         history.pass(MINUTE);
@@ -203,7 +203,7 @@ fn four_hundred_unknown_articles_cost_no_more_than_one() {
 fn a_shop_that_spends_what_it_can_leaves_the_others_their_share() {
     let mut scenario = shops(3);
     scenario.erp.at_most = 1;
-    scenario.erp.capabilities.bulk_limit = 1;
+    scenario.erp.creates.max_bulk = 1;
     scenario.limits.per_day = 300;
     let history = Teller::new(scenario);
     // From eight in the morning on, each with an article of its own that the ERP does not know.

@@ -34,7 +34,7 @@ fn settle_counts_from_the_last_moment_that_the_call_could_start() {
     // Two calls a minute: the create waits half a minute for its slot, after its intent.
     scenario.limits.calls = 2;
     scenario.limits.window = jiff::SignedDuration::from_mins(1);
-    scenario.erp.capabilities.settle = std::time::Duration::from_secs(60);
+    scenario.erp.patience.settle = std::time::Duration::from_secs(60);
     scenario.function = 280 * SECOND;
     let history = Teller::new(scenario);
     history.late("erp.create", 59 * SECOND);
@@ -56,7 +56,7 @@ fn a_step_in_doubt_is_sent_again_with_the_same_content() {
         history.pass(HOUR);
         let head = history.head(0, "1");
         let books = history.0.erp.books();
-        assert_eq!(head.applied.unwrap().content, books.sales[0].version.content, "{moment}");
+        assert_eq!(head.held().unwrap().content, books.sales[0].version.content, "{moment}");
     }
 }
 
@@ -76,8 +76,8 @@ fn what_was_given_up_in_doubt_is_sent_again_with_the_same_content() {
     history.0.replay(&history.key(0, "1"));
     history.pass(MINUTE);
     let head = history.head(0, "1");
-    assert_eq!(head.applied.as_ref(), Some(&history.0.erp.books().sales[0].version));
-    assert_ne!(head.applied.as_ref(), Some(&head.desired), "the edit is a step of its own");
+    assert_eq!(head.held(), Some(&history.0.erp.books().sales[0].version));
+    assert_ne!(head.held(), Some(&head.desired), "the edit is a step of its own");
     history.end();
 }
 
@@ -90,7 +90,7 @@ fn what_is_adopted_is_recorded_as_the_version_it_carries() {
     history.edit("1");
     history.pass(10 * MINUTE);
     let head = history.head(0, "1");
-    assert_eq!(head.applied.as_ref(), Some(&history.0.erp.books().sales[0].version));
+    assert_eq!(head.held(), Some(&history.0.erp.books().sales[0].version));
     assert_eq!(head.state(), State::Parked, "the edit is not booked by us");
     history.end();
 }
@@ -135,7 +135,7 @@ fn a_version_that_arrives_during_the_call_follows_as_its_own_step() {
     history.edit("1");
     history.pass(10 * MINUTE);
     let head = history.head(0, "1");
-    assert!(head.applied.is_some_and(|applied| applied != head.desired));
+    assert!(head.held().is_some_and(|held| *held != head.desired));
     assert!(head.parked.is_some_and(|parked| parked.version == head.desired), "judged, not left behind");
     history.end();
 }
@@ -309,8 +309,8 @@ fn an_order_that_is_updated_again_and_again_is_not_tried_hot() {
     scenario.erp.customers = true;
     scenario.tries = 1;
     // Answers come at once, so that nothing but the least interval holds a try back.
-    scenario.erp.capabilities.timeout = std::time::Duration::from_millis(200);
-    scenario.erp.capabilities.settle = std::time::Duration::from_secs(20);
+    scenario.erp.patience.timeout = std::time::Duration::from_millis(200);
+    scenario.erp.patience.settle = std::time::Duration::from_secs(20);
     let history = Teller::new(scenario);
     // Its customer is in doubt: until that can be looked up, each try is a call for nothing.
     history.late("erp.create_customers", 9 * SECOND);
@@ -504,7 +504,7 @@ fn a_refused_bulk_that_no_invocation_can_halve_ends_one_by_one() {
     let mut scenario = calm(Class::Unique);
     // Four calls an invocation: the bulk, its ids anew, the bulk again, and one half.
     (scenario.limits.calls, scenario.limits.window) = (12, jiff::SignedDuration::from_mins(1));
-    (scenario.erp.capabilities.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
+    (scenario.erp.patience.timeout, scenario.function) = (std::time::Duration::from_secs(2), 21 * SECOND);
     let history = Teller::new(scenario);
     history.down_for(MINUTE);
     // The first one is good, so that the block of the outage is over; the others are not.

@@ -11,6 +11,7 @@ use proptest::{
 use puente::{
     Kind,
     domain::{
+        document::{Booked, Step},
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
         version::Version,
@@ -38,7 +39,7 @@ async fn write(records: &dyn Records, key: &OrderKey, write: &Write, now: Timest
 fn other_attempt(attempt: &str) -> Vec<Write> {
     let attempt = AttemptId::new(attempt);
     vec![
-        Write::Complete { attempt: attempt.clone(), applied: version(1, 0, 1), document: document("7") },
+        Write::Complete { attempt: attempt.clone(), found: version(1, 0, 1), booked: vec![], steps: 1 },
         Write::Reschedule {
             attempt: attempt.clone(),
             backoff: at(90),
@@ -59,6 +60,33 @@ fn other_attempt(attempt: &str) -> Vec<Write> {
     ]
 }
 
+fn booked(key: &OrderKey, version: &Version) -> Booked {
+    Step::create(key.sale()).booked(&[], version, &document("7")).remove(0)
+}
+
+/// The first step of an order succeeded.
+fn completes(key: &OrderKey, attempt: &str, found: &Version) -> Write {
+    Write::Complete {
+        attempt: AttemptId::new(attempt),
+        found: found.clone(),
+        booked: vec![booked(key, found)],
+        steps: 1,
+    }
+}
+
+/// The same, and another step before it.
+fn two_steps(write: Write) -> Write {
+    let Write::Complete { attempt, found, booked, .. } = write else { panic!("{write:?}") };
+    Write::Complete { attempt, found, booked, steps: 2 }
+}
+
+/// The same, and another step will follow.
+fn more_than_one(mut write: Write) -> Write {
+    let (Write::Begin { intent, .. } | Write::Resend { intent, .. }) = &mut write else { panic!("{write:?}") };
+    intent.last = false;
+    write
+}
+
 /// Asked for after whatever the cases write.
 fn replay() -> Write {
     Write::Replay { asked: at(60) }
@@ -72,9 +100,9 @@ fn cases(key: &OrderKey) -> Vec<Case> {
     let [v1, v2, v0] = [version(10, 0, 1), version(20, 0, 2), version(5, 0, 3)];
     let tied = |tie| version(10, tie, 4);
     let begun = |planned: &Version, attempt: &str, epoch| intent(key, planned, attempt, epoch, at(2));
-    let begin = |desired: &Version, applied: Option<&Version>, attempt: &str, epoch| Write::Begin {
+    let begin = |desired: &Version, steps, attempt: &str, epoch| Write::Begin {
         desired: desired.clone(),
-        applied: applied.cloned(),
+        steps,
         intent: begun(desired, attempt, epoch),
         due: at(40),
     };
@@ -84,11 +112,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         intent: again(attempt, epoch),
         due: at(60),
     };
-    let complete = |attempt: &str, applied: &Version| Write::Complete {
-        attempt: AttemptId::new(attempt),
-        applied: applied.clone(),
-        document: document("7"),
-    };
+    let complete = |attempt: &str, found: &Version| completes(key, attempt, found);
     let reschedule = |attempt: &str, count| Write::Reschedule {
         attempt: AttemptId::new(attempt),
         backoff: at(90),
@@ -108,16 +132,11 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         floor: at(31),
     };
     let stop = |end| Rest::Stop { end, reason: "not paid yet".into() };
-    let rest = |desired: &Version, applied: Option<&Version>, rest| Write::Rest {
+    let rest = |desired: &Version, steps, rest| Write::Rest { desired: desired.clone(), steps, attempts: 0, rest };
+    let gives_up = || Write::Rest { desired: v1.clone(), steps: 0, attempts: 1, rest: stop(End::Dead) };
+    let defer = |desired: &Version, steps, epoch, forgiven| Write::Defer {
         desired: desired.clone(),
-        applied: applied.cloned(),
-        attempts: 0,
-        rest,
-    };
-    let gives_up = || Write::Rest { desired: v1.clone(), applied: None, attempts: 1, rest: stop(End::Dead) };
-    let defer = |desired: &Version, applied: Option<&Version>, epoch, forgiven| Write::Defer {
-        desired: desired.clone(),
-        applied: applied.cloned(),
+        steps,
         epoch,
         due: at(70),
         floor: at(31),
@@ -130,14 +149,24 @@ fn cases(key: &OrderKey) -> Vec<Case> {
     let again = |second| Write::Touch { desired: v1.clone(), newest: v1.modified, arrived: at(second) };
 
     let new = vec![record(&v1)];
-    let sending = vec![record(&v1), begin(&v1, None, "a1", 3)];
+    let sending = vec![record(&v1), begin(&v1, 0, "a1", 3)];
     let with = |given: &[Write], more: Vec<Write>| [given, &more].concat();
     let synced = with(&sending, vec![complete("a1", &v1)]);
     let overtaken = with(&sending, vec![record(&v2)]);
     let unknown = with(&sending, vec![resend("a1", "a2", 3)]);
     let failed = with(&sending, vec![reschedule("a1", Count::Kept)]);
     let parked = with(&sending, vec![park("a1", End::Parked)]);
-    let ignored = vec![record(&v1), rest(&v1, None, stop(End::Ignored))];
+    // A sale that was refunded before it was made: its credit note is a step of its own.
+    let more = with(&new, vec![more_than_one(begin(&v1, 0, "a1", 3))]);
+    let resend_more = more_than_one(resend("a1", "a2", 3));
+    let second = Write::Complete {
+        attempt: AttemptId::new("a2"),
+        found: v1.clone(),
+        booked: vec![booked(key, &v1), booked(key, &v0)],
+        steps: 2,
+    };
+    let twice = with(&synced, vec![record(&v2), begin(&v2, 1, "a2", 3), two_steps(complete("a2", &v0))]);
+    let ignored = vec![record(&v1), rest(&v1, 0, stop(End::Ignored))];
 
     let mut cases = vec![
         Case("record: the first arrival makes a record", vec![], record(&v1), true),
@@ -166,17 +195,19 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         Case("touch: a later time", new.clone(), touch(&v1, 11), true),
         Case("touch: no later time", new.clone(), touch(&v1, 10), false),
         Case("touch: of a content that is not desired any more", with(&new, vec![record(&v2)]), touch(&v1, 30), false),
-        Case("begin: as planned", new.clone(), begin(&v1, None, "a1", 0), true),
-        Case("begin: a newer state came meanwhile", with(&new, vec![record(&v2)]), begin(&v1, None, "a1", 3), false),
-        Case("begin: the ERP holds a state by now", synced.clone(), begin(&v1, None, "a2", 3), false),
-        Case("begin: the ERP holds another state", synced.clone(), begin(&v1, Some(&v0), "a2", 3), false),
-        Case("begin: the ERP holds none", new.clone(), begin(&v1, Some(&v0), "a1", 3), false),
-        Case("begin: from what the ERP holds", with(&synced, vec![record(&v2)]), begin(&v2, Some(&v1), "a2", 3), true),
-        Case("begin: another step is on its way", sending.clone(), begin(&v1, None, "a2", 3), false),
-        Case("begin: by a conductor of before", failed.clone(), begin(&v1, None, "a2", 2), false),
-        Case("begin: by the same conductor", failed.clone(), begin(&v1, None, "a2", 3), true),
-        Case("begin: by a later conductor", failed.clone(), begin(&v1, None, "a2", 4), true),
-        Case("begin: over a stop nobody told of", ignored.clone(), begin(&v1, None, "a2", 4), true),
+        Case("begin: as planned", new.clone(), begin(&v1, 0, "a1", 0), true),
+        Case("begin: a newer state came meanwhile", with(&new, vec![record(&v2)]), begin(&v1, 0, "a1", 3), false),
+        Case("begin: the ERP holds a state by now", synced.clone(), begin(&v1, 0, "a2", 3), false),
+        Case("begin: from more steps than were taken", synced.clone(), begin(&v1, 2, "a2", 3), false),
+        Case("begin: from a step that was not taken", new.clone(), begin(&v1, 1, "a1", 3), false),
+        Case("begin: after two steps", twice.clone(), begin(&v2, 2, "a3", 3), true),
+        Case("begin: another step was taken meanwhile", twice.clone(), begin(&v2, 1, "a3", 3), false),
+        Case("begin: from what the ERP holds", with(&synced, vec![record(&v2)]), begin(&v2, 1, "a2", 3), true),
+        Case("begin: another step is on its way", sending.clone(), begin(&v1, 0, "a2", 3), false),
+        Case("begin: by a conductor of before", failed.clone(), begin(&v1, 0, "a2", 2), false),
+        Case("begin: by the same conductor", failed.clone(), begin(&v1, 0, "a2", 3), true),
+        Case("begin: by a later conductor", failed.clone(), begin(&v1, 0, "a2", 4), true),
+        Case("begin: over a stop nobody told of", ignored.clone(), begin(&v1, 0, "a2", 4), true),
         Case("resend: of what was looked up", sending.clone(), resend("a1", "a2", 3), true),
         Case("resend: of an attempt that is not on record", sending.clone(), resend("a9", "a2", 3), false),
         Case("resend: of an attempt that was replaced", unknown.clone(), resend("a1", "a3", 3), false),
@@ -188,6 +219,20 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         Case("complete: a newer state waits", overtaken.clone(), complete("a1", &v1), true),
         Case("complete: an older state was found in the ERP", sending.clone(), complete("a1", &v0), true),
         Case("complete: after a resend", unknown.clone(), complete("a2", &v1), true),
+        Case("complete: more is left to do", more.clone(), complete("a1", &v1), true),
+        Case(
+            "complete: more is left to do, and it was stopped",
+            with(&more, vec![resend_more, park("a2", End::Dead)]),
+            complete("a2", &v1),
+            true,
+        ),
+        Case("complete: the second step", with(&more, vec![complete("a1", &v1), begin(&v1, 1, "a2", 3)]), second, true),
+        Case(
+            "complete: a state of before comes back",
+            with(&synced, vec![record(&v2), begin(&v2, 1, "a2", 3)]),
+            complete("a2", &v1),
+            true,
+        ),
         Case("complete: a second time", synced.clone(), complete("a1", &v1), false),
         Case(
             "complete: while stopped, after a resend",
@@ -229,26 +274,21 @@ fn cases(key: &OrderKey) -> Vec<Case> {
             park("a2", End::Dead),
             true,
         ),
-        Case("rest: nothing to send", with(&synced, vec![record(&v2)]), rest(&v2, Some(&v1), Rest::Synced), true),
-        Case("rest: ignored", new.clone(), rest(&v1, None, stop(End::Ignored)), true),
+        Case("rest: nothing to send", with(&synced, vec![record(&v2)]), rest(&v2, 1, Rest::Synced), true),
+        Case("rest: ignored", new.clone(), rest(&v1, 0, stop(End::Ignored)), true),
         Case("rest: dead", failed.clone(), gives_up(), true),
         Case("rest: dead, and replayed meanwhile", with(&failed, vec![replay()]), gives_up(), false),
-        Case("rest: a newer state came meanwhile", with(&new, vec![record(&v2)]), rest(&v1, None, Rest::Synced), false),
-        Case("rest: the ERP holds a state by now", synced.clone(), rest(&v1, None, stop(End::Parked)), false),
-        Case("rest: a step is on its way", sending.clone(), rest(&v1, None, stop(End::Parked)), false),
-        Case("defer: as planned", new.clone(), defer(&v1, None, 3, false), true),
-        Case("defer: forgiven", failed.clone(), defer(&v1, None, 3, true), true),
-        Case("defer: from what the ERP holds", with(&synced, vec![record(&v2)]), defer(&v2, Some(&v1), 3, false), true),
-        Case(
-            "defer: a replayed one that the ERP holds",
-            with(&synced, vec![replay()]),
-            defer(&v1, Some(&v1), 3, false),
-            true,
-        ),
-        Case("defer: a newer state came meanwhile", with(&new, vec![record(&v2)]), defer(&v1, None, 3, false), false),
-        Case("defer: the ERP holds a state by now", synced.clone(), defer(&v1, None, 3, false), false),
-        Case("defer: a step is on its way", sending.clone(), defer(&v1, None, 3, false), false),
-        Case("defer: by a conductor of before", failed.clone(), defer(&v1, None, 2, false), false),
+        Case("rest: a newer state came meanwhile", with(&new, vec![record(&v2)]), rest(&v1, 0, Rest::Synced), false),
+        Case("rest: the ERP holds a state by now", synced.clone(), rest(&v1, 0, stop(End::Parked)), false),
+        Case("rest: a step is on its way", sending.clone(), rest(&v1, 0, stop(End::Parked)), false),
+        Case("defer: as planned", new.clone(), defer(&v1, 0, 3, false), true),
+        Case("defer: forgiven", failed.clone(), defer(&v1, 0, 3, true), true),
+        Case("defer: from what the ERP holds", with(&synced, vec![record(&v2)]), defer(&v2, 1, 3, false), true),
+        Case("defer: a replayed one that the ERP holds", with(&synced, vec![replay()]), defer(&v1, 1, 3, false), true),
+        Case("defer: a newer state came meanwhile", with(&new, vec![record(&v2)]), defer(&v1, 0, 3, false), false),
+        Case("defer: the ERP holds a state by now", synced.clone(), defer(&v1, 0, 3, false), false),
+        Case("defer: a step is on its way", sending.clone(), defer(&v1, 0, 3, false), false),
+        Case("defer: by a conductor of before", failed.clone(), defer(&v1, 0, 2, false), false),
         Case("replay: waiting", failed.clone(), replay(), true),
         Case("replay: synced", synced, replay(), true),
         Case("replay: parked", parked, replay(), true),
@@ -274,8 +314,8 @@ fn cases(key: &OrderKey) -> Vec<Case> {
             other_attempt("a9").into_iter().map(|w| Case("of an attempt not on record", given.clone(), w, false)),
         );
     }
-    let on_nothing = [touch(&v1, 30), begin(&v1, None, "a1", 3), resend("a1", "a2", 3), rest(&v1, None, Rest::Synced)];
-    let on_nothing = on_nothing.into_iter().chain([defer(&v1, None, 3, false), replay()]).chain(other_attempt("a1"));
+    let on_nothing = [touch(&v1, 30), begin(&v1, 0, "a1", 3), resend("a1", "a2", 3), rest(&v1, 0, Rest::Synced)];
+    let on_nothing = on_nothing.into_iter().chain([defer(&v1, 0, 3, false), replay()]).chain(other_attempt("a1"));
     cases.extend(on_nothing.map(|write| Case("only an arrival makes a record", vec![], write, false)));
     cases
 }
@@ -324,7 +364,7 @@ pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
 pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32, now: Timestamp) -> Write {
     let own = head.filter(|_| step.own);
     let desired = own.map_or_else(|| step.version.clone(), |head| head.desired.clone());
-    let applied = own.map_or_else(|| step.flag.then(|| step.version.clone()), |head| head.applied.clone());
+    let steps = own.map_or(u32::from(step.flag), |head| head.steps);
     let on_record = own.and_then(|head| head.intent.as_ref());
     let attempt = on_record.map_or_else(|| AttemptId::new("nobody's"), |intent| intent.attempt.clone());
     let epoch = own.map_or(step.epoch, |head| head.epoch + step.epoch / 2);
@@ -341,14 +381,19 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
             Write::Record { version: step.version.clone(), summary: summary("#1042"), arrived, over }
         }
         2 => Write::Touch { desired, newest: step.version.modified, arrived: at(i64::try_from(step.epoch).unwrap()) },
-        3 => Write::Begin { intent: fresh(&desired), desired, applied, due },
+        3 => {
+            // Now and then more is left to do.
+            let intent = Intent { last: step.after % 4 != 0, ..fresh(&desired) };
+            Write::Begin { intent, desired, steps, due }
+        }
         4 => {
             let planned = on_record.map_or(&step.version, |intent| &intent.planned);
             Write::Resend { looked_up: attempt, intent: Intent { unknown: true, ..fresh(planned) }, due }
         }
         5 => {
             let planned = on_record.filter(|_| step.flag).map_or(&step.version, |intent| &intent.planned).clone();
-            Write::Complete { attempt, applied: planned, document: document("7") }
+            let nobodys = || Write::Complete { attempt, found: planned.clone(), booked: vec![], steps: 9 };
+            own.and_then(|head| Write::complete(head, &planned, &document("7"))).unwrap_or_else(nobodys)
         }
         6 => {
             let count =
@@ -368,9 +413,9 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
         }
         8 => {
             let rest = if step.flag { Rest::Synced } else { Rest::Stop { end: End::Ignored, reason } };
-            Write::Rest { desired, applied, attempts, rest }
+            Write::Rest { desired, steps, attempts, rest }
         }
-        9 => Write::Defer { desired, applied, epoch, due, floor, forgiven: step.flag, reason },
+        9 => Write::Defer { desired, steps, epoch, due, floor, forgiven: step.flag, reason },
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
     }
 }
@@ -403,7 +448,7 @@ pub(super) async fn one_of_many_begins(ports: &Ports) {
         let (key, v1) = (key.clone(), v1.clone());
         let intent = intent(&key, &v1, &n.to_string(), 1, at(0));
         async move {
-            let begin = Write::Begin { desired: v1, applied: None, intent, due: at(40) };
+            let begin = Write::Begin { desired: v1, steps: 0, intent, due: at(40) };
             ports.records.write(&key, &begin, at(0)).await.unwrap().applied().then_some(n)
         }
     });
@@ -477,17 +522,16 @@ pub(super) async fn payloads_the_head_names_are_never_dropped(ports: &Ports) {
         write(records, &key, &record(&at_version(n)), at(100), "an arrival").await.unwrap()
     };
     arrive(1).await;
-    let begin = |n: u8, applied: Option<u8>| Write::Begin {
+    let begin = |n: u8, steps| Write::Begin {
         desired: at_version(n),
-        applied: applied.map(at_version),
+        steps,
         intent: intent(&key, &at_version(n), &n.to_string(), 1, at(100)),
         due: at(140),
     };
-    write(records, &key, &begin(1, None), at(100), "begin").await.unwrap();
-    let complete = Write::Complete { attempt: AttemptId::new("1"), applied: at_version(1), document: document("7") };
-    write(records, &key, &complete, at(100), "complete").await.unwrap();
+    write(records, &key, &begin(1, 0), at(100), "begin").await.unwrap();
+    write(records, &key, &completes(&key, "1", &at_version(1)), at(100), "complete").await.unwrap();
     arrive(2).await;
-    write(records, &key, &begin(2, Some(1)), at(100), "begin").await.unwrap();
+    write(records, &key, &begin(2, 1), at(100), "begin").await.unwrap();
     for n in 3..=30 {
         arrive(n).await;
     }
@@ -515,7 +559,7 @@ pub(super) async fn the_due_index_suggests_what_is_due(ports: &Ports) {
     assert!(records.due(&shop, at(90), 100).await.unwrap().is_empty());
     // What rests leaves the index; what is replayed comes back.
     let stop = Rest::Stop { end: End::Parked, reason: "look".into() };
-    let rest = Write::Rest { desired: version(1, 0, 9), applied: None, attempts: 0, rest: stop };
+    let rest = Write::Rest { desired: version(1, 0, 9), steps: 0, attempts: 0, rest: stop };
     write(records, &keys[0], &rest, at(101), "stops").await.unwrap();
     assert_eq!(records.due(&shop, at(100), 1).await.unwrap(), keys[1..2]);
     assert_eq!(records.next_due(&shop).await.unwrap(), Some(at(92)));
@@ -547,7 +591,7 @@ pub(super) async fn pages_hold_every_head_once_those_written_last_first(ports: &
         write(records, &key, &record(&version(1, 0, n)), now, "an arrival").await;
         if n % 2 == 0 {
             let rest = Rest::Stop { end: End::Ignored, reason: "a test order".into() };
-            let rest = Write::Rest { desired: version(1, 0, n), applied: None, attempts: 0, rest };
+            let rest = Write::Rest { desired: version(1, 0, n), steps: 0, attempts: 0, rest };
             write(records, &key, &rest, now, "stops").await;
         }
         expected.push(records.head(&key).await.unwrap().unwrap());
@@ -591,14 +635,12 @@ pub(super) async fn counts_follow_the_states(ports: &Ports) {
     }
     assert_eq!(count(State::Waiting).await, 5);
     let (one, v) = (key("counts", "0"), version(1, 0, 0));
-    let begin =
-        Write::Begin { desired: v.clone(), applied: None, intent: intent(&one, &v, "a", 1, at(0)), due: at(40) };
+    let begin = Write::Begin { desired: v.clone(), steps: 0, intent: intent(&one, &v, "a", 1, at(0)), due: at(40) };
     write(records, &one, &begin, at(0), "").await;
     assert_eq!((count(State::Waiting).await, count(State::Sending).await), (4, 1));
-    let complete = Write::Complete { attempt: AttemptId::new("a"), applied: v, document: document("7") };
-    write(records, &one, &complete, at(0), "").await;
+    write(records, &one, &completes(&one, "a", &v), at(0), "").await;
     let rest = Rest::Stop { end: End::Dead, reason: "gave up".into() };
-    let rest = Write::Rest { desired: version(1, 0, 1), applied: None, attempts: 0, rest };
+    let rest = Write::Rest { desired: version(1, 0, 1), steps: 0, attempts: 0, rest };
     write(records, &key("counts", "1"), &rest, at(0), "").await;
     assert_eq!((count(State::Waiting).await, count(State::Sending).await), (3, 0));
     assert_eq!((count(State::Synced).await, count(State::Dead).await), (1, 1));

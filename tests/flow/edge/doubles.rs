@@ -16,12 +16,12 @@ use puente::{
     Error, Kind, Result,
     config::Secret,
     domain::{
+        document::{Document, Operation, Step},
         ids::{OrderId, Reference},
         message::Message,
         order::{Flag, Order},
-        record::Document,
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Sale, SendError},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
     outbound::{Client, Metered},
     ports::{Clock, Dead, Delivery, Queue},
     store::{Changes, Reading, Store},
@@ -103,17 +103,20 @@ pub struct UncalledErp;
 
 #[async_trait]
 impl Erp for UncalledErp {
-    fn capabilities(&self) -> Capabilities {
+    fn can(&self, _: Operation) -> Option<Capabilities> {
+        Some(Capabilities { class: Class::Unique, bulk: Bulk::Atomic, max_bulk: 10 })
+    }
+    fn patience(&self) -> Patience {
         let timeout = Duration::from_secs(10);
-        Capabilities { create: Class::Unique, bulk: Bulk::Atomic, bulk_limit: 10, timeout, settle: timeout * 2 }
+        Patience { timeout, settle: timeout * 2 }
     }
-    async fn prepare(&self, _: &Metered, _: &dyn Ids, _: &[Sale], _: bool) -> Vec<Result<Draft, SendError>> {
+    async fn prepare(&self, _: &Metered, _: &dyn Ids, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn create(&self, _: &Metered, _: &[Draft]) -> Vec<Result<Document, SendError>> {
+    async fn send(&self, _: &Metered, _: Operation, _: &[Draft]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn look_up(&self, _: &Metered, _: &[Reference]) -> Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, _: &Metered, _: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
         panic!("the edge calls no ERP")
     }
     async fn finish(&self, _: &Metered, _: &[Document]) -> Vec<Result<Document, SendError>> {

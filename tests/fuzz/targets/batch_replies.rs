@@ -6,7 +6,10 @@
 use std::collections::HashSet;
 
 use puente::{
-    domain::{ids::Reference, record::Document},
+    domain::{
+        document::{Document, Operation, Step},
+        ids::Reference,
+    },
     erp::{Bulk, Draft, SendError},
 };
 use serde_json::Value;
@@ -22,8 +25,8 @@ pub fn batch_replies(data: &[u8]) {
     let answers = script(answers);
     with_bench(&answers, |bench| {
         let connected = &bench.connectors[connector];
-        let drafts: Vec<Draft> = bench.references().into_iter().take(many).map(draft).collect();
-        let outcomes = bench.ask(async |calls| connected.erp.create(calls, &drafts).await);
+        let drafts: Vec<Draft> = bench.steps().into_iter().take(many).map(draft).collect();
+        let outcomes = bench.ask(async |calls| connected.erp.send(calls, Operation::Create, &drafts).await);
         assert_eq!(outcomes.len(), drafts.len(), "one outcome for each draft");
         let mut ids = HashSet::new();
         for (place, (outcome, draft)) in outcomes.iter().zip(&drafts).enumerate() {
@@ -42,7 +45,7 @@ pub fn batch_replies(data: &[u8]) {
 }
 
 /// A draft of any connector: a document and, for those that compare, the store's total.
-fn draft(reference: Reference) -> Draft {
+fn draft(Step { reference, .. }: Step) -> Draft {
     let body = format!(r#"{{"total":"26.78","document":{{"reference":"{}"}}}}"#, reference.as_str());
     Draft { reference, body, remark: None }
 }
@@ -71,7 +74,7 @@ fn told(
         Some(_) => false,
     };
     let made = |item: &&Value| text(item.get("id")).is_some() && quiet(item.get("error")) && quiet(body.get("error"));
-    let per_item = connected.erp.capabilities().bulk == Bulk::PerItem;
+    let per_item = connected.erp.can(Operation::Create).unwrap().bulk == Bulk::PerItem;
     match outcome {
         Ok(document) => {
             assert!(success || per_item, "created, says an answer of {}", answer.status);

@@ -22,11 +22,12 @@ use puente::{
     Error, Kind, Result,
     config::Section,
     domain::{
-        ids::{OrderId, OrderKey, Reference},
+        document::Step,
+        ids::{OrderId, OrderKey},
         order::Order,
         rules::Rules,
     },
-    erp::{ERPS, Erp, Ids, Sale, SendError, rest, tryton},
+    erp::{ERPS, Erp, Ids, Job, SendError, rest, tryton},
     outbound::{Client, Meter, Metered},
 };
 use serde_json::Value;
@@ -105,8 +106,8 @@ pub const CONNECTORS: usize = 6;
 pub struct Bench {
     /// The connectors.
     pub connectors: Vec<Connected>,
-    /// Orders to take there, and their references.
-    pub sales: Vec<Sale>,
+    /// Orders to take there.
+    pub sales: Vec<Job>,
     calls: Metered,
     made: Arc<AtomicUsize>,
     answers: Rc<RefCell<Answers>>,
@@ -189,15 +190,21 @@ impl Bench {
         self.runtime.block_on(self.tasks.run_until(question(&self.calls)))
     }
 
-    /// The references of the sales.
-    pub fn references(&self) -> Vec<Reference> {
-        self.sales.iter().map(|sale| sale.reference.clone()).collect()
+    /// The steps of the sales.
+    pub fn steps(&self) -> Vec<Step> {
+        self.sales.iter().map(|sale| sale.step.clone()).collect()
     }
 }
 
-fn sale(order: Order) -> Sale {
+fn sale(order: Order) -> Job {
     let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
-    Sale { reference: key.sale(), version: order.version(), key, order: order.into(), rules: Rules::default().into() }
+    Job {
+        step: Step::create(key.sale()),
+        version: order.version(),
+        key,
+        order: order.into(),
+        rules: Rules::default().into(),
+    }
 }
 
 fn connectors(address: SocketAddr) -> Vec<Connected> {
@@ -338,7 +345,7 @@ pub fn renders(order: &Order) {
     for outcome in outcomes {
         match outcome {
             Ok(draft) => {
-                assert_eq!(draft.reference, sale.reference);
+                assert_eq!(draft.reference, sale.step.reference);
                 serde_json::from_str::<serde::de::IgnoredAny>(&draft.body).expect("a document is JSON");
             }
             Err(send_error) => check_setback(&send_error),

@@ -4,7 +4,7 @@
 //! The first byte chooses the connector and the question, the rest is a script of answers (see `erp`).
 
 use puente::{
-    domain::{ids::Reference, record::Document},
+    domain::{document::Document, ids::Reference},
     erp::Found,
 };
 use serde_json::Value;
@@ -22,13 +22,13 @@ pub fn erp_replies(data: &[u8]) {
         let connected = &bench.connectors[connector];
         match question {
             0 => {
-                let references = bench.references();
-                match bench.ask(async |calls| connected.erp.look_up(calls, &references).await) {
+                let steps = bench.steps();
+                match bench.ask(async |calls| connected.erp.look_up(calls, &steps).await) {
                     Ok(found) => {
-                        assert_eq!(found.len(), references.len(), "one answer for each reference");
-                        let told = references.iter().zip(&found);
-                        told.for_each(|(reference, found)| {
-                            seen(connected.speaks, &answers[0], reference, found.as_ref())
+                        assert_eq!(found.len(), steps.len(), "one answer for each step");
+                        let told = steps.iter().zip(&found);
+                        told.for_each(|(step, found)| {
+                            seen(connected.speaks, &answers[0], &step.reference, found.as_ref())
                         });
                     }
                     Err(send_error) => check_error(&send_error.into_error()),
@@ -57,7 +57,7 @@ pub fn erp_replies(data: &[u8]) {
                 for (outcome, sale) in outcomes.iter().zip(sales) {
                     match outcome {
                         Ok(draft) => {
-                            assert_eq!(draft.reference, sale.reference);
+                            assert_eq!(draft.reference, sale.step.reference);
                             serde_json::from_str::<serde::de::IgnoredAny>(&draft.body).expect("a document is JSON");
                         }
                         Err(send_error) => check_setback(send_error),

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::{money::Amount, record::Document},
-    erp::{Bulk, Draft, Sale, SendError, repeatable, totals::Booked},
+    domain::{document::Document, money::Amount},
+    erp::{Bulk, Draft, Job, SendError, repeatable, totals::Balancing},
     outbound::{Answer, Metered},
 };
 
@@ -48,14 +48,14 @@ fn rendered(draft: &Draft) -> Result<Rendered<'_>> {
 
 impl Rest {
     /// Renders one sale's document.
-    pub(super) fn draft(&self, sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Result<Draft> {
+    pub(super) fn draft(&self, sale: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Result<Draft> {
         let document = self.templates.json("document", &map::document(sale, resolved, booked))?;
         let document =
             RawValue::from_string(document).map_err(|_| Error::new(Kind::Bug, "the document is not JSON"))?;
         let body = serde_json::to_string(&Rendered { total: sale.order.total, document: &document })
             .map_err(|error| Error::new(Kind::Bug, "the draft cannot be written").caused_by(error))?;
         let remark = booked.remark(sale.order.currency.code());
-        Ok(Draft { reference: sale.reference.clone(), body, remark })
+        Ok(Draft { reference: sale.step.reference.clone(), body, remark })
     }
 
     /// One call for all, one answer for each.

@@ -14,7 +14,7 @@ use crate::{
         money::Amount,
         order::{Address, Charge, Customer, Discount, Line, Order, Refund, Tax},
     },
-    erp::{Sale, totals::Booked},
+    erp::{Job, totals::Balancing},
 };
 
 /// What was resolved for a sale.
@@ -28,21 +28,21 @@ pub(super) struct Resolved<'a> {
 
 /// The article code the ERP knows a line by: the store's own, unless `orders.sku` names another. A line without one can be
 /// given one under the empty name.
-pub(super) fn sku<'a>(sale: &'a Sale, line: &'a Line) -> Option<&'a str> {
+pub(super) fn sku<'a>(sale: &'a Job, line: &'a Line) -> Option<&'a str> {
     let own = line.sku.as_deref().filter(|sku| !sku.is_empty());
     sale.rules.sku.get(own.unwrap_or_default()).map(String::as_str).or(own)
 }
 
 /// The reference of the sale's customer; guests have none.
-pub(super) fn customer_reference(sale: &Sale) -> Option<Reference> {
+pub(super) fn customer_reference(sale: &Job) -> Option<Reference> {
     let id = sale.order.customer.as_ref()?.id.as_deref()?;
     Some(Reference::customer(&sale.key.connection, id))
 }
 
 /// Everything a document's template can use.
-pub(super) fn document(sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Value {
+pub(super) fn document(sale: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Value {
     context! {
-        reference => sale.reference.as_str(),
+        reference => sale.step.reference.as_str(),
         version => sale.version.to_string(),
         connection => sale.key.connection.as_str(),
         customer_id => resolved.customer,
@@ -51,7 +51,7 @@ pub(super) fn document(sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> 
 }
 
 /// Everything the template of a customer can use.
-pub(super) fn buyer(sale: &Sale, reference: &Reference) -> Value {
+pub(super) fn buyer(sale: &Job, reference: &Reference) -> Value {
     let order = &sale.order;
     context! {
         reference => reference.as_str(),
@@ -61,7 +61,7 @@ pub(super) fn buyer(sale: &Sale, reference: &Reference) -> Value {
     }
 }
 
-fn order(sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Value {
+fn order(sale: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Value {
     let order: &Order = &sale.order;
     context! {
         id => order.id.as_str(),
@@ -88,7 +88,7 @@ fn order(sale: &Sale, resolved: &Resolved<'_>, booked: Booked) -> Value {
     }
 }
 
-fn line(sale: &Sale, line: &Line, resolved: &Resolved<'_>) -> Value {
+fn line(sale: &Job, line: &Line, resolved: &Resolved<'_>) -> Value {
     let sku = sku(sale, line);
     context! {
         id => &line.id,
@@ -120,7 +120,7 @@ fn charge(charge: &Charge) -> Value {
 }
 
 /// What is booked beside the order's own charges, as charges without tax.
-fn beside(booked: Booked) -> impl Iterator<Item = Value> {
+fn beside(booked: Balancing) -> impl Iterator<Item = Value> {
     let own = [
         ("rounding", "Rounding of tax, to the store's total", booked.rounding),
         ("adjustment", "Difference to the store's total", booked.adjustment),

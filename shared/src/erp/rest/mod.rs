@@ -31,14 +31,14 @@ use self::{
     template::Templates,
     wire::{Request, wrong},
 };
-use super::{Capabilities, Draft, Erp, Found, Ids, Row, Sale, SendError, totals::Booked};
+use super::{Capabilities, Draft, Erp, Found, Ids, Job, Patience, Row, SendError, totals::Balancing};
 use crate::{
     Error, Kind, Result,
     domain::{
-        ids::{ConnectionId, OrderKey, Reference},
+        document::{Document, Operation, Step},
+        ids::{ConnectionId, OrderKey},
         money::Amount,
         order::Order,
-        record::Document,
         rules::Rules,
         version::Version,
     },
@@ -84,16 +84,16 @@ impl Rest {
     /// Whether the document of the sample order is another one with a charge of rounding.
     fn tries_rounding(&self) -> Result<bool> {
         let (sale, resolved) = (sample()?, map::Resolved::trial());
-        let some = Booked { rounding: MORE_THAN_EVER, adjustment: Decimal::ZERO };
-        Ok(self.draft(&sale, &resolved, some)?.body != self.draft(&sale, &resolved, Booked::default())?.body)
+        let some = Balancing { rounding: MORE_THAN_EVER, adjustment: Decimal::ZERO };
+        Ok(self.draft(&sale, &resolved, some)?.body != self.draft(&sale, &resolved, Balancing::default())?.body)
     }
 
     /// Renders everything once with an invented order: a misspelt field is told now, not by the first order of the day.
     fn try_templates(&self) -> Result<()> {
         let sale = sample()?;
-        let reference = sale.reference.clone();
+        let reference = sale.step.reference.clone();
         let buyer = map::customer_reference(&sale).unwrap_or_else(|| reference.clone());
-        let draft = self.draft(&sale, &map::Resolved::trial(), Booked::default())?;
+        let draft = self.draft(&sale, &map::Resolved::trial(), Balancing::default())?;
         let data = [
             ("create", create::data(&[draft])?),
             ("look_up", prepare::wanted("references", "reference", &[reference.as_str()])),
@@ -159,39 +159,42 @@ impl Rest {
 
 #[async_trait]
 impl Erp for Rest {
-    fn capabilities(&self) -> Capabilities {
-        let timeout = self.section.timeout;
-        Capabilities {
-            create: self.section.class,
-            bulk: self.section.bulk,
-            bulk_limit: self.section.bulk_limit,
-            timeout,
-            settle: self.section.settle.unwrap_or(timeout * 2),
+    fn can(&self, operation: Operation) -> Option<Capabilities> {
+        let wire::Section { class, bulk, bulk_limit: max_bulk, .. } = self.section;
+        match operation {
+            Operation::Create => Some(Capabilities { class, bulk, max_bulk }),
         }
+    }
+
+    fn patience(&self) -> Patience {
+        let timeout = self.section.timeout;
+        Patience { timeout, settle: self.section.settle.unwrap_or(timeout * 2) }
     }
 
     async fn prepare(
         &self,
         calls: &Metered,
         ids: &dyn Ids,
-        sales: &[Sale],
+        jobs: &[Job],
         afresh: bool,
     ) -> Vec<Result<Draft, SendError>> {
-        self.drafts(calls, ids, sales, afresh).await
+        self.drafts(calls, ids, jobs, afresh).await
     }
 
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
-        self.documents(calls, drafts).await
+    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+        match operation {
+            Operation::Create => self.documents(calls, drafts).await,
+        }
     }
 
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
         let Some(request) = &self.section.look_up else {
             let words = "this ERP is configured without look_up: only a person can say whether the document exists";
             return Err(SendError::Account(Error::new(Kind::Refused, words)));
         };
-        let mut found: Vec<Option<Found>> = Vec::with_capacity(references.len());
-        for chunk in references.chunks(request.at_most()) {
-            let names: Vec<&str> = chunk.iter().map(Reference::as_str).collect();
+        let mut found: Vec<Option<Found>> = Vec::with_capacity(steps.len());
+        for chunk in steps.chunks(request.at_most()) {
+            let names: Vec<&str> = chunk.iter().map(|step| step.reference.as_str()).collect();
             let data = prepare::wanted("references", "reference", &names);
             let answer = self.ask(calls, "look_up", request, &data, None).await;
             let answer = answer.map_err(|failure| match failure {
@@ -213,7 +216,7 @@ impl Erp for Rest {
         let Some(request) = &self.section.probe else {
             // A reference nobody has asks for nothing but an answer.
             let nobody = OrderKey::new(ConnectionId::try_from("puente".to_owned())?, "probe".to_owned().try_into()?);
-            self.look_up(calls, &[nobody.sale()]).await.map_err(SendError::into_error)?;
+            self.look_up(calls, &[Step::create(nobody.sale())]).await.map_err(SendError::into_error)?;
             return Ok(format!("{} answers look_up", self.base));
         };
         let answer = self.ask(calls, "probe", request, &context! {}, None).await?;
@@ -322,12 +325,12 @@ fn headers(section: &wire::Section) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-fn sample() -> Result<Sale> {
+fn sample() -> Result<Job> {
     let order: Order = serde_json::from_str(map::SAMPLE)
         .map_err(|error| Error::new(Kind::Bug, "the sample order cannot be read").caused_by(error))?;
     let key = OrderKey::new(ConnectionId::try_from("acme-shop".to_owned())?, order.id.clone());
-    Ok(Sale {
-        reference: key.sale(),
+    Ok(Job {
+        step: Step::create(key.sale()),
         version: order.version(),
         key,
         order: Arc::new(order),

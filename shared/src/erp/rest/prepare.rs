@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Error, Kind, Result,
     erp::{
-        Draft, Ids, Sale, SendError,
-        totals::{Booked, settle},
+        Draft, Ids, Job, SendError,
+        totals::{Balancing, settle},
         wanted::{MOST_CALLS, Wanted},
     },
     outbound::Metered,
@@ -53,11 +53,11 @@ impl Rest {
         &self,
         calls: &Metered,
         ids: &dyn Ids,
-        sales: &[Sale],
+        sales: &[Job],
         afresh: bool,
     ) -> Vec<Result<Draft, SendError>> {
-        let books: Vec<Result<Booked>> = sales.iter().map(|sale| self.books(sale)).collect();
-        let sound: Vec<&Sale> =
+        let books: Vec<Result<Balancing>> = sales.iter().map(|sale| self.books(sale)).collect();
+        let sound: Vec<&Job> =
             sales.iter().zip(&books).filter(|(_, books)| books.is_ok()).map(|(sale, _)| sale).collect();
         let products = self.products(calls, ids, &sound, afresh).await;
         let customers = self.customers(calls, ids, &sound, &products, afresh).await;
@@ -73,14 +73,14 @@ impl Rest {
     }
 
     /// What is booked beside the order's own lines, so that the ERP comes to the store's total.
-    pub(super) fn books(&self, sale: &Sale) -> Result<Booked> {
+    pub(super) fn books(&self, sale: &Job) -> Result<Balancing> {
         let foreseen = foreseen(&sale.order, self.section.tax_rounding);
         let told = || {
             let (store, erp) = (sale.order.tax, foreseen.tax.normalize());
             format!("the store's tax is {store} and the ERP would compute {erp} from its rates (tax_rounding)")
         };
         let booked = settle(sale, foreseen.difference, told)?;
-        if booked == Booked::default() || self.carries_rounding {
+        if booked == Balancing::default() || self.carries_rounding {
             return Ok(booked);
         }
         let words = "rounding leaves a difference to the store's total, and the template `document` has no place for it: let it go \
@@ -88,9 +88,9 @@ impl Rest {
         Err(Error::new(Kind::Refused, words))
     }
 
-    async fn products(&self, calls: &Metered, ids: &dyn Ids, sales: &[&Sale], afresh: bool) -> Known {
+    async fn products(&self, calls: &Metered, ids: &dyn Ids, sales: &[&Job], afresh: bool) -> Known {
         let Some(request) = &self.section.products else { return Known::new() };
-        let skus_of = |sale: &&Sale| -> BTreeSet<String> {
+        let skus_of = |sale: &&Job| -> BTreeSet<String> {
             sale.order.lines.iter().filter_map(|line| map::sku(sale, line)).map(str::to_owned).collect()
         };
         let skus: Vec<BTreeSet<String>> = sales.iter().map(skus_of).collect();
@@ -103,14 +103,7 @@ impl Rest {
     }
 
     /// Customers by reference: known, found, or created.
-    async fn customers(
-        &self,
-        calls: &Metered,
-        ids: &dyn Ids,
-        sales: &[&Sale],
-        products: &Known,
-        afresh: bool,
-    ) -> Known {
+    async fn customers(&self, calls: &Metered, ids: &dyn Ids, sales: &[&Job], products: &Known, afresh: bool) -> Known {
         let Some(create) = &self.section.customers else { return Known::new() };
         // A customer is not created for an order that cannot follow.
         let buyable = sales.iter().filter(|sale| resolved(sale, products, &Known::new()).is_ok());
@@ -345,7 +338,7 @@ fn told(request: &Request, items: &[&Value]) -> Known {
 }
 
 /// What a sale needs, or the first reason why it cannot have it.
-fn resolved<'a>(sale: &'a Sale, products: &'a Known, customers: &'a Known) -> Result<Resolved<'a>, Verdict> {
+fn resolved<'a>(sale: &'a Job, products: &'a Known, customers: &'a Known) -> Result<Resolved<'a>, Verdict> {
     let mut resolved = Resolved::default();
     for sku in sale.order.lines.iter().filter_map(|line| map::sku(sale, line)) {
         if let Some(id) = products.get(sku) {

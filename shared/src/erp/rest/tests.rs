@@ -29,7 +29,7 @@ fn why(toml: &str) -> String {
     build(toml).err().expect("it should be refused").to_string()
 }
 
-fn sale(change: impl FnOnce(&mut Order), rules: Rules) -> Sale {
+fn sale(change: impl FnOnce(&mut Order), rules: Rules) -> Job {
     let mut sale = sample().unwrap();
     let order = Arc::make_mut(&mut sale.order);
     change(order);
@@ -38,7 +38,7 @@ fn sale(change: impl FnOnce(&mut Order), rules: Rules) -> Sale {
     sale
 }
 
-fn rendered(rest: &Rest, sale: &Sale) -> String {
+fn rendered(rest: &Rest, sale: &Job) -> String {
     let booked = rest.books(sale).unwrap();
     let draft = rest.draft(sale, &map::Resolved::trial(), booked).unwrap();
     let call = rest.call("create", &rest.section.create, &create::data(&[draft]).unwrap(), None).unwrap();
@@ -69,7 +69,7 @@ fn a_difference_is_booked_on_a_line_of_its_own_only_within_the_limit() {
 }
 
 /// Two lines of 0.07, whose tax of 0.0147 each the store rounds by itself.
-fn a_cent_off() -> Sale {
+fn a_cent_off() -> Job {
     sale(
         |order| {
             let line = &mut order.lines[0];
@@ -123,7 +123,7 @@ fn a_template_without_a_place_for_rounding_is_told() {
     Arc::make_mut(&mut own.order).total = "0.17".parse().unwrap();
     let error = build(&smallest("")).unwrap().books(&own).unwrap_err();
     assert!(error.kind() == Kind::Refused && error.to_string().contains("order.charges"), "{error}");
-    assert_eq!(build(&smallest("")).unwrap().books(&a_cent_off()).unwrap(), Booked::default());
+    assert_eq!(build(&smallest("")).unwrap().books(&a_cent_off()).unwrap(), Balancing::default());
     let old = why(&smallest("").replacen("{{ reference }}", "{{ adjustment or reference }}", 1));
     assert!(old.contains("among order.charges"), "{old}");
 }
@@ -186,7 +186,7 @@ fn amounts_are_exact() {
         },
         Rules::default(),
     );
-    let draft = build(&toml).unwrap().draft(&exact, &map::Resolved::trial(), Booked::default()).unwrap();
+    let draft = build(&toml).unwrap().draft(&exact, &map::Resolved::trial(), Balancing::default()).unwrap();
     // More digits than a float has.
     let exactly = r#""a": "900719925474099.35", "b": 900719925474099.35, "c": "900719925474099.35", "d": 900719925474099.350, "e": "17.65""#;
     assert!(draft.body.contains(exactly), "{}", draft.body);
@@ -229,7 +229,7 @@ fn a_wrong_template_is_told_before_the_first_order() {
 fn an_order_without_a_field_the_template_needs_names_the_field_and_no_value() {
     let rest = build(&smallest("").replacen("{{ reference }}", "{{ order.customer.email }}", 1)).unwrap();
     let guest = sale(|order| order.customer = None, Rules::default());
-    let error = rest.draft(&guest, &map::Resolved::default(), Booked::default()).unwrap_err();
+    let error = rest.draft(&guest, &map::Resolved::default(), Balancing::default()).unwrap_err();
     assert!(error.kind() == Kind::Refused && error.to_string().contains("`order.customer.email`"), "{error}");
     assert!(!error.to_string().contains("Ana"), "{error}");
 }
@@ -267,10 +267,10 @@ fn a_section_that_does_not_fit_together_names_its_key() {
 }
 
 #[test]
-fn manners_are_what_the_section_says() {
-    let capabilities = example().capabilities();
-    assert_eq!((capabilities.create, capabilities.bulk, capabilities.bulk_limit), (Class::Unique, Bulk::Atomic, 50));
-    assert_eq!(build(&smallest("timeout = 7")).unwrap().capabilities().settle, std::time::Duration::from_secs(14));
+fn capabilities_are_what_the_section_says() {
+    let capabilities = example().can(Operation::Create).unwrap();
+    assert_eq!((capabilities.class, capabilities.bulk, capabilities.max_bulk), (Class::Unique, Bulk::Atomic, 50));
+    assert_eq!(build(&smallest("timeout = 7")).unwrap().patience().settle, std::time::Duration::from_secs(14));
 }
 
 #[test]

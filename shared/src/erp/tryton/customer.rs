@@ -12,7 +12,7 @@ use crate::{
         order::{self, Order},
         version::ContentHash,
     },
-    erp::Sale,
+    erp::Job,
 };
 
 /// The buyer of a sale.
@@ -36,7 +36,7 @@ pub(super) fn countries(order: &Order) -> Vec<String> {
 
 /// The buyer of `sale`. `country` answers Tryton's id of a country, if it has it.
 #[must_use]
-pub(super) fn buyer(sale: &Sale, country: impl Fn(&str) -> Option<i64>) -> Buyer {
+pub(super) fn buyer(sale: &Job, country: impl Fn(&str) -> Option<i64>) -> Buyer {
     let order = &sale.order;
     let customer = order.customer.clone().unwrap_or_default();
     let reference = match wire::text(customer.id.as_deref()) {

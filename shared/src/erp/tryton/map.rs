@@ -22,8 +22,8 @@ use crate::{
         rounding::{Rounded, difference},
     },
     erp::{
-        Sale,
-        totals::{Booked, settle},
+        Job,
+        totals::{Balancing, settle},
     },
 };
 
@@ -82,7 +82,7 @@ pub(super) struct Books<'a> {
     /// Usually one for each label.
     lines: Vec<Vec<books::Line>>,
     labels: Vec<Label<'a>>,
-    booked: Booked,
+    booked: Balancing,
 }
 
 /// Why there is no sale.
@@ -131,7 +131,7 @@ pub(super) fn read_note(note: &str) -> Option<(crate::domain::version::Version, 
 
 /// The codes of all products an order may need, the store's article codes translated.
 #[must_use]
-pub(super) fn codes_of<'a>(sale: &'a Sale, codes: &'a Codes) -> Vec<&'a str> {
+pub(super) fn codes_of<'a>(sale: &'a Job, codes: &'a Codes) -> Vec<&'a str> {
     let lines = sale.order.lines.iter().filter_map(|line| code_of(sale, line, codes));
     let charges =
         sale.order.charges.iter().filter(|charge| !is_nothing(charge)).filter_map(|charge| codes.of(charge.kind));
@@ -148,7 +148,7 @@ pub(super) fn taxes_of<'a>(order: &Order, names: &'a HashMap<String, String>) ->
 }
 
 /// The lines for everything the buyer pays for, and for what rounding leaves.
-pub(super) fn books<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<Books<'a>, Refusal> {
+pub(super) fn books<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<Books<'a>, Refusal> {
     let order = &sale.order;
     let (items, mut labels) = items(sale, rates)?;
     if items.is_empty() {
@@ -209,7 +209,7 @@ impl Books<'_> {
 }
 
 /// The sale, as the JSON text of `sale.sale`'s values.
-pub(super) fn sale(sale: &Sale, books: &Books<'_>, to: &Resolved<'_>) -> Result<String, Refusal> {
+pub(super) fn sale(sale: &Job, books: &Books<'_>, to: &Resolved<'_>) -> Result<String, Refusal> {
     let order = &sale.order;
     let mut lines: Vec<wire::SaleLine> = Vec::new();
     for (own, label) in books.lines.iter().zip(&books.labels) {
@@ -224,7 +224,7 @@ pub(super) fn sale(sale: &Sale, books: &Books<'_>, to: &Resolved<'_>) -> Result<
     let values = wire::Sale {
         company: to.company,
         web_shop: to.shop,
-        web_id: sale.reference.as_str(),
+        web_id: sale.step.reference.as_str(),
         reference: wire::text(Some(&order.number)).unwrap_or_else(|| order.id.to_string()),
         date: Date(order.placed_at.date()),
         currency: to.currency,
@@ -258,7 +258,7 @@ fn line_of(line: &books::Line, label: &Label<'_>, product: Product) -> Result<wi
 }
 
 /// Everything the buyer pays for, with its product: lines, charges, and the discounts that belong to none of them.
-fn items<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a>>)> {
+fn items<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a>>)> {
     let order = &sale.order;
     let mut items = Vec::new();
     let mut labels = Vec::new();
@@ -295,7 +295,7 @@ fn items<'a>(sale: &'a Sale, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'
 }
 
 /// The code of the product a line stands for.
-fn code_of<'a>(sale: &'a Sale, line: &'a order::Line, codes: &'a Codes) -> Option<&'a str> {
+fn code_of<'a>(sale: &'a Job, line: &'a order::Line, codes: &'a Codes) -> Option<&'a str> {
     match line.sku.as_deref().map(str::trim).filter(|sku| !sku.is_empty()) {
         Some(sku) => Some(sale.rules.sku.get(sku).map_or(sku, String::as_str)),
         None if line.gift_card => codes.gift_card.as_deref(),

@@ -23,11 +23,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Row, Sale, SendError, repeatable};
+use super::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, Row, SendError, repeatable};
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
-    domain::{ids::Reference, record::Document},
+    domain::document::{Document, Operation, Step},
     outbound::Metered,
 };
 
@@ -198,40 +198,44 @@ fn build(section: &Section) -> Result<Box<dyn Erp>> {
 
 #[async_trait]
 impl Erp for Tryton {
-    fn capabilities(&self) -> Capabilities {
-        let timeout = self.server.timeout;
-        Capabilities {
-            create: Class::Unique,
-            bulk: Bulk::Atomic,
-            bulk_limit: self.settings.bulk,
-            timeout,
-            settle: timeout * 2,
+    fn can(&self, operation: Operation) -> Option<Capabilities> {
+        match operation {
+            Operation::Create => {
+                Some(Capabilities { class: Class::Unique, bulk: Bulk::Atomic, max_bulk: self.settings.bulk })
+            }
         }
+    }
+
+    fn patience(&self) -> Patience {
+        let timeout = self.server.timeout;
+        Patience { timeout, settle: timeout * 2 }
     }
 
     async fn prepare(
         &self,
         calls: &Metered,
         ids: &dyn Ids,
-        sales: &[Sale],
+        jobs: &[Job],
         afresh: bool,
     ) -> Vec<Result<Draft, SendError>> {
-        if sales.is_empty() {
+        if jobs.is_empty() {
             return Vec::new();
         }
         let resolver = resolve::Resolver { tryton: self, calls, ids, afresh };
-        match resolver.drafts(sales).await {
+        match resolver.drafts(jobs).await {
             Ok(answers) => answers,
-            Err(send_error) => sales.iter().map(|_| Err(send_error.again())).collect(),
+            Err(send_error) => jobs.iter().map(|_| Err(send_error.again())).collect(),
         }
     }
 
-    async fn create(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
-        self.create_sales(calls, drafts).await
+    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+        match operation {
+            Operation::Create => self.create_sales(calls, drafts).await,
+        }
     }
 
-    async fn look_up(&self, calls: &Metered, references: &[Reference]) -> Result<Vec<Option<Found>>, SendError> {
-        self.find_sales(calls, references).await
+    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
+        self.find_sales(calls, steps).await
     }
 
     async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, Kind,
     domain::money::minor_unit,
-    erp::{Draft, Ids, Sale, SendError},
+    erp::{Draft, Ids, Job, SendError},
     outbound::Metered,
 };
 
@@ -55,7 +55,7 @@ pub(super) fn name(kind: &str, of: impl std::fmt::Display) -> String {
 
 impl Resolver<'_> {
     /// Resolves everything and renders the sales. The error is everybody's.
-    pub(super) async fn drafts(&self, sales: &[Sale]) -> Result<Vec<Result<Draft, SendError>>, SendError> {
+    pub(super) async fn drafts(&self, sales: &[Job]) -> Result<Vec<Result<Draft, SendError>>, SendError> {
         let settings = &self.tryton.settings;
         let shop = self.shop().await?;
         let warehouse = match &settings.warehouse {
@@ -80,7 +80,7 @@ impl Resolver<'_> {
             .collect();
         let products = self.products(books.iter().flatten().flat_map(Books::codes)).await?;
 
-        let render = |sale: &Sale, books: &Books<'_>, party: i64, invoice_address: i64, shipment_address: i64| {
+        let render = |sale: &Job, books: &Books<'_>, party: i64, invoice_address: i64, shipment_address: i64| {
             let to = Resolved {
                 shop: shop.id,
                 company: settings.company,
@@ -106,7 +106,7 @@ impl Resolver<'_> {
         self.doubt(sales, &refusals).await?;
         let mut answers: Vec<Option<Result<Draft, SendError>>> =
             refusals.into_iter().map(|refusal| refusal.map(|r| Err(SendError::Refused(r.error)))).collect();
-        let fine: Vec<&Sale> =
+        let fine: Vec<&Job> =
             sales.iter().zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(sale, _)| sale).collect();
         let customers = async {
             let buyers = self.buyers(&fine).await?;
@@ -125,7 +125,7 @@ impl Resolver<'_> {
                 let body = render(sale, books, party, invoice, shipment)
                     .map_err(|refusal| SendError::Refused(refusal.error))?;
                 let remark = books.remark(sale.order.currency.code());
-                Ok(Draft { reference: sale.reference.clone(), body, remark })
+                Ok(Draft { reference: sale.step.reference.clone(), body, remark })
             }));
         }
         let missing = || Err(SendError::NotNow(Error::new(Kind::Bug, "the order was not prepared")));
@@ -133,7 +133,7 @@ impl Resolver<'_> {
     }
 
     /// A person will change something in Tryton and replay what is refused here: what the refusal rests on is not remembered.
-    async fn doubt(&self, sales: &[Sale], refusals: &[Option<Refusal>]) -> Result<(), SendError> {
+    async fn doubt(&self, sales: &[Job], refusals: &[Option<Refusal>]) -> Result<(), SendError> {
         let settings = &self.tryton.settings;
         let mut names = BTreeSet::new();
         for (sale, refusal) in sales.iter().zip(refusals) {
@@ -273,7 +273,7 @@ impl Resolver<'_> {
         found.get(&key).copied().ok_or_else(|| config(format!("Tryton has no {model} named {key}")))
     }
 
-    async fn currencies(&self, sales: &[Sale]) -> Result<HashMap<String, Currency>, SendError> {
+    async fn currencies(&self, sales: &[Job]) -> Result<HashMap<String, Currency>, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -299,7 +299,7 @@ impl Resolver<'_> {
     }
 
     /// Taxes by the name or id in the configuration. Those that cannot be foreseen are left out, and told where they are needed.
-    async fn taxes(&self, sales: &[Sale]) -> Result<HashMap<String, Tax>, SendError> {
+    async fn taxes(&self, sales: &[Job]) -> Result<HashMap<String, Tax>, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -364,7 +364,7 @@ impl Resolver<'_> {
         .await
     }
 
-    async fn buyers(&self, sales: &[&Sale]) -> Result<Vec<Buyer>, SendError> {
+    async fn buyers(&self, sales: &[&Job]) -> Result<Vec<Buyer>, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
@@ -387,7 +387,7 @@ impl Resolver<'_> {
 }
 
 /// The currency of a sale.
-fn currency(known: &HashMap<String, Currency>, sale: &Sale) -> Result<Currency, Error> {
+fn currency(known: &HashMap<String, Currency>, sale: &Job) -> Result<Currency, Error> {
     let code = sale.order.currency.code();
     let missing = || Error::new(Kind::Refused, format!("Tryton has no currency {code}: create it there, then replay"));
     known.get(code).copied().ok_or_else(missing)

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::{ids::Reference, record::Document},
+    domain::document::{Document, Step},
     erp::{Draft, Found, SendError, repeatable},
     outbound::Metered,
 };
@@ -75,23 +75,19 @@ impl Tryton {
         self.take_on(calls, &ids, false).await
     }
 
-    pub(super) async fn find_sales(
-        &self,
-        calls: &Metered,
-        references: &[Reference],
-    ) -> Result<Vec<Option<Found>>, SendError> {
-        if references.is_empty() {
+    pub(super) async fn find_sales(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
+        if steps.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<&str> = references.iter().map(Reference::as_str).collect();
+        let ids: Vec<&str> = steps.iter().map(|step| step.reference.as_str()).collect();
         let shop = match &self.settings.web_shop {
             super::Named::Id(id) => wire::raw(&("web_shop", "=", id)),
             super::Named::Name(name) => wire::raw(&("web_shop.name", "=", name)),
         };
         let domain = wire::raw(&parameters![shop, ("web_id", "in", ids)]);
         let found = self.read(calls, domain).await?;
-        let answer = |reference: &Reference| {
-            let mut ours = found.iter().filter(|sale| sale.web_id.as_deref() == Some(reference.as_str()));
+        let answer = |step: &Step| {
+            let mut ours = found.iter().filter(|sale| sale.web_id.as_deref() == Some(step.reference.as_str()));
             let sale = ours.next()?;
             // Web shops of one name: which sale is the right one, a person has to compare.
             let alone = ours.all(|other| other.id == sale.id);
@@ -99,7 +95,7 @@ impl Tryton {
             let version = sale.mark().map(|(version, _)| version).filter(|_| alone);
             Some(Found { document: sale.document(), version, finished })
         };
-        Ok(references.iter().map(answer).collect())
+        Ok(steps.iter().map(answer).collect())
     }
 
     async fn read(&self, calls: &Metered, domain: Box<RawValue>) -> Result<Vec<FoundSale>, SendError> {

@@ -1,4 +1,4 @@
-//! One departure's orders: plan each, resolve what is in doubt, then create in bulk and write down what came of it.
+//! One departure's orders: plan each, resolve what is in doubt, then send in bulk and write down what came of it.
 //!
 //! Every ERP write is a step whose intent is on record before its first byte. A time-out needs no write: the intent and its
 //! `due` already stand, and whoever conducts after `settle_at` looks the step's reference up before it sends again.
@@ -14,14 +14,15 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
+        document::Operation,
         ids::{AttemptId, OrderKey},
         ledger::{Denied, Hold, Ledger},
         order::Order,
-        record::{Entry, Head, Intent, Operation, Step, Write, Written},
+        record::{Entry, Head, Intent, Write, Written},
         sign::{Fact, Party},
         version::Version,
     },
-    erp::{Draft, Sale},
+    erp::{Capabilities, Draft, Job},
     flow::{Puente, record},
     outbound::Metered,
     parties::{Account, Connection},
@@ -66,9 +67,11 @@ pub(super) struct Ran {
     pub(super) hold: Option<Hold>,
 }
 
-/// A sale on its way. A fresh one's head has no intent before it is written.
+/// A job on its way. A fresh one's head has no intent before it is written.
 pub(super) struct Ready {
-    pub(super) sale: Sale,
+    pub(super) job: Job,
+    /// Whether nothing is left to do for the job's version once it is booked.
+    pub(super) last: bool,
     pub(super) head: Head,
 }
 
@@ -81,6 +84,11 @@ pub(super) struct Rendered {
 }
 
 impl Rendered {
+    /// What is done to the ERP.
+    pub(super) fn operation(&self) -> Operation {
+        self.ready.job.step.operation
+    }
+
     /// Whether the ERP may hold it already.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.ready.head.intent.as_ref().is_some_and(|intent| intent.unknown)
@@ -156,12 +164,17 @@ impl<'a> Batch<'a> {
         self.closed.is_some()
             || self.held.is_some()
             || self.slots.end().await.is_some()
-            || !self.slots.time_left(self.account.erp.capabilities().timeout)
+            || !self.slots.time_left(self.account.erp.patience().timeout)
     }
 
     /// Whether the batch should begin no more steps.
     pub(super) async fn closing(&self) -> bool {
         self.over().await || !self.slots.step_fits()
+    }
+
+    /// What the ERP can do of `operation`.
+    pub(super) fn can(&self, operation: Operation) -> Capabilities {
+        self.account.erp.can(operation).unwrap_or(Capabilities::NONE)
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -183,16 +196,17 @@ impl<'a> Batch<'a> {
 
     /// Until when the calls of a step that begins now may start, and from when on a look-up of it can be trusted.
     pub(super) fn times(&self) -> (Timestamp, Timestamp) {
-        let settle = SignedDuration::try_from(self.account.erp.capabilities().settle).unwrap_or(LONGEST_START);
+        let settle = SignedDuration::try_from(self.account.erp.patience().settle).unwrap_or(LONGEST_START);
         let start_by = self.now() + room(self.account);
         (start_by, start_by + settle)
     }
 
-    pub(super) fn intent(&self, sale: &Sale, unknown: bool) -> Intent {
+    pub(super) fn intent(&self, job: &Job, last: bool, unknown: bool) -> Intent {
         let (start_by, settle_at) = self.times();
         Intent {
-            step: Step { operation: Operation::Create, reference: sale.reference.clone() },
-            planned: sale.version.clone(),
+            step: job.step.clone(),
+            planned: job.version.clone(),
+            last,
             attempt: AttemptId::new(self.puente.chance.token()),
             epoch: self.epoch,
             start_by,

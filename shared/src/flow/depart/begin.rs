@@ -1,4 +1,4 @@
-//! Orders without an intent: planned, each isolated from the others, and those that want a sale are sent.
+//! Orders without an intent: planned, each isolated from the others, and those that a step is left for are sent.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
     batch::{Batch, Ready},
     look_up::Looked,
     outcome::end_name,
-    plan::{Plan, plan},
+    plan::{Next, Plan, plan},
 };
 use crate::{
     Kind, Result,
@@ -18,13 +18,13 @@ use crate::{
         message::{Arrival, Message, News},
         record::{End, Head, QUESTION, Rest, Write},
     },
-    erp::Sale,
+    erp::Job,
     flow::record,
     parties::Connection,
 };
 
 impl Batch<'_> {
-    /// Plans the orders without an intent, and sends those that want a sale.
+    /// Plans the orders without an intent, and sends those that a step is left for.
     pub(super) async fn begin(&mut self, heads: Vec<Head>) -> Result<()> {
         let planned: Vec<Result<Option<Ready>>> =
             stream::iter(&heads).map(|head| self.plan(head)).buffered(AT_A_TIME).collect().await;
@@ -32,14 +32,13 @@ impl Batch<'_> {
         if self.account.look_up_first && !ready.is_empty() {
             ready = self.look_up_first(ready).await?;
         }
-        let bulk = self.account.erp.capabilities().bulk_limit;
-        self.send(ready, bulk).await
+        self.send(ready, usize::MAX).await
     }
 
     /// After a restore from a backup the ERP may hold more than the records know: everything is looked up first.
     pub(super) async fn look_up_first(&mut self, ready: Vec<Ready>) -> Result<Vec<Ready>> {
-        let references: Vec<_> = ready.iter().map(|r| r.sale.reference.clone()).collect();
-        let looked = self.look_up(&ready.iter().map(|one| &one.head).collect::<Vec<_>>(), &references).await?;
+        let steps: Vec<_> = ready.iter().map(|one| one.job.step.clone()).collect();
+        let looked = self.look_up(&ready.iter().map(|one| &one.head).collect::<Vec<_>>(), &steps).await?;
         let mut missing = Vec::new();
         for (one, looked) in ready.into_iter().zip(looked.answers) {
             match looked {
@@ -73,14 +72,15 @@ impl Batch<'_> {
             plan => plan?,
         };
         match plan {
-            Plan::Create(order) => Ok(Some(Ready {
-                sale: Sale {
+            Plan::Take(Next { step, order, last }) => Ok(Some(Ready {
+                job: Job {
                     key: head.key.clone(),
-                    reference: head.key.sale(),
+                    step,
                     version: head.desired.clone(),
                     order,
                     rules: Arc::new(connection.orders.clone()),
                 },
+                last,
                 head: head.clone(),
             })),
             Plan::Rest(rest) => {
@@ -88,8 +88,8 @@ impl Batch<'_> {
                     Rest::Synced => ("synced", Some("nothing to send: the sale stays as it is".to_owned())),
                     Rest::Stop { end, reason } => (end_name(*end), Some(reason.clone())),
                 };
-                let (desired, applied) = (head.desired.clone(), head.applied.clone());
-                let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
+                let (desired, steps) = (head.desired.clone(), head.steps);
+                let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
                 if self.write(&head.key, write).await?.applied() {
                     self.note(&head.key, event, detail, None).await;
                 }
@@ -108,7 +108,7 @@ impl Batch<'_> {
         self.puente.queue.send(&[question], Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
         let defer = Write::Defer {
             desired: head.desired.clone(),
-            applied: None,
+            steps: head.steps,
             epoch: self.epoch,
             due: self.now() + QUESTION,
             floor: self.now(),
@@ -128,10 +128,10 @@ impl Batch<'_> {
         let Some(order) = self.order(&head.key, &head.desired).await? else {
             return Ok(stop(End::Parked, record::why_raw(head)));
         };
-        let mut applied = None;
-        if let Some(version) = &head.applied {
-            applied = self.order(&head.key, version).await?;
-            if applied.is_none() {
+        let mut held = None;
+        if let Some(version) = head.held() {
+            held = self.order(&head.key, version).await?;
+            if held.is_none() {
                 // Taken for "the ERP holds nothing", this would create a second sale.
                 let reason = "the ERP holds a state of it that is not on record (was a backup restored?): compare the sale there \
                               with the store by hand";
@@ -139,7 +139,7 @@ impl Batch<'_> {
             }
         }
         // A panic in one order's own work parks that order and costs its batchmates nothing.
-        let isolated = AssertUnwindSafe(|| plan(head, order, applied.as_ref(), &connection.orders));
+        let isolated = AssertUnwindSafe(|| plan(head, order, held.as_ref(), &connection.orders));
         Ok(std::panic::catch_unwind(isolated).unwrap_or_else(|_| {
             stop(End::Parked, "planning it failed in our own code: please report it, then replay it".to_owned())
         }))

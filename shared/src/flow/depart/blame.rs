@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     batch::{Batch, Ready},
-    create::REPEATED,
+    bulk::REPEATED,
     pace::{FLOOR, LONGEST_BLOCK, asked_for, block_for},
 };
 use crate::{
@@ -58,11 +58,11 @@ impl Batch<'_> {
         }
         let reason = format!("{error}; {WHAT_TO_DO}");
         if head.intent.is_some() {
-            return self.park(head, &ready.sale.version, Doubt::None, End::Parked, reason).await;
+            return self.park(head, &ready.job.version, Doubt::None, End::Parked, reason).await;
         }
         let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
-        let (desired, applied) = (head.desired.clone(), head.applied.clone());
-        let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
+        let (desired, steps) = (head.desired.clone(), head.steps);
+        let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
         if self.write(&head.key, write).await?.applied() {
             self.note(&head.key, "parked", Some(reason), None).await;
         }
@@ -79,7 +79,7 @@ impl Batch<'_> {
         }
         let write = Write::Defer {
             desired: head.desired.clone(),
-            applied: head.applied.clone(),
+            steps: head.steps,
             epoch: self.epoch,
             due,
             floor: now + FLOOR,

@@ -4,7 +4,8 @@ use super::batch::Batch;
 use crate::{
     Error, Result,
     domain::{
-        ids::{ConnectionId, OrderId, OrderKey, Reference},
+        document::Step,
+        ids::{ConnectionId, OrderId, OrderKey},
         record::Head,
     },
     erp::{Found, SendError},
@@ -31,13 +32,13 @@ pub(super) struct LookedUp {
 }
 
 impl Batch<'_> {
-    /// Looks the `references` of these orders up, one each. What is refused together is halved until the guilty ones stand alone, if a look-up of what nobody has is
+    /// Looks the `steps` of these orders up, one each. What is refused together is halved until the guilty ones stand alone, if a look-up of what nobody has is
     /// answered; else the account is to blame, and closed.
-    pub(super) async fn look_up(&mut self, heads: &[&Head], references: &[Reference]) -> Result<LookedUp> {
-        let mut answers: Vec<Looked> = references.iter().map(|_| Looked::Unasked).collect();
-        let (mut groups, mut answered) = (vec![(0, references.len())], false);
+    pub(super) async fn look_up(&mut self, heads: &[&Head], steps: &[Step]) -> Result<LookedUp> {
+        let mut answers: Vec<Looked> = steps.iter().map(|_| Looked::Unasked).collect();
+        let (mut groups, mut answered) = (vec![(0, steps.len())], false);
         while let Some((from, to)) = groups.pop() {
-            let asked = references.get(from..to).unwrap_or_default();
+            let asked = steps.get(from..to).unwrap_or_default();
             if asked.is_empty() || self.over().await {
                 continue;
             }
@@ -81,6 +82,6 @@ impl Batch<'_> {
         }
         let nobody = || Some(OrderKey::new("puente".parse::<ConnectionId>().ok()?, "probe".parse::<OrderId>().ok()?));
         let Some(nobody) = nobody() else { return false };
-        self.account.erp.look_up(&self.metered, &[nobody.sale()]).await.is_ok()
+        self.account.erp.look_up(&self.metered, &[Step::create(nobody.sale())]).await.is_ok()
     }
 }

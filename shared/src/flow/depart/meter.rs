@@ -16,7 +16,7 @@ use crate::{
 
 /// From the intent of a step to the start of its last call: a bulk takes several calls, each at its slot.
 pub(super) fn room(account: &Account) -> SignedDuration {
-    let timeout = SignedDuration::try_from(account.erp.capabilities().timeout).unwrap_or(LONGEST_START);
+    let timeout = SignedDuration::try_from(account.erp.patience().timeout).unwrap_or(LONGEST_START);
     timeout.saturating_mul(2).max(account.limits.spacing() * 12).clamp(SignedDuration::from_secs(1), LONGEST_START)
 }
 
@@ -28,13 +28,13 @@ pub(super) const LONGEST_START: SignedDuration = SignedDuration::from_mins(5);
 /// A step that its invocation cut short would be in doubt, and wait for its look-up although nothing had failed. The slots of a
 /// slow rate are not counted in: an account of two calls a minute would find no invocation long enough, and wait for good.
 pub(super) fn step(account: &Account) -> SignedDuration {
-    let timeout = SignedDuration::try_from(account.erp.capabilities().timeout).unwrap_or(LONGEST_START);
+    let timeout = SignedDuration::try_from(account.erp.patience().timeout).unwrap_or(LONGEST_START);
     timeout.saturating_mul(3).saturating_add(COMMIT)
 }
 
 /// How long a lease lasts from its last renewal: short, so that one crash does not stall an account, and longer than a call.
 pub(super) fn lease(account: &Account) -> SignedDuration {
-    let timeout = SignedDuration::try_from(account.erp.capabilities().timeout).unwrap_or(LEASE);
+    let timeout = SignedDuration::try_from(account.erp.patience().timeout).unwrap_or(LEASE);
     LEASE.max(timeout.saturating_add(LEASE / 2))
 }
 

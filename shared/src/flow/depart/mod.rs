@@ -7,7 +7,8 @@
 mod batch;
 mod begin;
 mod blame;
-mod create;
+mod bulk;
+
 mod discreet;
 mod look_up;
 pub(crate) mod meter;

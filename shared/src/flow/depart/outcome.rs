@@ -9,9 +9,10 @@ use super::{
 use crate::{
     Result,
     domain::{
+        document::Document,
         ids::OrderKey,
         message::{Arrival, Message, News},
-        record::{Count, Document, Doubt, End, Head, Intent, Write, Written},
+        record::{Count, Doubt, End, Head, Intent, Write, Written},
         sign::{Fact, Party},
         version::Version,
     },
@@ -31,9 +32,10 @@ pub(super) fn failed_before(head: &Head) -> bool {
 }
 
 impl Batch<'_> {
-    pub(super) async fn created(&mut self, one: &Rendered, document: Document) -> Result<()> {
+    /// The ERP took it.
+    pub(super) async fn taken(&mut self, one: &Rendered, document: &Document) -> Result<()> {
         self.succeeded = true;
-        self.complete(&one.ready.head, one.ready.sale.version.clone(), document, "synced").await
+        self.complete(&one.ready.head, &one.ready.job.version, document, "synced").await
     }
 
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
@@ -49,7 +51,7 @@ impl Batch<'_> {
         match send_error {
             SendError::Refused(error) => {
                 self.succeeded = true;
-                self.park(head, &ready.sale.version, Doubt::None, End::Parked, error.to_string()).await
+                self.park(head, &ready.job.version, Doubt::None, End::Parked, error.to_string()).await
             }
             SendError::NotNow(error) => {
                 let backoff = now + self.wait(&error, head.attempts);
@@ -81,15 +83,14 @@ impl Batch<'_> {
     pub(super) async fn complete(
         &mut self,
         head: &Head,
-        applied: Version,
-        document: Document,
+        found: &Version,
+        document: &Document,
         event: &str,
     ) -> Result<()> {
-        let Some(Intent { attempt, .. }) = &head.intent else { return Ok(()) };
-        let name = document.number.clone().unwrap_or_else(|| document.id.clone());
-        let write = Write::Complete { attempt: attempt.clone(), applied, document };
+        let Some(write) = Write::complete(head, found, document) else { return Ok(()) };
         if self.write(&head.key, write).await?.applied() {
-            self.note(&head.key, event, Some(format!("as {name}")), Some(attempt)).await;
+            let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
+            self.note(&head.key, event, Some(format!("as {}", document.name())), attempt).await;
             self.sent(&head.key).await;
         }
         Ok(())

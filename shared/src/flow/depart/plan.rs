@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::{
     domain::{
         changes::{changes, listed},
+        document::Step,
+        ids::OrderKey,
         money::Amount,
         order::{Order, Payment, Proof, Refund, Status},
         record::{End, Head, Rest},
@@ -17,22 +19,33 @@ use crate::{
 /// What planning found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Create the sale from this order: its books hold, or what they miss may be booked.
-    Create(Arc<Order>),
+    /// Take this step.
+    Take(Next),
     /// Take no step.
     Rest(Rest),
 }
 
-/// Plans an order that could be read. `applied` is the state the ERP holds, if it holds one.
+/// The step that is to be taken next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// The step.
+    pub step: Step,
+    /// The order that its document is made from: its books hold, or what they miss may be booked.
+    pub order: Arc<Order>,
+    /// Whether nothing is left to do for this state of the order once the step is booked.
+    pub last: bool,
+}
+
+/// Plans an order that could be read. `held` is the state the ERP holds, if it holds one.
 #[must_use]
-pub fn plan(head: &Head, desired: Order, applied: Option<&Order>, rules: &Rules) -> Plan {
-    let desired = match super::status::explained(desired, applied.is_some(), rules) {
+pub fn plan(head: &Head, desired: Order, held: Option<&Order>, rules: &Rules) -> Plan {
+    let desired = match super::status::explained(desired, held.is_some(), rules) {
         Ok(desired) => desired,
         Err(rest) => return Plan::Rest(rest),
     };
-    match applied {
-        Some(applied) => amend(head, &desired, applied, rules),
-        None => create(desired, rules),
+    match held {
+        Some(held) => amend(head, &desired, held, rules),
+        None => create(&head.key, desired, rules),
     }
 }
 
@@ -40,7 +53,7 @@ fn stop(end: End, reason: impl Into<String>) -> Plan {
     Plan::Rest(Rest::Stop { end, reason: reason.into() })
 }
 
-fn create(order: Order, rules: &Rules) -> Plan {
+fn create(key: &OrderKey, order: Order, rules: &Rules) -> Plan {
     if order.test && !rules.test_orders {
         return stop(End::Ignored, "a test order (set test_orders = true to send them to the ERP)");
     }
@@ -82,17 +95,18 @@ fn create(order: Order, rules: &Rules) -> Plan {
         );
         return stop(End::Parked, reason);
     }
-    balance(order, rules)
+    balance(key, order, rules)
 }
 
 /// Only an order whose books hold goes to the ERP: what rounding explains is booked there on a line that says so, and so is what
 /// the rules allow; any other difference waits for a person.
-fn balance(order: Order, rules: &Rules) -> Plan {
+fn balance(key: &OrderKey, order: Order, rules: &Rules) -> Plan {
     match rounding::of_books(&order) {
         Difference::Unexplained(by) if !totals::allowed(rules, by) => {
             stop(End::Parked, unbalanced(&order.proof(), &order))
         }
-        _ => Plan::Create(Arc::new(order)),
+        // What was refunded before stopped above: the sale is all there is to book.
+        _ => Plan::Take(Next { step: Step::create(key.sale()), order: Arc::new(order), last: true }),
     }
 }
 
@@ -114,25 +128,25 @@ fn unbalanced(proof: &Proof, order: &Order) -> String {
 }
 
 /// The ERP holds a state of it already: what happened since is said with what to do about it there.
-fn amend(head: &Head, desired: &Order, applied: &Order, rules: &Rules) -> Plan {
+fn amend(head: &Head, desired: &Order, held: &Order, rules: &Rules) -> Plan {
     let mut facts = Vec::new();
     let mut deeds = Vec::new();
-    if desired.status == Status::Cancelled && applied.status != Status::Cancelled {
+    if desired.status == Status::Cancelled && held.status != Status::Cancelled {
         // What is cancelled has no lines any more: that needs no words of its own.
         facts.push("it was cancelled in the store".to_owned());
         deeds.push("cancel");
-    } else if !desired.same_goods(applied) {
-        facts.push(format!("{} changed", listed(&changes(applied, desired))));
+    } else if !desired.same_goods(held) {
+        facts.push(format!("{} changed", listed(&changes(held, desired))));
         deeds.push("change");
-    } else if desired.status != applied.status {
+    } else if desired.status != held.status {
         facts.push("it was opened again".to_owned());
         deeds.push("open");
     }
-    if let Some(refunded) = refunded(desired, &applied.refunds) {
+    if let Some(refunded) = refunded(desired, &held.refunds) {
         facts.push(refunded);
         deeds.push("credit");
     }
-    let (now, before) = (desired.payment, super::status::payment(applied, rules));
+    let (now, before) = (desired.payment, super::status::payment(held, rules));
     if is_lost(now) && !is_lost(before) {
         facts.push("its payment failed, was given up or was charged back".to_owned());
         deeds.push("look at its payment in the store, then cancel or credit");
@@ -144,10 +158,7 @@ fn amend(head: &Head, desired: &Order, applied: &Order, rules: &Rules) -> Plan {
     if facts.is_empty() {
         return Plan::Rest(Rest::Synced);
     }
-    let document = head
-        .document
-        .as_ref()
-        .map_or_else(|| "the sale".to_owned(), |d| format!("sale {}", d.number.as_ref().unwrap_or(&d.id)));
+    let document = head.document().map_or_else(|| "the sale".to_owned(), |sale| format!("sale {}", sale.name()));
     let reason = format!("{} after it reached the ERP: {} {document} there by hand", listed(&facts), listed(&deeds));
     stop(End::Parked, reason)
 }

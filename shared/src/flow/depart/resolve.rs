@@ -5,28 +5,31 @@ use std::sync::Arc;
 
 use super::{
     batch::{Batch, Ready},
-    create::REPEATED,
+    bulk::REPEATED,
     look_up::Looked,
     pace::backoff,
-    plan::{Plan, plan},
+    plan::{Next, Plan, plan},
 };
 use crate::{
     Error, Kind, Result,
-    domain::record::{Count, Document, Doubt, End, Head, Rest, Write, Written},
-    erp::{Class, Found, Sale, SendError},
+    domain::{
+        document::Document,
+        record::{Count, Doubt, End, Head, Intent, Rest, Write, Written},
+    },
+    erp::{Class, Found, Job, SendError},
 };
 
 impl Batch<'_> {
     /// Looks up the steps of unknown outcome: adopts what is there, sends the same content again where nothing is.
     pub(super) async fn resolve(&mut self, heads: Vec<Head>) -> Result<()> {
-        if self.account.erp.capabilities().create == Class::Nothing {
-            return self.hand_over(heads).await;
-        }
+        let (for_a_person, heads): (Vec<Head>, Vec<Head>) =
+            heads.into_iter().partition(|head| self.class(head) == Class::Nothing);
+        self.hand_over(for_a_person).await?;
         let mut again = Vec::new();
         for chunk in heads.chunks(100) {
-            let references: Vec<_> =
-                chunk.iter().filter_map(|head| head.intent.as_ref().map(|i| i.step.reference.clone())).collect();
-            let looked = self.look_up(&chunk.iter().collect::<Vec<_>>(), &references).await?;
+            let steps: Vec<_> =
+                chunk.iter().filter_map(|head| head.intent.as_ref().map(|intent| intent.step.clone())).collect();
+            let looked = self.look_up(&chunk.iter().collect::<Vec<_>>(), &steps).await?;
             let mut unfinished = Vec::new();
             for (head, looked) in chunk.iter().zip(looked.answers) {
                 match looked {
@@ -47,6 +50,11 @@ impl Batch<'_> {
             }
         }
         self.send_again(again).await
+    }
+
+    /// How far the ERP protects itself from a second step like the one on record.
+    fn class(&self, head: &Head) -> Class {
+        head.intent.as_ref().map_or(Class::Nothing, |intent| self.can(intent.step.operation).class)
     }
 
     /// One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their attempts:
@@ -98,7 +106,7 @@ impl Batch<'_> {
             intent.step.reference
         );
         // Whatever version comes next has to be looked up too.
-        let doubt = if self.account.erp.capabilities().create == Class::Key { Doubt::Bound } else { Doubt::Stands };
+        let doubt = if self.class(head) == Class::Key { Doubt::Bound } else { Doubt::Stands };
         if !refused {
             self.bury(&head.key, &reason).await?;
         }
@@ -118,14 +126,14 @@ impl Batch<'_> {
 
     /// The ERP holds the step's document: the record says so, with the version the document carries.
     pub(super) async fn adopt(&mut self, head: &Head, found: &Found) -> Result<()> {
-        let Some(applied) = found.version.clone() else {
-            let name = found.document.number.as_ref().unwrap_or(&found.document.id);
+        let Some(version) = &found.version else {
+            let name = found.document.name();
             let reason = format!(
                 "sale {name} in the ERP has this order's reference but not our version: compare the two by hand"
             );
             return self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await;
         };
-        self.complete(head, applied, found.document.clone(), "adopted").await
+        self.complete(head, version, &found.document, "adopted").await
     }
 
     /// Found, but not in the configured state yet.
@@ -143,7 +151,7 @@ impl Batch<'_> {
                 }
                 Err(SendError::Refused(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
-                    let name = found.document.number.as_ref().unwrap_or(&found.document.id);
+                    let name = found.document.name();
                     let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
@@ -173,7 +181,7 @@ impl Batch<'_> {
             let reason = format!("gave up after {} attempts, none of which arrived in the ERP in time", head.attempts);
             // An ERP that knows the key answers whatever comes next with this step's document, so that no version can leave before it.
             // Elsewhere a newer one can, and has attempts of its own.
-            let (judged, doubt) = match self.account.erp.capabilities().create {
+            let (judged, doubt) = match self.class(head) {
                 Class::Key => (&head.desired, Doubt::Bound),
                 _ => (&intent.planned, Doubt::Stands),
             };
@@ -185,7 +193,6 @@ impl Batch<'_> {
         }
         // A permanent refusal lifts the binding to the old content, not the need of the look-up that was just made.
         let content = if intent.refused { &head.desired } else { &intent.planned };
-        let planned = Head { desired: content.clone(), applied: None, ..head.clone() };
         let connection = self.connection(&head.key).await?;
         let order = match self.order(&head.key, content).await {
             Ok(Some(order)) => order,
@@ -200,30 +207,26 @@ impl Batch<'_> {
             }
             Err(error) => return Err(error),
         };
-        let order = match plan(&planned, order, None, &connection.orders) {
-            Plan::Create(order) => order,
-            Plan::Rest(rest) => {
-                let (end, reason) = match rest {
-                    Rest::Stop { end, reason } => (end, reason),
-                    Rest::Synced => (End::Parked, "nothing to send".to_owned()),
-                };
-                self.park(head, content, Doubt::Stands, end, reason).await?;
-                return Ok(None);
+        let (end, reason) = match plan(head, order, None, &connection.orders) {
+            Plan::Take(Next { step, order, last }) if step == intent.step => {
+                let rules = Arc::new(connection.orders.clone());
+                let job = Job { key: head.key.clone(), step, version: content.clone(), order, rules };
+                return self.send_once_more(head, intent, job, last).await;
             }
+            Plan::Rest(Rest::Stop { end, reason }) => (end, reason),
+            Plan::Take(_) | Plan::Rest(Rest::Synced) => (End::Parked, "nothing to send".to_owned()),
         };
-        let sale = Sale {
-            key: head.key.clone(),
-            reference: intent.step.reference.clone(),
-            version: content.clone(),
-            order,
-            rules: Arc::new(connection.orders.clone()),
-        };
-        // On record before anything else is tried: from here every failure knows of the doubt.
-        let next = self.intent(&sale, true);
+        self.park(head, content, Doubt::Stands, end, reason).await?;
+        Ok(None)
+    }
+
+    /// On record before anything else is tried: from here every failure knows of the doubt.
+    async fn send_once_more(&self, head: &Head, intent: &Intent, job: Job, last: bool) -> Result<Option<Ready>> {
+        let next = self.intent(&job, last, true);
         let due = next.settle_at.max(self.now() + backoff(self.puente, head.attempts));
         let write = Write::Resend { looked_up: intent.attempt.clone(), intent: next, due };
         match self.write(&head.key, write).await? {
-            Written::Applied(head) => Ok(Some(Ready { sale, head })),
+            Written::Applied(head) => Ok(Some(Ready { job, last, head })),
             Written::Refused(_) => Ok(None),
         }
     }

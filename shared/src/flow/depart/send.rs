@@ -1,4 +1,4 @@
-//! From planned sales to documents on their way: prepare together, write the intents, go on in bulks.
+//! From jobs to documents on their way: prepare together, write the intents, go on in bulks.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,19 +11,22 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready, Rendered},
-    create::{halves, same_reason},
+    bulk::{halves, same_reason},
     discreet::discreet,
     meter::LONGEST_START,
     pace::{FLOOR, asked_for, backoff},
 };
 use crate::{
     Error, Kind, Result,
-    domain::record::{End, Head, Rest, Write, Written},
-    erp::{Draft, Ids, Sale, SendError},
+    domain::{
+        document::Operation,
+        record::{End, Head, Rest, Write, Written},
+    },
+    erp::{Draft, Ids, Job, SendError},
 };
 
 impl Batch<'_> {
-    /// Prepares sales together, writes the intents of those that have none yet, and creates them in bulk.
+    /// Prepares jobs together, writes the intents of those that have none yet, and sends them in bulks of one operation.
     pub(super) async fn send(&mut self, ready: Vec<Ready>, max_bulk: usize) -> Result<()> {
         if self.closing().await {
             return self.left_behind(ready).await;
@@ -31,17 +34,21 @@ impl Batch<'_> {
         if ready.is_empty() {
             return Ok(());
         }
-        let rendered = self.prepare(ready, false).await?;
-        let limit = self.account.erp.capabilities().bulk_limit.min(max_bulk).max(1);
-        let mut rest = rendered.into_iter().peekable();
-        while rest.peek().is_some() {
-            let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
-            if self.closing().await {
-                let left = chunk.into_iter().chain(rest).map(|one| one.ready).collect();
-                return self.left_behind(left).await;
+        let mut rendered = self.prepare(ready, false).await?;
+        for operation in Operation::ALL {
+            let (of_it, others): (Vec<_>, Vec<_>) = rendered.into_iter().partition(|one| one.operation() == operation);
+            rendered = others;
+            let limit = self.can(operation).max_bulk.min(max_bulk).max(1);
+            let mut rest = of_it.into_iter().peekable();
+            while rest.peek().is_some() {
+                let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
+                if self.closing().await {
+                    let left = chunk.into_iter().chain(rest).chain(rendered).map(|one| one.ready).collect();
+                    return self.left_behind(left).await;
+                }
+                let chunk = self.intend_all(chunk).await?;
+                self.send_bulk(operation, chunk).await?;
             }
-            let chunk = self.intend_all(chunk).await?;
-            self.create(chunk).await?;
         }
         Ok(())
     }
@@ -92,17 +99,17 @@ impl Batch<'_> {
 
     /// What the connector makes of each.
     async fn render(&self, ready: Vec<Ready>, afresh: bool) -> Vec<(Ready, std::result::Result<Draft, SendError>)> {
-        let sales: Vec<Sale> = ready.iter().map(|r| r.sale.clone()).collect();
+        let jobs: Vec<Job> = ready.iter().map(|one| one.job.clone()).collect();
         let erp = &self.account.erp;
         let ids = Cache(self);
-        let together = AssertUnwindSafe(erp.prepare(&self.metered, &ids, &sales, afresh)).catch_unwind().await;
+        let together = AssertUnwindSafe(erp.prepare(&self.metered, &ids, &jobs, afresh)).catch_unwind().await;
         let outcomes = if let Ok(outcomes) = together {
             outcomes
         } else {
             // One of them made the connector panic: each alone, so that it parks that one only.
             let mut outcomes = Vec::new();
-            for sale in &sales {
-                let one = std::slice::from_ref(sale);
+            for job in &jobs {
+                let one = std::slice::from_ref(job);
                 let alone = AssertUnwindSafe(erp.prepare(&self.metered, &ids, one, afresh)).catch_unwind().await;
                 outcomes.push(alone.ok().and_then(|mut outcomes| outcomes.pop()).unwrap_or_else(|| {
                     Err(SendError::Refused(Error::new(
@@ -113,28 +120,27 @@ impl Batch<'_> {
             }
             outcomes
         };
-        let orders: Vec<_> = sales.iter().map(|sale| &*sale.order).collect();
+        let orders: Vec<_> = jobs.iter().map(|job| &*job.order).collect();
         let outcomes = discreet(outcomes, &orders);
         // What was begun here is over.
         self.slots.start_by(None).await;
         ready.into_iter().zip(outcomes).collect()
     }
 
-    /// A sale that could not be rendered: of the sale itself nothing was sent.
+    /// A job that could not be rendered: of its document nothing was sent.
     pub(super) async fn unprepared(&mut self, ready: Ready, send_error: SendError) -> Result<()> {
         if ready.head.intent.is_some() {
             return self.set_back(&ready, send_error).await;
         }
-        let Ready { sale, head } = ready;
-        let now = self.now();
-        let (desired, applied) = (head.desired.clone(), head.applied.clone());
+        let (now, head) = (self.now(), &ready.head);
+        let (desired, steps) = (head.desired.clone(), head.steps);
         match send_error {
             SendError::Refused(error) => {
                 let reason = error.to_string();
                 let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
-                let write = Write::Rest { desired, applied, attempts: head.attempts, rest };
-                if self.write(&sale.key, write).await?.applied() {
-                    self.note(&sale.key, "parked", Some(reason), None).await;
+                let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
+                if self.write(&head.key, write).await?.applied() {
+                    self.note(&head.key, "parked", Some(reason), None).await;
                 }
             }
             SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
@@ -142,27 +148,27 @@ impl Batch<'_> {
                 // A customer whose creation is in doubt is looked up again, once that can be trusted.
                 let settle = match &send_error {
                     SendError::Unknown(_) => {
-                        SignedDuration::try_from(self.account.erp.capabilities().settle).unwrap_or(LONGEST_START)
+                        SignedDuration::try_from(self.account.erp.patience().settle).unwrap_or(LONGEST_START)
                     }
                     _ => SignedDuration::ZERO,
                 };
                 let due = now + self.wait(error, head.attempts).max(settle);
                 let write = Write::Defer {
                     desired,
-                    applied,
+                    steps,
                     epoch: self.epoch,
                     due,
                     floor: now + FLOOR,
                     forgiven: false,
                     reason: reason.clone(),
                 };
-                if self.write(&sale.key, write).await?.applied() {
-                    self.note(&sale.key, "deferred", Some(reason), None).await;
+                if self.write(&head.key, write).await?.applied() {
+                    self.note(&head.key, "deferred", Some(reason), None).await;
                 }
             }
             // Still due; the ledger says when the account may be called again.
             SendError::Account(error) => self.close(&error).await?,
-            SendError::Ambiguous(error) => self.judge(vec![(&Ready { sale, head }, error)], false).await?,
+            SendError::Ambiguous(error) => self.judge(vec![(&ready, error)], false).await?,
             SendError::Exists => {}
         }
         Ok(())
@@ -174,11 +180,10 @@ impl Batch<'_> {
 
     /// Writes the intent of a fresh step. `None`: the record changed meanwhile, it is planned anew.
     pub(super) async fn intend(&self, ready: &Ready) -> Result<Option<Head>> {
-        let intent = self.intent(&ready.sale, false);
+        let intent = self.intent(&ready.job, ready.last, false);
         let due = intent.settle_at.max(self.now() + backoff(self.puente, ready.head.attempts));
-        let write =
-            Write::Begin { desired: ready.head.desired.clone(), applied: ready.head.applied.clone(), intent, due };
-        match self.write(&ready.sale.key, write).await? {
+        let write = Write::Begin { desired: ready.head.desired.clone(), steps: ready.head.steps, intent, due };
+        match self.write(&ready.job.key, write).await? {
             Written::Applied(head) => Ok(Some(head)),
             Written::Refused(_) => Ok(None),
         }

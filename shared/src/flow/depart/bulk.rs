@@ -16,8 +16,9 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
+        document::{Document, Operation},
         ledger::Denied,
-        record::{Count, Document, Head},
+        record::{Count, Head},
     },
     erp::{Bulk, Class, Draft, SendError},
 };
@@ -63,9 +64,9 @@ fn all_unknown(outcomes: &[std::result::Result<Document, SendError>]) -> Option<
 }
 
 impl Batch<'_> {
-    /// Creates a chunk, halving what an atomic bulk refuses until the guilty ones stand alone.
-    pub(super) async fn create(&mut self, chunk: Vec<Rendered>) -> Result<()> {
-        let bulk = self.account.erp.capabilities().bulk;
+    /// Sends a chunk of one operation, halving what an atomic bulk refuses until the guilty ones stand alone.
+    pub(super) async fn send_bulk(&mut self, operation: Operation, chunk: Vec<Rendered>) -> Result<()> {
+        let bulk = self.can(operation).bulk;
         let mut groups = vec![chunk];
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
@@ -91,7 +92,7 @@ impl Batch<'_> {
                     continue;
                 }
             }
-            let outcomes = self.call(&group).await;
+            let outcomes = self.call(operation, &group).await;
             let together = outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Refused(_))))
                 && (bulk == Bulk::Atomic || group.len() == 1);
             // Each order for itself: a part of a halved bulk was perhaps resolved again, and another was not.
@@ -111,7 +112,7 @@ impl Batch<'_> {
                 continue;
             }
             if outcomes.iter().any(|outcome| matches!(outcome, Err(SendError::Exists))) {
-                self.adopt_existing(group, outcomes, &mut groups).await?;
+                self.adopt_existing(operation, group, outcomes, &mut groups).await?;
                 continue;
             }
             if let Some(error) = all_unknown(&outcomes) {
@@ -125,7 +126,7 @@ impl Batch<'_> {
                 match outcome {
                     Ok(document) => {
                         accepted = true;
-                        self.created(&one, document).await?;
+                        self.taken(&one, &document).await?;
                     }
                     // Perhaps a remembered id is stale: not blamed before that is known.
                     Err(SendError::Refused(_)) if bulk == Bulk::PerItem && !one.afresh => stale.push(one.ready),
@@ -187,7 +188,7 @@ impl Batch<'_> {
                 let soon = self.now() + FLOOR;
                 let reason = if refused { TOGETHER } else { "it was not its turn in time" }.to_owned();
                 let written = self.reschedule(&one.ready.head, soon, count, false, reason).await?;
-                Ok(written.filter(|head| head.intent.is_none() && head.desired == one.ready.sale.version).map(|head| {
+                Ok(written.filter(|head| head.intent.is_none() && head.desired == one.ready.job.version).map(|head| {
                     one.ready.head = head;
                     one
                 }))
@@ -207,28 +208,28 @@ impl Batch<'_> {
 
     /// Whether all were refused for what orders were held for, and none is to be blamed yet.
     fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, SendError>]) -> bool {
-        self.account.erp.capabilities().bulk == Bulk::Atomic
-            && group.iter().zip(outcomes).all(|(one, outcome)| {
-                matches!(outcome, Err(SendError::Refused(error)) if self.is_known(error) && self.is_spared(one, error))
-            })
+        group.iter().zip(outcomes).all(|(one, outcome)| {
+            self.can(one.operation()).bulk == Bulk::Atomic
+                && matches!(outcome, Err(SendError::Refused(error)) if self.is_known(error) && self.is_spared(one, error))
+        })
     }
 
     /// Whether an order that was refused by itself may be tried again while the account is to blame. Not where that is a person's to
     /// allow, and not without an end.
     fn is_spared(&self, one: &Rendered, error: &Error) -> bool {
         let head = &one.ready.head;
-        let person = self.account.erp.capabilities().create == Class::Nothing && one.is_in_doubt();
+        let person = self.can(one.operation()).class == Class::Nothing && one.is_in_doubt();
         let again =
             head.attempts >= REPEATED && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string());
         !person && !again && head.attempts < self.account.max_attempts
     }
 
-    /// One create call, inside the time its intents allow.
-    pub(super) async fn call(&self, group: &[Rendered]) -> Vec<std::result::Result<Document, SendError>> {
+    /// One call, inside the time that its intents allow.
+    async fn call(&self, operation: Operation, group: &[Rendered]) -> Vec<std::result::Result<Document, SendError>> {
         let start_by = group.iter().filter_map(|one| one.ready.head.intent.as_ref().map(|i| i.start_by)).min();
         self.slots.start_by(start_by).await;
         let drafts: Vec<Draft> = group.iter().map(|one| one.draft.clone()).collect();
-        let outcomes = AssertUnwindSafe(self.account.erp.create(&self.metered, &drafts)).catch_unwind().await;
+        let outcomes = AssertUnwindSafe(self.account.erp.send(&self.metered, operation, &drafts)).catch_unwind().await;
         self.slots.start_by(None).await;
         let unknown = || SendError::Unknown(Error::new(Kind::Bug, "the connector failed while sending"));
         let mut outcomes = outcomes.unwrap_or_default();
@@ -237,18 +238,19 @@ impl Batch<'_> {
         while outcomes.len() < group.len() {
             outcomes.push(Err(unknown()));
         }
-        let orders: Vec<_> = group.iter().map(|one| &*one.ready.sale.order).collect();
+        let orders: Vec<_> = group.iter().map(|one| &*one.ready.job.order).collect();
         discreet(outcomes, &orders)
     }
 
     /// The unique key refused some: they are in the ERP already. Look all up, adopt those, and send the others again.
-    pub(super) async fn adopt_existing(
+    async fn adopt_existing(
         &mut self,
+        operation: Operation,
         group: Vec<Rendered>,
         outcomes: Vec<std::result::Result<Document, SendError>>,
         groups: &mut Vec<Vec<Rendered>>,
     ) -> Result<()> {
-        let atomic = self.account.erp.capabilities().bulk == Bulk::Atomic;
+        let atomic = self.can(operation).bulk == Bulk::Atomic;
         let (mut asked, mut others) = (Vec::new(), Vec::new());
         for (one, outcome) in group.into_iter().zip(outcomes) {
             match outcome {
@@ -259,13 +261,13 @@ impl Batch<'_> {
         }
         for (one, outcome) in others {
             match outcome {
-                Ok(document) => self.created(&one, document).await?,
+                Ok(document) => self.taken(&one, &document).await?,
                 Err(send_error) => self.set_back(&one.ready, send_error).await?,
             }
         }
-        let references: Vec<_> = asked.iter().map(|one| one.ready.sale.reference.clone()).collect();
+        let steps: Vec<_> = asked.iter().map(|one| one.ready.job.step.clone()).collect();
         let heads: Vec<_> = asked.iter().map(|one| one.ready.head.clone()).collect();
-        let looked = self.look_up(&heads.iter().collect::<Vec<_>>(), &references).await?;
+        let looked = self.look_up(&heads.iter().collect::<Vec<_>>(), &steps).await?;
         let (mut again, mut unfinished, mut adopted) = (Vec::new(), Vec::new(), false);
         for (one, looked) in asked.into_iter().zip(looked.answers) {
             match looked {
