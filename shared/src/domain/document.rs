@@ -94,7 +94,7 @@ pub enum DocumentKind {
     Sale,
 }
 
-/// A document in the ERP.
+/// The ERP's document of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ErpDocument)]
 pub struct Document {

@@ -7,6 +7,8 @@
 //!
 //! The bugs are planted into a copy of the sources under `target/planted`, all at once and each behind a switch of its own, so that
 //! one build serves them all; the sources themselves know nothing of it.
+//!
+//! When all were planted, `docs/planted-bugs.md` is written anew: nobody keeps that table by hand.
 
 use std::{
     fs,
@@ -14,11 +16,31 @@ use std::{
     process::{Command, ExitCode, Output},
 };
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{
+    CellAlignment, Table,
+    presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED},
+};
 use puente_simulation::planted::{self, Bug};
 
 /// So many seeds have to find a bug.
 const SEEDS: &str = "10000";
+
+/// Where the table stands for readers.
+const PAGE: &str = "docs/planted-bugs.md";
+
+/// What stands above the table.
+fn head(bugs: usize, missed: usize) -> String {
+    format!(
+        "# Planted bugs
+
+A test of the tests, written by `cargo run -p puente-simulation --bin planted` from `simulation/planted.toml`: do not edit it.
+
+{bugs} bugs, planted into the flows one at a time; {} found. `first seed`: the first of {SEEDS} histories of chance that found it (`-`:
+chance is not asked). `test`: the history that is told for it, or the limiter's own.
+",
+        bugs - missed
+    )
+}
 
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
@@ -30,6 +52,9 @@ fn main() -> ExitCode {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["bug", "where", "found by seed", "found by test"]);
     let mut missed = 0;
+    let quoted = |text: &str| if text == "-" { text.to_owned() } else { format!("`{text}`") };
+    let mut page = Table::new();
+    page.load_style(ASCII_MARKDOWN).set_header(["bug", "where", "first seed", "test"]);
     for (number, bug) in bugs.iter().enumerate().filter(|(_, bug)| bug.name.contains(&wanted)) {
         let seed = bug.by_chance.then(|| copy.seed(number + 1));
         let test = bug.test.as_ref().map(|test| copy.test_fails(number + 1, test));
@@ -44,12 +69,16 @@ fn main() -> ExitCode {
         };
         let place = bug.file.trim_start_matches("shared/src/").to_owned();
         eprintln!("{:3}/{} {}: {seed}, {test}", number + 1, bugs.len(), bug.name);
+        page.add_row([bug.name.clone(), quoted(&place), seed.clone(), quoted(&test)]);
         table.add_row([bug.name.clone(), place, seed, test]);
     }
     if let Some(seeds) = table.column_mut(2) {
         seeds.set_cell_alignment(CellAlignment::Right);
     }
     println!("{table}");
+    if wanted.is_empty() {
+        fs::write(root.join(PAGE), format!("{}\n{page}\n", head(bugs.len(), missed))).unwrap();
+    }
     if missed == 0 {
         println!("Every planted bug was found.");
         return ExitCode::SUCCESS;
