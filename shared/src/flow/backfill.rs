@@ -148,7 +148,7 @@ async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message])
     Ok(())
 }
 
-/// Said in the log, and kept for `puente connections`: nobody watches a backfill that runs by itself.
+/// Logs the failure and keeps it for `puente connections`: nobody watches a backfill that runs by itself.
 async fn failed(puente: &Puente, id: &ConnectionId, error: &Error) {
     tracing::warn!(event = "backfill.failed", connection = %id, %error);
     let words = format!("backfill: {error}");

@@ -40,8 +40,8 @@ pub struct Puente {
     pub client: Client,
 }
 
-/// Whether a read failed for what was read, which a later release wrote, perhaps, and not because the records cannot be asked: then it
-/// must not keep the others waiting.
+/// Whether only this one record could not be read (a later release wrote it, say), while the records as a whole can be asked. Such a
+/// record is skipped: it must not keep the other orders waiting.
 fn is_of_one_record(error: &Error) -> bool {
     !matches!(error.kind(), Kind::Unavailable | Kind::Limited)
 }

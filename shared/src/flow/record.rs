@@ -148,7 +148,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// Nothing but the id is known, and the store has still to be asked: on record before that, so that people see it whatever
+    /// Only the id is known, and the store has still to be asked. The order is put on record first, so that people see it whatever
     /// becomes of the question.
     async fn announce(&self) -> Result<Option<Head>> {
         let summary = self.summary(Vec::new());
@@ -157,7 +157,7 @@ impl Recorder<'_> {
         self.put(&Version::unread(), &nothing, summary).await.map(|(_, head)| head)
     }
 
-    /// It had stopped unread; somebody sent it again.
+    /// The order had stopped before its content was known, and somebody sent it again.
     async fn asked_again(&self) -> Result<Option<Head>> {
         let replay = Write::Replay { asked: self.arrival.received };
         match self.puente.records.write(&self.key, &replay, self.puente.clock.now()).await? {
@@ -216,7 +216,7 @@ impl Recorder<'_> {
     /// A body nobody could map. Where a readable state is on record and the store can be asked, its word counts; otherwise the
     /// body is kept raw, and stops there with the field named.
     async fn unmapped(&self, flag: &Flag, raw: &str) -> Result<bool> {
-        // Whose order it is, the store itself knows best.
+        // The store knows best what its order says.
         if flag.code == "shop" && self.connection.store.can_fetch() {
             return self.changed().await;
         }
@@ -242,7 +242,7 @@ impl Recorder<'_> {
         self.keep_raw(flag, "", head).await
     }
 
-    /// Above the state that was read: one that was recorded since is not laid over with what cannot be read.
+    /// Puts an unreadable body above the state that was read; a readable state that was recorded since is never overwritten with it.
     async fn keep_raw(&self, flag: &Flag, raw: &str, head: Option<&Head>) -> Result<bool> {
         let raw = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, raw)
             .map_err(|e| Error::new(Kind::Unreadable, "the raw body in the message is not base64").caused_by(e))?;
@@ -407,7 +407,7 @@ impl Recorder<'_> {
         self.above(standing)
     }
 
-    /// What was put above a state is lost if another state came in between: delivered again, it reads the new one.
+    /// If the head has moved meanwhile this fails: delivered again, the message is compared with the head as it is then.
     fn above(&self, standing: Standing) -> Result<bool> {
         match standing {
             Standing::Newer => Ok(true),

@@ -48,22 +48,22 @@ pub(super) struct Batch<'a> {
     pub(super) epoch: u64,
     pub(super) slots: &'a Arc<Slots>,
     pub(super) metered: Metered,
-    /// The account as it was before: how often it failed in a row, and with what.
+    /// The account's ledger before this batch: how often calls failed in a row, and why.
     pub(super) ledger: &'a Ledger,
     /// Whether a call succeeded.
     pub(super) succeeded: bool,
-    /// Whether the ERP answered a create for an order's own sake: took it, or refused it with reasons.
+    /// Whether the ERP took an order, or refused one with reasons: then the account itself works.
     pub(super) passed: bool,
     /// Until when the account was blocked by this batch.
     pub(super) closed: Option<Timestamp>,
-    /// Whose orders wait, by what this batch saw.
+    /// The connections whose orders have to wait after what happened in this batch.
     pub(super) held: Option<Hold>,
 }
 
 /// What came of a batch.
 pub(super) struct Ran {
     pub(super) outcome: Outcome,
-    /// Whose orders wait from now on.
+    /// The connections whose orders wait from now on.
     pub(super) hold: Option<Hold>,
 }
 
@@ -75,11 +75,11 @@ pub(super) struct Ready {
     pub(super) head: Head,
 }
 
-/// A rendered one.
+/// A job whose document is rendered.
 pub(super) struct Rendered {
     pub(super) ready: Ready,
     pub(super) draft: Draft,
-    /// Whether its ids were asked for again, and not remembered.
+    /// Whether its ids were looked up in the ERP just now, instead of taken from the cache.
     pub(super) afresh: bool,
 }
 
@@ -134,14 +134,14 @@ impl<'a> Batch<'a> {
 
     /// The account fails: it is blocked for everybody for a while, and the batch ends.
     pub(super) async fn close(&mut self, error: &Error) -> Result<()> {
-        // Held back by us (no slot, no lease, no time): that says nothing about the ERP.
+        // We held the call back ourselves (no slot, no lease, no time): that says nothing about the ERP.
         if self.slots.held_back().await {
             return Ok(());
         }
         self.block(error).await
     }
 
-    /// The ERP itself said so.
+    /// Blocks the account until the ERP's own Retry-After, or for a time that grows with each failure in a row.
     pub(super) async fn block(&mut self, error: &Error) -> Result<()> {
         if self.closed.is_some() {
             return Ok(());
@@ -185,7 +185,7 @@ impl<'a> Batch<'a> {
         self.puente.records.write(key, &write, self.now()).await
     }
 
-    /// Lines of the timelines: for people, so that one lost does not undo what it tells.
+    /// Adds a line to the timeline. It is for people: if the line cannot be written, what it tells of has happened all the same.
     pub(super) async fn note(&self, key: &OrderKey, event: &str, detail: Option<String>, attempt: Option<&AttemptId>) {
         tracing::info!(event = %format_args!("order.{event}"), order = %key, detail = detail.as_deref());
         let entry = Entry { at: self.now(), event: event.to_owned(), detail, version: None, attempt: attempt.cloned() };

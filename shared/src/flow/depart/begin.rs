@@ -1,4 +1,4 @@
-//! Orders without an intent: planned, each isolated from the others, and those that a step is left for are sent.
+//! Orders without an intent: each is planned by itself, and those that need a step are sent.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl Batch<'_> {
-    /// Plans the orders without an intent, and sends those that a step is left for.
+    /// Plans the orders without an intent, and sends those that need a step.
     pub(super) async fn begin(&mut self, heads: Vec<Head>) -> Result<()> {
         let planned: Vec<Result<Option<Ready>>> =
             stream::iter(&heads).map(|head| self.plan(head)).buffered(AT_A_TIME).collect().await;
@@ -61,7 +61,7 @@ impl Batch<'_> {
 
     /// Plans one order. `Ok(None)`: its record was written, nothing more to do now.
     async fn plan(&self, head: &Head) -> Result<Option<Ready>> {
-        // Given up below, like any other, if the question is lost again and again.
+        // If the question is lost again and again, the order is given up below like any other.
         if head.desired.is_unread() && head.attempts < self.account.max_attempts {
             return self.ask_again(head).await.map(|()| None);
         }
@@ -98,8 +98,8 @@ impl Batch<'_> {
         }
     }
 
-    /// The store is still being asked what this order is, and the message with the question is lost: it is sent again, before the
-    /// record waits for it again.
+    /// The message that asks the store for this order's content was lost. It is sent again first, then the record waits for it anew:
+    /// a crash in between asks twice, and never not at all.
     async fn ask_again(&self, head: &Head) -> Result<()> {
         let OrderKey { connection, order } = head.key.clone();
         let (received, request) = (self.now(), "asked again".to_owned());
@@ -132,7 +132,7 @@ impl Batch<'_> {
         if let Some(version) = head.held() {
             held = self.order(&head.key, version).await?;
             if held.is_none() {
-                // Taken for "the ERP holds nothing", this would create a second sale.
+                // Going on as if the ERP held nothing would create a second sale.
                 let reason = "the ERP holds a state of it that is not on record (was a backup restored?): compare the sale there \
                               with the store by hand";
                 return Ok(stop(End::Parked, reason.to_owned()));

@@ -19,13 +19,14 @@ use crate::{
     },
 };
 
-/// What a person can do about an order that nothing but the ERP's side objects to.
+/// What a person can do about an order that the ERP, or a firewall before it, refuses without a reason.
 const WHAT_TO_DO: &str = "calls with other orders pass. A firewall or filter in front of the ERP may object to something in this one, such as \
                           markup in a name, a title or a note: change it in the store, or have the filter let our calls pass, then \
                           replay it";
 
 impl Batch<'_> {
-    /// Orders that were refused by themselves, in answers that do not say why. `others_pass`: such calls with other orders do.
+    /// Decides about orders that were refused alone, in answers that do not say why. `others_pass`: the same call succeeds with other
+    /// orders.
     pub(super) async fn judge(&mut self, suspects: Vec<(&Ready, Error)>, others_pass: bool) -> Result<()> {
         let (guilty, open): (Vec<_>, Vec<_>) = suspects
             .into_iter()
@@ -37,19 +38,19 @@ impl Batch<'_> {
             self.hold(open.iter().map(|(ready, _)| &ready.head.key), error);
         }
         for (ready, error) in open {
-            // However long nobody else's order comes to tell, every order reaches an end.
+            // If no other order ever comes to compare with, the attempts count in the end, so that every order reaches an end.
             let forgiven = self.ledger.hold.as_ref().is_none_or(|hold| hold.strikes < LONGEST_BLOCK);
             self.later(ready, &error, forgiven).await?;
         }
         Ok(())
     }
 
-    /// Whether another order passed since this one was refused in the same words: that ended the hold which its refusal began.
+    /// Whether another order passed after this one was refused in the same words: its refusal began a hold, and no hold is left.
     fn others_passed_since(&self, head: &Head, error: &Error) -> bool {
         self.ledger.hold.is_none() && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string())
     }
 
-    /// It is the order's: that costs it an attempt, and after a few it is a person's.
+    /// The order is to blame: that costs it an attempt, and after a few attempts it stops for a person.
     async fn blame(&mut self, ready: &Ready, error: &Error) -> Result<()> {
         let head = &ready.head;
         let tried = if head.intent.is_some() { head.attempts } else { head.attempts + 1 };
@@ -69,7 +70,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Its call was refused for certain: another time.
+    /// Its call was refused, so that nothing happened: it is tried again later.
     async fn later(&self, ready: &Ready, error: &Error, forgiven: bool) -> Result<()> {
         let (head, now) = (&ready.head, self.now());
         let due = now + self.wait(error, head.attempts);

@@ -1,4 +1,4 @@
-//! One bulk: called, halved while an atomic ERP refuses it, and adopted where the unique key says that it is there already.
+//! One bulk call. While an atomic ERP refuses it, it is halved; documents that the ERP says it already has are looked up and adopted.
 
 use std::panic::AssertUnwindSafe;
 
@@ -23,19 +23,19 @@ use crate::{
     erp::{Bulk, Class, Draft, SendError},
 };
 
-/// So many single orders refused alike, and none accepted, mean that no order is to blame.
+/// If so many orders are refused one by one in the same words, and none is accepted, the account is to blame and no order.
 const ALIKE: usize = 3;
 
-/// After so many attempts an order that is refused once more in the same words is to blame all the same.
+/// After so many attempts an order that is refused once more in the same words is to blame, whatever happens to others.
 pub(super) const REPEATED: u32 = 3;
 
-/// Whether so many were refused by themselves, and in the same words, that no order is to blame.
+/// Whether enough orders were refused one by one, in the same words, to blame the account.
 pub(super) fn same_reason<T>(refused: &[(T, Error)]) -> bool {
     let same = |pair: &[(T, Error)]| matches!(pair, [(_, a), (_, b)] if a.is_alike(b));
     refused.len() >= ALIKE && refused.windows(2).all(same)
 }
 
-/// A group that was refused together, in two: those that something happened to before apart from the others, which go first.
+/// Splits a group that was refused together: orders that failed before go second, apart from those that did not.
 pub(super) fn halves<T>(group: Vec<T>, head: impl Fn(&T) -> &Head) -> (Vec<T>, Vec<T>) {
     let (mut fresh, mut known): (Vec<T>, Vec<T>) = group.into_iter().partition(|one| !failed_before(head(one)));
     if fresh.is_empty() {
@@ -70,9 +70,9 @@ impl Batch<'_> {
         let mut groups = vec![chunk];
         let mut accepted = false;
         let mut refused: Vec<(Rendered, Error)> = Vec::new();
-        // Refused by themselves in answers that do not say why.
+        // Orders that were refused alone, in answers that do not say why.
         let mut suspects: Vec<(Rendered, Error)> = Vec::new();
-        // What a whole group was last refused with, and whether something of one was left to another departure.
+        // The words in which a whole group was last refused, and whether a part of a refused group is left to another departure.
         let (mut words, mut cut_short): (Option<Error>, bool) = (None, false);
         while let Some(mut group) = groups.pop() {
             if group.is_empty() {
@@ -84,7 +84,7 @@ impl Batch<'_> {
                 break;
             }
             if self.too_late(&group) {
-                // Whether it was refused already, with others.
+                // Whether the group was already refused as part of a larger one.
                 let refused = words.is_some();
                 cut_short |= refused && group.iter().any(Rendered::is_in_doubt);
                 group = self.begin_anew(group, refused).await?;
@@ -95,7 +95,7 @@ impl Batch<'_> {
             let outcomes = self.call(operation, &group).await;
             let together = outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Refused(_))))
                 && (bulk == Bulk::Atomic || group.len() == 1);
-            // Each order for itself: a part of a halved bulk was perhaps resolved again, and another was not.
+            // Asked of each order: in a halved bulk some ids may have been resolved again, and others not.
             let refreshed = group.iter().all(|one| one.afresh);
             if together && !refreshed && !self.refused_as_known(&group, &outcomes) {
                 // Perhaps a remembered id is stale: resolve once more before blaming anybody.
@@ -116,7 +116,7 @@ impl Batch<'_> {
                 continue;
             }
             if let Some(error) = all_unknown(&outcomes) {
-                // Not one answer: the account may be in trouble, and the next hundred orders should not find out.
+                // No order was answered: the account may be in trouble, and the next hundred orders must not be put in doubt too.
                 if !self.slots.held_back().await {
                     self.hold(group.iter().map(|one| &one.ready.head.key), error);
                 }
@@ -128,9 +128,9 @@ impl Batch<'_> {
                         accepted = true;
                         self.taken(&one, &document).await?;
                     }
-                    // Perhaps a remembered id is stale: not blamed before that is known.
+                    // A remembered id may be stale: resolved once more before the order is blamed.
                     Err(SendError::Refused(_)) if bulk == Bulk::PerItem && !one.afresh => stale.push(one.ready),
-                    // Held back until it is known whether the order or the account is to blame.
+                    // Decided after the loop: only then is it known whether the order or the account is to blame.
                     Err(SendError::Refused(error)) if bulk == Bulk::Atomic => refused.push((one, error)),
                     Err(SendError::Ambiguous(error)) => suspects.push((one, error)),
                     Err(send_error) => {
@@ -143,8 +143,8 @@ impl Batch<'_> {
                 groups.push(self.prepare(stale, true).await?);
             }
         }
-        // Cut short before anything was accepted, nobody knows whether orders are to blame or the account. Then one order goes
-        // first, as after any block: the whole bulk would only be cut short again.
+        // If the loop ended early and nothing was accepted, nobody knows yet whether orders or the account are to blame. One order goes
+        // first then, as after any block: the whole bulk would only be cut short again.
         let known = refused.iter().any(|(_, error)| self.is_known(error));
         let account_is_to_blame = !accepted && (cut_short || known || same_reason(&refused));
         let lost = matches!(self.slots.end().await, Some(End::Denied(Denied::Lost)));
@@ -156,7 +156,7 @@ impl Batch<'_> {
             let all = refused.iter().chain(&suspects).map(|(one, _)| one).chain(left);
             self.hold(all.map(|one| &one.ready.head.key), error);
         }
-        // Also one that it refused with reasons was answered.
+        // A refusal with reasons is an answer too.
         self.passed |= accepted || (!account_is_to_blame && !refused.is_empty());
         let told = suspects.iter().map(|(one, error)| (&one.ready, error.again())).collect();
         self.judge(told, self.passed).await?;
@@ -171,19 +171,19 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Whether the time is over in which calls of an intent among them may start.
+    /// Whether `start_by` of an intent among them has passed.
     fn too_late(&self, group: &[Rendered]) -> bool {
         let now = self.now();
         group.iter().filter_map(|one| one.ready.head.intent.as_ref()).any(|intent| intent.start_by < now)
     }
 
-    /// What came before a group, or halving a refused bulk, took all the time that its intents allow. Nothing of it was sent, or it was
-    /// `refused` whole, so that it begins anew; a step in doubt has to be looked up again first, and waits. Left to the next
-    /// departure, a whole bulk would be refused again, and again not be halved to its end.
+    /// `start_by` passed while earlier calls were made, or while a bulk was halved. Nothing of this group is booked (it was not sent, or
+    /// `refused` as a whole), so that fresh intents are written and it goes on now: left to the next departure, a bulk would be refused
+    /// as a whole again, and never be halved to its end. A step in doubt needs a new look-up first, and waits.
     async fn begin_anew(&self, group: Vec<Rendered>, refused: bool) -> Result<Vec<Rendered>> {
         let put_back: Vec<Result<Option<Rendered>>> = stream::iter(group)
             .map(|mut one| async move {
-                // The attempt of one in doubt that was refused counts, so that its company shrinks.
+                // The attempt of an order in doubt that was refused counts, so that its next bulk is smaller.
                 let count = if refused && one.is_in_doubt() { Count::Kept } else { Count::Forgiven };
                 let soon = self.now() + FLOOR;
                 let reason = if refused { TOGETHER } else { "it was not its turn in time" }.to_owned();
@@ -200,13 +200,13 @@ impl Batch<'_> {
         self.intend_all(fresh).await
     }
 
-    /// Whether `error` is what orders were held for, with nothing accepted since: no single order is to blame for it then,
-    /// and the hold goes on. Else everything that an ERP refuses for a while would be blamed one by one, at ten calls each.
+    /// Whether orders are held for this very `error`, and none was accepted since. Then no single order is to blame and the hold goes
+    /// on: else an ERP that refuses everything for a while would have order after order blamed, at ten calls each.
     fn is_known(&self, error: &Error) -> bool {
         self.ledger.hold.as_ref().is_some_and(|hold| hold.because == error.to_string())
     }
 
-    /// Whether all were refused for what orders were held for, and none is to be blamed yet.
+    /// Whether all were refused for the reason that orders are held for, and none of them is to blame yet.
     fn refused_as_known(&self, group: &[Rendered], outcomes: &[std::result::Result<Document, SendError>]) -> bool {
         group.iter().zip(outcomes).all(|(one, outcome)| {
             self.can(one.operation()).bulk == Bulk::Atomic
@@ -214,8 +214,8 @@ impl Batch<'_> {
         })
     }
 
-    /// Whether an order that was refused by itself may be tried again while the account is to blame. Not where that is a person's to
-    /// allow, and not without an end.
+    /// Whether an order that was refused alone may be tried again while the account is to blame: not where only a person may allow that
+    /// (in doubt, in an ERP that cannot be asked), and at most `max_attempts` times.
     fn is_spared(&self, one: &Rendered, error: &Error) -> bool {
         let head = &one.ready.head;
         let person = self.can(one.operation()).class == Class::Nothing && one.is_in_doubt();
@@ -233,7 +233,7 @@ impl Batch<'_> {
         self.slots.start_by(None).await;
         let unknown = || SendError::Unknown(Error::new(Kind::Bug, "the connector failed while sending"));
         let mut outcomes = outcomes.unwrap_or_default();
-        // A connector that answers for too few leaves the rest in doubt, never forgotten.
+        // If a connector answers for too few, the rest is in doubt: looked up later, and not forgotten.
         outcomes.truncate(group.len());
         while outcomes.len() < group.len() {
             outcomes.push(Err(unknown()));
@@ -272,7 +272,7 @@ impl Batch<'_> {
         for (one, looked) in asked.into_iter().zip(looked.answers) {
             match looked {
                 Looked::Missing => again.push(one),
-                // Its intent stands: looked up after settle.
+                // Its intent stays on record: looked up again once it has settled.
                 Looked::Refused { .. } | Looked::Unasked => {}
                 Looked::There(found) => {
                     adopted = true;
@@ -288,7 +288,7 @@ impl Batch<'_> {
         if adopted {
             groups.push(again);
         } else {
-            // Refused as existing, yet not to be found: in doubt until settle.
+            // Refused because they exist, and not found: in doubt, and looked up again once they have settled.
             tracing::warn!(event = "erp.exists_unfound", erp = %self.account.id, orders = again.len());
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Before a flow repeats what an ERP said: without what the order says of its buyer.
+//! Hides what an order says of its buyer in the words of an ERP, before a flow repeats them.
 //!
 //! Invariant: every answer of a connector passes here before anything is made of it: a reason, a log line, a line of a timeline, a
 //! comparison with an earlier reason.

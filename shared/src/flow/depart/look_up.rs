@@ -1,4 +1,4 @@
-//! Asking the ERP for references: one that it refuses to be asked for does not keep the answers about the others back.
+//! Looking steps up in the ERP. If it refuses to be asked about one of them, the others are answered all the same.
 
 use super::batch::Batch;
 use crate::{
@@ -32,8 +32,8 @@ pub(super) struct LookedUp {
 }
 
 impl Batch<'_> {
-    /// Looks the `steps` of these orders up, one each. What is refused together is halved until the guilty ones stand alone, if a look-up of what nobody has is
-    /// answered; else the account is to blame, and closed.
+    /// Looks up the `steps` of these orders, one each. A look-up that fails is halved until the orders to blame are alone, provided that
+    /// the ERP answers a look-up of a reference nobody has; otherwise the account is to blame, and is closed.
     pub(super) async fn look_up(&mut self, heads: &[&Head], steps: &[Step]) -> Result<LookedUp> {
         let mut answers: Vec<Looked> = steps.iter().map(|_| Looked::Unasked).collect();
         let (mut groups, mut answered) = (vec![(0, steps.len())], false);
@@ -75,7 +75,8 @@ impl Batch<'_> {
         Ok(LookedUp { answers, failed: None })
     }
 
-    /// Whether a look-up of what nobody has is answered. While the account is blocked the next failure is taken for more of the same.
+    /// Whether the ERP answers a look-up of a reference nobody has. After a block it is not asked: the next failure counts as more of the
+    /// same.
     async fn others_are_answered(&self) -> bool {
         if self.ledger.strikes > 0 || self.slots.held_back().await {
             return false;

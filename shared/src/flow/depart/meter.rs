@@ -40,7 +40,7 @@ pub(super) fn lease(account: &Account) -> SignedDuration {
 
 const LEASE: SignedDuration = SignedDuration::from_secs(90);
 
-/// So many slots in a row that came too late: the ledger is too slow for the time being.
+/// After so many slots in a row that had passed when they were granted, the departure ends: the ledger is too slow at the moment.
 const LATE: u32 = 3;
 
 /// The longest that a reservation is believed to take.
@@ -120,7 +120,7 @@ impl Slots {
     pub(super) async fn start_by(&self, start_by: Option<Timestamp>) {
         let mut state = self.state.lock().await;
         state.start_by = start_by;
-        // Of the step before.
+        // What the step before was held back by is over.
         state.late &= start_by.is_none();
     }
 

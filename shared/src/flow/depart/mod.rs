@@ -130,7 +130,7 @@ async fn take_or_mark(puente: &Puente, account: &Account) -> Result<Option<Ledge
         if puente.accounts.mark(&account.id, puente.clock.now()).await? {
             return Ok(None);
         }
-        // Over, but not by more than the clock error: neither taken nor marked. The sweeper ends that wait.
+        // The lease ended less than `clock_error` ago: it can be neither taken nor marked yet. A wake-up tries again in a second.
         let ledger = puente.accounts.ledger(&account.id).await?;
         let now = puente.clock.now();
         if ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end < now && end >= now - error) {

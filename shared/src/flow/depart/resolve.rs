@@ -37,7 +37,7 @@ impl Batch<'_> {
                     Looked::There(found) if found.finished => self.adopt(head, &found).await?,
                     Looked::There(found) => unfinished.push((head, found)),
                     Looked::Refused { error, refused } => self.not_to_be_asked_for(head, &error, refused).await?,
-                    // Its intent stands and it is still due: the account is left alone for a while instead.
+                    // Its intent stays on record and it is still due; the account is left alone for a while.
                     Looked::Unasked => {}
                 }
             }
@@ -89,8 +89,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// In doubt, and the ERP refuses the look-up of this one while it answers for others: that costs an attempt, since nothing else
-    /// ever would.
+    /// The ERP refuses to look up this order, which is in doubt, and answers for others. That costs an attempt: nothing else would ever
+    /// end it.
     async fn not_to_be_asked_for(&mut self, head: &Head, error: &Error, refused: bool) -> Result<()> {
         let Some(intent) = &head.intent else { return Ok(()) };
         let tried = head.attempts + 1;
@@ -114,7 +114,7 @@ impl Batch<'_> {
         self.park(head, &head.desired, doubt, end, reason).await
     }
 
-    /// In doubt, and the ERP does not say: later, behind the others. As the one that is asked about first after every block it
+    /// The ERP does not say whether it has this order: it is looked up later, behind the others. Asked about first after every block, it
     /// would keep the whole account closed.
     async fn postpone(&mut self, head: &Head, error: &Error) -> Result<()> {
         if self.slots.held_back().await {
@@ -155,7 +155,7 @@ impl Batch<'_> {
                     let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
-                // It is there, and not as it should be: still in doubt.
+                // The document is there, and not in the state it should have: the step stays in doubt.
                 Err(SendError::Account(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
                     self.close(&error).await?;
@@ -191,7 +191,7 @@ impl Batch<'_> {
             self.park(head, judged, doubt, End::Dead, reason).await?;
             return Ok(None);
         }
-        // A permanent refusal lifts the binding to the old content, not the need of the look-up that was just made.
+        // After a refusal for good newer content may be sent. The look-up that was just made was needed all the same.
         let content = if intent.refused { &head.desired } else { &intent.planned };
         let connection = self.connection(&head.key).await?;
         let order = match self.order(&head.key, content).await {
