@@ -11,7 +11,7 @@ use puente::{
     aws::{self, Access, App, Aws},
     domain::ids::{ConnectionId, ErpId},
     embedded::Embedded,
-    flow::{Puente, signs::Signs},
+    flow::{Puente, signs::Signs, tell::Tell},
     outbound::Client,
     parties::Settings,
     ports::{Bundle, Secrets, SystemChance, SystemClock},
@@ -149,6 +149,7 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         client: Client::new()?,
+        tell: Tell::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use jiff::SignedDuration;
-use puente::{Error, Kind, Result, flow::backfill::backfill};
+use puente::{Error, Kind, Result, domain::event::Event, flow::backfill::backfill};
 use serde::{Deserialize, Serialize};
 
 use crate::{App, isolated, log, serve};
@@ -56,7 +56,7 @@ pub async fn handle(app: &App, event: &str) -> Result<Answer> {
         answer.listed += done.listed;
         answer.enqueued += done.enqueued;
         if let Some(why) = done.stopped {
-            tracing::warn!(event = "backfill.stopped", connection = %done.connection, why);
+            puente.tell.of(&Event::BackfillStopped { connection: &done.connection, why: &why });
             answer.stopped.push(done.connection.to_string());
         }
     }

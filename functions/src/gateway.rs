@@ -15,8 +15,11 @@ use futures::FutureExt;
 use lambda_http::{Request as Event, RequestExt, http::Uri, request::RequestContext, service_fn};
 use puente::{
     Result,
-    domain::operator::{Operator, Scope, Sight},
-    edge,
+    domain::{
+        event,
+        operator::{Operator, Scope, Sight},
+    },
+    edge::{self, RequestId},
     flow::Puente,
     parties::Settings,
 };
@@ -60,6 +63,9 @@ impl Gateway {
     pub(crate) async fn answer(&self, request: Event) -> Response {
         let id = id(&request);
         let mut request = without_stage(request);
+        if !id.is_empty() {
+            request.extensions_mut().insert(RequestId(id.clone()));
+        }
         if let Some(operator) = operator(&request) {
             request.extensions_mut().insert(operator);
         }
@@ -85,7 +91,7 @@ impl Gateway {
         match answered {
             Ok(Ok(response)) => response,
             Err(error) => {
-                tracing::error!(event = "request.unanswered", request = id, %error);
+                self.app.tell().of(&event::Event::Unanswered { request: id, error: &error });
                 edge::refusal(error, id)
             }
         }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use lambda_http::Request;
-use puente::ports::Queue;
+use puente::{domain::event::Event, ports::Queue};
 
 use crate::{
     App,
@@ -18,7 +18,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = App::from_env().await?;
     if let Err(error) = app.aws().queue.ready().await {
-        tracing::error!(event = "queue.unready", %error);
+        Event::QueueUnready { error: &error }.log();
     }
     let ingest = &Ingest::new(app);
     serve(async |request| ingest.answer(request).await).await

@@ -16,7 +16,7 @@ use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures::FutureExt;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
-use puente::{Error, Kind};
+use puente::{Error, Kind, domain::event::Event};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing_subscriber::EnvFilter;
@@ -34,7 +34,7 @@ where
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = handle(event.payload, event.context).await;
         answer.map_err(|error| {
-            tracing::error!(event = "invocation.failed", %error);
+            Event::InvocationFailed { error: &error }.log();
             lambda_runtime::Error::from(error.to_string())
         })
     }))
@@ -50,7 +50,7 @@ fn log() {
     // The standard hook would print a panic's own words, which may hold an order: where it happened is enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(event = "panic", place);
+        Event::Panicked { place: &place }.log();
     }));
 }
 

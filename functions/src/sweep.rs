@@ -1,6 +1,6 @@
 //! Every minute: [`puente::flow::sweep`]. The event says only that it is time.
 
-use puente::{Result, flow::sweep::sweep};
+use puente::{Result, domain::event::Event, flow::sweep::sweep};
 use serde::Serialize;
 
 use crate::{App, isolated, log, serve};
@@ -25,6 +25,6 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 pub async fn handle(app: &App) -> Result<Answer> {
     let puente = app.puente().await?;
     let swept = isolated("the sweep", sweep(&puente)).await??;
-    tracing::info!(event = "sweep", accounts = swept.accounts, woken = swept.woken);
+    puente.tell.of(&Event::Swept { accounts: swept.accounts, woken: swept.woken });
     Ok(Answer { accounts: swept.accounts, woken: swept.woken })
 }

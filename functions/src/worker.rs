@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     aws::decode,
-    domain::message::Message,
+    domain::{event::Event, message::Message},
     flow::work::work,
     ports::{Clock, SystemClock},
 };
@@ -47,7 +47,7 @@ pub async fn handle(app: &App, event: &str, deadline: Timestamp) -> Result<SqsBa
     let failed = isolated("working on a batch", Box::pin(work(&puente, deliveries, deadline))).await;
     // Which of them made it panic is not known: all come again, and what was recorded is recognised.
     let failed = failed.unwrap_or_else(|_| ids.clone());
-    tracing::info!(event = "batch", messages = ids.len(), failed = failed.len());
+    puente.tell.of(&Event::Batch { messages: ids.len(), failed: failed.len() });
     let mut answer = SqsBatchResponse::default();
     for id in failed {
         answer.add_failure(id);

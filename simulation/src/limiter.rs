@@ -15,7 +15,7 @@ use puente::{
         share::Shares,
     },
     erp::{Bulk, Capabilities, Class, Patience},
-    flow::{Puente, depart, signs::Signs},
+    flow::{Puente, depart, signs::Signs, tell::Tell},
     outbound::Client,
     parties::{Account, Settings},
 };
@@ -169,6 +169,7 @@ impl Run {
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),
             client: client.clone(),
+            tell: Tell::default(),
         };
         let (sent, blocked) = (Mutex::default(), Mutex::default());
         Arc::new(Self { setup: setup.clone(), world, table, puente, account: Arc::new(account()), sent, blocked })

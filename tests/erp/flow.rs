@@ -11,7 +11,7 @@ use puente::{
         record::State,
     },
     embedded::Embedded,
-    flow::{self, Puente, signs::Signs},
+    flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
     parties::Settings,
     ports::{Clock, Records, SystemChance, SystemClock},
@@ -94,6 +94,7 @@ impl Inside {
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             client: Client::new().unwrap(),
+            tell: Tell::default(),
         };
         Self { data, puente, store: store(), _dir: dir }
     }

@@ -26,7 +26,7 @@ use puente::{
     },
     edge::{front_door::FrontDoors, ingest, operate::Access, people, views::QuotaView},
     embedded::Embedded,
-    flow::{self, Puente, signs::Signs},
+    flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
     parties::{Account, Connection, Settings},
     ports::{Queue as _, Records as _, SystemChance},
@@ -106,6 +106,7 @@ impl Edge {
             clock: clock.clone(),
             chance: Arc::new(SystemChance),
             client: Client::new().unwrap(),
+            tell: Tell::default(),
         };
         Self { puente, queue, clock, records, _home: home }
     }

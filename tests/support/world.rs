@@ -30,7 +30,7 @@ use puente::{
         version::Version,
     },
     erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
-    flow::{self, Puente, signs::Signs},
+    flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Client, Failure, Metered},
     parties::{Account, Connection, Settings},
     ports::{Accounts, Chance, Clock, Dead, Delivery, Page, Payload, Query, Queue, Records},
@@ -678,6 +678,7 @@ impl World {
             clock: clock.clone(),
             chance: SeededChance::new(seed),
             client: Client::new().unwrap(),
+            tell: Tell::default(),
         };
         Self { puente, clock, records, queue, erp, erp_id, shop, span: SignedDuration::from_mins(10) }
     }

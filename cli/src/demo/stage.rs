@@ -14,6 +14,7 @@ use std::{
 use puente::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::Ledger,
     },
@@ -61,7 +62,7 @@ impl Mischief {
     pub(super) fn next(&self, erp: &Erp, in_erp: usize) {
         let played = self.played.load(Ordering::Relaxed);
         if let Some((from, what, fault)) = MISCHIEF.get(played).filter(|(from, ..)| *from <= in_erp) {
-            tracing::debug!(event = "demo.mischief", from, what, ?fault);
+            Event::Mischief { from: *from, what, fault }.log();
             erp.next(what, *fault);
             self.played.store(played + 1, Ordering::Relaxed);
         }

@@ -9,7 +9,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
-    domain::message::Message,
+    domain::{event::Event, message::Message},
     edge::{
         host::{HostName, Hosts},
         operate::Access,
@@ -109,12 +109,12 @@ impl Engine {
         tasks.spawn(every(REMINDER, stopping.clone(), source.clone(), |puente| async move {
             for connection in puente.settings.changing_keys() {
                 let todo = "two keys open this connection: take the old one out once no store uses it";
-                tracing::warn!(event = "connection.two_keys", %connection, todo);
+                puente.tell.of(&Event::TwoKeys { connection: &connection, todo });
             }
         }));
         tasks.spawn(every(pace.sweep, stopping.clone(), source.clone(), |puente| async move {
             if let Err(error) = sweep::sweep(&puente).await {
-                tracing::warn!(event = "sweep.failed", %error);
+                puente.tell.of(&Event::SweepFailed { erp: None, error: &error });
             }
         }));
         if let Some(period) = pace.backfill {
@@ -122,7 +122,7 @@ impl Engine {
             tasks.spawn(every(period, stopping, source, move |puente| async move {
                 let mine = !shared || claimed(&puente, period).await.unwrap_or(true);
                 if mine && let Err(error) = filled(&puente).await {
-                    tracing::warn!(event = "backfill.failed", %error);
+                    puente.tell.of(&Event::BackfillFailed { connection: None, error: &error });
                 }
             }));
         }
@@ -179,7 +179,7 @@ where
         }
         match source.puente().await {
             Ok(puente) => task(puente).await,
-            Err(error) => tracing::error!(event = "config.unusable", %error),
+            Err(error) => Event::ConfigUnusable { error: &error }.log(),
         }
     }
 }
@@ -188,7 +188,7 @@ where
 async fn worker(source: Source, stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         if let Err(error) = turn(&source, &stopping).await {
-            tracing::error!(event = "queue.failed", %error);
+            Event::QueueFailed { error: &error }.log();
             tokio::select! {
                 () = stopped(stopping.clone()) => return,
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -224,7 +224,7 @@ async fn round(puente: &Puente, deliveries: Vec<Delivery>) {
     for receipt in receipts.iter().filter(|receipt| !failed.contains(receipt)) {
         if let Err(error) = puente.queue.delete(receipt).await {
             // Delivered again, and found to be on record.
-            tracing::warn!(event = "queue.not_deleted", %error);
+            puente.tell.of(&Event::QueueNotDeleted { error: &error });
         }
     }
 }

@@ -33,10 +33,10 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::{ids::ConnectionId, order::Order},
+    domain::{event::Outcome, ids::ConnectionId, order::Order},
     flow::{
         Puente,
-        ingest::{self, LARGEST_BODY, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Outcome, Verdict},
+        ingest::{self, LARGEST_BODY, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Verdict},
     },
     parties::Connection,
     ports::Clock,

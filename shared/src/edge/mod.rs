@@ -19,7 +19,7 @@ pub mod views;
 
 use axum::{Router, middleware};
 
-pub use self::label::refusal;
+pub use self::label::{RequestId, refusal};
 use crate::flow::Puente;
 
 /// What people call: the operator's API, and the document that says how.

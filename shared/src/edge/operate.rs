@@ -30,6 +30,7 @@ use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId, OrderId, OrderKey},
         message::{Arrival, Message, News},
         operator::Operator,
@@ -207,9 +208,10 @@ async fn replay(
     Extension(RequestId(request)): Extension<RequestId>,
     Extension(operator): Extension<Operator>,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
-    let OrderKey { connection, order } = desk.head(&name, order).await?.key;
+    let key = desk.head(&name, order).await?.key;
     let by = operator.name;
-    tracing::info!(event = "order.replay_asked", %connection, %order, by, request);
+    desk.puente.tell.of(&Event::ReplayAsked { order: &key, by: &by, request: &request });
+    let OrderKey { connection, order } = key;
     let answer = Replayed { connection: connection.clone(), order: order.clone(), result: "queued" };
     let received = desk.puente.clock.now();
     let arrival = Arrival { connection, order, received, request, by: Some(by), tries: 0, news: News::Replay };

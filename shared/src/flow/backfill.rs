@@ -9,6 +9,7 @@ use super::{Puente, identity, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
@@ -70,7 +71,7 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
         return Ok(None);
     }
     if let Err(error) = identity::learn(puente, &connection).await {
-        tracing::warn!(event = "shop.unknown", connection = %id, %error);
+        puente.tell.of(&Event::ShopUnknown { connection: id, error: &error });
     }
     let cursor = format!("backfill/{id}");
     let begun = puente.clock.now();
@@ -123,7 +124,7 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     if since.is_none() {
         puente.records.set_cursor(&cursor, &reached.to_string()).await?;
     }
-    tracing::info!(event = "backfill", connection = %id, listed = done.listed, enqueued = done.enqueued);
+    puente.tell.of(&Event::Backfilled { connection: id, listed: done.listed, enqueued: done.enqueued });
     Ok(Some(done))
 }
 
@@ -133,7 +134,7 @@ async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message])
     for (message, sent) in messages.iter().zip(puente.queue.send(messages, Duration::ZERO).await?) {
         match (message, sent) {
             (Message::Arrival(arrival), Err(error)) if error.kind() == Kind::TooLarge => {
-                tracing::error!(event = "backfill.passed_over", order = %arrival.key(), %error);
+                puente.tell.of(&Event::BackfillPassedOver { order: &arrival.key(), error: &error });
                 let flag = Flag { code: "too_large".to_owned(), detail: format!("the order cannot be taken: {error}") };
                 named.push(unmapped(connection, Some(arrival.order.clone()), flag, arrival.received)?);
             }
@@ -150,7 +151,7 @@ async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message])
 
 /// Logs the failure and keeps it for `puente connections`: nobody watches a backfill that runs by itself.
 async fn failed(puente: &Puente, id: &ConnectionId, error: &Error) {
-    tracing::warn!(event = "backfill.failed", connection = %id, %error);
+    puente.tell.of(&Event::BackfillFailed { connection: Some(id), error });
     let words = format!("backfill: {error}");
     puente.signs.seen(Party::Connection(id.clone()), Fact::Failed, puente.clock.now(), Some(words)).await;
 }
@@ -174,7 +175,7 @@ async fn news(
     let News::State { order } = &arrival.news else { return Ok(None) };
     let head = match puente.records.head(&arrival.key()).await {
         Err(error) if is_of_one_record(&error) => {
-            tracing::error!(event = "record.unreadable", %error);
+            puente.tell.of(&Event::RecordUnreadable { error: &error });
             return Ok(None);
         }
         head => head?,

@@ -25,6 +25,7 @@ use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::{
+        event::{Event, Outcome},
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
@@ -65,22 +66,6 @@ pub struct Verdict {
     /// The words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// What became of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The queue has it.
-    Accepted,
-    /// Nothing about an order.
-    Ignored,
-    /// The queue has it, raw: a person has to look.
-    Flagged,
-    /// It is not a canonical order: not taken.
-    Invalid,
-    /// The queue could not take it: send it again.
-    Unavailable,
 }
 
 /// The largest body without a signature that is read, in bytes: a ping.
@@ -156,7 +141,7 @@ pub fn open(connection: &Connection, raw: RawWebhook) -> Result<Opened> {
 /// [`Kind::Unavailable`]: nothing accepted.
 pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, opened: Opened) -> Result<Vec<Verdict>> {
     let Opened::Genuine(verified, reading) = opened else {
-        log(connection, request, 0, &Verdict::ignored("ping"));
+        told(puente, connection, request, 0, &Verdict::ignored("ping"));
         return Ok(Vec::new());
     };
     let (received, bytes) = (verified.received(), verified.body().len());
@@ -166,7 +151,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, op
         Reading::Deleted(id) => (Verdict::accepted(&id), id, News::Deleted),
         Reading::Ignored(why) => {
             let verdict = Verdict::ignored(why);
-            log(connection, request, bytes, &verdict);
+            told(puente, connection, request, bytes, &verdict);
             return Ok(vec![verdict]);
         }
         Reading::AnotherShop => return Err(Error::new(Kind::Bug, "another shop's body was opened")),
@@ -182,7 +167,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, op
         news,
     });
     enqueue(puente, &[message]).await?.pop().unwrap_or_else(|| Err(unanswered()))?;
-    log(connection, request, bytes, &verdict);
+    told(puente, connection, request, bytes, &verdict);
     Ok(vec![verdict])
 }
 
@@ -218,13 +203,13 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
         let sent = verdicts.iter_mut().filter(|verdict| verdict.result == Outcome::Accepted);
         for (verdict, answer) in sent.zip(answers) {
             if let Err(error) = answer {
-                tracing::warn!(event = "order.unavailable", connection = %connection.id, request, %error);
+                puente.tell.of(&Event::Unavailable { connection: &connection.id, request, error: &error });
                 verdict.result = Outcome::Unavailable;
             }
         }
     }
     for verdict in &verdicts {
-        log(connection, request, body.len(), verdict);
+        told(puente, connection, request, body.len(), verdict);
     }
     Ok(verdicts)
 }
@@ -332,14 +317,7 @@ fn unanswered() -> Error {
 }
 
 /// One event per outcome. Ids and sizes only: a body, a query or a header would be personal data or a secret.
-fn log(connection: &Connection, request: &str, bytes: usize, verdict: &Verdict) {
-    let outcome = verdict.result;
-    tracing::info!(
-        event = "order.received",
-        connection = %connection.id,
-        order = verdict.order.as_deref().unwrap_or_default(),
-        ?outcome,
-        request,
-        bytes,
-    );
+fn told(puente: &Puente, connection: &Connection, request: &str, bytes: usize, verdict: &Verdict) {
+    let (order, outcome) = (verdict.order.as_deref(), verdict.result);
+    puente.tell.of(&Event::Received { connection: &connection.id, order, outcome, request, bytes });
 }

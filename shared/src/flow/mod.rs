@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod record;
 pub mod signs;
 pub mod sweep;
+pub mod tell;
 pub mod work;
 
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Puente {
     pub chance: Arc<dyn Chance>,
     /// The way out.
     pub client: Client,
+    /// What happens is told here.
+    pub tell: tell::Tell,
 }
 
 /// Whether only this one record could not be read (a later release wrote it, say), while the records as a whole can be asked. Such a

@@ -12,7 +12,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    domain::sign::{Fact, Party, Sign},
+    domain::{
+        event::Event,
+        sign::{Fact, Party, Sign},
+    },
     ports,
 };
 
@@ -42,7 +45,7 @@ impl Signs {
             return;
         }
         if let Err(error) = self.port.sign(&of, &sign).await {
-            tracing::warn!(event = "sign.lost", party = %of, %error);
+            Event::SignLost { party: &of, error: &error }.log();
         }
     }
 

@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use super::{Puente, depart};
-use crate::{Result, domain::message::Message, parties::Terms};
+use crate::{
+    Result,
+    domain::{event::Event, message::Message},
+    parties::Terms,
+};
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
                 }
             }
             Err(error) => {
-                tracing::warn!(event = "sweep.failed", %erp, %error);
+                puente.tell.of(&Event::SweepFailed { erp: Some(&erp), error: &error });
                 outcome = Err(error);
             }
         }
