@@ -28,7 +28,7 @@ use serde_json::value::RawValue;
 use crate::{
     App,
     gateway::{CONNECTIONS, SCOPES, SUBJECT},
-    isolated, log,
+    isolated, log, metrics,
 };
 
 /// What API Gateway makes 401 of.
@@ -104,6 +104,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
     let authorizer = &Authorizer::new(App::from_env().await?, server());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = isolated("authorizing a request", authorizer.answer(event.payload.get())).await.flatten();
+        metrics::flush(authorizer.app.tell(), "authorizer");
         answer.map_err(|error| {
             if error.kind() != Kind::Forged {
                 event::Event::InvocationFailed { error: &error }.log();

@@ -36,7 +36,7 @@ pub struct Answer {
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(async |event, _| handle(app, event.get()).await).await
+    serve(app, "backfill", async |event, _| handle(app, event.get()).await).await
 }
 
 /// Backfills once.

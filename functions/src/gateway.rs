@@ -11,7 +11,6 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, header::STRICT_TRANSPORT_SECURITY},
     response::Response,
 };
-use futures::FutureExt;
 use lambda_http::{Request as Event, RequestExt, http::Uri, request::RequestContext, service_fn};
 use puente::{
     Result,
@@ -26,7 +25,7 @@ use puente::{
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
-use crate::{App, isolated};
+use crate::{App, isolated, metrics};
 
 /// What the authorizer says of an operator, in the context of the requests that it lets in: the name, and what they may do and
 /// see, separated by spaces.
@@ -42,12 +41,14 @@ pub(crate) struct Gateway {
     served: Mutex<Option<(Arc<Settings>, Router)>>,
 }
 
-/// Answers API Gateway's events with `answer` until Lambda ends the process.
-pub(crate) async fn serve<F>(answer: impl Fn(Event) -> F) -> std::result::Result<(), lambda_runtime::Error>
-where
-    F: Future<Output = Response> + Send,
-{
-    lambda_http::run(service_fn(|request| answer(request).map(Ok::<_, lambda_runtime::Error>))).await
+/// Answers API Gateway's events until Lambda ends the process, as the function of that name.
+pub(crate) async fn serve(gateway: &Gateway, function: &str) -> std::result::Result<(), lambda_runtime::Error> {
+    lambda_http::run(service_fn(async |request| {
+        let answer = gateway.answer(request).await;
+        metrics::flush(gateway.app.tell(), function);
+        Ok::<_, lambda_runtime::Error>(answer)
+    }))
+    .await
 }
 
 impl Gateway {

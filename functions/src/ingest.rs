@@ -20,8 +20,8 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
     if let Err(error) = app.aws().queue.ready().await {
         Event::QueueUnready { error: &error }.log();
     }
-    let ingest = &Ingest::new(app);
-    serve(async |request| ingest.answer(request).await).await
+    let Ingest(gateway) = &Ingest::new(app);
+    serve(gateway, "ingest").await
 }
 
 impl Ingest {

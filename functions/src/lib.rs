@@ -11,6 +11,7 @@ pub mod sweep;
 pub mod worker;
 
 mod gateway;
+pub mod metrics;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 
@@ -23,9 +24,13 @@ use tracing_subscriber::EnvFilter;
 
 pub use puente::aws::App;
 
-/// Answers events with `handle` until Lambda ends the process. Events come as raw JSON text: what is wrong with one is said
-/// by its handler.
-async fn serve<F, A>(handle: impl Fn(Box<RawValue>, Context) -> F) -> Result<(), lambda_runtime::Error>
+/// Answers events with `handle` until Lambda ends the process, and writes down what each invocation measured, as the function of that
+/// name. Events come as raw JSON text: what is wrong with one is said by its handler.
+async fn serve<F, A>(
+    app: &App,
+    function: &str,
+    handle: impl Fn(Box<RawValue>, Context) -> F,
+) -> Result<(), lambda_runtime::Error>
 where
     F: Future<Output = puente::Result<A>>,
     A: Serialize,
@@ -33,6 +38,7 @@ where
     let handle = &handle;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = handle(event.payload, event.context).await;
+        metrics::flush(app.tell(), function);
         answer.map_err(|error| {
             Event::InvocationFailed { error: &error }.log();
             lambda_runtime::Error::from(error.to_string())

@@ -18,7 +18,7 @@ pub struct Answer {
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(async |_, _| handle(app).await).await
+    serve(app, "sweep", async |_, _| handle(app).await).await
 }
 
 /// Sweeps once.

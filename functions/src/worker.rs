@@ -26,8 +26,10 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(15);
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(async |event, context| handle(app, event.get(), ends(context.deadline, SystemClock.now())? - LEFT).await)
-        .await
+    serve(app, "worker", async |event, context| {
+        handle(app, event.get(), ends(context.deadline, SystemClock.now())? - LEFT).await
+    })
+    .await
 }
 
 /// When the invocation ends. Lambda says it in milliseconds since 1970; `cargo lambda watch` (1.9) says how many are left, so that

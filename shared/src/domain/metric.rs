@@ -107,7 +107,7 @@ metrics! {
     Holds = Counter "erp_holds" in Count: "Times that connections were held because nobody knew who is to blame";
     CallsLeft = Gauge "erp_calls_left" in Count: "Calls that an ERP account has left today, when the sweeper last looked";
     Closed = Gauge "erp_closed" in Seconds: "How long an ERP account may not be called yet, when the sweeper last looked";
-    OldestDue = Gauge "oldest_due" in Seconds: "How long the order that is due the longest waits, when the sweeper last looked";
+    Overdue = Gauge "overdue" in Seconds: "How long the order that the sweeper last woke an account for had been due";
 }
 
 #[cfg(test)]

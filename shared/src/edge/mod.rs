@@ -11,6 +11,7 @@ pub mod host;
 pub mod ingest;
 mod label;
 pub mod life;
+pub mod metrics;
 pub mod openapi;
 pub mod operate;
 mod problem;

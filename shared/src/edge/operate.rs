@@ -12,6 +12,7 @@ use axum::{
     http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema, openapi::OpenApi};
@@ -22,6 +23,7 @@ use super::{
     authorize::route::{Target, is_known, scope},
     label::{RequestId, label},
     life::{LifeView, life},
+    metrics,
     problem::{self, Problem},
     story::{StoryView, story},
     views::{OrderView, OrdersView, QuotaView},
@@ -33,7 +35,7 @@ use crate::{
         event::Event,
         ids::{ConnectionId, ErpId, OrderId, OrderKey},
         message::{Arrival, Message, News},
-        operator::Operator,
+        operator::{Operator, Sight},
         record::{Head, State as Standing},
     },
     flow::Puente,
@@ -66,7 +68,11 @@ struct Desk {
 /// The router.
 pub fn router(puente: Puente, access: Access) -> Router {
     let desk = Desk { puente: puente.clone(), access };
-    let (guarded, _) = guarded().split_for_parts();
+    let (mut guarded, _) = guarded().split_for_parts();
+    // Behind a gateway every process measures itself alone, and writes that down where its logs are.
+    if !matches!(desk.access, Access::Decided) {
+        guarded = guarded.route(metrics::PATH, get(measured));
+    }
     let (open, _) = open().split_for_parts();
     guarded
         .route_layer(middleware::from_fn_with_state(desk.clone(), credential))
@@ -259,6 +265,15 @@ async fn ready(State(desk): State<Desk>) -> Result<Json<Ready>, Problem> {
     desk.puente.queue.ready().await?;
     desk.puente.records.ready().await?;
     Ok(Json(Ready { status: "ready" }))
+}
+
+/// What this process measured since it began: of all connections, so for those who see all.
+async fn measured(State(desk): State<Desk>, Extension(operator): Extension<Operator>) -> Result<Response, Problem> {
+    if operator.sight != Sight::All {
+        let words = "measurements are those of all connections, and this operator does not see all";
+        return Err(Problem::refusal(StatusCode::FORBIDDEN, words));
+    }
+    Ok(metrics::answer(desk.puente.tell.samples())?)
 }
 
 fn no_connection() -> Error {

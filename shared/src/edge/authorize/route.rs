@@ -8,6 +8,7 @@ use crate::{
         ids::ConnectionId,
         operator::{Scope, Sight},
     },
+    edge::metrics,
     parties::Settings,
 };
 
@@ -40,7 +41,7 @@ enum Credential {
 use Credential::{ApiKey, Key, Token};
 
 /// Every route behind the authorizer. Health, readiness and the OpenAPI document are in front of it.
-static ROUTES: [(Method, &str, Credential); 7] = [
+static ROUTES: [(Method, &str, Credential); 8] = [
     (Method::POST, "/v1/connections/{connection}/webhook", Key),
     (Method::POST, "/v1/connections/{connection}/orders", ApiKey),
     (Method::GET, "/v1/connections/{connection}/orders", Token(Scope::OrdersRead)),
@@ -48,6 +49,7 @@ static ROUTES: [(Method, &str, Credential); 7] = [
     (Method::POST, "/v1/connections/{connection}/orders/{order}/replay", Token(Scope::OrdersWrite)),
     (Method::GET, "/v1/connections", Token(Scope::OrdersRead)),
     (Method::GET, "/v1/erps/{erp}/quota", Token(Scope::Ops)),
+    (Method::GET, metrics::PATH, Token(Scope::Ops)),
 ];
 
 impl Target {
