@@ -5,22 +5,20 @@
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
+mod config;
+mod map;
+
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use super::{
-    Changes, Reading, Row, Store, audited,
-    parse::{Code, flag, parse},
-};
+use self::config::Canonical;
+pub use self::map::read_order;
+use super::{Changes, Reading, Row, Store};
 use crate::{
     Error, Kind, Result,
     config::Secret,
-    domain::{
-        ids::OrderId,
-        order::{Customer, Flag, Order, SCHEMA},
-    },
+    domain::{ids::OrderId, order::Order},
     outbound::Client,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
@@ -37,69 +35,6 @@ api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-
 "#,
     sample: include_str!("sample.json"),
 };
-
-/// The section.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    #[serde(default, rename = "kind")]
-    _kind: String,
-    #[serde(default)]
-    webhook_secrets: Option<Vec<Secret>>,
-    #[serde(default)]
-    api_keys: Vec<Secret>,
-}
-
-struct Canonical {
-    secrets: Vec<Secret>,
-    api_keys: Vec<Secret>,
-}
-
-impl Canonical {
-    fn new(config: Config) -> Result<Self> {
-        if config.webhook_secrets.is_none() && config.api_keys.is_empty() {
-            let words = "has neither webhook_secrets nor api_keys: no order could come in";
-            return Err(Error::new(Kind::Config, words));
-        }
-        if let Some(secrets) = &config.webhook_secrets {
-            super::check_secrets(secrets)?;
-        }
-        let secrets = config.webhook_secrets.unwrap_or_default();
-        secrets.iter().try_for_each(webhook::check_standard)?;
-        if config.api_keys.len() > 2 {
-            let words = "api_keys has more than two: the one in use and, while it is changed, the next";
-            return Err(Error::new(Kind::Config, words));
-        }
-        Ok(Self { secrets, api_keys: config.api_keys })
-    }
-}
-
-/// One canonical order from its JSON, its books examined.
-pub fn read_order(body: &[u8]) -> Result<Order, (Option<OrderId>, Flag)> {
-    #[derive(Deserialize)]
-    struct Id<'a> {
-        #[serde(borrow)]
-        id: Code<'a>,
-    }
-    let order: Order = parse(body).map_err(|flag| {
-        let id = parse::<Id<'_>>(body).ok().and_then(|named| named.id.as_str().parse().ok());
-        (id, flag)
-    })?;
-    if order.schema != SCHEMA {
-        let detail = format!("schema: is {}, and this version reads {SCHEMA}", order.schema);
-        return Err((Some(order.id), flag("unreadable", detail)));
-    }
-    if let Some(why) = order.id.ambiguous() {
-        return Err((Some(order.id), flag("unreadable", format!("id: {why}"))));
-    }
-    let guest = |customer: &Customer| customer.id.as_ref().is_some_and(|id| id.starts_with("guest/"));
-    if order.customer.as_ref().is_some_and(guest) {
-        let detail =
-            "customer.id: begins with `guest/`: in the ERP the customer could not be told from the guest of an order";
-        return Err((Some(order.id), flag("unreadable", detail)));
-    }
-    Ok(audited(order))
-}
 
 #[async_trait]
 impl Store for Canonical {
