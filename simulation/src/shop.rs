@@ -22,7 +22,7 @@ use puente::{
         time::Stamp,
     },
     outbound::Client,
-    store::{Changes, Reading, Store, canonical::read_order},
+    store::{Changes, Entrance, Reading, Signed, Store, canonical::read_order},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
 
@@ -319,12 +319,9 @@ pub fn refund(order: &mut Order) {
 
 #[async_trait]
 impl Store for Asked {
-    fn scheme(&self) -> Scheme {
-        Scheme::HmacBase64(&[SIGNATURE])
-    }
-
-    fn secrets(&self) -> &[Secret] {
-        &self.0.secrets[..self.0.known.load(Ordering::Relaxed)]
+    fn entrance(&self) -> Entrance<'_> {
+        let known = self.0.known.load(Ordering::Relaxed);
+        Entrance::Signed(Signed { scheme: Scheme::HmacBase64(&[SIGNATURE]), secrets: &self.0.secrets[..known] })
     }
 
     fn is_ping(&self, _raw: &RawWebhook) -> bool {
@@ -388,6 +385,6 @@ impl Store for Asked {
         let more = orders.len() > PAGE;
         orders.truncate(PAGE);
         let next = orders.last().filter(|_| more).map(after);
-        Ok(Changes { orders, unmapped: Vec::new(), next })
+        Ok(Changes { orders, next, ..Changes::default() })
     }
 }

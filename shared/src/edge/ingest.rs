@@ -36,7 +36,7 @@ use crate::{
     domain::{event::Outcome, ids::ConnectionId, order::Order},
     flow::{
         Puente,
-        ingest::{self, LARGEST_BODY, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Verdict},
+        ingest::{self, LARGEST_BODY, LARGEST_POINTER, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Verdict},
     },
     parties::Connection,
     ports::Clock,
@@ -197,8 +197,12 @@ async fn orders(
 impl Edge {
     /// Reads a webhook, verifies it and reads what it says.
     async fn open(&self, connection: &Connection, parts: Parts, body: Body) -> Result<Opened> {
-        let signed = webhook::states_signature(&parts.headers, connection.store.scheme());
-        let largest = if signed || length(&parts) > Some(LARGEST_BODY) { LARGEST_BODY } else { LARGEST_UNSIGNED };
+        let largest = match connection.store.entrance().signed() {
+            None => LARGEST_POINTER,
+            Some(by) if webhook::states_signature(&parts.headers, by.scheme) => LARGEST_BODY,
+            Some(_) if length(&parts) > Some(LARGEST_BODY) => LARGEST_BODY,
+            Some(_) => LARGEST_UNSIGNED,
+        };
         let body = read(&parts, body, largest, &*self.puente.clock).await;
         let body = body.map_err(|error| match error.kind() {
             Kind::TooLarge if largest == LARGEST_UNSIGNED => {
@@ -212,7 +216,7 @@ impl Edge {
     /// What was opened, counted: the shop's own words as the shop's, everything else apart.
     async fn counted(&self, connection: &Connection, opened: Result<Opened>) -> Result<Opened> {
         match &opened {
-            Ok(Opened::Genuine(..)) => self.count(connection).await?,
+            Ok(Opened::Genuine(..) | Opened::Pointed(..)) => self.count(connection).await?,
             Ok(Opened::Ping) | Err(_) => {
                 if let Some(doors) = &self.doors {
                     doors.suspect(connection)?;

@@ -13,10 +13,12 @@ use crate::{
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
+        record::Head,
         sign::{Fact, Party},
         version::{ContentHash, Standing, compare},
     },
     parties::Connection,
+    store::Changed,
 };
 
 /// What its messages have as their request.
@@ -96,11 +98,16 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
             }
         };
         puente.signs.seen(Party::Connection(id.clone()), Fact::Fetched, puente.clock.now(), None).await;
-        done.listed += u32::try_from(changes.orders.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
+        done.listed +=
+            u32::try_from(changes.orders.len() + changes.ids.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
         let last = changes.orders.last().map(|order| order.updated_at.at());
+        let last = last.max(changes.ids.last().map(|changed| changed.modified));
         let mut messages = Vec::new();
         for order in changes.orders {
             messages.extend(news(puente, &connection, order, begun).await?);
+        }
+        for changed in changes.ids {
+            messages.extend(pointed(puente, &connection, changed, begun).await?);
         }
         for (order, flag) in changes.unmapped {
             messages.push(unmapped(&connection, order, flag, begun)?);
@@ -173,13 +180,7 @@ async fn news(
         news: News::State { order: Arc::new(order) },
     };
     let News::State { order } = &arrival.news else { return Ok(None) };
-    let head = match puente.records.head(&arrival.key()).await {
-        Err(error) if is_of_one_record(&error) => {
-            puente.tell.of(&Event::RecordUnreadable { error: &error });
-            return Ok(None);
-        }
-        head => head?,
-    };
+    let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
     let known = head.is_some_and(|head| {
         let version = order.version();
         match compare(&head.desired, head.newest, &version) {
@@ -190,6 +191,39 @@ async fn news(
         }
     });
     Ok((!known).then_some(Message::Arrival(arrival)))
+}
+
+/// A message that has the store asked for an order, as a webhook without a body would; unless a later state is on record. Asked
+/// again for the same time: within one unit of the store's clock an order may change twice.
+async fn pointed(
+    puente: &Puente,
+    connection: &Connection,
+    changed: Changed,
+    now: Timestamp,
+) -> Result<Option<Message>> {
+    let arrival = Arrival {
+        connection: connection.id.clone(),
+        order: changed.order,
+        received: now,
+        request: REQUEST.into(),
+        by: None,
+        tries: 0,
+        news: News::Changed,
+    };
+    let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
+    let known = head.is_some_and(|head| !head.desired.is_unread() && head.newest > changed.modified);
+    Ok((!known).then_some(Message::Arrival(arrival)))
+}
+
+/// What is on record of an arrival's order; `None` where that cannot be read, which is told.
+async fn head(puente: &Puente, arrival: &Arrival) -> Result<Option<Option<Head>>> {
+    match puente.records.head(&arrival.key()).await {
+        Err(error) if is_of_one_record(&error) => {
+            puente.tell.of(&Event::RecordUnreadable { error: &error });
+            Ok(None)
+        }
+        head => head.map(Some),
+    }
 }
 
 fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Timestamp) -> Result<Message> {

@@ -98,7 +98,7 @@ async fn by_api_key(settings: &Settings, connection: ConnectionId, given: &[Stri
     }
     let nobody = || forged("the key is none of the API keys under which orders may be posted to the connection");
     let entrance = settings.entrance(&connection).await?.ok_or_else(nobody)?;
-    let ours = entrance.store.api_keys();
+    let ours = entrance.store.entrance().api_keys();
     if !given.iter().all(|given| Secret::which(ours, given).is_some()) {
         return Err(nobody());
     }

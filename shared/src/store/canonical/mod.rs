@@ -6,6 +6,8 @@
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
 mod config;
+#[cfg(feature = "fixtures")]
+mod kit;
 mod map;
 
 use async_trait::async_trait;
@@ -14,10 +16,9 @@ use jiff::Timestamp;
 
 use self::config::Canonical;
 pub use self::map::read_order;
-use super::{Changes, Reading, Row, Store};
+use super::{Changes, Entrance, Reading, Row, Signed, Store};
 use crate::{
     Error, Kind, Result,
-    config::Secret,
     domain::{ids::OrderId, order::Order},
     outbound::Client,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
@@ -34,20 +35,15 @@ webhook_secrets = [{ env = "ORDERS_SECRET" }]    # of signed webhooks: "whsec_" 
 api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-key; two while one is changed. Without: no posts
 "#,
     sample: include_str!("sample.json"),
+    #[cfg(feature = "fixtures")]
+    kit: &kit::Kit,
 };
 
 #[async_trait]
 impl Store for Canonical {
-    fn scheme(&self) -> Scheme {
-        Scheme::Standard
-    }
-
-    fn secrets(&self) -> &[Secret] {
-        &self.secrets
-    }
-
-    fn api_keys(&self) -> &[Secret] {
-        &self.api_keys
+    fn entrance(&self) -> Entrance<'_> {
+        let signed = Signed { scheme: Scheme::Standard, secrets: &self.secrets };
+        Entrance::Keyed { api_keys: &self.api_keys, signed }
     }
 
     fn is_ping(&self, _raw: &RawWebhook) -> bool {

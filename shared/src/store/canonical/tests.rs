@@ -21,7 +21,7 @@ fn receive(body: &str) -> Reading {
         body: Bytes::copy_from_slice(body.as_bytes()),
         received,
     };
-    store.read(&webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+    store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
 }
 
 fn changed(change: impl FnOnce(&mut Value)) -> Reading {

@@ -12,6 +12,8 @@
 
 mod call;
 mod config;
+#[cfg(feature = "fixtures")]
+mod kit;
 mod map;
 mod refunds;
 mod shop;
@@ -25,13 +27,12 @@ use url::Url;
 
 use self::config::{App, Shopify};
 use super::{
-    Changes, Reading, Row, Store, answer,
+    Changes, Entrance, Reading, Row, Signed, Store, answer,
     identity::Learnt,
     parse::{deleted, flag, parse},
 };
 use crate::{
     Error, Kind, Result,
-    config::Secret,
     domain::{
         ids::OrderId,
         order::{Flag, Order},
@@ -55,6 +56,8 @@ token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and f
 all_orders = false                               # true once the token has read_all_orders beside read_orders
 "#,
     sample: include_str!("sample.json"),
+    #[cfg(feature = "fixtures")]
+    kit: &kit::Kit,
 };
 
 const SIGNATURE: &[&str] = &["x-shopify-hmac-sha256", "shopify-hmac-sha256"];
@@ -161,12 +164,8 @@ impl Shopify {
 
 #[async_trait]
 impl Store for Shopify {
-    fn scheme(&self) -> Scheme {
-        Scheme::HmacBase64(SIGNATURE)
-    }
-
-    fn secrets(&self) -> &[Secret] {
-        &self.secrets
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance::Signed(Signed { scheme: Scheme::HmacBase64(SIGNATURE), secrets: &self.secrets })
     }
 
     fn is_ping(&self, _raw: &RawWebhook) -> bool {

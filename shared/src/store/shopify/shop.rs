@@ -53,7 +53,7 @@ mod tests {
         config::Section,
         outbound::Client,
         store::{Reading, Store},
-        webhook::{RawWebhook, sign, verify},
+        webhook::{RawWebhook, sign},
     };
 
     const OWN_DOMAIN: &str = "https://tienda.example/548380009/orders/a/authenticate?key=k";
@@ -71,9 +71,12 @@ mod tests {
         body["order_status_url"] = status_url.into();
         let body = Bytes::from(body.to_string());
         let mut headers = HeaderMap::new();
-        headers.insert("x-shopify-hmac-sha256", sign(&store.secrets()[0], &body).parse().unwrap());
+        headers.insert(
+            "x-shopify-hmac-sha256",
+            sign(&store.entrance().signed().unwrap().secrets[0], &body).parse().unwrap(),
+        );
         let raw = RawWebhook { headers, body, received: Timestamp::UNIX_EPOCH };
-        store.read(&verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+        store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
     }
 
     #[tokio::test]

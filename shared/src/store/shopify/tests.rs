@@ -8,6 +8,10 @@ use wiremock::{
 
 mod edits;
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::*;
 use crate::{Retry, config::Section, domain::order::*, store::Store};
 
@@ -33,7 +37,7 @@ fn receive(store: &Shopify, body: &str, headers: &[(&'static str, &str)]) -> Rea
         all.insert(*name, value.parse().unwrap());
     }
     let raw = RawWebhook { headers: all, body: Bytes::copy_from_slice(body.as_bytes()), received };
-    store.read(&webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+    store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
 }
 
 fn read(body: &Value) -> Reading {
@@ -444,7 +448,7 @@ fn headers_without_the_x_and_repeated_delivery_ids() {
     headers.insert("shopify-hmac-sha256", webhook::sign(&store.secrets[0], ROW.sample.as_bytes()).parse().unwrap());
     headers.insert("shopify-webhook-id", "the-same".parse().unwrap());
     let raw = RawWebhook { headers, body: Bytes::from_static(ROW.sample.as_bytes()), received: Timestamp::UNIX_EPOCH };
-    let verified = webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap();
+    let verified = store.entrance().signed().unwrap().verify(raw).ok().unwrap();
     assert!(matches!(store.read(&verified), Reading::Order(_)));
 
     let mut second = sample();

@@ -24,7 +24,7 @@ pub(super) enum Buyer {
     Company,
 }
 
-const WORDS: &[(&str, Word)] = &[
+pub(super) const WORDS: &[(&str, Word)] = &[
     ("cnpj", Word::Cnpj),
     ("cuit", Word::Cuit),
     ("cuil", Word::Cuit),

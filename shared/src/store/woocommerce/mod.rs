@@ -10,6 +10,8 @@
 
 mod call;
 mod config;
+#[cfg(feature = "fixtures")]
+mod kit;
 mod map;
 mod read;
 mod wire;
@@ -24,12 +26,11 @@ use self::{
     read::{Read, read_order},
 };
 use super::{
-    Changes, Reading, Row, Store,
+    Changes, Entrance, Reading, Row, Signed, Store,
     parse::{deleted, flag, parse},
 };
 use crate::{
     Error, Kind, Result,
-    config::Secret,
     domain::{ids::OrderId, order::Order},
     outbound::Client,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
@@ -47,18 +48,16 @@ consumer_key = { env = "WOO_KEY" }               # REST API, read: for backfill,
 consumer_secret = { env = "WOO_KEY_SECRET" }
 "#,
     sample: include_str!("sample.json"),
+    #[cfg(feature = "fixtures")]
+    kit: &kit::Kit,
 };
 
 const SIGNATURE: &str = "x-wc-webhook-signature";
 
 #[async_trait]
 impl Store for WooCommerce {
-    fn scheme(&self) -> Scheme {
-        Scheme::HmacBase64(&[SIGNATURE])
-    }
-
-    fn secrets(&self) -> &[Secret] {
-        &self.secrets
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance::Signed(Signed { scheme: Scheme::HmacBase64(&[SIGNATURE]), secrets: &self.secrets })
     }
 
     fn is_ping(&self, raw: &RawWebhook) -> bool {

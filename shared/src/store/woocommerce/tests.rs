@@ -6,10 +6,14 @@ use wiremock::{
     matchers::{header, method, path, query_param},
 };
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::*;
 use crate::{
     Retry,
-    config::Section,
+    config::{Secret, Section},
     domain::{money::Amount, order::*},
 };
 
@@ -34,7 +38,7 @@ fn receive(body: &str) -> Reading {
     // The same for two orders of one second: nothing may depend on it.
     headers.insert("x-wc-webhook-delivery-id", "the-same".parse().unwrap());
     let raw = RawWebhook { headers, body: Bytes::copy_from_slice(body.as_bytes()), received };
-    store.read(&webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+    store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
 }
 
 fn order(body: &Value) -> Order {
@@ -436,12 +440,12 @@ fn the_key_is_the_secret_after_entity_decoding() {
     let text = r#"a & b <c> "d" 'e' 'f' &lt; &copy; & ;"#;
     let store =
         build(&format!("url = 'https://shop.example'\nwebhook_secrets = [{{ literal = '''{stored}''' }}]")).unwrap();
-    assert_eq!(store.secrets()[0].expose(), text);
+    assert_eq!(store.entrance().signed().unwrap().secrets[0].expose(), text);
     let accepts = |secret: &str| {
         let mut headers = HeaderMap::new();
         headers.insert(SIGNATURE, webhook::sign(&Secret::new(secret), b"{}").parse().unwrap());
         let raw = RawWebhook { headers, body: Bytes::from_static(b"{}"), received: Timestamp::UNIX_EPOCH };
-        webhook::verify(raw, store.scheme(), store.secrets()).is_ok()
+        store.entrance().signed().unwrap().verify(raw).is_ok()
     };
     assert!(accepts(text) && !accepts(stored));
 }
@@ -498,7 +502,7 @@ fn a_body_that_is_no_order_is_never_passed_over_in_silence() {
                 .unwrap();
         let headers = asked.sign(body.as_bytes(), Timestamp::UNIX_EPOCH);
         let raw = RawWebhook { headers, body: body.clone().into_bytes().into(), received: Timestamp::UNIX_EPOCH };
-        let webhook = webhook::verify(raw, asked.scheme(), asked.secrets()).ok().unwrap();
+        let webhook = asked.entrance().signed().unwrap().verify(raw).ok().unwrap();
         assert!(matches!(asked.read(&webhook), Reading::Changed(order) if order.as_str() == id), "{body}");
     }
     // A refused Legacy order without an id, and bodies without anything.
