@@ -145,6 +145,7 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
         records: Arc::new(data.clone()),
         accounts: Arc::new(data.clone()),
         signs: Signs::new(Arc::new(data.clone())),
+        tokens: Arc::new(data.clone()),
         queue: Arc::new(data.clone()),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),

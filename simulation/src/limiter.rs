@@ -165,6 +165,7 @@ impl Run {
             records: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
+            tokens: table.clone(),
             queue: Arc::new(queue),
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),

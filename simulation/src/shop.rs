@@ -21,7 +21,7 @@ use puente::{
         order::{Flag, Line, Order, Payment, Refund, Status, Tax},
         time::Stamp,
     },
-    outbound::Client,
+    outbound::Calls,
     store::{Changes, Entrance, Reading, Signed, Store, canonical::read_order},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
@@ -354,7 +354,7 @@ impl Store for Asked {
         self.0.can_fetch
     }
 
-    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         let shop = &self.0;
         let last = || {
             let orders = shop.orders();
@@ -363,7 +363,7 @@ impl Store for Asked {
         shop.ask("store.fetch", last).await
     }
 
-    async fn changed_since(&self, _client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
         const PAGE: usize = 20;
         let shop = &self.0;
         let lag = if shop.world.strikes(Fault::ListLags, 300) { shop.world.chance.within(0, 5 * MINUTE) } else { 0 };

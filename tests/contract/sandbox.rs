@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use puente::{
     config::Section,
     domain::order::Order,
-    outbound::Client,
+    fuzzing::Way,
     store::{Reading, Row, STORES, Store},
     webhook::RawWebhook,
 };
@@ -88,7 +88,7 @@ async fn a_backfill_finds_every_order_also_those_no_webhook_told_of() {
     for row in STORES {
         let shop = shop(row, 300);
         let serving = shop.serve().await.unwrap();
-        let (store, client) = (store(row, &format!("http://{}", serving.addr())), Client::new().unwrap());
+        let (store, way) = (store(row, &format!("http://{}", serving.addr())), Way::open());
         if !store.can_fetch() {
             continue;
         }
@@ -96,10 +96,10 @@ async fn a_backfill_finds_every_order_also_those_no_webhook_told_of() {
         assert!(truth.values().any(|truth| truth.lost), "{}", row.kind);
         let (mut found, mut page) = (BTreeMap::new(), None);
         loop {
-            let changes = store.changed_since(&client, since(), page.as_deref()).await.unwrap();
+            let changes = store.changed_since(&way.calls(), since(), page.as_deref()).await.unwrap();
             found.extend(changes.orders.into_iter().map(|order| (order.id.to_string(), order)));
             for changed in changes.ids {
-                let order = store.fetch(&client, &changed.order).await.unwrap().expect("it is listed");
+                let order = store.fetch(&way.calls(), &changed.order).await.unwrap().expect("it is listed");
                 found.insert(order.id.to_string(), order);
             }
             page = changes.next;
@@ -113,8 +113,8 @@ async fn a_backfill_finds_every_order_also_those_no_webhook_told_of() {
             }
         }
         let (id, one) = truth.iter().find(|(_, truth)| truth.lost).unwrap();
-        agrees(&store.fetch(&client, &id.parse().unwrap()).await.unwrap().expect("it exists"), one);
-        assert!(store.fetch(&client, &"404404".parse().unwrap()).await.unwrap().is_none(), "{}", row.kind);
+        agrees(&store.fetch(&way.calls(), &id.parse().unwrap()).await.unwrap().expect("it exists"), one);
+        assert!(store.fetch(&way.calls(), &"404404".parse().unwrap()).await.unwrap().is_none(), "{}", row.kind);
         serving.listen(false);
     }
 }

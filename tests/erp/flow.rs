@@ -90,6 +90,7 @@ impl Inside {
             records: adapter.clone(),
             accounts: adapter.clone(),
             signs: Signs::new(adapter.clone()),
+            tokens: adapter.clone(),
             queue: adapter,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),

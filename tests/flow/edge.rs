@@ -104,6 +104,7 @@ impl Edge {
             records: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
             signs: Signs::new(Arc::new(records.clone())),
+            tokens: Arc::new(records.clone()),
             queue: queue.clone(),
             clock: clock.clone(),
             chance: Arc::new(SystemChance),

@@ -29,9 +29,10 @@ use puente::{
         sign::{Fact, Identity, Party, Sign},
         version::Version,
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError},
     flow::{self, Puente, signs::Signs, tell::Tell},
-    outbound::{Client, Failure, Metered},
+    fuzzing::MemoryTokens,
+    outbound::{Calls, Client, Failure},
     parties::{Account, Connection, Settings},
     ports::{Accounts, Chance, Clock, Dead, Delivery, Page, Payload, Query, Queue, Records},
     store::{Changed, Changes, Entrance, Reading, Signed, Store},
@@ -376,8 +377,8 @@ fn down() -> Error {
 }
 
 impl ModelErp {
-    async fn call(&self, calls: &Metered) -> std::result::Result<(), Failure> {
-        calls.permit(Duration::from_secs(5)).await.map_err(Failure::NotSent)?;
+    async fn call(&self, calls: &Calls<'_>) -> std::result::Result<(), Failure> {
+        calls.http.permit(Duration::from_secs(5)).await.map_err(Failure::NotSent)?;
         let now = self.clock.now();
         self.calls.lock().unwrap().push(now);
         self.clock.advance_to(now + *self.takes.lock().unwrap());
@@ -443,8 +444,7 @@ impl Erp for ErpHandle {
 
     async fn prepare(
         &self,
-        _calls: &Metered,
-        _ids: &dyn Ids,
+        _calls: &Calls<'_>,
         sales: &[Job],
         _afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
@@ -468,7 +468,7 @@ impl Erp for ErpHandle {
             .collect()
     }
 
-    async fn send(&self, calls: &Metered, _operation: Operation, drafts: &[Draft]) -> Outcomes {
+    async fn send(&self, calls: &Calls<'_>, _operation: Operation, drafts: &[Draft]) -> Outcomes {
         let all = |make: &dyn Fn() -> SendError| -> Outcomes { drafts.iter().map(|_| Err(make())).collect() };
         match self.0.call(calls).await {
             Ok(()) => {}
@@ -516,7 +516,7 @@ impl Erp for ErpHandle {
         outcomes
     }
 
-    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
         self.0.call(calls).await.map_err(|failure| SendError::Account(failure.into()))?;
         if *self.0.blind.lock().unwrap() {
             return Err(SendError::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
@@ -534,7 +534,7 @@ impl Erp for ErpHandle {
             .collect())
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, SendError>> {
+    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<std::result::Result<Document, SendError>> {
         let stuck = *self.0.stuck.lock().unwrap();
         if let Some(refused) = stuck {
             let sent = self.0.call(calls).await;
@@ -548,7 +548,7 @@ impl Erp for ErpHandle {
         documents.iter().cloned().map(Ok).collect()
     }
 
-    async fn probe(&self, calls: &Metered) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
         self.0.call(calls).await?;
         Ok("model".into())
     }
@@ -590,14 +590,14 @@ impl Store for QuietStore {
     fn can_fetch(&self) -> bool {
         self.0.answers.load(Ordering::SeqCst)
     }
-    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
             return Err(fault);
         }
         Ok(self.0.orders.lock().unwrap().get(order).cloned())
     }
-    async fn changed_since(&self, _client: &Client, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _calls: &Calls<'_>, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
         if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
             return Err(fault);
         }
@@ -677,6 +677,7 @@ impl World {
             records: records.clone(),
             accounts: records.clone(),
             signs: Signs::new(records.clone()),
+            tokens: Arc::new(MemoryTokens::default()),
             queue: queue.clone(),
             clock: clock.clone(),
             chance: SeededChance::new(seed),

@@ -81,6 +81,7 @@ impl App {
             records: self.aws.records.clone(),
             accounts: self.aws.accounts.clone(),
             signs: self.signs.clone(),
+            tokens: self.aws.tokens.clone(),
             queue: self.aws.queue.clone(),
             clock: self.clock.clone(),
             chance: Arc::new(SystemChance),

@@ -12,9 +12,11 @@ mod file;
 mod owner;
 mod queue;
 mod records;
+mod seal;
 mod signs;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod writer;
 
 use std::{

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, identity, is_of_one_record};
+use super::{Puente, ask::Ask, identity, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -85,11 +85,12 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
         },
     };
     let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None };
+    let ask = Ask::new(puente, &connection);
     let mut page = None;
     // The position reached: everything modified before it is on record or in the queue.
     let mut reached = from;
     for _ in 0..PAGES {
-        let changes = match connection.store.changed_since(&puente.client, from, page.as_deref()).await {
+        let changes = match connection.store.changed_since(&ask.calls(), from, page.as_deref()).await {
             Ok(changes) => changes,
             Err(error) => {
                 failed(puente, id, &error).await;

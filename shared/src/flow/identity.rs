@@ -3,7 +3,7 @@
 //! Whoever may call the store learns it (`puente check`, the worker, backfill, which `serve` begins with). The edge only recalls
 //! what is kept: once for each connection of a configuration, and at most once a minute while nobody has learnt it yet.
 
-use super::Puente;
+use super::{Puente, ask::Ask};
 use crate::{
     Result,
     domain::{event::Event, sign::Identity},
@@ -38,7 +38,9 @@ pub async fn learn(puente: &Puente, connection: &Connection) -> Result<()> {
 
 /// Asks the shop, and keeps what it says. `None`: it cannot be asked, or need not be.
 pub async fn learn_afresh(puente: &Puente, connection: &Connection) -> Result<Option<Identity>> {
-    let Some(identity) = connection.store.identify(&puente.client).await? else { return Ok(None) };
+    let Some(identity) = connection.store.identify(&Ask::new(puente, connection).calls()).await? else {
+        return Ok(None);
+    };
     puente.signs.set_identity(&connection.id, &identity).await?;
     puente.tell.of(&Event::ShopLearnt { connection: &connection.id, shop: identity.id });
     if let Some(learnt) = connection.store.identity() {

@@ -26,7 +26,7 @@ use crate::{
 
 mod tie;
 
-use super::{Puente, backfill::REQUEST as BACKFILL, identity};
+use super::{Puente, ask::Ask, backfill::REQUEST as BACKFILL, identity};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
@@ -110,6 +110,7 @@ impl Recorder<'_> {
             // Its orders are asked for one by one until then.
             self.puente.tell.of(&Event::ShopUnknown { connection: &self.connection.id, error: &error });
         }
+        let ask = Ask::new(self.puente, self.connection);
         let mut news = false;
         for _ in 0..ASKED {
             // Read before the store is asked: its word is the last only about what was on record by then.
@@ -118,7 +119,7 @@ impl Recorder<'_> {
                 Some(head) if head.desired.is_unread() && head.due.is_none() => self.asked_again().await?,
                 head => head,
             };
-            let answer = self.connection.store.fetch(&self.puente.client, &self.arrival.order).await;
+            let answer = self.connection.store.fetch(&ask.calls(), &self.arrival.order).await;
             self.asked(answer.as_ref().err()).await;
             match answer {
                 Ok(Some(order)) => match self.fetched(&order, head.as_ref()).await? {

@@ -8,13 +8,15 @@ mod records;
 mod secrets;
 mod signs;
 mod time;
+mod tokens;
 
 pub use self::{
     accounts::Accounts,
-    ids::Ids,
+    ids::{Ids, NoIds},
     queue::{Dead, Delivery, Queue},
     records::{Page, Payload, Query, Records},
     secrets::{Bundle, Secrets},
     signs::Signs,
     time::{Chance, Clock, SystemChance, SystemClock},
+    tokens::{Kept, Swapped, Token, Tokens, sign_in},
 };

@@ -25,7 +25,7 @@ use crate::{
         order::{Flag, Order},
         sign::Identity,
     },
-    outbound::Client,
+    outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -142,7 +142,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Asks the shop who it is. One call; `None` where the store cannot be asked, or needs no identity.
-    async fn identify(&self, _client: &Client) -> Result<Option<Identity>> {
+    async fn identify(&self, _calls: &Calls<'_>) -> Result<Option<Identity>> {
         Ok(None)
     }
 
@@ -156,11 +156,11 @@ pub trait Store: Send + Sync {
 
     /// Asks the store for one order; `None` if it has none of that id. One call, or a few where a store keeps the parts of an
     /// order at several addresses: at most [`MOST_CALLS`], whatever the order.
-    async fn fetch(&self, client: &Client, order: &OrderId) -> Result<Option<Order>>;
+    async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>>;
 
     /// The orders modified at or after `since`, oldest first, a page at a time: whole, or their ids where the store lists no more.
     /// One call.
-    async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes>;
+    async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes>;
 }
 
 /// What a verified webhook says.

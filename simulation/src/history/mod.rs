@@ -132,6 +132,7 @@ impl History {
             records: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
+            tokens: table.clone(),
             queue: queue.clone(),
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),

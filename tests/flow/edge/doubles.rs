@@ -17,12 +17,12 @@ use puente::{
     config::Secret,
     domain::{
         document::{Document, Operation, Step},
-        ids::{OrderId, Reference},
+        ids::OrderId,
         message::Message,
         order::{Flag, Order},
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
-    outbound::{Client, Metered},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError},
+    outbound::Calls,
     ports::{Clock, Dead, Delivery, Queue},
     store::{Changes, Entrance, Reading, Signed, Store},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
@@ -88,10 +88,10 @@ impl Store for ObedientStore {
     fn can_fetch(&self) -> bool {
         false
     }
-    async fn fetch(&self, _: &Client, _: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _: &Calls<'_>, _: &OrderId) -> Result<Option<Order>> {
         Ok(None)
     }
-    async fn changed_since(&self, _: &Client, _: Timestamp, _: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _: &Calls<'_>, _: Timestamp, _: Option<&str>) -> Result<Changes> {
         Ok(Changes::default())
     }
 }
@@ -124,10 +124,10 @@ impl Store for PointingStore {
     fn can_fetch(&self) -> bool {
         true
     }
-    async fn fetch(&self, _: &Client, _: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _: &Calls<'_>, _: &OrderId) -> Result<Option<Order>> {
         panic!("the edge calls no store")
     }
-    async fn changed_since(&self, _: &Client, _: Timestamp, _: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _: &Calls<'_>, _: Timestamp, _: Option<&str>) -> Result<Changes> {
         panic!("the edge calls no store")
     }
 }
@@ -144,19 +144,19 @@ impl Erp for UncalledErp {
         let timeout = Duration::from_secs(10);
         Patience { timeout, settle: timeout * 2 }
     }
-    async fn prepare(&self, _: &Metered, _: &dyn Ids, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
+    async fn prepare(&self, _: &Calls<'_>, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn send(&self, _: &Metered, _: Operation, _: &[Draft]) -> Vec<Result<Document, SendError>> {
+    async fn send(&self, _: &Calls<'_>, _: Operation, _: &[Draft]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn look_up(&self, _: &Metered, _: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, _: &Calls<'_>, _: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
         panic!("the edge calls no ERP")
     }
-    async fn finish(&self, _: &Metered, _: &[Document]) -> Vec<Result<Document, SendError>> {
+    async fn finish(&self, _: &Calls<'_>, _: &[Document]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn probe(&self, _: &Metered) -> Result<String> {
+    async fn probe(&self, _: &Calls<'_>) -> Result<String> {
         panic!("the edge calls no ERP")
     }
 }

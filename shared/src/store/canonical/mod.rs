@@ -20,7 +20,7 @@ use super::{Changes, Entrance, Reading, Row, Signed, Store};
 use crate::{
     Error, Kind, Result,
     domain::{ids::OrderId, order::Order},
-    outbound::Client,
+    outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -76,14 +76,14 @@ impl Store for Canonical {
         false
     }
 
-    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         Err(Error::new(
             Kind::Config,
             format!("order {order}: a canonical store cannot be asked; it has to send the order again"),
         ))
     }
 
-    async fn changed_since(&self, _client: &Client, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _calls: &Calls<'_>, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
         Err(Error::new(Kind::Config, "a canonical store cannot be asked for its orders; it has to send them again"))
     }
 }

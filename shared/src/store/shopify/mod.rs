@@ -38,7 +38,7 @@ use crate::{
         order::{Flag, Order},
         sign::Identity,
     },
-    outbound::Client,
+    outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -213,11 +213,11 @@ impl Store for Shopify {
         (self.shop_id.is_none() && self.app == App::Shared).then_some(&self.learnt)
     }
 
-    async fn identify(&self, client: &Client) -> Result<Option<Identity>> {
+    async fn identify(&self, calls: &Calls<'_>) -> Result<Option<Identity>> {
         if self.token.is_none() || self.identity().is_none() {
             return Ok(None);
         }
-        let answer = client.send(self.call(&["shop.json"], &[])?).await?;
+        let answer = calls.http.send(self.call(&["shop.json"], &[])?).await?;
         let answer = answer::read(answer, &self.shop, "the store's token")?.ok_or_else(|| self.no_api())?;
         let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
         shop::identity(&answer.body).map(Some).map_err(unreadable)
@@ -237,17 +237,17 @@ impl Store for Shopify {
         self.token.is_some()
     }
 
-    async fn fetch(&self, client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         // Shopify's ids are numbers: it has no order of another id.
         if !order.as_str().bytes().all(|b| b.is_ascii_digit()) {
             return Ok(None);
         }
-        let answer = client.send(self.one_call(order)?).await?;
+        let answer = calls.http.send(self.one_call(order)?).await?;
         self.one(answer).map_err(|error| error.within(format_args!("order {order}")))
     }
 
-    async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
-        let answer = client.send_for_page(self.page_call(since, page)?).await?;
+    async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+        let answer = calls.http.send_for_page(self.page_call(since, page)?).await?;
         self.page(answer)
     }
 }

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Section,
-        outbound::Client,
+        outbound::doubles::Way,
         store::{Reading, Store},
         webhook::{RawWebhook, sign},
     };
@@ -93,7 +93,7 @@ mod tests {
         let store = store(&format!("token = {{ literal = 't' }}\napi_url = '{}'", server.uri()));
         // Unknown, the shop is asked whether the order is its own.
         assert!(matches!(reads(&store, OWN_DOMAIN), Reading::Changed(_)));
-        let identity = store.identify(&Client::new().unwrap()).await.unwrap().unwrap();
+        let identity = store.identify(&Way::open().calls()).await.unwrap().unwrap();
         assert_eq!((identity.id, identity.domains[0].as_str()), (548_380_009, "tienda.example"));
         store.identity().unwrap().set(identity);
         assert!(matches!(reads(&store, OWN_DOMAIN), Reading::Order(_)));

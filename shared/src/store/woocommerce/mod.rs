@@ -32,7 +32,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{ids::OrderId, order::Order},
-    outbound::Client,
+    outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -96,22 +96,22 @@ impl Store for WooCommerce {
         self.authorization.is_some()
     }
 
-    async fn fetch(&self, client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         // `WooCommerce`'s ids are numbers: it has no order of another id.
         if !order.as_str().bytes().all(|b| b.is_ascii_digit()) {
             return Ok(None);
         }
-        let answer = client.send(self.one_call(order)?).await?;
+        let answer = calls.http.send(self.one_call(order)?).await?;
         self.one(answer).map_err(|error| error.within(format_args!("order {order}")))
     }
 
-    async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
         let at = match page {
             None => Cursor::first(since),
             Some(text) => Cursor::parse(text)
                 .ok_or_else(|| Error::new(Kind::Bug, format!("{}: the page is not one of ours", self.name)))?,
         };
-        let answer = client.send_for_page(self.page_call(&at)?).await?;
+        let answer = calls.http.send_for_page(self.page_call(&at)?).await?;
         self.page(&at, answer)
     }
 }
