@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use puente::{
     domain::{
+        audit::{BookEntry, Expect, Finding, Recorded, examine},
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
         order::{Order, Payment, Status},
@@ -137,18 +138,33 @@ impl Case<'_> {
     fn is_at_rest(&self) {
         let Some(head) = self.head else { return };
         match head.state() {
-            State::Synced => {}
-            State::Parked | State::Dead | State::Ignored => {
-                let reason = head.parked.as_ref().map(|parked| parked.reason.as_str()).unwrap_or_default();
-                if reason.trim().is_empty() {
-                    self.violated("it stopped without a reason");
-                }
-            }
+            State::Synced | State::Parked | State::Dead | State::Ignored => {}
             State::Waiting | State::Sending | State::Fetching => self.violated("it is not at rest"),
         }
-        if head.forgotten() {
-            self.violated("nobody will come back to it");
+        for finding in self.audited() {
+            match finding {
+                Finding::Unexplained => self.violated("it stopped without a reason"),
+                Finding::Forgotten => self.violated("nobody will come back to it"),
+                _ => {}
+            }
         }
+    }
+
+    /// What the auditor says of it, if the ERP should hold the state that its record says it holds.
+    fn audited(&self) -> Vec<Finding> {
+        let held = self.head.and_then(Head::held).and_then(|version| self.state(&version.content));
+        let expect = held.map_or(Expect::Nowhere, |state| Expect::InErp {
+            total: state.total,
+            currency: state.currency.code().to_owned(),
+        });
+        let entry = |booked: &&Booked| BookEntry {
+            reference: booked.reference.to_string(),
+            total: booked.total.parse().unwrap(),
+            // The model's documents have that of their order.
+            currency: held.map(|state| state.currency.code().to_owned()).unwrap_or_default(),
+        };
+        let there: Vec<BookEntry> = self.booked.iter().map(entry).collect();
+        examine(&expect, self.head.map(Recorded::from).as_ref(), &there.iter().collect::<Vec<_>>()).0
     }
 
     /// Invariants 2 and 3: one document at most, and the one that the record tells of.
@@ -157,8 +173,12 @@ impl Case<'_> {
         let stalled = self.history.world.faults().counts().contains_key(&Fault::FreezeBeforeSend);
         // What can double a document of an ERP that cannot refuse it, by its class.
         let unprotected = class > Class::Unique && (self.very_late || stalled);
-        if self.booked.len() > 1 && !unprotected && !(class == Class::Nothing && self.restored()) {
+        let findings = self.audited();
+        if findings.contains(&Finding::Doubled) && !unprotected && !(class == Class::Nothing && self.restored()) {
             self.violated("the ERP holds it more than once");
+        }
+        if findings.contains(&Finding::WrongTotal) && !self.restored() && !self.answers_an_older_step() {
+            self.violated("the ERP holds it with another total than the state that its record says");
         }
         let states = self.known.map_or(&[][..], |known| &known.states);
         let mut unsound = states.iter().filter(|state| !has_sound_books(state)).map(|state| state.version().content);
@@ -291,11 +311,13 @@ impl Case<'_> {
 
     /// Whether two states of the order, by their contents, are one document for the ERP.
     fn same_sale(&self, one: &ContentHash, other: &ContentHash) -> bool {
-        let state = |content: &ContentHash| {
-            let mut states = self.known.into_iter().flat_map(|known| &known.states);
-            states.find(|state| state.version().content == *content)
-        };
-        one == other || state(one).zip(state(other)).is_some_and(|(one, other)| one.same_sale(other))
+        one == other || self.state(one).zip(self.state(other)).is_some_and(|(one, other)| one.same_sale(other))
+    }
+
+    /// The state of that content, in the shop.
+    fn state(&self, content: &ContentHash) -> Option<&Order> {
+        let mut states = self.known.into_iter().flat_map(|known| &known.states);
+        states.find(|state| state.version().content == *content)
     }
 
     fn in_dead_letters(&self) -> bool {

@@ -368,7 +368,7 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     discreet(scene.logs.path());
     let audit = scene.audit().await;
     let dead = scene.aws.queue.dead(100).await.unwrap();
-    assert_eq!(dead.len(), audit.states.get("dead").copied().unwrap_or(0), "{dead:?}");
+    assert_eq!(dead.len(), audit.books.states.get("dead").copied().unwrap_or(0), "{dead:?}");
     let mut report = scene.report.lock().await;
     scene.market.tells(&mut report);
     report.line("edge", &edge);

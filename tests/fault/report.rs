@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use puente::domain::audit::Finding;
 use tokio::sync::watch;
 
 use crate::{
@@ -126,18 +127,18 @@ impl fmt::Display for Report {
         for (status, count) in &self.posted.answered {
             line(&format!("webhooks answered {status}"), (*count).into())?;
         }
-        for (state, count) in &self.audit.states {
+        for (state, count) in &self.audit.books.states {
             line(&format!("orders {state}"), *count as u64)?;
         }
         let audit = &self.audit;
         let found = [
-            ("orders in the ERP", audit.in_erp),
-            ("lost", audit.lost.len()),
-            ("doubled", audit.doubled.len()),
-            ("with a wrong total", audit.wrong.len()),
-            ("where they do not belong", audit.astray.len()),
-            ("without a due", audit.forgotten.len()),
-            ("stopped without a reason", audit.unexplained.len()),
+            ("orders in the ERP", audit.books.in_erp),
+            ("lost", audit.count(&[Finding::Lost])),
+            ("doubled", audit.count(&[Finding::Doubled])),
+            ("with a wrong total", audit.count(&[Finding::WrongTotal])),
+            ("where they do not belong", audit.count(&[Finding::NotWanted, Finding::NoCause])),
+            ("without a due", audit.count(&[Finding::Forgotten])),
+            ("stopped without a reason", audit.count(&[Finding::Unexplained])),
             ("ERP calls above the limits", audit.violations),
         ];
         for (name, count) in found {

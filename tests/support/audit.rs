@@ -3,45 +3,27 @@
 //! Every order of the truth was delivered until somebody answered. So each is in the ERP once, with its total, or its record
 //! says why it is not: it waits (and has a `due`), or it stopped with a reason.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use puente::{
     Kind,
     domain::{
+        audit::{self, BookEntry, Expect, Finding},
         ids::{ConnectionId, OrderKey},
-        record::{Head, State},
+        record::Head,
     },
     ports::{Page, Query, Records},
 };
 use puente_sandbox::{
     erp::{Erp, Made},
-    store::{CANARY, Expect, Shop},
+    store::{self, CANARY, Shop},
 };
 
-/// What was found. The lists are empty when all is well.
+/// What was found.
 #[derive(Debug, Default)]
 pub struct Audit {
-    /// Documents in the ERP's books.
-    pub in_erp: usize,
-    /// Orders of the truth that belong there.
-    pub expected: usize,
-    /// Orders on record, by state.
-    pub states: BTreeMap<&'static str, usize>,
-    /// Neither in the ERP nor on record as waiting or stopped.
-    pub lost: Vec<String>,
-    /// References that more than one document carries.
-    pub doubled: Vec<String>,
-    /// In the ERP with another total or currency than the shop's.
-    pub wrong: Vec<String>,
-    /// In the ERP against a rule, or stopped without a cause.
-    pub astray: Vec<String>,
-    /// Neither at rest nor due: nobody would come back to them.
-    pub forgotten: Vec<String>,
-    /// Stopped, and nobody can say why.
-    pub unexplained: Vec<String>,
+    /// By the auditor.
+    pub books: audit::Audit,
     /// Calls above the ERP's limits, counted by the ERP.
     pub violations: usize,
 }
@@ -95,77 +77,24 @@ pub async fn comes_to_rest(left: impl AsyncFn() -> usize) -> Duration {
 impl Audit {
     /// Compares the books of an ERP with those of the shop that sells into it.
     pub async fn of(erp: &Erp, records: &dyn Records, connection: &str, shop: &Shop) -> Self {
-        let made = erp.orders();
-        let mut documents: HashMap<&str, Vec<&Made>> = HashMap::new();
-        for one in &made {
-            documents.entry(&one.reference).or_default().push(one);
-        }
-        let mut audit =
-            Self { in_erp: made.len(), doubled: erp.doubled(), violations: erp.violations(), ..Self::default() };
         let connection: ConnectionId = connection.parse().unwrap();
-        let mut heads: HashMap<OrderKey, Head> =
-            heads(records, &connection).await.into_iter().map(|head| (head.key.clone(), head)).collect();
-        for truth in shop.truth() {
+        let recorded = heads(records, &connection).await.iter().map(|head| (head.key.clone(), head.into())).collect();
+        let orders = shop.truth().into_iter().map(|truth| {
             let key = OrderKey::new(connection.clone(), truth.order.parse().unwrap());
-            let there = documents.remove(key.sale().as_str()).unwrap_or_default();
-            audit.order(&key, &truth.expect, &there, heads.remove(&key).as_ref());
-        }
-        // Orders and documents that no shop knows of.
-        audit.astray.extend(heads.values().map(told));
-        audit.astray.extend(documents.keys().map(|reference| (*reference).to_owned()));
-        audit
-    }
-
-    fn order(&mut self, key: &OrderKey, expect: &Expect, there: &[&Made], head: Option<&Head>) {
-        let state = head.map(Head::state);
-        if let Some(head) = head {
-            *self.states.entry(head.state().as_str()).or_default() += 1;
-            if head.forgotten() {
-                self.forgotten.push(told(head));
-            }
-            let stopped = matches!(head.state(), State::Parked | State::Dead | State::Ignored);
-            if stopped && head.parked.as_ref().is_none_or(|parked| parked.reason.trim().is_empty()) {
-                self.unexplained.push(told(head));
-            }
-        }
-        let found = || format!("{key}: {state:?}, {} documents", there.len());
-        match expect {
-            Expect::InErp { total, currency } => {
-                self.expected += 1;
-                let wrong = there.iter().any(|made| made.total != *total || made.currency != *currency);
-                self.wrong.extend(wrong.then(found));
-                match state {
-                    // What the record says must be so; what it still waits for may be there already.
-                    Some(State::Synced) | None if there.is_empty() => self.lost.push(found()),
-                    Some(State::Parked | State::Ignored) => self.astray.push(found()),
-                    _ => {}
-                }
-            }
-            // A person must find it.
-            Expect::Parked if state.is_none() => self.lost.push(found()),
-            Expect::Parked => self.astray.extend((state != Some(State::Parked) || !there.is_empty()).then(found)),
-            Expect::Nowhere => {
-                let right = matches!(state, None | Some(State::Ignored)) && there.is_empty();
-                self.astray.extend((!right).then(found));
-            }
-        }
+            (key, expect(&truth.expect))
+        });
+        let entries: Vec<BookEntry> = erp.orders().iter().map(entry).collect();
+        Self { books: audit::Audit::of(orders, recorded, &entries), violations: erp.violations() }
     }
 
     /// One audit of several ERPs.
-    pub fn and(mut self, other: Self) -> Self {
-        self.in_erp += other.in_erp;
-        self.expected += other.expected;
-        self.violations += other.violations;
-        for (state, count) in other.states {
-            *self.states.entry(state).or_default() += count;
-        }
-        self.lost.extend(other.lost);
-        self.doubled.extend(other.doubled);
-        self.wrong.extend(other.wrong);
-        self.astray.extend(other.astray);
-        self.forgotten.extend(other.forgotten);
-        self.unexplained.extend(other.unexplained);
-        self
+    pub fn and(self, other: Self) -> Self {
+        Self { books: self.books.and(other.books), violations: self.violations + other.violations }
+    }
+
+    /// How many orders have something of one of these kinds.
+    pub fn count(&self, findings: &[Finding]) -> usize {
+        self.books.count(findings)
     }
 
     /// Whether nothing is on its way any more, and everything is where it will stay.
@@ -175,23 +104,30 @@ impl Audit {
 
     /// How much is on its way, or not where it will stay.
     pub fn unsettled(&self) -> usize {
-        let of = |state: State| self.states.get(state.as_str()).copied().unwrap_or(0);
-        of(State::Waiting) + of(State::Sending) + self.lost.len() + self.astray.len()
+        self.books.on_their_way + self.count(&[Finding::Lost, Finding::NoCause, Finding::NotWanted])
     }
 
-    /// Everything that must hold, whether it has settled or not.
+    /// Everything that must hold, whether it has settled or not. What ran out of attempts between the kills lies in the dead-letter
+    /// queue: that is one of the ends.
     pub fn holds(&self) {
-        assert!(
-            self.lost.is_empty()
-                && self.doubled.is_empty()
-                && self.wrong.is_empty()
-                && self.astray.is_empty()
-                && self.forgotten.is_empty()
-                && self.unexplained.is_empty()
-                && self.violations == 0,
-            "the books do not balance: {self:#?}"
-        );
+        let wrong = self.books.exceptions.iter().filter(|exception| exception.finding != Finding::Dead).count();
+        assert!(wrong == 0 && self.violations == 0, "the books do not balance: {self:#?}");
     }
+}
+
+fn expect(expect: &store::Expect) -> Expect {
+    match expect {
+        store::Expect::InErp { total, currency } => {
+            Expect::InErp { total: (*total).try_into().unwrap(), currency: (*currency).to_owned() }
+        }
+        store::Expect::Parked => Expect::Stopped,
+        store::Expect::Nowhere => Expect::Nowhere,
+    }
+}
+
+fn entry(made: &Made) -> BookEntry {
+    let (reference, currency) = (made.reference.clone(), made.currency.clone());
+    BookEntry { reference, total: made.total.try_into().unwrap(), currency }
 }
 
 /// Which, and how it stands.

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use puente::{
     Result,
-    domain::{ids::OrderKey, record::State},
+    domain::{
+        audit::{Audit, BookEntry, Expect, Finding, Recorded},
+        ids::OrderKey,
+        money::Amount,
+        record::State,
+    },
     flow::Puente,
 };
 use puente_sandbox::{
     erp::Made,
-    store::{Expect, Truth},
+    store::{self as sandbox, Truth},
 };
 use serde::Serialize;
 
@@ -91,64 +96,41 @@ impl Tally {
     }
 }
 
-/// What the ERP's books say.
+/// What the auditor found, as counts.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct Books {
     /// Orders in the ERP's books.
     pub(super) in_erp: usize,
     /// Orders that should be there, are not, and neither wait nor stopped with a reason.
     pub(super) lost: usize,
-    /// References that more than one document carries.
+    /// Orders that the ERP has more than once.
     pub(super) doubled: usize,
-    /// Documents whose total is not the shop's.
+    /// Orders whose total in the ERP is not the shop's.
     pub(super) wrong_total: usize,
     /// Orders that ended where they should not have: in the ERP against a rule, or stopped without a cause.
     pub(super) astray: usize,
 }
 
 impl Books {
-    /// Compares the ERP's memory with the truth.
+    /// Compares the ERP's memory and the records with the truth.
     pub(super) async fn audit(stage: &Stage, truth: &[(OrderKey, Truth)]) -> Result<Self> {
-        let mut states = BTreeMap::new();
-        for (key, _) in truth {
-            states.extend(stage.puente.records.head(key).await?.map(|head| (key.clone(), head.state())));
+        let mut records = BTreeMap::new();
+        let mut orders = Vec::new();
+        for (key, truth) in truth {
+            records.extend(stage.puente.records.head(key).await?.map(|head| (key.clone(), Recorded::from(&head))));
+            // What nobody could take there stops, whatever the shop wanted.
+            let expect = if stage.poisoned.contains(key) { Expect::Stopped } else { expect(&truth.expect)? };
+            orders.push((key.clone(), expect));
         }
-        Ok(Self::compare(&stage.erp.orders(), truth, &states, &stage.poisoned))
+        let books = stage.erp.orders().iter().map(entry).collect::<Result<Vec<_>>>()?;
+        Ok(Self::of(&Audit::of(orders, records, &books)))
     }
 
-    /// `made`: the ERP's documents; `states`: what the records say; `poisoned`: orders that must not get there.
-    fn compare(
-        made: &[Made],
-        truth: &[(OrderKey, Truth)],
-        states: &BTreeMap<OrderKey, State>,
-        poisoned: &[OrderKey],
-    ) -> Self {
-        let mut documents: BTreeMap<&str, Vec<&Made>> = BTreeMap::new();
-        for one in made {
-            documents.entry(&one.reference).or_default().push(one);
-        }
-        let doubled = documents.values().filter(|same| same.len() > 1).count();
-        let mut books = Self { in_erp: made.len(), doubled, ..Self::default() };
-        for (key, truth) in truth {
-            let there = documents.remove(key.sale().as_str()).unwrap_or_default();
-            let Expect::InErp { total, currency } = &truth.expect else {
-                books.astray += usize::from(!there.is_empty());
-                continue;
-            };
-            let wrong = |made: &&&Made| made.total != *total || made.currency != *currency;
-            books.wrong_total += there.iter().filter(wrong).count();
-            let poisoned = poisoned.contains(key);
-            match states.get(key) {
-                _ if !there.is_empty() => books.astray += usize::from(poisoned),
-                Some(State::Waiting | State::Sending | State::Fetching) => {}
-                Some(State::Parked | State::Dead | State::Ignored) => books.astray += usize::from(!poisoned),
-                // Nobody would ever come back to it.
-                Some(State::Synced) | None => books.lost += 1,
-            }
-        }
-        // Documents that no shop knows of.
-        books.astray += documents.len();
-        books
+    fn of(audit: &Audit) -> Self {
+        use Finding::{Doubled, Lost, WrongTotal};
+        let [lost, doubled, wrong_total] = [Lost, Doubled, WrongTotal].map(|finding| audit.count(&[finding]));
+        let astray = audit.exceptions.len() - lost - doubled - wrong_total;
+        Self { in_erp: audit.in_erp, lost, doubled, wrong_total, astray }
     }
 
     /// Whether they balance.
@@ -157,65 +139,47 @@ impl Books {
     }
 }
 
+/// Where the shop says that an order must be.
+fn expect(expect: &sandbox::Expect) -> Result<Expect> {
+    Ok(match expect {
+        sandbox::Expect::InErp { total, currency } => {
+            Expect::InErp { total: Amount::try_from(*total)?, currency: (*currency).to_owned() }
+        }
+        sandbox::Expect::Parked => Expect::Stopped,
+        sandbox::Expect::Nowhere => Expect::Nowhere,
+    })
+}
+
+/// A document of the sandbox's ERP.
+fn entry(made: &Made) -> Result<BookEntry> {
+    let (reference, currency) = (made.reference.clone(), made.currency.clone());
+    Ok(BookEntry { reference, total: Amount::try_from(made.total)?, currency })
+}
+
 #[cfg(test)]
 mod tests {
+    use puente::domain::audit::Exception;
+
     use super::*;
 
-    const SHOP: &str = "tango-shop";
-
-    fn key(order: &str) -> OrderKey {
-        OrderKey::new(SHOP.parse().unwrap(), order.parse().unwrap())
-    }
-
-    fn truth(order: &str, expect: Expect) -> (OrderKey, Truth) {
-        (key(order), Truth { order: order.into(), number: format!("#{order}"), expect, lost: false })
-    }
-
-    fn made(order: &str, total: i64) -> Made {
-        Made {
-            id: 1,
-            number: "S1".into(),
-            reference: format!("{SHOP}/{order}"),
-            version: None,
-            currency: "EUR".into(),
-            total: total.into(),
-            stated_total: None,
-            customer: None,
-            state: "confirmed",
-            created_at: jiff::Timestamp::UNIX_EPOCH,
+    #[test]
+    fn every_exception_is_counted_once() {
+        let findings = [
+            Finding::Lost,
+            Finding::Dead,
+            Finding::Doubled,
+            Finding::WrongTotal,
+            Finding::NotWanted,
+            Finding::NoCause,
+            Finding::Forgotten,
+            Finding::Unexplained,
+        ];
+        for finding in findings {
+            let exceptions = vec![Exception { of: "shop/1".into(), finding }];
+            let books = Books::of(&Audit { exceptions, ..Audit::default() });
+            assert_eq!(books.lost + books.doubled + books.wrong_total + books.astray, 1, "{finding:?}");
+            assert!(!books.balance(), "{finding:?}");
         }
-    }
-
-    fn wanted(total: i64) -> Expect {
-        Expect::InErp { total: total.into(), currency: "EUR" }
-    }
-
-    fn compare(made: &[Made], truth: &[(OrderKey, Truth)], state: Option<State>, poisoned: &[OrderKey]) -> Books {
-        let states = state.into_iter().flat_map(|s| truth.iter().map(move |(key, _)| (key.clone(), s))).collect();
-        Books::compare(made, truth, &states, poisoned)
-    }
-
-    #[test]
-    fn books_balance_when_every_order_is_where_it_must_be() {
-        let truth = [truth("1", wanted(10)), truth("2", Expect::Nowhere), truth("3", Expect::Parked)];
-        let books = compare(&[made("1", 10)], &truth, Some(State::Synced), &[]);
-        assert!(books.balance() && books.in_erp == 1, "{books:?}");
-    }
-
-    #[test]
-    fn each_way_to_be_wrong_is_seen() {
-        let one = [truth("1", wanted(10))];
-        // Called synced and not there, or not even on record: lost.
-        assert_eq!(compare(&[], &one, Some(State::Synced), &[]).lost, 1);
-        assert_eq!(compare(&[], &one, None, &[]).lost, 1);
-        // On its way it is not lost; stopped without having been poisoned it is astray.
-        assert!(compare(&[], &one, Some(State::Waiting), &[]).balance());
-        assert_eq!(compare(&[], &one, Some(State::Dead), &[]).astray, 1);
-        assert!(compare(&[], &one, Some(State::Dead), &[key("1")]).balance());
-        assert_eq!(compare(&[made("1", 10), made("1", 10)], &one, Some(State::Synced), &[]).doubled, 1);
-        assert_eq!(compare(&[made("1", 11)], &one, Some(State::Synced), &[]).wrong_total, 1);
-        // In the ERP though it should not be, or known to no shop.
-        assert_eq!(compare(&[made("2", 5)], &[truth("2", Expect::Nowhere)], Some(State::Synced), &[]).astray, 1);
-        assert_eq!(compare(&[made("9", 5)], &[], None, &[]).astray, 1);
+        assert!(Books::of(&Audit::default()).balance());
     }
 }
