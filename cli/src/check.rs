@@ -69,6 +69,8 @@ struct ConnectionReport {
     erp: String,
     ok: bool,
     answer: String,
+    /// Which kind of token opens the store, and when it ends, where it does.
+    token: Option<String>,
     /// What to add to the configuration: orders arrive without it, and may have to be looked at.
     lacks: Option<String>,
     class: Option<Class>,
@@ -153,12 +155,14 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
     } else {
         Ok("no credentials to ask with: webhooks only, no backfill".to_owned())
     };
+    let token = token(puente, connection).await;
     let lacks = connection.store.lacks();
     ConnectionReport {
         connection: connection.id.to_string(),
         erp: connection.erp.to_string(),
         ok: outcome.is_ok(),
         answer: outcome.unwrap_or_else(|error| error.to_string()),
+        token,
         lacks,
         class,
         promise: class.map(promise),
@@ -166,6 +170,24 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
         per_day: connection.front_door.per_day,
         key: !connection.keys.is_empty(),
     }
+}
+
+/// Which kind of token opens the store, and when it ends, where the store gives them for a time.
+async fn token(puente: &Puente, connection: &Connection) -> Option<String> {
+    let app = connection.store.sign_in()?;
+    let keeper = puente.keeper(AccountId::Store(connection.id.clone()));
+    let ends = |at| format!("ends {}, renewed before", output::time(at));
+    let standing = match keeper.standing(app.app()).await {
+        // What is wrong with it is said by the answer to the question that needed it.
+        Err(_) => return Some(app.kind().to_owned()),
+        Ok(standing) => standing?,
+    };
+    let state = match (standing.ended, standing.expires_at) {
+        (Some(_), _) => "of no use any more".to_owned(),
+        (None, Some(at)) => ends(at),
+        (None, None) => "without an end".to_owned(),
+    };
+    Some(format!("token: {}, {state}", app.kind()))
 }
 
 /// Asks the shop who it is, where its orders do not say so by themselves, and keeps that for whoever receives them.
@@ -191,10 +213,8 @@ fn promise(class: Class) -> &'static str {
 impl ConnectionReport {
     /// What its store says, and what the configuration lacks.
     fn said(&self) -> String {
-        match &self.lacks {
-            Some(lacks) => format!("{}; {lacks}", self.answer),
-            None => self.answer.clone(),
-        }
+        let more = [&self.token, &self.lacks].into_iter().flatten();
+        more.fold(self.answer.clone(), |said, more| format!("{said}; {more}"))
     }
 }
 

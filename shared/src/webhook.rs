@@ -144,6 +144,20 @@ pub fn check_standard(secret: &Secret) -> Result<()> {
         .ok_or_else(|| Error::new(Kind::Config, "a secret of Standard Webhooks is \"whsec_\" followed by base64"))
 }
 
+/// Whether `signature` is the hex of `body`'s HMAC-SHA256. In constant time, like every comparison here.
+#[must_use]
+pub fn is_signed_hex(secret: &Secret, body: &[u8], signature: &str) -> bool {
+    let mut given = Digest::default();
+    let read = hex::decode_to_slice(signature, &mut given).is_ok();
+    any(std::slice::from_ref(secret), |secret| mac(secret.expose().as_bytes(), &[body]), &[given]) && read
+}
+
+/// Whether two texts are the same, in a time that does not say where they differ.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}
+
 type Digest = [u8; 32];
 
 fn forged(why: &'static str) -> Error {

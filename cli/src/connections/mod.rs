@@ -1,10 +1,11 @@
-//! `puente connections`: signs of life (`list.rs`), and `apply`: what AWS needs to know of `puente.toml`, published.
+//! `puente connections`: signs of life (`list.rs`), signing in to a store (`authorize.rs`), and `apply`: what AWS needs to know of `puente.toml`, published.
 //!
 //! Invariant: nothing is changed before everything was checked and shown, and the order of the changes is safe if they are cut
 //! short anywhere: secrets, then API keys and their usage plans, the configuration after them, what is superfluous last. Run
 //! again, it does what is left. No value of a secret is ever shown, except in the URLs that are asked for.
 
 mod apply;
+mod authorize;
 mod difference;
 mod found;
 mod list;
@@ -53,6 +54,8 @@ pub(crate) struct Connections {
 enum Command {
     /// Shows when each connection and ERP account last received, fetched, sent, and what failed last.
     List(list::List),
+    /// Signs in to a store that gives its tokens for a time only.
+    Authorize(authorize::Authorize),
     /// Publishes puente.toml to AWS: secrets, API keys, usage plans, the configuration itself.
     Apply(Apply),
 }
@@ -133,6 +136,7 @@ struct Report<'a> {
 pub(crate) async fn run(connections: Connections, output: Output) -> Result<()> {
     match connections.command {
         Some(Command::Apply(apply)) => publish(apply, output).await,
+        Some(Command::Authorize(authorize)) => authorize::run(authorize, output).await,
         Some(Command::List(list)) => list::run(&list, output).await,
         None => list::run(&connections.list, output).await,
     }

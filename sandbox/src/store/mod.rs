@@ -9,6 +9,7 @@
 //! assert_eq!(shop.truth().len(), 100);
 //! ```
 
+mod oauth;
 mod purchase;
 mod rest;
 mod vendor;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 pub use self::{
+    oauth::{App, Tokens},
     purchase::{Article, Buyer, CANARY, CATALOGUE, Edit, Line, Purchase, Shipping, Stage, State, Story},
     rest::{Answer, Asked, Shelf},
     vendor::{Vendor, digest, header},
@@ -38,6 +40,8 @@ pub struct Plan {
     pub secret: String,
     /// What its REST interface asks for: a token, or `user:password`.
     pub token: String,
+    /// An app whose tokens end, instead (Shopify).
+    pub app: Option<App>,
     /// The same seed makes the same orders and deliveries.
     pub seed: u64,
     /// How many orders.
@@ -66,6 +70,7 @@ impl Plan {
             shop: shop.to_owned(),
             secret: secret.to_owned(),
             token: "ck_sandbox:cs_sandbox".to_owned(),
+            app: None,
             seed,
             orders,
             since,
@@ -245,7 +250,8 @@ impl Shop {
             })
             .collect();
         let shelf = Shelf::new(self.plan.clone(), orders);
-        Ok(Serving { server: Server::start(rest::router(Arc::new(shelf))).await? })
+        let tokens = shelf.tokens.clone();
+        Ok(Serving { server: Server::start(rest::router(Arc::new(shelf))).await?, tokens })
     }
 }
 
@@ -253,6 +259,7 @@ impl Shop {
 #[derive(Debug)]
 pub struct Serving {
     server: Server,
+    tokens: Option<Arc<Tokens>>,
 }
 
 impl Serving {
@@ -260,6 +267,12 @@ impl Serving {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.server.addr
+    }
+
+    /// The tokens that its app was given, if it has one.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_deref()
     }
 
     /// Closes the port, so that connections are refused; or opens it again.

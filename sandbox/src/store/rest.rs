@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Plan;
+use super::{Plan, Tokens};
 
 /// A call to the REST interface.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Answer {
 pub struct Shelf {
     /// The shop.
     pub plan: Plan,
+    /// What its app was given, if it has one.
+    pub tokens: Option<Arc<Tokens>>,
     /// Every order's last state, with its modification time and its id: those modified first come first.
     pub orders: Vec<(Timestamp, String, Value)>,
 }
@@ -89,7 +91,8 @@ impl Shelf {
     #[must_use]
     pub fn new(plan: Plan, mut orders: Vec<(Timestamp, String, Value)>) -> Self {
         orders.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        Self { plan, orders }
+        let tokens = plan.app.clone().map(|app| Arc::new(Tokens::new(app, plan.shop.clone())));
+        Self { plan, tokens, orders }
     }
 
     /// One order.
@@ -100,7 +103,12 @@ impl Shelf {
 }
 
 pub(super) fn router(shelf: Arc<Shelf>) -> Router {
-    Router::new().fallback(answer).with_state(shelf)
+    let tokens = shelf.tokens.clone();
+    let orders = Router::new().fallback(answer).with_state(shelf);
+    match tokens {
+        Some(tokens) => orders.merge(super::oauth::router(tokens)),
+        None => orders,
+    }
 }
 
 async fn answer(

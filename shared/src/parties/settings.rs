@@ -289,7 +289,8 @@ impl Settings {
         bundle: Bundle,
     ) -> Result<Arc<Connection>, Vec<Error>> {
         let edge = matches!(bundle, Bundle::Edge(_));
-        let section = entry.section.clone().resolve(&self.vault, &bundle, |path| is_edge(path) == edge).await?;
+        let of = |path: &str| if edge { edge_reads(&entry.section, path) } else { !is_edge(path) };
+        let section = entry.section.clone().resolve(&self.vault, &bundle, of).await?;
         let build = || {
             let head = connection_head(&section, false)?;
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
@@ -344,6 +345,16 @@ impl Settings {
 fn is_edge(path: &str) -> bool {
     let mut keys = path.split(['.', '[']);
     keys.next() != Some("store") || matches!(keys.next(), Some("webhook_secrets" | "api_keys"))
+}
+
+/// Whether what faces the internet reads a connection's secret: what callers show or sign with. An app's own secret signs its webhooks
+/// too, unless the part says with what else they are signed (`docs/decisions/tokens.md`).
+fn edge_reads(section: &Section, path: &str) -> bool {
+    let signs = || {
+        let store = section.child("store");
+        path == "store.client_secret" && store.is_some_and(|store| store.keys().all(|key| key != "webhook_secrets"))
+    };
+    is_edge(path) || signs()
 }
 
 /// Parts built by hand refer to no secrets.

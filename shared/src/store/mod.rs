@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod identity;
 mod parse;
 pub mod shopify;
+pub mod sign_in;
 mod tax_id;
 mod title;
 pub mod woocommerce;
@@ -15,8 +16,8 @@ pub mod woocommerce;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::identity::Learnt;
 pub(crate) use self::parse::without_mark;
+use self::{identity::Learnt, sign_in::SignIn};
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
@@ -144,6 +145,11 @@ pub trait Store: Send + Sync {
     /// Asks the shop who it is. One call; `None` where the store cannot be asked, or needs no identity.
     async fn identify(&self, _calls: &Calls<'_>) -> Result<Option<Identity>> {
         Ok(None)
+    }
+
+    /// How its tokens come, where they are given for a time: they are kept, and renewed before they end.
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        None
     }
 
     /// What its configuration lacks though everything in it is right: for `puente check`, with what to set.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ConnectionHead, Section, Settings, all_or, connection_head, is_edge};
+use super::{ConnectionHead, Section, Settings, all_or, connection_head, edge_reads, is_edge};
 use crate::{
     Error, Result,
     config::{FrontDoor, secret::Source},
@@ -43,7 +43,7 @@ impl Settings {
         let (mut needs, mut wrong, nothing) = (Needs::default(), Vec::new(), BTreeSet::new());
         for (id, entry) in &self.connections {
             let section = &entry.section;
-            needs.add(&Bundle::Edge(id.clone()), section, is_edge, &nothing, &mut wrong);
+            needs.add(&Bundle::Edge(id.clone()), section, |path| edge_reads(section, path), &nothing, &mut wrong);
             let keys: Vec<_> = section.references_in("key").map(|source| source.name().to_owned()).collect();
             if keys.is_empty() {
                 let name = suggested(section, "key");
@@ -82,7 +82,7 @@ impl Needs {
     ) {
         for (path, source) in section.references().filter(|(path, _)| of(path)) {
             let otherwise = match source {
-                Source::Named(name) if !others.contains(name) => {
+                Source::Named(name) if !others.contains(name) || edge_reads(section, path) => {
                     self.bundles.entry(bundle.clone()).or_default().insert(name.clone());
                     continue;
                 }

@@ -28,25 +28,21 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const PER_PAGE: &str = "250";
 
 impl Shopify {
-    pub(super) fn call(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Call> {
-        let token = self.token.as_ref().ok_or_else(|| {
-            Error::new(Kind::Config, format!("{}: token is needed to ask the shop for orders", self.shop))
-        })?;
+    pub(super) fn call(&self, path: &[&str], query: &[(&str, &str)]) -> Call {
         let mut url = answer::below(&self.api, path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut headers = HeaderMap::new();
-        headers.insert("x-shopify-access-token", token.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Call { method: Method::GET, url, headers, body: Bytes::new(), timeout: TIMEOUT })
+        Call { method: Method::GET, url, headers, body: Bytes::new(), timeout: TIMEOUT }
     }
 
-    pub(super) fn one_call(&self, order: &OrderId) -> Result<Call> {
+    pub(super) fn one_call(&self, order: &OrderId) -> Call {
         self.call(&["orders", &format!("{order}.json")], &[])
     }
 
-    pub(super) fn page_call(&self, since: Timestamp, page: Option<&str>) -> Result<Call> {
+    pub(super) fn page_call(&self, since: Timestamp, page: Option<&str>) -> Call {
         let path = &["orders.json"];
         match page {
             // A cursor has the filters in itself; Shopify refuses them beside it.
@@ -64,7 +60,7 @@ impl Shopify {
     }
 
     pub(super) fn one(&self, answer: Answer) -> Result<Option<Order>> {
-        let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else {
+        let Some(answer) = answer::read(answer, &self.shop, self.access.credentials())? else {
             // Taking an old order for a deleted one would cancel its sale.
             let why = "the shop shows no such order: deleted, or older than 60 days and the token lacks read_all_orders \
                        (grant it and set all_orders = true)";
@@ -80,7 +76,7 @@ impl Shopify {
     }
 
     pub(super) fn page(&self, answer: Answer) -> Result<Changes> {
-        let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else {
+        let Some(answer) = answer::read(answer, &self.shop, self.access.credentials())? else {
             return Err(self.no_api());
         };
         // One by one: what is wrong with one of them hides none of the others.

@@ -1,10 +1,12 @@
 //! The section of a Shopify store, and what is built from it.
 
-use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
-use super::super::{answer, check_secrets, identity::Learnt};
+use super::{
+    super::{answer, check_secrets, identity::Learnt},
+    access::{Access, Keys},
+};
 use crate::{Error, Kind, Result, config::Secret};
 
 /// The section.
@@ -23,9 +25,19 @@ pub(super) struct Config {
     /// Further domains of the shop, as its orders' status pages show them.
     #[serde(default)]
     domains: Vec<String>,
-    webhook_secrets: Vec<Secret>,
+    /// The app's client secret, unless it says otherwise.
+    #[serde(default)]
+    webhook_secrets: Option<Vec<Secret>>,
     #[serde(default)]
     token: Option<Secret>,
+    #[serde(default)]
+    client_id: Option<String>,
+    #[serde(default)]
+    client_secret: Option<Secret>,
+    #[serde(default)]
+    redirect_url: Option<String>,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
     /// Whether the token may read orders older than 60 days: only then does "not found" mean "deleted".
     #[serde(default)]
     all_orders: bool,
@@ -60,7 +72,7 @@ pub(super) struct Shopify {
     /// What the shop said of itself, where the configuration does not.
     pub(super) learnt: Learnt,
     pub(super) secrets: Vec<Secret>,
-    pub(super) token: Option<HeaderValue>,
+    pub(super) access: Access,
     pub(super) all_orders: bool,
     /// `…/admin/api/{version}`.
     pub(super) api: Url,
@@ -74,29 +86,24 @@ impl Shopify {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("shop is not a name such as acme.myshopify.com");
         }
-        check_secrets(&config.webhook_secrets)?;
+        // The app's secret signs its webhooks.
+        let secrets = config.webhook_secrets.unwrap_or_else(|| config.client_secret.iter().cloned().collect());
+        check_secrets(&secrets)?;
         if !config.api_version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("api_version is not a version such as 2026-07");
         }
-        let token = match config.token {
-            None => None,
-            Some(token) => {
-                let mut value = HeaderValue::from_str(token.expose().trim())
-                    .map_err(|_| Error::new(Kind::Config, "token has characters no Admin API token has"))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
         let base = answer::base("api_url", config.api_url.as_deref().unwrap_or(&format!("https://{shop}")))?;
+        let (token, client_id, client_secret) = (config.token, config.client_id, config.client_secret);
+        let keys = Keys { token, client_id, client_secret, redirect_url: config.redirect_url, scopes: config.scopes };
         Ok(Self {
+            access: Access::new(keys, &shop, &base)?,
             api: answer::below(&base, &["admin", "api", &config.api_version]),
             domains: config.domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             shop,
             shop_id: config.shop_id,
             app: config.app,
             learnt: Learnt::default(),
-            secrets: config.webhook_secrets,
-            token,
+            secrets,
             all_orders: config.all_orders,
         })
     }

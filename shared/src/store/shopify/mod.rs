@@ -10,6 +10,7 @@
 //! <https://shopify.dev/docs/apps/build/webhooks> ·
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order> · why REST: `docs/decisions/shopify-rest-for-fetching.md`
 
+mod access;
 mod call;
 mod config;
 #[cfg(feature = "fixtures")]
@@ -25,11 +26,15 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
-use self::config::{App, Shopify};
+use self::{
+    access::Access,
+    config::{App, Shopify},
+};
 use super::{
     Changes, Entrance, Reading, Row, Signed, Store, answer,
     identity::Learnt,
     parse::{deleted, flag, parse},
+    sign_in::SignIn,
 };
 use crate::{
     Error, Kind, Result,
@@ -53,6 +58,14 @@ app = "shared"                                   # "custom": the app is installe
 shop_id = 548380009                              # without a token: the number in your orders' status pages (else it is learnt)
 webhook_secrets = [{ env = "SHOPIFY_SECRET" }]   # the app's client secret; two while rotating
 token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and for what a webhook leaves open
+# An app without a lasting token (all that were made since 2026) has these instead of token; client_secret is then what it signs with,
+# unless webhook_secrets says otherwise:
+# client_id = "…"
+# client_secret = { env = "SHOPIFY_CLIENT_SECRET" }
+# Only for an app of another organisation, an agency's. The address is one of the app's; sign in with
+# `puente connections authorize NAME`:
+# redirect_url = "https://agency.example/puente"
+# scopes = ["read_orders", "read_all_orders"]
 all_orders = false                               # true once the token has read_all_orders beside read_orders
 "#,
     sample: include_str!("sample.json"),
@@ -214,18 +227,25 @@ impl Store for Shopify {
     }
 
     async fn identify(&self, calls: &Calls<'_>) -> Result<Option<Identity>> {
-        if self.token.is_none() || self.identity().is_none() {
+        if !self.access.is_some() || self.identity().is_none() {
             return Ok(None);
         }
-        let answer = calls.http.send(self.call(&["shop.json"], &[])?).await?;
-        let answer = answer::read(answer, &self.shop, "the store's token")?.ok_or_else(|| self.no_api())?;
+        let answer = self.access.ask(calls, self.call(&["shop.json"], &[]), false).await?;
+        let answer = answer::read(answer, &self.shop, self.access.credentials())?.ok_or_else(|| self.no_api())?;
         let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
         shop::identity(&answer.body).map(Some).map_err(unreadable)
     }
 
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        match &self.access {
+            Access::App(app) => Some(app),
+            Access::None | Access::Lasting(_) => None,
+        }
+    }
+
     fn lacks(&self) -> Option<String> {
         let proven =
-            self.token.is_some() || self.number().is_some() || !self.domains.is_empty() || self.app == App::Custom;
+            self.access.is_some() || self.number().is_some() || !self.domains.is_empty() || self.app == App::Custom;
         (!proven).then(|| {
             "nothing says which orders are this shop's once it has a domain of its own: set shop_id (the number in the address \
              of its orders' status pages), or a token, or app = \"custom\" if the app is installed in no other shop"
@@ -234,7 +254,7 @@ impl Store for Shopify {
     }
 
     fn can_fetch(&self) -> bool {
-        self.token.is_some()
+        self.access.is_some()
     }
 
     async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
@@ -242,12 +262,12 @@ impl Store for Shopify {
         if !order.as_str().bytes().all(|b| b.is_ascii_digit()) {
             return Ok(None);
         }
-        let answer = calls.http.send(self.one_call(order)?).await?;
+        let answer = self.access.ask(calls, self.one_call(order), false).await?;
         self.one(answer).map_err(|error| error.within(format_args!("order {order}")))
     }
 
     async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
-        let answer = calls.http.send_for_page(self.page_call(since, page)?).await?;
+        let answer = self.access.ask(calls, self.page_call(since, page), true).await?;
         self.page(answer)
     }
 }

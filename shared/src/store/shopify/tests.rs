@@ -480,7 +480,13 @@ fn the_section_is_checked() {
     }
     assert!(build("shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 's' }]\nshop_name = 'x'").is_err());
     assert!(!store("").can_fetch());
-    assert_eq!(store("").one_call(&"1".parse().unwrap()).err().unwrap().kind(), Kind::Config);
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_is_asked() {
+    let error = store("").fetch(&Way::open().calls(), &"1".parse().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.to_string().contains("client_id"), "{error}");
 }
 
 async fn server() -> (MockServer, Shopify, Way) {

@@ -1,0 +1,88 @@
+//! `puente connections authorize`: the first token of a store that gives them for a time, or a new one where the last is of no use any
+//! more. What was kept before is replaced, whatever it was.
+
+use std::io::{self, BufRead as _};
+
+use clap::Args;
+use jiff::Timestamp;
+use puente::{
+    Error, Kind, Result,
+    domain::ids::ConnectionId,
+    flow::ask::Ask,
+    outbound::{Grant, NotRenewed},
+    store::sign_in::SignIn,
+};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::{
+    output::{self, Output},
+    place::Location,
+};
+
+/// `connections authorize`.
+///
+/// Where a person has to let the app in, this prints the page to open, and reads the address that the shop sends back to from standard
+/// input.
+#[derive(Debug, Args)]
+pub(crate) struct Authorize {
+    /// The connection.
+    connection: ConnectionId,
+    #[command(flatten)]
+    place: Location,
+}
+
+#[derive(Serialize)]
+struct Report {
+    connection: String,
+    kind: &'static str,
+    expires_at: Option<Timestamp>,
+    renewable_until: Option<Timestamp>,
+}
+
+/// Runs the command.
+pub(super) async fn run(authorize: Authorize, output: Output) -> Result<()> {
+    // Where nobody has served yet the data begin here.
+    let puente = authorize.place.begin().await?;
+    let id = &authorize.connection;
+    let connection = puente
+        .settings
+        .connection(id)
+        .await?
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{id}` in the configuration")))?;
+    let Some(app) = connection.store.sign_in() else {
+        let words = format!("the store of `{id}` has no app to sign in with: it needs client_id and client_secret");
+        return Err(Error::new(Kind::Config, words));
+    };
+    let ask = Ask::new(&puente, &connection);
+    let calls = ask.calls();
+    let grant = granted(app, calls.http, &puente.chance.token()).await?;
+    calls.tokens.keep(app.app(), grant).await?;
+    let standing = calls.tokens.standing(app.app()).await?;
+    let (expires_at, renewable_until) =
+        standing.map_or((None, None), |standing| (standing.expires_at, standing.renewable_until));
+    let report = Report { connection: id.to_string(), kind: app.kind(), expires_at, renewable_until };
+    output.answer(&report, || {
+        let until = expires_at.map_or_else(|| "has no end".to_owned(), |at| format!("ends {}", output::time(at)));
+        format!("{id}: signed in ({}); the token {until} and is renewed before", app.kind())
+    })
+}
+
+async fn granted(app: &dyn SignIn, http: &puente::outbound::Metered, state: &str) -> Result<Grant> {
+    let grant = match app.page(state) {
+        None => app.renew(http, None).await,
+        Some(page) => {
+            output::remark(format!(
+                "open this page as somebody who may install apps in the shop:\n{page}\nthen paste the address that you are sent to:"
+            ));
+            let mut address = String::new();
+            let read = io::stdin().lock().read_line(&mut address);
+            read.map_err(|error| Error::new(Kind::Unavailable, "cannot read the address").caused_by(error))?;
+            app.first(http, &SecretString::from(state), &address).await
+        }
+    };
+    grant.map_err(|error| match error {
+        NotRenewed::SignIn(why) => Error::new(Kind::Refused, format!("{why}: start again")),
+        NotRenewed::Failed(error) => error,
+    })
+}
