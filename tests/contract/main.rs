@@ -11,4 +11,5 @@ mod openapi;
 mod ports;
 mod sandbox;
 mod stores;
+mod tokens;
 mod tryton;

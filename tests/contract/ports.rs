@@ -1,4 +1,4 @@
-//! The ports' contract: what [`Records`], [`Accounts`], [`Signs`] and [`Queue`] promise the flows, run against every adapter.
+//! The ports' contract: what [`Records`], [`Accounts`], [`Signs`], [`Tokens`] and [`Queue`] promise the flows, run against every adapter.
 //!
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
@@ -7,6 +7,7 @@ mod conformance;
 mod queue;
 mod records;
 mod signs;
+mod tokens;
 
 use std::{
     sync::{
@@ -26,7 +27,7 @@ use puente::{
         version::Version,
     },
     embedded::{Embedded, Options},
-    ports::{Accounts, Clock, Queue, Records, Signs, SystemClock},
+    ports::{Accounts, Clock, Queue, Records, Signs, SystemClock, Tokens},
 };
 
 use crate::support::moto::{self, Stack};
@@ -36,6 +37,7 @@ pub(crate) struct Ports {
     pub(crate) records: Arc<dyn Records>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) signs: Arc<dyn Signs>,
+    pub(crate) tokens: Arc<dyn Tokens>,
     pub(crate) queue: Arc<dyn Queue>,
     /// The time the queue goes by: sleeping on it is how a test lets time pass.
     pub(crate) clock: Arc<dyn Clock>,
@@ -81,6 +83,7 @@ async fn embedded() -> Option<Ports> {
         records: file.clone(),
         accounts: file.clone(),
         signs: file.clone(),
+        tokens: file.clone(),
         queue: file,
         clock,
         visibility,
@@ -131,6 +134,7 @@ fn on(stack: Stack) -> Ports {
         records: aws.records,
         accounts: aws.accounts,
         signs: aws.signs,
+        tokens: aws.tokens,
         queue: aws.queue,
         clock,
         visibility: EMULATED.0,
@@ -147,6 +151,7 @@ async fn simulation() -> Option<Ports> {
         records: models.table.clone(),
         accounts: models.table.clone(),
         signs: models.table.clone(),
+        tokens: models.table.clone(),
         queue: models.queue.clone(),
         clock: models.clock.clone(),
         visibility: Duration::from_secs(30),
@@ -222,6 +227,10 @@ macro_rules! enrol {
             enrol!($adapter: signs
                 a_sign_is_the_last_of_its_fact
                 who_a_shop_is_comes_back);
+            enrol!($adapter: tokens
+                a_token_comes_back_as_it_was_kept
+                a_swap_holds_for_the_version_that_was_seen_only
+                of_two_that_renew_at_once_one_wins_and_the_other_reads_the_winners);
             enrol!($adapter: queue
                 every_kind_of_message_comes_back_as_it_was
                 what_is_not_deleted_comes_again
@@ -269,6 +278,10 @@ mod simulation {
         one_of_many_takes_the_lease
         slots_of_many_never_overlap
         every_mark_counts);
+    enrol!(simulation: tokens
+        a_token_comes_back_as_it_was_kept
+        a_swap_holds_for_the_version_that_was_seen_only
+        of_two_that_renew_at_once_one_wins_and_the_other_reads_the_winners);
     enrol!(simulation: queue
         every_kind_of_message_comes_back_as_it_was
         what_is_not_deleted_comes_again

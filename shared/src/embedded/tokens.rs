@@ -81,3 +81,100 @@ fn row(sql: &Connection, of: &AccountId) -> Result<Option<Row>, Fault> {
     };
     Ok(select.query_row([of.to_string()], read).optional()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::Kind;
+
+    fn acme() -> AccountId {
+        AccountId::Store("acme".parse().unwrap())
+    }
+
+    fn token() -> Token {
+        Token { value: "canary-token".into(), expires_at: None }
+    }
+
+    /// Checks that reading and swapping say what is wrong, and that signing in again gets past it.
+    async fn one_clear_state(file: &Embedded) {
+        for _ in 0..3 {
+            for error in
+                [file.get(&acme()).await.unwrap_err(), file.swap(&acme(), Some(1), &token()).await.unwrap_err()]
+            {
+                assert_eq!((error.kind(), error.retryable()), (Kind::Config, crate::Retry::Never));
+                let words = error.to_string();
+                assert!(words.contains("store/acme") && words.contains("puente connections authorize acme"), "{words}");
+            }
+        }
+        file.put(&acme(), &token()).await.unwrap();
+        assert!(file.get(&acme()).await.unwrap().unwrap().token.is(&token()));
+    }
+
+    #[tokio::test]
+    async fn nothing_in_the_directory_shows_the_token_and_the_key_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Embedded::open(dir.path()).unwrap();
+        assert!(!dir.path().join(seal::FILE).exists(), "made when it is first needed");
+        file.swap(&acme(), None, &token()).await.unwrap();
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let content = fs::read(&path).unwrap();
+            assert!(!content.windows(6).any(|part| part == b"canary"), "{}", path.display());
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                let mode = fs::metadata(&path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+            }
+        }
+        // Another process reads it with the same key.
+        assert!(Embedded::open(dir.path()).unwrap().get(&acme()).await.unwrap().unwrap().token.is(&token()));
+    }
+
+    #[tokio::test]
+    async fn another_key_or_none_is_one_clear_state() {
+        for key in [Some([7; 32]), None] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = Embedded::open(dir.path()).unwrap();
+            file.put(&acme(), &token()).await.unwrap();
+            match key {
+                Some(key) => fs::write(dir.path().join(seal::FILE), key).unwrap(),
+                None => fs::remove_file(dir.path().join(seal::FILE)).unwrap(),
+            }
+            one_clear_state(&file).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_cut_off_is_said_to_be_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Embedded::open(dir.path()).unwrap();
+        file.put(&acme(), &token()).await.unwrap();
+        fs::write(dir.path().join(seal::FILE), b"half").unwrap();
+        let error = file.get(&acme()).await.unwrap_err();
+        assert!(error.kind() == Kind::Config && error.to_string().contains("token.key"), "{error}");
+        assert!(file.put(&acme(), &token()).await.is_err(), "a new key would hide that the old one is damaged");
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_half_written_changed_or_another_accounts_is_one_clear_state() {
+        for damage in [
+            "UPDATE token SET sealed = substr(sealed, 1, 20)",
+            "UPDATE token SET sealed = x''",
+            "UPDATE token SET sealed = x'02' || substr(sealed, 2)",
+            "UPDATE token SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00' || x'01'",
+            "UPDATE token SET sealed = (SELECT sealed FROM token WHERE account = 'store/other') WHERE account = 'store/acme'",
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = Embedded::open(dir.path()).unwrap();
+            for of in [acme(), AccountId::Store("other".parse().unwrap())] {
+                file.put(&of, &token()).await.unwrap();
+            }
+            let damaged = file.write(move |sql| Ok(sql.execute_batch(damage)?)).await;
+            damaged.unwrap();
+            one_clear_state(&file).await;
+        }
+    }
+}

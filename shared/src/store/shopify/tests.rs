@@ -482,6 +482,30 @@ fn the_section_is_checked() {
     assert!(!store("").can_fetch());
 }
 
+#[test]
+fn an_api_is_opened_in_one_way_and_half_a_way_is_told() {
+    let shop = "shop = 'acme.myshopify.com'\n";
+    let app = "client_id = 'app-1'\nclient_secret = { literal = 'app-secret' }\n";
+    let own = build(&format!("{shop}{app}")).unwrap();
+    assert!(own.can_fetch() && own.sign_in().is_some());
+    assert_eq!(own.secrets.first().unwrap().expose(), "app-secret", "what an app signs with");
+    let signs = build(&format!("{shop}{app}webhook_secrets = [{{ literal = 'another' }}]")).unwrap();
+    assert_eq!(signs.secrets.first().unwrap().expose(), "another");
+    for (bad, told) in [
+        (format!("{app}token = {{ literal = 't' }}"), "two ways"),
+        ("client_id = 'app-1'\nwebhook_secrets = [{ literal = 's' }]".to_owned(), "client_secret"),
+        ("client_secret = { literal = 's' }".to_owned(), "client_id"),
+        (format!("{app}scopes = ['read_orders']"), "redirect_url"),
+        ("redirect_url = 'https://a.example'\nwebhook_secrets = [{ literal = 's' }]".to_owned(), "client_id"),
+        (format!("{app}redirect_url = 'no address'"), "redirect_url"),
+        (format!("{app}redirect_url = 'https://a.example'\nscopes = ['read orders&x']"), "scopes"),
+        (String::new(), "webhook_secrets"),
+    ] {
+        let error = build(&format!("{shop}{bad}")).err().unwrap_or_else(|| panic!("{bad}"));
+        assert!(error.kind() == Kind::Config && error.to_string().contains(told), "{bad}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_token_nobody_is_asked() {
     let error = store("").fetch(&Way::open().calls(), &"1".parse().unwrap()).await.unwrap_err();
