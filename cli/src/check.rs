@@ -183,7 +183,7 @@ async fn token(puente: &Puente, connection: &Connection) -> Option<String> {
         Ok(standing) => standing?,
     };
     let state = match (standing.ended, standing.expires_at) {
-        (Some(_), _) => "of no use any more".to_owned(),
+        (Some(why), _) => format!("not renewed: {why}"),
         (None, Some(at)) => ends(at),
         (None, None) => "without an end".to_owned(),
     };

@@ -97,9 +97,13 @@ impl Bench {
 }
 
 fn store(serving: &Serving, more: &str) -> Box<dyn Store> {
+    store_of(serving, "app-secret", more)
+}
+
+fn store_of(serving: &Serving, secret: &str, more: &str) -> Box<dyn Store> {
     let section = format!(
         "shop = 'acme.myshopify.com'\napi_url = 'http://{}'\nall_orders = true\nclient_id = 'app-1'\n\
-         client_secret = {{ literal = 'app-secret' }}\n{more}",
+         client_secret = {{ literal = '{secret}' }}\n{more}",
         serving.addr()
     );
     let row = STORES.iter().find(|row| row.kind == "shopify").unwrap();
@@ -270,6 +274,29 @@ async fn a_stolen_refresh_token_ends_in_one_state_that_a_person_ends() {
     assert!(keeper.standing("app-1").await.unwrap().unwrap().ended.is_some());
     bench.sign_in(&keeper).await;
     assert!(bench.fetch(&keeper).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_goes_on_failing_is_asked_ever_less_often() {
+    // Every token is refused, also the new ones; and the app's own secret is wrong.
+    for wrong_secret in [false, true] {
+        let bench = Bench::new(true).await;
+        let keeper = bench.keeper();
+        bench.tokens().shut(true);
+        let wrong = store_of(&bench.serving, "other-secret", "");
+        let store = if wrong_secret { &wrong } else { &bench.store };
+        // A fetch every minute, for six hours.
+        for _ in 0..360 {
+            let calls = Calls::new(&bench.way.http, &NoIds, &keeper);
+            let error = store.fetch(&calls, &"1".parse().unwrap()).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{error}");
+            assert!(error.to_string().contains("client_secret"), "{error}");
+            bench.clock.pass(minutes(1));
+        }
+        let (asked, away) = (bench.tokens().asked(), bench.tokens().turned_away());
+        assert!(asked <= 2 * 20 && away <= 2 * 20, "{asked} questions for a token, {away} calls");
+        assert!(keeper.standing("app-1").await.unwrap().unwrap().ended.unwrap().contains("client_secret"));
+    }
 }
 
 #[tokio::test]

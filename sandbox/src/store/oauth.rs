@@ -55,6 +55,10 @@ struct State {
     before: Option<String>,
     /// Answers that are lost on the way.
     lost: u32,
+    /// Nobody is let in, whatever they show.
+    shut: bool,
+    /// Calls that were not let in.
+    turned_away: u32,
 }
 
 type Words = BTreeMap<String, String>;
@@ -115,13 +119,27 @@ impl Tokens {
         self.state().lost = answers;
     }
 
+    /// Lets nobody in, whatever they show; or again who shows a valid token.
+    pub fn shut(&self, shut: bool) {
+        self.state().shut = shut;
+    }
+
+    /// How many calls were not let in.
+    #[must_use]
+    pub fn turned_away(&self) -> u32 {
+        self.state().turned_away
+    }
+
     /// Whether a call with this token is let in.
     #[must_use]
     pub fn lets_in(&self, token: &str) -> bool {
         let mut state = self.state();
-        let valid = state.access.as_ref().is_some_and(|(access, end)| access == token && Instant::now() < *end);
+        let known = state.access.as_ref().is_some_and(|(access, end)| access == token && Instant::now() < *end);
+        let valid = known && !state.shut;
         if valid {
             state.before = None;
+        } else {
+            state.turned_away += 1;
         }
         valid
     }

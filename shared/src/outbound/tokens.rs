@@ -5,7 +5,8 @@
 //! (`docs/decisions/tokens.md`).
 //!
 //! Whoever renews says so on record first: others go on with the old token while it lasts, and wait when it does not. What the other
-//! side refuses for good is on record as well, as the one state that only a person ends: nobody asks again.
+//! side refuses for good is on record as well, as the one state that only a person ends: nobody asks again. After any other failure
+//! nobody asks for a while, each time longer: the questions that a broken account costs are bounded, whoever asks.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -27,8 +28,11 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 /// How long a renewal may take before another holder tries: longer than the call's time-out and the two writes.
 const CLAIM: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long a renewal that failed is not tried again while the old token lasts.
+/// How long nobody asks again after the first failure; it doubles with each that follows, up to [`LONGEST`].
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// The longest that nobody asks again.
+const LONGEST: SignedDuration = SignedDuration::from_mins(30);
 
 /// How often others may be faster before we give up.
 const ROUNDS: u32 = 4;
@@ -80,7 +84,7 @@ pub struct Standing {
     pub expires_at: Option<Timestamp>,
     /// Until when it can be renewed without a person, where that has an end.
     pub renewable_until: Option<Timestamp>,
-    /// Why it is of no use any more, if so.
+    /// Why it is of no use any more, or what failed when it was renewed last.
     pub ended: Option<String>,
 }
 
@@ -97,6 +101,11 @@ struct Stored {
     renewing_until: Option<Timestamp>,
     /// The other side refused it for good.
     ended: Option<String>,
+    /// Failures in a row, and the last one's words: nobody asks again before `renew_at`.
+    #[serde(default)]
+    strikes: u32,
+    #[serde(default)]
+    failed: Option<String>,
 }
 
 impl Stored {
@@ -124,6 +133,14 @@ impl Stored {
         (!refused).then(|| SecretString::from(access))
     }
 
+    /// One failure more: nobody asks again for a while.
+    fn failed(self, why: String, now: Timestamp) -> (Self, SignedDuration) {
+        let wait = AGAIN.saturating_mul(1 << self.strikes.min(10)).min(LONGEST);
+        let strikes = self.strikes.saturating_add(1);
+        let renew_at = Some(now.saturating_add(wait).unwrap_or(Timestamp::MAX));
+        (Self { strikes, failed: Some(why), renew_at, renewing_until: None, ..self }, wait)
+    }
+
     fn token(&self) -> Result<Token> {
         let text = serde_json::to_string(self)
             .map_err(|cause| Error::new(Kind::Bug, "a token cannot be written as JSON").caused_by(cause))?;
@@ -147,6 +164,19 @@ impl Keeper {
         self.current(http, renewal, Some(refused)).await
     }
 
+    /// The other side refused a new token as well: nobody asks anything of it for a while, each time longer.
+    pub async fn refuse(&self, renewal: &dyn Renewal, refused: &SecretString, why: &str) -> Result<()> {
+        let Some(kept) = self.tokens.get(&self.account).await? else { return Ok(()) };
+        let stored = self.read(&kept.token)?;
+        if stored.app != renewal.app() || stored.access.as_deref() != Some(refused.expose_secret()) {
+            return Ok(());
+        }
+        tracing::error!(event = "token.refused", account = %self.account, why);
+        let (stored, _) = Stored { access: None, ..stored }.failed(why.to_owned(), self.clock.now());
+        // Lost: somebody has written another token, which is to be tried.
+        self.tokens.swap(&self.account, Some(kept.version), &stored.token()?).await.map(drop)
+    }
+
     /// Keeps what a person has signed in for, whatever was kept before.
     pub async fn keep(&self, app: &str, grant: Grant) -> Result<()> {
         self.tokens.put(&self.account, &Stored::of(app, grant, self.clock.now()).token()?).await
@@ -156,11 +186,12 @@ impl Keeper {
     pub async fn standing(&self, app: &str) -> Result<Option<Standing>> {
         let Some(kept) = self.tokens.get(&self.account).await? else { return Ok(None) };
         let stored = self.read(&kept.token)?;
-        let of_use = stored.app == app && (stored.access.is_some() || stored.ended.is_some());
+        let of_use =
+            stored.app == app && (stored.access.is_some() || stored.ended.is_some() || stored.failed.is_some());
         Ok(of_use.then_some(Standing {
             expires_at: stored.expires_at,
             renewable_until: stored.refresh_expires_at,
-            ended: stored.ended,
+            ended: stored.ended.or(stored.failed),
         }))
     }
 
@@ -186,7 +217,12 @@ impl Keeper {
                     (Some(access), Some(_)) => return Ok(access),
                     (Some(access), None) if stored.renew_at.is_none_or(|at| now < at) => return Ok(access),
                     (None, Some(until)) => return Err(self.busy(until.duration_since(now))),
-                    _ => {}
+                    (None, None) => {
+                        if let (Some(why), Some(at)) = (&stored.failed, stored.renew_at.filter(|at| now < *at)) {
+                            return Err(later(why, at.duration_since(now)));
+                        }
+                    }
+                    (Some(_), None) => {}
                 }
             }
             let before = stored.unwrap_or_else(|| Stored { app: renewal.app().to_owned(), ..Stored::default() });
@@ -212,7 +248,9 @@ impl Keeper {
         match renewal.renew(http, refresh.as_ref()).await {
             Ok(grant) => {
                 let access = grant.access.clone();
-                let new = Stored::of(renewal.app(), grant, asked);
+                // After a refusal the new one has to prove itself: until then the next failure counts on.
+                let strikes = if before.failed.is_some() || refused.is_some() { before.strikes } else { 0 };
+                let new = Stored { strikes, ..Stored::of(renewal.app(), grant, asked) };
                 match self.tokens.swap(&self.account, Some(version), &new.token()?).await? {
                     Swapped::Written(_) => {
                         tracing::info!(event = "token.renewed", account = %self.account, until = ?new.expires_at);
@@ -233,9 +271,14 @@ impl Keeper {
                 tracing::warn!(event = "token.not_renewed", account = %self.account, %error);
                 let now = self.clock.now();
                 let usable = before.usable(now, refused);
-                let later = Stored { renew_at: Some(now + AGAIN), renewing_until: None, ..before };
-                self.tokens.swap(&self.account, Some(version), &later.token()?).await?;
-                usable.ok_or(error)
+                // One that was refused is of no use when it is asked for again either.
+                let access = before.access.clone().filter(|_| refused.is_none());
+                let (failed, wait) = Stored { access, ..before }.failed(error.to_string(), now);
+                self.tokens.swap(&self.account, Some(version), &failed.token()?).await?;
+                usable.ok_or_else(|| match error.retryable() {
+                    Retry::After(asked) => error.retry(Retry::After(asked.max(wait.unsigned_abs()))),
+                    Retry::Never | Retry::Backoff => error.retry(Retry::After(wait.unsigned_abs())),
+                })
             }
         }
     }
@@ -255,6 +298,12 @@ impl Keeper {
     fn sign_in(&self, why: &str) -> Error {
         Error::new(Kind::Config, format!("{}: {why}: {}", self.account, sign_in(&self.account)))
     }
+}
+
+/// What failed before, said again without asking.
+fn later(why: &str, wait: SignedDuration) -> Error {
+    let words = format!("{why} (not asked again for {} s)", wait.as_secs().max(1));
+    Error::new(Kind::Config, words).retry(Retry::After(wait.unsigned_abs()))
 }
 
 // Only names: the port may be one that keeps everything in memory.

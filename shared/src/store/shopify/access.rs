@@ -151,7 +151,13 @@ impl Access {
                     return Ok(answer);
                 }
                 let another = calls.tokens.another(calls.http, app, &token).await?;
-                Ok(send(sensitive(another.expose_secret())?).await?)
+                let answer = send(sensitive(another.expose_secret())?).await?;
+                if answer.status == StatusCode::UNAUTHORIZED {
+                    let why =
+                        format!("{} refuses the token that it has just given: check {}", app.shop, self.credentials());
+                    calls.tokens.refuse(app, &another, &why).await?;
+                }
+                Ok(answer)
             }
         }
     }
