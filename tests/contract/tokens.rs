@@ -8,7 +8,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use axum::body::Bytes;
 use futures::future::join_all;
+use http::{HeaderMap, Method};
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Retry,
@@ -16,11 +18,11 @@ use puente::{
     domain::{ids::AccountId, order::Order},
     embedded::Embedded,
     fuzzing::Way,
-    outbound::{Calls, Keeper, NotRenewed},
+    outbound::{Call, Calls, Keeper, NotRenewed},
     ports::{Clock, NoIds},
-    store::{STORES, Store},
+    store::{Entrance, Row, STORES, Store},
 };
-use puente_sandbox::store::{App, Plan, Serving, Shop, Tokens, Vendor};
+use puente_sandbox::store::{App, Plan, Serving, Shop, Tokens};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -56,7 +58,7 @@ impl Bench {
     /// `own`: the app is of the shop's own organisation.
     async fn new(own: bool) -> Self {
         let mut plan =
-            Plan::new(Vendor::Shopify, "acme.myshopify.com", "whsec", 3, 20, "2026-01-31T10:00:00Z".parse().unwrap());
+            Plan::new(row().kit, "acme.myshopify.com", "whsec", 3, 20, "2026-01-31T10:00:00Z".parse().unwrap());
         let lives = if own { HOUR * 24 } else { HOUR };
         plan.app = Some(App { id: "app-1".into(), secret: "app-secret".into(), own, lives });
         let shop = Shop::open(plan);
@@ -83,9 +85,10 @@ impl Bench {
     /// A person opens the page, and comes back with this address.
     async fn let_in(&self, state: &str) -> String {
         let page = self.store.sign_in().unwrap().page(state).unwrap();
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let answer = client.get(page).send().await.unwrap();
-        answer.headers()["location"].to_str().unwrap().to_owned()
+        let (headers, timeout) = (HeaderMap::new(), Duration::from_secs(20));
+        let call = Call { method: Method::GET, url: page, headers, body: Bytes::new(), timeout };
+        let answer = self.way.http.send(call).await.unwrap();
+        answer.headers["location"].to_str().unwrap().to_owned()
     }
 
     async fn sign_in(&self, keeper: &Keeper) {
@@ -94,6 +97,10 @@ impl Bench {
         let grant = app.first(&self.way.http, &"our-state".into(), &address).await.unwrap();
         keeper.keep(app.app(), grant).await.unwrap();
     }
+}
+
+fn row() -> &'static Row {
+    STORES.iter().find(|row| row.kind == "shopify").unwrap()
 }
 
 fn store(serving: &Serving, more: &str) -> Box<dyn Store> {
@@ -106,8 +113,7 @@ fn store_of(serving: &Serving, secret: &str, more: &str) -> Box<dyn Store> {
          client_secret = {{ literal = '{secret}' }}\n{more}",
         serving.addr()
     );
-    let row = STORES.iter().find(|row| row.kind == "shopify").unwrap();
-    (row.build)(&Section::from_toml(&section).unwrap()).unwrap()
+    (row().build)(&Section::from_toml(&section).unwrap()).unwrap()
 }
 
 fn keeper(home: &Path, clock: Arc<dyn Clock>) -> Keeper {
@@ -123,7 +129,8 @@ fn minutes(n: i64) -> SignedDuration {
 async fn an_own_app_gets_its_token_when_it_first_asks_and_another_before_that_ends() {
     let bench = Bench::new(true).await;
     let keeper = bench.keeper();
-    assert_eq!(bench.store.secrets().len(), 1, "the app's secret signs its webhooks");
+    let Entrance::Signed(signed) = bench.store.entrance() else { panic!("it is signed") };
+    assert_eq!(signed.secrets.len(), 1, "the app's secret signs its webhooks");
     for _ in 0..3 {
         assert!(bench.fetch(&keeper).await.unwrap().is_some());
     }
