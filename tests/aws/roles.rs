@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use puente::ports::{Clock, Queue, SystemClock};
+use puente::{
+    domain::ids::AccountId,
+    ports::{Clock, Queue, SystemClock, Token, Tokens},
+};
 use puente_functions::{App, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
 use serde_json::{Value, json};
@@ -50,7 +53,10 @@ struct Grant {
 
 impl Grant {
     fn allows(&self, asked: &Asked) -> bool {
-        let inside = |within: &Vec<String>| asked.partition.as_ref().is_some_and(|asked| within.contains(asked));
+        let inside = |within: &Vec<String>| {
+            let asked = asked.partition.as_deref();
+            asked.is_some_and(|asked| within.iter().any(|pattern| matches(pattern, asked)))
+        };
         self.action == asked.action && self.part == asked.part && self.partitions.as_ref().is_none_or(inside)
     }
 
@@ -72,6 +78,22 @@ impl Grant {
     }
 }
 
+/// Whether a partition has a name such as `config`, or one that begins as `token/*` says.
+fn matches(pattern: &str, partition: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == partition, |beginning| partition.starts_with(beginning))
+}
+
+/// The partitions of the table that a statement denies, whatever others allow; `None` if it denies nothing.
+fn denied(statement: &Value) -> Option<Vec<String>> {
+    if statement["Effect"] != "Deny" {
+        return None;
+    }
+    let within = &statement["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"];
+    assert_eq!(statement["Condition"], json!({ "ForAnyValue:StringLike": { "dynamodb:LeadingKeys": within } }));
+    assert_eq!(statement["Resource"]["Fn::GetAtt"], "Table.Arn", "{statement}");
+    Some(within.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect())
+}
+
 /// The statements of the role in `template.yaml`.
 fn statements(role: &str) -> Option<Vec<Value>> {
     let policies = template()?["Resources"][role]["Properties"]["Policies"].as_array().unwrap();
@@ -85,6 +107,9 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
     for statement in statements {
         let words: BTreeSet<_> = statement.as_object().unwrap().keys().map(String::as_str).collect();
         assert!(words.is_subset(&["Effect", "Action", "Resource", "Condition"].into()), "{statement}");
+        if denied(statement).is_some() {
+            continue;
+        }
         assert_eq!(statement["Effect"], "Allow", "{statement}");
         let actions = match &statement["Action"] {
             Value::String(one) => vec![one.as_str()],
@@ -103,10 +128,13 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
             },
         };
         let partitions = statement.get("Condition").map(|condition| {
-            let within = &condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
-            assert_eq!(*condition, json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": within } }));
+            let test = condition.as_object().unwrap().keys().next().unwrap();
+            assert!(["ForAllValues:StringEquals", "ForAllValues:StringLike"].contains(&test.as_str()), "{statement}");
+            let within = &condition[test]["dynamodb:LeadingKeys"];
+            assert_eq!(*condition, json!({ test: { "dynamodb:LeadingKeys": within } }));
             // With an action that names no key it would hold of everything.
-            assert_eq!((actions.as_slice(), part.as_str()), (&["dynamodb:GetItem"][..], "Table"), "{statement}");
+            let keyed = ["dynamodb:GetItem", "dynamodb:UpdateItem"];
+            assert!(matches!(actions.as_slice(), [one] if keyed.contains(one)) && part == "Table", "{statement}");
             within.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
         });
         if actions == ["logs:CreateLogStream", "logs:PutLogEvents"] && part.ends_with("Log") {
@@ -157,7 +185,11 @@ fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
 /// What is allowed and was not asked for, and what was asked for and is not allowed.
 fn compared(statements: &[Value], asked: &BTreeSet<Asked>) -> (Vec<String>, Vec<String>) {
     let granted = granted(statements);
-    let lack = asked.iter().filter(|asked| !granted.iter().any(|grant| grant.allows(asked)));
+    let denied: Vec<String> = statements.iter().filter_map(denied).flatten().collect();
+    let is_denied = |asked: &Asked| {
+        asked.partition.as_deref().is_some_and(|asked| denied.iter().any(|pattern| matches(pattern, asked)))
+    };
+    let lack = asked.iter().filter(|asked| is_denied(asked) || !granted.iter().any(|grant| grant.allows(asked)));
     let surplus = granted.iter().filter_map(|grant| grant.surplus(asked)).collect();
     (surplus, lack.map(|asked| format!("{asked:?}")).collect())
 }
@@ -193,6 +225,10 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
 
     let filler = app(&world, &filling);
     assert!(backfill::handle(&filler, &wide_backfill()).await.unwrap().enqueued >= 4);
+    // A store's token about to end.
+    let token = Token { value: "token".into(), expires_at: None };
+    let of = AccountId::Store("acme".parse().unwrap());
+    filler.aws().tokens.swap(&of, None, &token).await.unwrap();
     // The frequent one remembers how far it came.
     assert!(backfill::handle(&filler, &event("backfill")).await.unwrap().stopped.is_empty());
     world.rest_with(&worker, &sweeper).await;

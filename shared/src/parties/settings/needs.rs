@@ -151,6 +151,23 @@ mod tests {
     }
 
     #[test]
+    fn an_apps_secret_is_read_where_it_verifies_webhooks_and_where_it_asks_for_tokens() {
+        let of = |signed: &str| {
+            let needs = needs(&format!(
+                "password = {{ secret = 'p' }}\n[connection.a]\nerp = 'main'\nkey = {{ secret = 'k' }}\n\
+                 store = {{ kind = 'shopify', shop = 'a.myshopify.com', client_id = 'i', client_secret = {{ secret = 's' }}{signed} }}\n",
+            ))
+            .unwrap();
+            needs.bundles.into_iter().map(|(bundle, names)| format!("{bundle}: {names:?}")).collect::<Vec<_>>()
+        };
+        let erp = r#"erp/main: {"p"}"#;
+        assert_eq!(of(""), [r#"edge/a: {"k", "s"}"#, r#"worker/a: {"s"}"#, erp]);
+        // What signs is another app's: the edge needs this one's no more.
+        let other = of(", webhook_secrets = [{ secret = 'w' }]");
+        assert_eq!(other, [r#"edge/a: {"k", "w"}"#, r#"worker/a: {"s"}"#, erp]);
+    }
+
+    #[test]
     fn what_faces_the_internet_shares_no_secret_with_what_opens_a_store_or_an_erp() {
         let error = needs(
             "password = { secret = 'w' }\n[connection.a]\nerp = 'main'\nkey = { secret = 'k' }\n\
