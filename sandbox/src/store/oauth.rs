@@ -15,11 +15,11 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::json;
-use sha2::Sha256;
+
+use super::digest;
 
 /// An app that asks for tokens.
 #[derive(Debug, Clone)]
@@ -159,17 +159,13 @@ impl Tokens {
         };
         let pairs =
             [("code", code.as_str()), ("shop", &self.shop), ("state", word("state")), ("timestamp", "1769900000")];
-        let joined = pairs.map(|(name, value)| format!("{name}={value}")).join("&");
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.app.secret.as_bytes()) else {
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        };
-        mac.update(joined.as_bytes());
-        let signature = mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let query = pairs.map(|(name, value)| format!("{name}={}", encode(value))).join("&");
+        let signature =
+            digest(self.app.secret.as_bytes(), query.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
         Redirect::to(&format!("{}?{query}&hmac={signature}", word("redirect_uri"))).into_response()
     }
 

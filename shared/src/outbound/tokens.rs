@@ -262,7 +262,7 @@ impl Keeper {
             }
             Err(NotRenewed::SignIn(why)) => {
                 tracing::error!(event = "token.ended", account = %self.account, why);
-                let ended = before.refresh.is_some().then(|| why.clone());
+                let ended = (before.access.is_some() || before.refresh.is_some()).then(|| why.clone());
                 let end = Stored { ended, renewing_until: None, ..before };
                 self.tokens.swap(&self.account, Some(version), &end.token()?).await?;
                 Err(self.sign_in(&why))

@@ -205,7 +205,7 @@ impl App {
         let call = Call { method: Method::POST, url, headers, body: Bytes::from(form), timeout: TIMEOUT };
         let answer = http.send(call).await.map_err(|failure| NotRenewed::Failed(failure.into()))?;
         if matches!(answer.status.as_u16(), 400 | 401 | 403) {
-            return Err(self.refused(&answer, grant));
+            return Err(self.refused(&answer));
         }
         let no_api = || Error::new(Kind::Config, format!("{}: nobody gives tokens here: check shop", self.shop));
         let answer = answer::read(answer, &self.shop, "the app's client_id and client_secret")
@@ -226,7 +226,7 @@ impl App {
     }
 
     /// A refusal, and who has to do something about it.
-    fn refused(&self, answer: &Answer, grant: &[(&str, &str)]) -> NotRenewed {
+    fn refused(&self, answer: &Answer) -> NotRenewed {
         let refused: Refused = serde_json::from_slice(&answer.body).unwrap_or_default();
         let said =
             |word: &str| refused.error == word || answer.body.windows(word.len()).any(|part| part == word.as_bytes());
@@ -236,7 +236,7 @@ impl App {
             "the app is not installed in the shop: install it from the Dev Dashboard"
         } else if said("invalid_client") {
             "the app's client_id or client_secret is wrong, or was replaced"
-        } else if self.code.is_some() && !grant.is_empty() {
+        } else if self.code.is_some() {
             // "This request requires an active refresh_token", and whatever else a person has to sign in for.
             return NotRenewed::SignIn(format!(
                 "the shop does not take what the app has of it any more ({}): it ended, was used elsewhere, or the app was removed",
@@ -264,10 +264,13 @@ impl App {
         }
         let signature =
             pairs.remove("hmac").ok_or_else(|| refuse("it has no hmac; paste all of it, from https to the end"))?;
-        // Sorted by name, joined as they are when decoded:
+        // Sorted by name and joined. The documentation shows it decoded, the vendor's own libraries sign it as it is in the address:
         // <https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant>
-        let signed: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if !webhook::is_signed_hex(&self.secret, signed.join("&").as_bytes(), &signature) {
+        let decoded: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut sent: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("hmac=")).collect();
+        sent.sort_unstable();
+        let signed = |text: String| webhook::is_signed_hex(&self.secret, text.as_bytes(), &signature);
+        if !signed(decoded.join("&")) && !signed(sent.join("&")) {
             return Err(refuse("its hmac is not the app's"));
         }
         let ours = pairs.get("state").is_some_and(|text| webhook::same(text, state.expose_secret()));
@@ -294,7 +297,9 @@ impl Renewal for App {
                 let refresh = refresh.expose_secret();
                 self.ask(http, &[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await
             }
-            (Some(_), None) => Err(NotRenewed::SignIn("nobody has let the app into the shop yet".to_owned())),
+            (Some(_), None) => {
+                Err(NotRenewed::SignIn("the app has no token for this shop, and none to renew".to_owned()))
+            }
         }
     }
 }
@@ -320,5 +325,37 @@ impl SignIn for App {
         let pairs = self.verified(state, address).map_err(NotRenewed::Failed)?;
         let code = pairs.get("code").map(String::as_str).unwrap_or_default();
         self.ask(http, &[("code", code), ("expiring", "1")]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(secret: &str, shop: &str) -> App {
+        let code = Code { redirect: "https://agency.example/".parse().unwrap(), scopes: SCOPES.to_owned() };
+        let oauth = format!("https://{shop}/admin/oauth").parse().unwrap();
+        App { shop: shop.to_owned(), id: "app-1".to_owned(), secret: Secret::new(secret), oauth, code: Some(code) }
+    }
+
+    #[test]
+    fn the_documentations_own_address_is_genuine() {
+        let shop = app("hush", "some-shop.myshopify.com");
+        let address = "https://example.org/some/redirect/uri?code=0907a61c0c8d55e99db179b68161bc00&hmac=700e2dadb827fcc8609e9d5ce208b2e9\
+                       cdaab9df07390d2cbca10d7c328fc4bf&shop=some-shop.myshopify.com&state=0.6784241404160823&timestamp=1337178173";
+        let pairs = shop.verified(&"0.6784241404160823".into(), address).unwrap();
+        assert_eq!(pairs["code"], "0907a61c0c8d55e99db179b68161bc00");
+        assert!(app("other", "some-shop.myshopify.com").verified(&"0.6784241404160823".into(), address).is_err());
+        assert!(app("hush", "another.myshopify.com").verified(&"0.6784241404160823".into(), address).is_err());
+    }
+
+    #[test]
+    fn the_page_names_the_app_the_scopes_and_the_way_back() {
+        let page = app("hush", "some-shop.myshopify.com").page("s t").unwrap();
+        assert_eq!(
+            page.as_str(),
+            "https://some-shop.myshopify.com/admin/oauth/authorize?client_id=app-1&scope=read_orders\
+             &redirect_uri=https%3A%2F%2Fagency.example%2F&state=s+t"
+        );
     }
 }
