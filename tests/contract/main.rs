@@ -6,6 +6,7 @@
 mod support;
 
 mod erps;
+mod events;
 mod floors;
 mod openapi;
 mod ports;

@@ -24,7 +24,7 @@ use puente::{
         share::Shares,
         sign::{Fact, Party, Sign},
     },
-    edge::{front_door::FrontDoors, ingest, operate::Access, people, views::QuotaView},
+    edge::{RequestId, front_door::FrontDoors, ingest, operate::Access, people, views::QuotaView},
     embedded::Embedded,
     flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
@@ -943,4 +943,70 @@ async fn with_nothing_left_the_quota_says_when_orders_leave_again() {
     let view = QuotaView::of(main, &limits, &ledger, now);
     assert_eq!(view.left, 0);
     assert!(view.next_departure.unwrap() >= view.resets_at && view.blocked_until.is_none(), "{view:?}");
+}
+
+#[tokio::test]
+async fn measurements_are_open_metrics_text_for_who_may_and_sees_all() {
+    let edge = Edge::new();
+    edge.webhook(says("order", "1")).await;
+    edge.call(webhook("acme", "canary-wrong-key", says("order", "1"))).await;
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    flow::sweep::sweep(&edge.puente).await.unwrap();
+    let asked = async |router: Router, request: Request<Body>| {
+        let answer = router.oneshot(request).await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (kind, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let (kind, text) = asked(edge.router(), as_operator("GET", "/metrics")).await;
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    for line in [
+        "puente_orders_received_total{connection=\"acme\",result=\"accepted\"} 1",
+        "puente_orders_recorded_total{connection=\"acme\"} 1",
+        "puente_requests_refused_total{result=\"denied\"} 1",
+        "puente_erp_calls_left{erp=\"main\"} ",
+        "puente_overdue_seconds{erp=\"main\"} 0",
+    ] {
+        assert!(text.lines().any(|told| told.starts_with(line)), "{line}: {text}");
+    }
+    assert!(text.ends_with("# EOF\n") && !text.contains("canary"), "{text}");
+
+    let open = edge.call(Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    assert_eq!(open.status, StatusCode::UNAUTHORIZED, "without a credential");
+    let decided = people(edge.puente.clone(), Access::Decided);
+    for (operator, expected) in [
+        (Operator::of_all("ana"), StatusCode::OK),
+        (Operator::new("bob", Scope::ALL.to_vec(), Sight::of(["acme"])), StatusCode::FORBIDDEN),
+        (Operator::new("eva", vec![Scope::OrdersRead], Sight::All), StatusCode::FORBIDDEN),
+    ] {
+        let mut request = Request::get("/metrics").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(operator.clone());
+        let status = decided.clone().oneshot(request).await.unwrap().status();
+        assert_eq!(status, expected, "{}", operator.name);
+    }
+}
+
+#[tokio::test]
+async fn the_id_that_a_front_door_gave_a_request_is_its_id_everywhere_and_a_header_is_not_believed() {
+    let log = KeptLog::start();
+    let edge = Edge::new();
+    let with_id = |mut request: Request<Body>| {
+        request.headers_mut().insert("x-request-id", "the-callers-own".parse().unwrap());
+        request.extensions_mut().insert(RequestId("of-the-front-door".to_owned()));
+        request
+    };
+    let taken = edge.call(with_id(webhook("acme", KEY, says("order", "1")))).await;
+    let refused = edge.call(with_id(webhook("acme", "wrong", says("order", "1")))).await;
+    let queued = edge.queued().await;
+    assert_eq!(taken.headers["x-request-id"], "of-the-front-door");
+    assert_eq!(refused.body["request_id"], "of-the-front-door");
+    assert_eq!(queued[0].request, "of-the-front-door", "the message says whose order it is");
+    let text = log.stop();
+    for event in ["order.received", "request.refused"] {
+        let line = text.lines().find(|line| line.contains(event)).unwrap();
+        assert!(line.contains("of-the-front-door"), "{line}");
+    }
+    assert!(!text.contains("the-callers-own"), "{text}");
 }

@@ -6,6 +6,7 @@ use puente::{
     Result,
     domain::{
         audit::{Audit, BookEntry, Expect, Finding, Recorded},
+        event::Happened,
         ids::OrderKey,
         money::Amount,
         record::State,
@@ -60,11 +61,11 @@ impl Tally {
             let state = head.state();
             *tally.states.entry(state.as_str()).or_default() += 1;
             for entry in puente.records.timeline(key).await? {
-                match entry.event.as_str() {
-                    "accepted" => *tally.arrivals.entry("accepted").or_default() += 1,
-                    "duplicate" => *tally.arrivals.entry("duplicate").or_default() += 1,
-                    "superseded" => *tally.arrivals.entry("superseded").or_default() += 1,
-                    "unknown" | "rescheduled" | "deferred" => tally.retried += 1,
+                match Happened::named(&entry.event) {
+                    Some(what @ (Happened::Accepted | Happened::Duplicate | Happened::Superseded)) => {
+                        *tally.arrivals.entry(what.as_str()).or_default() += 1;
+                    }
+                    Some(Happened::Unknown | Happened::Rescheduled | Happened::Deferred) => tally.retried += 1,
                     _ => {}
                 }
             }

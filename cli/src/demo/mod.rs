@@ -14,7 +14,11 @@ use std::{
 };
 
 use clap::Args;
-use puente::{Error, Kind, Result, domain::record::State, flow::backfill};
+use puente::{
+    Error, Kind, Result,
+    domain::{event::Happened, record::State},
+    flow::backfill,
+};
 use puente_sandbox::store::Expect;
 use serde::Serialize;
 
@@ -151,7 +155,7 @@ async fn report(stage: &Stage, played: &Played, began: Instant) -> Result<Report
     let books = Books::audit(stage, &truth).await?;
     let (ledger, quota_per_day) = stage.quota().await?;
     let erp_calls = stage.erp.calls().len();
-    let arrived = |name| before_backfill.arrivals.get(name).copied().unwrap_or(0);
+    let arrived = |what: Happened| before_backfill.arrivals.get(what.as_str()).copied().unwrap_or(0);
     let failed = Answers::count(&answers.failed);
     let waiting = tally.waiting();
     Ok(Report {
@@ -163,9 +167,9 @@ async fn report(stage: &Stage, played: &Played, began: Instant) -> Result<Report
         erp_calls,
         calls_per_order: hundredths(erp_calls * 100 / books.in_erp.max(1)),
         seconds: hundredths(usize::try_from(began.elapsed().as_millis() / 10).unwrap_or(usize::MAX)),
-        recorded: arrived("accepted"),
-        duplicates: arrived("duplicate"),
-        superseded: arrived("superseded"),
+        recorded: arrived(Happened::Accepted),
+        duplicates: arrived(Happened::Duplicate),
+        superseded: arrived(Happened::Superseded),
         pings: Answers::count(&answers.pings),
         forged: Answers::count(&answers.forged),
         limited: Answers::count(&answers.limited),

@@ -123,6 +123,12 @@ impl Happened {
         }
     }
 
+    /// What a timeline calls so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|what| what.as_str() == name)
+    }
+
     /// What is counted of it, for the order's connection.
     #[must_use]
     pub fn metric(self) -> Option<Metric> {

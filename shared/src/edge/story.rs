@@ -10,6 +10,7 @@ use super::views::OrderView;
 use crate::{
     Result,
     domain::{
+        event::Happened,
         ids::ErpId,
         ledger::{Ledger, Limits},
         order::Order,
@@ -94,7 +95,10 @@ async fn waits(puente: &Puente, head: &Head, timeline: &[Entry]) -> Result<Vec<W
     let now = puente.clock.now();
     let mut waits = Vec::new();
     // The store said that something changed, and did not answer what: whatever state the order is in, there is more to come.
-    if let Some(last) = timeline.iter().rfind(|entry| entry.event != "duplicate").filter(|e| e.event == "fetch_put_off")
+    if let Some(last) = timeline
+        .iter()
+        .rfind(|entry| entry.event != Happened::Duplicate.as_str())
+        .filter(|entry| entry.event == Happened::FetchPutOff.as_str())
     {
         let detail = match (head.state(), &head.reason) {
             (State::Fetching, Some(reason)) => reason.clone(),

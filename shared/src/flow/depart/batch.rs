@@ -15,10 +15,11 @@ use crate::{
     Error, Kind, Result,
     domain::{
         document::Operation,
+        event::{Event, Happened, OrderEvent},
         ids::{AccountId, AttemptId, OrderKey},
         ledger::{Denied, Hold, Ledger},
         order::Order,
-        record::{Entry, Head, Intent, Write, Written},
+        record::{Head, Intent, Write, Written},
         sign::{Fact, Party},
         version::Version,
     },
@@ -151,7 +152,7 @@ impl<'a> Batch<'a> {
         let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.ledger.strikes));
         let until = self.now() + step;
         self.puente.accounts.block(&self.account.id, until, &error.to_string()).await?;
-        tracing::warn!(event = "account.blocked", erp = %self.account.id, %until, %error);
+        self.puente.tell.of(&Event::Blocked { erp: &self.account.id, until, error });
         let (signs, party) = (&self.puente.signs, Party::Account(self.account.id.clone()));
         if self.ledger.strikes == 0 {
             signs.seen(party.clone(), Fact::Blocked, self.now(), None).await;
@@ -187,13 +188,15 @@ impl<'a> Batch<'a> {
         self.puente.records.write(key, &write, self.now()).await
     }
 
-    /// Adds a line to the timeline. It is for people: if the line cannot be written, what it tells of has happened all the same.
-    pub(super) async fn note(&self, key: &OrderKey, event: &str, detail: Option<String>, attempt: Option<&AttemptId>) {
-        tracing::info!(event = %format_args!("order.{event}"), order = %key, detail = detail.as_deref());
-        let entry = Entry { at: self.now(), event: event.to_owned(), detail, version: None, attempt: attempt.cloned() };
-        if let Err(error) = self.puente.records.note(&[(key.clone(), entry)]).await {
-            tracing::warn!(event = "timeline.lost", order = %key, %error);
-        }
+    /// Tells what happened to an order.
+    pub(super) async fn tell(
+        &self,
+        order: &OrderKey,
+        what: Happened,
+        detail: Option<&str>,
+        attempt: Option<&AttemptId>,
+    ) {
+        self.puente.tell(OrderEvent { detail, attempt, ..OrderEvent::new(order, what) }).await;
     }
 
     /// Until when the calls of a step that begins now may start, and from when on a look-up of it can be trusted.

@@ -8,12 +8,12 @@ use super::{
     AT_A_TIME,
     batch::{Batch, Ready},
     look_up::Looked,
-    outcome::end_name,
     plan::{Next, Plan, plan},
 };
 use crate::{
     Kind, Result,
     domain::{
+        event::Happened,
         ids::OrderKey,
         message::{Arrival, Message, News},
         record::{End, Head, QUESTION, Rest, Write},
@@ -84,14 +84,14 @@ impl Batch<'_> {
                 head: head.clone(),
             })),
             Plan::Rest(rest) => {
-                let (event, detail) = match &rest {
-                    Rest::Synced => ("synced", Some("nothing to send: the sale stays as it is".to_owned())),
-                    Rest::Stop { end, reason } => (end_name(*end), Some(reason.clone())),
+                let (what, detail) = match &rest {
+                    Rest::Synced => (Happened::Synced, "nothing to send: the sale stays as it is".to_owned()),
+                    Rest::Stop { end, reason } => ((*end).into(), reason.clone()),
                 };
                 let (desired, steps) = (head.desired.clone(), head.steps);
                 let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
                 if self.write(&head.key, write).await?.applied() {
-                    self.note(&head.key, event, detail, None).await;
+                    self.tell(&head.key, what, Some(&detail), None).await;
                 }
                 Ok(None)
             }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Error, Result,
     domain::{
+        event::{Event, Happened},
         ids::OrderKey,
         ledger::Hold,
         record::{Count, Doubt, End, Head, Rest, Write},
@@ -65,7 +66,7 @@ impl Batch<'_> {
         let (desired, steps) = (head.desired.clone(), head.steps);
         let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
         if self.write(&head.key, write).await?.applied() {
-            self.note(&head.key, "parked", Some(reason), None).await;
+            self.tell(&head.key, Happened::Parked, Some(&reason), None).await;
         }
         Ok(())
     }
@@ -88,7 +89,7 @@ impl Batch<'_> {
             reason: error.to_string(),
         };
         if self.write(&head.key, write).await?.applied() {
-            self.note(&head.key, "deferred", Some(error.to_string()), None).await;
+            self.tell(&head.key, Happened::Deferred, Some(&error.to_string()), None).await;
         }
         Ok(())
     }
@@ -104,7 +105,8 @@ impl Batch<'_> {
         let mut connections: BTreeSet<_> = before.map(|hold| hold.connections.clone()).unwrap_or_default();
         connections.extend(orders.into_iter().map(|key| key.connection.clone()));
         let until = self.now() + asked_for(error).unwrap_or_else(|| block_for(self.puente, strikes));
-        tracing::warn!(event = "orders.held", erp = %self.account.id, %until, connections = connections.len(), %error);
+        let (erp, count) = (&self.account.id, connections.len());
+        self.puente.tell.of(&Event::Held { erp, until, connections: count, error });
         self.held = Some(Hold { until, strikes: strikes + 1, because: error.to_string(), connections });
     }
 }

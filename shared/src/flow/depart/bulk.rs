@@ -18,6 +18,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         document::{Document, Operation},
+        event::Event,
         ledger::Denied,
         record::{Count, Head},
     },
@@ -292,7 +293,7 @@ impl Batch<'_> {
             groups.push(again);
         } else {
             // Refused because they exist, and not found: in doubt, and looked up again once they have settled.
-            tracing::warn!(event = "erp.exists_unfound", erp = %self.account.id, orders = again.len());
+            self.puente.tell.of(&Event::ExistsUnfound { erp: &self.account.id, orders: again.len() });
         }
         Ok(())
     }

@@ -36,6 +36,7 @@ use super::{Puente, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::{Departed, Hold, Ledger, Released, Taken},
         message::Message,
@@ -94,7 +95,7 @@ pub async fn conduct(puente: &Puente, erp: &ErpId, recorded: Vec<OrderKey>, dead
         let _ = puente.accounts.release(erp, conductor.epoch, None).await;
     }
     let departure = outcome?;
-    tracing::info!(event = "departure", %erp, orders = departure.orders, calls = departure.calls);
+    puente.tell.of(&Event::Departed { erp, orders: departure.orders, calls: departure.calls });
     Ok(departure)
 }
 
@@ -344,7 +345,7 @@ impl Conductor<'_> {
                 let head = match head {
                     Ok(head) => head,
                     Err(error) if is_of_one_record(&error) => {
-                        tracing::error!(event = "record.unreadable", %error);
+                        self.puente.tell.of(&Event::RecordUnreadable { error: &error });
                         unreadable = true;
                         continue;
                     }

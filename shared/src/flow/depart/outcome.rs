@@ -10,6 +10,7 @@ use crate::{
     Result,
     domain::{
         document::Document,
+        event::Happened,
         ids::OrderKey,
         message::{Arrival, Message, News},
         record::{Count, Doubt, End, Head, Intent, Write, Written},
@@ -35,7 +36,7 @@ impl Batch<'_> {
     /// The ERP took it.
     pub(super) async fn taken(&mut self, one: &Rendered, document: &Document) -> Result<()> {
         self.succeeded = true;
-        self.complete(&one.ready.head, &one.ready.job.version, document, "synced").await
+        self.complete(&one.ready.head, &one.ready.job.version, document, Happened::Synced).await
     }
 
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
@@ -65,7 +66,7 @@ impl Batch<'_> {
             // No write: the intent and its `due` already stand.
             SendError::Unknown(error) => {
                 let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
-                self.note(&head.key, "unknown", Some(error.to_string()), attempt).await;
+                self.tell(&head.key, Happened::Unknown, Some(&error.to_string()), attempt).await;
                 Ok(())
             }
             SendError::Exists => Ok(()),
@@ -85,12 +86,12 @@ impl Batch<'_> {
         head: &Head,
         found: &Version,
         document: &Document,
-        event: &str,
+        what: Happened,
     ) -> Result<()> {
         let Some(write) = Write::complete(head, found, document) else { return Ok(()) };
         if self.write(&head.key, write).await?.applied() {
             let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
-            self.note(&head.key, event, Some(format!("as {}", document.name())), attempt).await;
+            self.tell(&head.key, what, Some(&format!("as {}", document.name())), attempt).await;
             self.sent(&head.key).await;
         }
         Ok(())
@@ -117,7 +118,7 @@ impl Batch<'_> {
             floor,
         };
         if self.write(&head.key, write).await?.applied() {
-            self.note(&head.key, end_name(end), Some(reason), Some(attempt)).await;
+            self.tell(&head.key, end.into(), Some(&reason), Some(attempt)).await;
         }
         Ok(())
     }
@@ -146,7 +147,7 @@ impl Batch<'_> {
             reason: reason.clone(),
         };
         let Written::Applied(written) = self.write(&head.key, write).await? else { return Ok(None) };
-        self.note(&head.key, "rescheduled", Some(reason), Some(&intent.attempt)).await;
+        self.tell(&head.key, Happened::Rescheduled, Some(&reason), Some(&intent.attempt)).await;
         Ok(Some(written))
     }
 
@@ -163,14 +164,5 @@ impl Batch<'_> {
             news: News::Replay,
         };
         self.puente.queue.bury(&Message::Arrival(arrival), reason).await
-    }
-}
-
-/// An end, as the timeline's word.
-pub(super) fn end_name(end: End) -> &'static str {
-    match end {
-        End::Parked => "parked",
-        End::Dead => "dead",
-        End::Ignored => "ignored",
     }
 }

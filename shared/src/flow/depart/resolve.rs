@@ -15,6 +15,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         document::Document,
+        event::Happened,
         record::{Count, Doubt, End, Head, Intent, Rest, Write, Written},
     },
     erp::{Class, Found, Job, SendError},
@@ -134,7 +135,7 @@ impl Batch<'_> {
             );
             return self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await;
         };
-        self.complete(head, version, &found.document, "adopted").await
+        self.complete(head, version, &found.document, Happened::Adopted).await
     }
 
     /// Found, but not in the configured state yet.

@@ -18,6 +18,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         document::Operation,
+        event::Happened,
         record::{End, Head, Rest, Write, Written},
     },
     erp::{Draft, Job, SendError},
@@ -139,7 +140,7 @@ impl Batch<'_> {
                 let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
                 let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
                 if self.write(&head.key, write).await?.applied() {
-                    self.note(&head.key, "parked", Some(reason), None).await;
+                    self.tell(&head.key, Happened::Parked, Some(&reason), None).await;
                 }
             }
             SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
@@ -162,7 +163,7 @@ impl Batch<'_> {
                     reason: reason.clone(),
                 };
                 if self.write(&head.key, write).await?.applied() {
-                    self.note(&head.key, "deferred", Some(reason), None).await;
+                    self.tell(&head.key, Happened::Deferred, Some(&reason), None).await;
                 }
             }
             // Still due; the ledger says when the account may be called again.
@@ -197,7 +198,7 @@ impl Batch<'_> {
                     one.ready.head = head;
                     if let Some(remark) = &one.draft.remark {
                         let attempt = one.ready.head.intent.as_ref().map(|intent| &intent.attempt);
-                        self.note(&one.ready.head.key, "booked", Some(remark.clone()), attempt).await;
+                        self.tell(&one.ready.head.key, Happened::Booked, Some(remark), attempt).await;
                     }
                 }
                 Ok(Some(one))

@@ -1,0 +1,73 @@
+//! What happens is told by an event of `domain/event.rs`: no other file writes a line to the log by itself, or spells an event's name.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use puente::domain::event::{Event, Happened};
+
+/// The macros that write a line.
+const LINES: [&str; 6] = ["trace!", "debug!", "info!", "warn!", "error!", "event!"];
+
+#[test]
+fn no_name_of_an_event_is_spelled_anywhere_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for folder in ["shared/src", "functions/src", "cli/src", "sandbox/src"] {
+        collect(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 200, "{}", files.len());
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| !file.ends_with("domain/event.rs")) {
+        let text = fs::read_to_string(file).unwrap();
+        // What tests look for is theirs to say.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            let writes =
+                line.contains("event = \"") || LINES.iter().any(|name| line.contains(&format!("tracing::{name}")));
+            let names = Event::NAMES.iter().any(|name| name.contains('.') && line.contains(&format!("\"{name}\"")));
+            if writes || names {
+                found.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn what_happens_to_orders_keeps_the_names_that_timelines_have() {
+    let names = Happened::ALL.map(Happened::as_str);
+    let expected = [
+        "announced",
+        "accepted",
+        "duplicate",
+        "superseded",
+        "tied",
+        "flagged",
+        "fetch_put_off",
+        "replayed",
+        "replay_passed_over",
+        "booked",
+        "unknown",
+        "deferred",
+        "rescheduled",
+        "synced",
+        "adopted",
+        "parked",
+        "dead",
+        "ignored",
+    ];
+    assert_eq!(names, expected);
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
