@@ -8,6 +8,7 @@ use puente::{
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
         order::{Order, Payment, Status},
+        reason::Reason,
         record::{Entry, Head, State},
         version::ContentHash,
     },
@@ -303,7 +304,7 @@ impl Case<'_> {
     }
 
     fn was_refused(&self) -> bool {
-        let reason = self.head.and_then(|head| head.parked.as_ref()).map(|parked| parked.reason.as_str());
+        let reason = self.head.and_then(|head| head.parked.as_ref()).map(|parked| parked.reason.words());
         reason.is_some_and(|reason| {
             [PERIOD_CLOSED, "(403)", "with 403", "with 414"].iter().any(|why| reason.contains(why))
         })
@@ -496,7 +497,10 @@ fn receives(history: &History) {
 pub fn canaries(history: &History) -> u64 {
     let rows = history.table.rows();
     let reasons = rows.heads.values().flat_map(|head| {
-        [head.reason.clone(), head.parked.as_ref().map(|parked| parked.reason.clone())].into_iter().flatten()
+        [head.reason.as_ref(), head.parked.as_ref().map(|parked| &parked.reason)]
+            .into_iter()
+            .flatten()
+            .map(Reason::words)
     });
     let lines = rows.timelines.values().flatten().filter_map(|entry| entry.detail.clone());
     let letters = history.queue.letters();

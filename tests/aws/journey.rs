@@ -96,7 +96,7 @@ async fn attempts_run_out_and_a_redrive_brings_the_order_into_the_erp() {
     let query = Query { connection: "acme-shop".parse().unwrap(), state: Some(State::Dead), limit: 10, cursor: None };
     let page = aws.records.list(&query).await.unwrap();
     let [head] = page.heads.as_slice() else { panic!("{page:?}") };
-    assert!(head.reason.as_ref().unwrap().contains("gave up after 2 attempts"), "{head:?}");
+    assert!(head.reason.as_ref().unwrap().words().contains("gave up after 2 attempts"), "{head:?}");
     let dead = aws.queue.dead(10).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert!(dead[0].reason.contains("gave up after 2 attempts"), "{dead:?}");

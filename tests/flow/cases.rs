@@ -21,6 +21,7 @@ use puente::{
         ids::{ErpId, OrderKey},
         ledger::Limits,
         order::{ChargeKind, Order, Payment, TaxIdKind},
+        reason::Reason,
         record::{Entry, Head, State},
         rules::Rules,
         share::Shares,
@@ -150,7 +151,7 @@ impl Played {
     }
 
     fn reason(&self) -> String {
-        self.head().reason.unwrap_or_default()
+        self.head().reason.map(|reason| reason.words()).unwrap_or_default()
     }
 
     /// Stopped, with nothing in the ERP and words that say all of these.
@@ -234,7 +235,7 @@ async fn is_right(case: &Played) {
             let heads: Vec<Head> = case.world.records.heads.lock().unwrap().values().cloned().collect();
             assert_eq!(heads.len(), 2);
             for head in heads {
-                let reason = head.reason.clone().unwrap_or_default();
+                let reason = head.reason.as_ref().map(Reason::words).unwrap_or_default();
                 assert_eq!(head.state(), State::Parked);
                 assert!(reason.contains("may not read orders") && reason.contains("Webhooks"), "{reason}");
             }

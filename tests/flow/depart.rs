@@ -44,7 +44,7 @@ async fn what_an_erp_says_of_the_buyer_stands_in_no_reason_and_no_timeline() {
     assert_eq!(states(&world), [(State::Parked, 2)]);
     for id in ["1", "2"] {
         let key = world.key(0, id);
-        let reason = world.head(&key).reason.unwrap();
+        let reason = world.head(&key).reason.unwrap().words();
         assert_eq!(reason, "the ERP refused it: “no credit for (hidden), (hidden), article 7 stays”");
         let timeline = format!("{:?}", world.puente.records.timeline(&key).await.unwrap()).to_lowercase();
         assert!(
@@ -172,7 +172,7 @@ async fn one_refused_order_in_a_hundred_is_found_by_halving() {
     world.run_for(SignedDuration::from_mins(2)).await;
     assert_eq!(states(&world), [(State::Synced, 99), (State::Parked, 1)]);
     let head = world.head(&world.key(1, "37"));
-    assert!(head.reason.unwrap().contains("period is closed"));
+    assert!(head.reason.unwrap().words().contains("period is closed"));
     let calls = world.erp.calls.lock().unwrap().len();
     // At most 2 log2 n sub-calls for the guilty one, and the departures themselves.
     assert!(calls <= 22, "{calls} calls");
@@ -224,7 +224,7 @@ async fn a_poison_order_that_makes_the_erp_fail_ends_alone() {
     assert_eq!(states(&world), [(State::Synced, 29), (State::Dead, 1)]);
     assert_eq!(world.queue.dead.lock().unwrap().len(), 1);
     let key = world.key(1, "11");
-    assert!(world.head(&key).reason.unwrap().contains("gave up after 12 attempts"));
+    assert!(world.head(&key).reason.unwrap().words().contains("gave up after 12 attempts"));
     world.assert_single();
 }
 
@@ -279,7 +279,7 @@ async fn an_erp_that_cannot_be_asked_is_called_at_most_once() {
     world.run_for(SignedDuration::from_mins(10)).await;
     let head = world.head(&world.key(0, "0"));
     assert_eq!(head.state(), State::Parked);
-    assert!(head.reason.unwrap().contains("look for shop-0/0"));
+    assert!(head.reason.unwrap().words().contains("look for shop-0/0"));
     assert_eq!(world.erp.calls.lock().unwrap().len(), 1);
 }
 
@@ -447,7 +447,7 @@ async fn a_state_in_the_erp_that_is_not_on_record_is_no_reason_to_create() {
     world.run_for(SignedDuration::from_hours(1)).await;
     assert_eq!(states(&world), [(State::Parked, 1)]);
     let head = world.head(&world.key(0, "0"));
-    assert!(head.reason.unwrap().contains("not on record"));
+    assert!(head.reason.unwrap().words().contains("not on record"));
     assert!(world.erp.calls.lock().unwrap().len() < 6);
     world.assert_single();
 }

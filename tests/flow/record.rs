@@ -9,9 +9,11 @@ use puente::{
         ledger::Limits,
         message::News,
         order::{Payment, Refund},
+        reason::Why,
         record::State,
         sign::{Fact, Party},
     },
+    edge::views::OrderView,
     flow::backfill,
     ports::{Query, Queue, Records},
 };
@@ -122,7 +124,7 @@ async fn what_changes_after_the_erp_has_it_waits_for_a_person_who_is_told_what_t
     {
         let head = world.head(&world.key(shop, "1"));
         assert_eq!(head.state(), State::Parked, "shop {shop}");
-        let reason = head.reason.unwrap();
+        let reason = head.reason.unwrap().words();
         assert!(reason.contains(words) && reason.contains("by hand"), "{reason}");
     }
     world.assert_single();
@@ -156,7 +158,12 @@ async fn an_order_deleted_before_it_left_stays_out_of_the_erp() {
     world.run_for(SignedDuration::from_mins(1)).await;
     let head = world.head(&world.key(0, "1"));
     assert_eq!(head.state(), State::Ignored);
-    assert!(head.reason.unwrap().contains("cancelled before"));
+    let shown = OrderView::from(head);
+    assert!(shown.reason.unwrap().contains("cancelled before"));
+    assert_eq!((shown.code.as_deref(), shown.arguments), (Some("cancelled_before"), None), "what lists are grouped by");
+    let line =
+        world.records.timeline(&world.key(0, "1")).await.unwrap().into_iter().rfind(|line| line.event == "ignored");
+    assert_eq!(line.unwrap().why, Some(Why::CancelledBefore));
 }
 
 #[tokio::test]
@@ -167,7 +174,7 @@ async fn a_body_nobody_could_map_is_kept_and_names_its_field() {
     world.run_for(SignedDuration::from_mins(1)).await;
     let head = world.head(&world.key(0, "1"));
     assert_eq!(head.state(), State::Parked);
-    assert!(head.reason.unwrap().contains("line_items[0].price"));
+    assert!(head.reason.unwrap().words().contains("line_items[0].price"));
     // The repaired order, sent again by the store, is planned anew.
     let mut mended = order("1", "A", "10.00", 0);
     mended.updated_at = order("1", "A", "1", 3600).updated_at;
@@ -185,7 +192,7 @@ async fn a_deletion_that_overtakes_its_order_is_not_forgotten() {
     world.run_for(SignedDuration::from_secs(5)).await;
     world.arrives(0, pending).await;
     world.run_for(SignedDuration::from_mins(10)).await;
-    assert!(world.head(&world.key(0, "1")).reason.unwrap().contains("cancelled before"));
+    assert!(world.head(&world.key(0, "1")).reason.unwrap().words().contains("cancelled before"));
 }
 
 fn down() -> Error {
@@ -214,7 +221,7 @@ async fn an_order_that_waits_for_its_content_is_on_record_from_the_first_moment(
     let head = world.head(&key);
     assert_eq!(head.state(), State::Fetching);
     assert!(!head.forgotten() && head.due > Some(world.now()));
-    let reason = head.reason.unwrap();
+    let reason = head.reason.unwrap().words();
     assert!(reason.contains("asked 1 of 12 times") && reason.contains("the store answered 503"), "{reason}");
     // A list shows it, by its state too.
     let query = Query { connection: key.connection.clone(), state: Some(State::Fetching), limit: 10, cursor: None };
@@ -248,7 +255,7 @@ async fn a_store_that_never_answers_leaves_the_order_parked_with_advice_and_a_le
     world.run_for(SignedDuration::from_hours(4)).await;
     let head = world.head(&key);
     assert_eq!(head.state(), State::Parked);
-    let reason = head.parked.unwrap().reason;
+    let reason = head.parked.unwrap().reason.words();
     assert!(
         reason.contains("the store answered 503") && reason.contains("puente check") && reason.contains("replay"),
         "{reason}"
@@ -273,7 +280,7 @@ async fn a_refusal_parks_at_once_and_a_replay_asks_again() {
     world.news(0, "1", News::Changed).await;
     world.work().await;
     assert_eq!(world.head(&key).state(), State::Parked);
-    assert!(world.head(&key).reason.unwrap().contains("token is wrong"));
+    assert!(world.head(&key).reason.unwrap().words().contains("token is wrong"));
     world.news(0, "1", News::Replay).await;
     world.run_for(SignedDuration::from_mins(1)).await;
     assert_eq!(world.head(&key).state(), State::Synced);
@@ -306,7 +313,7 @@ async fn an_order_that_the_store_no_longer_has_comes_to_rest() {
     world.run_for(SignedDuration::from_mins(10)).await;
     let head = world.head(&key);
     assert_eq!(head.state(), State::Ignored);
-    assert!(head.reason.unwrap().contains("no such order"));
+    assert!(head.reason.unwrap().words().contains("no such order"));
     assert!(world.queue.dead.lock().unwrap().is_empty());
 }
 
@@ -331,7 +338,7 @@ async fn without_credentials_a_pointer_has_a_record_that_says_what_to_set() {
     world.run_for(SignedDuration::from_mins(1)).await;
     let head = world.head(&key);
     assert_eq!(head.state(), State::Parked);
-    let reason = head.reason.unwrap();
+    let reason = head.reason.unwrap().words();
     assert!(reason.contains("`token`") && reason.contains("replay"), "{reason}");
     // Credentials are set, it is replayed, and is asked for.
     world.shop.answers.store(true, Ordering::SeqCst);
@@ -350,12 +357,12 @@ async fn a_body_that_was_kept_raw_is_read_again_when_it_is_replayed() {
     shop.code = "shop".into();
     world.news(0, "1", News::Unmapped { flag: shop, raw: "eyJpZCI6MX0=".into() }).await;
     world.run_for(SignedDuration::from_mins(1)).await;
-    let reason = world.head(&key).reason.unwrap();
+    let reason = world.head(&key).reason.unwrap().words();
     assert!(reason.ends_with("Set shop_id, then replay it"), "{reason}");
     // Still unreadable: it stays, with its reason.
     world.news(0, "1", News::Replay).await;
     world.run_for(SignedDuration::from_mins(1)).await;
-    assert_eq!(world.head(&key).reason.unwrap(), reason);
+    assert_eq!(world.head(&key).reason.unwrap().words(), reason);
     // The configuration was mended.
     *world.shop.reads.lock().unwrap() = Some(order("1", "A", "10.00", 5));
     world.news(0, "1", News::Replay).await;

@@ -72,7 +72,7 @@ async fn after(states: Vec<Order>) -> (Vec<String>, State, String) {
     world.assert_single();
     let head = world.head(&world.key(0, "1"));
     let totals = world.erp.sales.lock().unwrap().iter().map(|sale| sale.2.clone()).collect();
-    (totals, head.state(), head.reason.unwrap_or_default())
+    (totals, head.state(), head.reason.map(|reason| reason.words()).unwrap_or_default())
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ impl Tally {
                     order: key.to_string(),
                     number: head.summary.number.clone(),
                     state,
-                    reason: head.parked.map(|parked| parked.reason).unwrap_or_default(),
+                    reason: head.parked.map(|parked| parked.reason.words()).unwrap_or_default(),
                 });
             }
         }

@@ -8,6 +8,7 @@
 //! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
 //! | `intent` | a map: `operation`, `reference`, `planned`, `last`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
 //! | `due`, `soon` (`not_before`), `updated`, `arrived` | times as text that sorts |
+//! | `why`, `parked_why` | the code of `reason` and of `parked_reason`, its arguments, and a digest of the words that it is about |
 //! | `token` | drawn for each write: whose write this item is |
 //! | `shelf`, `listed` | where the index for lists has it |
 //!
@@ -16,7 +17,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::item::{Item, Reader, damaged, number, text, time};
 use crate::{
@@ -24,7 +25,9 @@ use crate::{
     domain::{
         document::{Booked, Operation, Step},
         ids::{AttemptId, OrderKey},
+        reason::{Reason, Why},
         record::{End, Head, Intent, Parked, SCHEMA},
+        version::ContentHash,
     },
 };
 
@@ -33,6 +36,33 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue> {
     serde_json::to_string(value)
         .map(text)
         .map_err(|cause| Error::new(Kind::Bug, "a part of the record cannot be written as JSON").caused_by(cause))
+}
+
+/// The code of a reason and its arguments, beside its words.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    /// The digest of those words. An earlier release knows the words only and writes others: then this is about none of them.
+    said: String,
+    why: Why,
+}
+
+fn digest(words: &str) -> String {
+    ContentHash::of(|sha| sha2::Digest::update(sha, words)).to_string()
+}
+
+/// What is kept of a reason beside its words, if it has a code.
+pub(super) fn why(reason: &Reason) -> Result<Option<AttributeValue>> {
+    let told = reason.known().map(|why| Told { said: digest(&reason.words()), why: why.clone() });
+    told.as_ref().map(json).transpose()
+}
+
+/// The reason of these words.
+fn reason(words: &str, why: Option<&str>) -> Reason {
+    // A code of a later release is none of ours; the words say it all.
+    match why.and_then(|why| serde_json::from_str::<Told>(why).ok()) {
+        Some(told) if told.said == digest(words) => told.why.into(),
+        _ => Reason::Text(words.to_owned()),
+    }
 }
 
 /// An intent as a map.
@@ -78,7 +108,7 @@ pub(super) fn read(item: &Item) -> Result<Head> {
         epoch: item.number("epoch")?,
         parked: read_parked(item)?,
         last: item.text_if("last").map(AttemptId::new),
-        reason: item.text_if("reason").map(str::to_owned),
+        reason: item.text_if("reason").map(|words| reason(words, item.text_if("why"))),
         updated: item.parsed("updated")?,
     })
 }
@@ -120,5 +150,24 @@ fn read_parked(item: Reader<'_>) -> Result<Option<Parked>> {
         "ignored" => End::Ignored,
         _ => return Err(damaged("parked_end")),
     };
-    Ok(Some(Parked { version, end, reason: item.text("parked_reason")?.to_owned() }))
+    let reason = reason(item.text("parked_reason")?, item.text_if("parked_why"));
+    Ok(Some(Parked { version, end, reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_back_and_says_nothing_of_words_that_an_earlier_release_wrote_since() {
+        let known = Reason::from(Why::NeverArrived { attempts: 12 });
+        let Some(AttributeValue::S(kept)) = why(&known).unwrap() else { panic!("a text") };
+        assert_eq!(reason(&known.words(), Some(&kept)), known);
+        for (words, kept) in [("unknown article", Some(kept.as_str())), ("unknown article", None), ("it", Some("{}"))] {
+            assert_eq!(reason(words, kept), Reason::Text(words.to_owned()));
+        }
+        let later = kept.replace("never_arrived", "of_a_later_release");
+        assert_eq!(reason(&known.words(), Some(&later)), Reason::Text(known.words()));
+        assert_eq!(why(&Reason::from("unknown article")).unwrap(), None);
+    }
 }

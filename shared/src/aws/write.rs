@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{
     expression::Update,
     facts::Facts,
-    head::{intent, json},
+    head::{intent, json, why},
     item::{number, text, time},
     keys::{state_pk, state_sk},
 };
@@ -20,6 +20,7 @@ use crate::{
     domain::{
         document::Booked,
         ids::{AttemptId, OrderKey},
+        reason::Reason,
         record::{Count, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
         version::Version,
     },
@@ -78,7 +79,7 @@ impl Draft<'_> {
             Write::Reschedule { attempt, backoff, floor, count, doubtful, reason } => {
                 self.attempt(attempt);
                 self.planned_is_desired();
-                self.update.set("reason", text(reason));
+                self.reason(reason)?;
                 self.wait(if self.facts.planned_is_desired { *backoff } else { *floor }, *floor);
                 match count {
                     Count::Kept => {}
@@ -94,20 +95,21 @@ impl Draft<'_> {
                 if let Some(attempts) = given_up {
                     self.is("attempts", "=", number(attempts));
                 }
-                self.update.set("reason", text(reason));
+                self.reason(reason)?;
                 let state = self.drop_intent_unless_unknown(*doubt != Doubt::None, *doubt != Doubt::Bound);
-                return Ok(self.park(judged, *end, reason, *floor).or(state));
+                return Ok(self.park(judged, *end, reason, *floor)?.or(state));
             }
             Write::Rest { desired, steps, attempts, rest } => {
                 self.planned_from(desired, *steps);
                 self.is("attempts", "=", number(attempts));
-                return Ok(Some(self.rest(rest)));
+                return self.rest(rest).map(Some);
             }
             Write::Defer { desired, steps, epoch, due, floor, forgiven, reason } => {
                 self.planned_from(desired, *steps);
                 self.is("epoch", "<=", number(epoch));
                 self.wait(*due, *floor);
-                self.update.set("epoch", number(epoch)).set("reason", text(reason));
+                self.update.set("epoch", number(epoch));
+                self.reason(reason)?;
                 if !forgiven {
                     self.update.add("attempts", number(1));
                 }
@@ -136,7 +138,7 @@ impl Draft<'_> {
             self.update.set_from("due", "soon", time(self.now));
         }
         if self.facts.unread {
-            self.update.set("attempts", number(0)).remove(&["reason"]);
+            self.update.set("attempts", number(0)).remove(&["reason", "why"]);
         } else {
             self.update.set_once("attempts", number(0));
         }
@@ -211,7 +213,7 @@ impl Draft<'_> {
             .set("booked", json(&booked)?)
             .set("steps", number(steps))
             .set("last", text(attempt.as_str()))
-            .remove(&["intent", "reason", "document"]);
+            .remove(&["intent", "reason", "why", "document"]);
         self.unpark();
         let found = || text(found.to_string());
         let (as_planned, last) = (self.facts.as_planned, AttributeValue::Bool(true));
@@ -236,28 +238,28 @@ impl Draft<'_> {
     }
 
     /// Stops at the judged version; `None` if a newer one waits, which gets its turn and attempts of its own.
-    fn park(&mut self, judged: &Version, how: End, reason: &str, floor: Timestamp) -> Option<State> {
+    fn park(&mut self, judged: &Version, how: End, reason: &Reason, floor: Timestamp) -> Result<Option<State>> {
         if !self.facts.judged_is_desired {
             self.is("desired", "<>", text(judged.to_string()));
             self.wait(floor, floor);
             self.update.set("attempts", number(0));
-            return None;
+            return Ok(None);
         }
         self.is("desired", "=", text(judged.to_string()));
         self.update.set("soon", time(floor)).remove(&["due"]);
-        Some(self.stop(how, reason))
+        self.stop(how, reason).map(Some)
     }
 
-    fn rest(&mut self, rest: &Rest) -> State {
+    fn rest(&mut self, rest: &Rest) -> Result<State> {
         self.update.remove(&["due", "soon"]);
         match rest {
             Rest::Synced => {
-                self.update.copy("applied", "desired").set("attempts", number(0)).remove(&["reason"]);
+                self.update.copy("applied", "desired").set("attempts", number(0)).remove(&["reason", "why"]);
                 self.unpark();
-                State::Synced
+                Ok(State::Synced)
             }
             Rest::Stop { end, reason } => {
-                self.update.set("reason", text(reason));
+                self.reason(reason)?;
                 self.stop(*end, reason)
             }
         }
@@ -273,7 +275,7 @@ impl Draft<'_> {
         self.present(intent, "intent");
         self.present(self.facts.parked, "parked_version");
         if self.facts.parked {
-            self.update.remove(&["reason"]);
+            self.update.remove(&["reason", "why"]);
         }
         self.update.set("attempts", number(0));
         self.unpark();
@@ -316,21 +318,35 @@ impl Draft<'_> {
     }
 
     /// Stops at `desired`, whose attempts they were.
-    fn stop(&mut self, how: End, reason: &str) -> State {
+    fn stop(&mut self, how: End, reason: &Reason) -> Result<State> {
         self.update
             .copy("parked_version", "desired")
             .set("attempts", number(0))
             .set("parked_end", text(how.as_str()))
-            .set("parked_reason", text(reason));
-        match how {
+            .set("parked_reason", text(reason.words()));
+        self.why("parked_why", reason)?;
+        Ok(match how {
             End::Parked => State::Parked,
             End::Dead => State::Dead,
             End::Ignored => State::Ignored,
-        }
+        })
+    }
+
+    fn reason(&mut self, reason: &Reason) -> Result<()> {
+        self.update.set("reason", text(reason.words()));
+        self.why("why", reason)
+    }
+
+    fn why(&mut self, name: &'static str, reason: &Reason) -> Result<()> {
+        match why(reason)? {
+            Some(why) => self.update.set(name, why),
+            None => self.update.remove(&[name]),
+        };
+        Ok(())
     }
 
     fn unpark(&mut self) {
-        self.update.remove(&["parked_version", "parked_end", "parked_reason"]);
+        self.update.remove(&["parked_version", "parked_end", "parked_reason", "parked_why"]);
     }
 
     /// One attempt less, never below none.

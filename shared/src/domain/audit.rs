@@ -44,7 +44,7 @@ impl From<&Head> for Recorded {
     fn from(head: &Head) -> Self {
         let state = head.state();
         let stopped = matches!(state, State::Parked | State::Dead | State::Ignored);
-        let silent = head.parked.as_ref().is_none_or(|parked| parked.reason.trim().is_empty());
+        let silent = head.parked.as_ref().is_none_or(|parked| parked.reason.words().trim().is_empty());
         Self { state, forgotten: head.forgotten(), unexplained: stopped && silent }
     }
 }

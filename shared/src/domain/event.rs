@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{
     ids::{AttemptId, ConnectionId, ErpId, OrderKey},
     metric::{Metric, Of},
+    reason::{Reason, Why},
     record::{End, Entry},
     sign::Party,
     version::Version,
@@ -173,8 +174,10 @@ pub struct OrderEvent<'a> {
     pub order: &'a OrderKey,
     /// What.
     pub what: Happened,
-    /// The words.
+    /// The words, where there is no reason.
     pub detail: Option<&'a str>,
+    /// Why.
+    pub reason: Option<&'a Reason>,
     /// Which version it was about.
     pub version: Option<&'a Version>,
     /// Which attempt.
@@ -185,15 +188,20 @@ impl<'a> OrderEvent<'a> {
     /// That happened to this order.
     #[must_use]
     pub fn new(order: &'a OrderKey, what: Happened) -> Self {
-        Self { order, what, detail: None, version: None, attempt: None }
+        Self { order, what, detail: None, reason: None, version: None, attempt: None }
+    }
+
+    fn words(&self) -> Option<String> {
+        self.reason.map(Reason::words).or_else(|| self.detail.map(ToOwned::to_owned))
     }
 
     /// Its line in the log.
     pub fn log(&self) {
         let version = self.version.map(tracing::field::display);
         let attempt = self.attempt.map(AttemptId::as_str);
+        let (detail, code) = (self.words(), self.reason.and_then(Reason::known).map(Why::code));
         let name = format_args!("order.{}", self.what.as_str());
-        tracing::info!(event = %name, order = %self.order, detail = self.detail, version, attempt);
+        tracing::info!(event = %name, order = %self.order, detail, code, version, attempt);
     }
 
     /// Its line in the order's timeline.
@@ -202,7 +210,8 @@ impl<'a> OrderEvent<'a> {
         Entry {
             at,
             event: self.what.as_str().to_owned(),
-            detail: self.detail.map(ToOwned::to_owned),
+            detail: self.words(),
+            why: self.reason.and_then(Reason::known).cloned(),
             version: self.version.cloned(),
             attempt: self.attempt.cloned(),
         }

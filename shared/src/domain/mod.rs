@@ -11,6 +11,7 @@ pub mod metric;
 pub mod money;
 pub mod operator;
 pub mod order;
+pub mod reason;
 pub mod record;
 pub mod rounding;
 pub mod rules;

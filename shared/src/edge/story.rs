@@ -14,6 +14,7 @@ use crate::{
         ids::ErpId,
         ledger::{Ledger, Limits},
         order::Order,
+        reason::{Reason, Why},
         record::{Entry, Head, State},
         sign::{Fact, Party},
     },
@@ -101,12 +102,12 @@ async fn waits(puente: &Puente, head: &Head, timeline: &[Entry]) -> Result<Vec<W
         .filter(|entry| entry.event == Happened::FetchPutOff.as_str())
     {
         let detail = match (head.state(), &head.reason) {
-            (State::Fetching, Some(reason)) => reason.clone(),
+            (State::Fetching, Some(reason)) => reason.words(),
             _ => last.detail.clone().unwrap_or_default(),
         };
         waits.push(WaitView { since: Some(last.at), ..WaitView::of(Cause::Store, detail) });
     } else if head.state() == State::Fetching {
-        let detail = head.reason.clone().unwrap_or_else(|| "the store is being asked for its content".to_owned());
+        let detail = head.reason.as_ref().map_or_else(|| Why::StoreIsAsked.words(), Reason::words);
         waits.push(WaitView::of(Cause::Store, detail));
     }
     if !matches!(head.state(), State::Waiting | State::Sending) {
@@ -148,7 +149,7 @@ fn of_step(head: &Head, terms: &Terms, now: Timestamp) -> Option<WaitView> {
     let Some(intent) = &head.intent else {
         let due = head.due.filter(|due| *due > now)?;
         let attempt = Some(head.attempts + 1).filter(|_| head.attempts > 0);
-        let detail = head.reason.clone().unwrap_or_else(|| "it is not due yet".to_owned());
+        let detail = head.reason.as_ref().map_or_else(|| "it is not due yet".to_owned(), Reason::words);
         return Some(WaitView { until: Some(due), attempt, attempts, ..WaitView::of(Cause::Backoff, detail) });
     };
     // `due` lies behind the look-up where an attempt has to be waited for as well.

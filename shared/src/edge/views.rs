@@ -11,6 +11,7 @@ use crate::{
         ids::{ConnectionId, ErpId, OrderId},
         ledger::{Ledger, Limits},
         money::Amount,
+        reason::{Reason, Why},
         record::{Head, State},
         schema::CurrencyCode,
         version::Version,
@@ -30,8 +31,13 @@ pub struct OrderView {
     pub number: String,
     /// Where it stands.
     pub status: State,
-    /// Why it waits or stopped.
+    /// Why it waits or stopped, in words.
     pub reason: Option<String>,
+    /// The code of that reason, the same for all orders that wait or stopped for it; none where only words are on record.
+    pub code: Option<String>,
+    /// The arguments of the code, where it has any.
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<serde_json::Value>,
     /// The total, where it could be read.
     pub total: Option<Amount>,
     /// Its currency.
@@ -96,10 +102,14 @@ impl From<Head> for OrderView {
         let parked = head.parked.as_ref().filter(|parked| parked.version == head.desired);
         let status = head.state();
         let (document, applied) = (head.document().cloned(), head.held().cloned());
-        let asked = || (status == State::Fetching).then(|| "the store is being asked for its content".to_owned());
+        let asked = || (status == State::Fetching).then(|| Why::StoreIsAsked.into());
+        let reason = parked.map(|parked| parked.reason.clone()).or(head.reason).or_else(asked);
+        let why = reason.as_ref().and_then(Reason::known);
         Self {
             status,
-            reason: parked.map(|parked| parked.reason.clone()).or(head.reason).or_else(asked),
+            code: why.map(|why| why.code().to_owned()),
+            arguments: why.and_then(Why::arguments),
+            reason: reason.map(|reason| reason.words()),
             connection: head.key.connection,
             order: head.key.order,
             number: head.summary.number,

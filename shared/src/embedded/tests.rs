@@ -475,7 +475,8 @@ async fn old_payloads_go_and_needed_ones_stay() {
 async fn a_looping_order_does_not_fill_the_disk_with_its_timeline() {
     let dir = TempDir::new().unwrap();
     let (file, _) = open(dir.path());
-    let entry = |n: i64| Entry { at: at(n), event: n.to_string(), detail: None, version: None, attempt: None };
+    let entry =
+        |n: i64| Entry { at: at(n), event: n.to_string(), detail: None, why: None, version: None, attempt: None };
     let lines: Vec<_> = (0..600).map(|n| (key("1"), entry(n))).collect();
     file.note(&lines).await.unwrap();
     file.note(&[(key("2"), entry(0))]).await.unwrap();

@@ -14,6 +14,7 @@ use crate::{
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
         order::{Flag, Order, Status},
+        reason::{Reason, Why},
         record::{End, Head, QUESTION, Rest, Summary, Write, Written},
         sign::{Fact, Party},
         version::{ContentHash, Standing, Version, compare},
@@ -61,10 +62,6 @@ pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>
     }
     Ok(news.then(|| connection.erp.clone()))
 }
-
-/// What to do about an order that could not be read because the store did not answer.
-const UNREAD: &str = "Look at the order in the store; when the store's address, its `token` and the token's rights are in order \
-                      (`puente check` asks), replay it";
 
 struct Recorder<'a> {
     puente: &'a Puente,
@@ -193,12 +190,7 @@ impl Recorder<'_> {
                 if self.arrival.tries < UNSEEN {
                     self.again(self.arrival.tries + 1, Duration::from_mins(1)).await?;
                 } else if let Some(head) = unread {
-                    self.stop(
-                        &head,
-                        End::Ignored,
-                        "the store has no such order: it was deleted before it could be read",
-                    )
-                    .await?;
+                    self.stop(&head, End::Ignored, Why::NoSuchOrder).await?;
                 }
                 self.puente.tell.of(&Event::DeletedUnseen { order: &self.key });
                 return Ok(false);
@@ -273,7 +265,7 @@ impl Recorder<'_> {
         if let Some(head) = self.puente.records.head(&self.key).await? {
             self.tell(Happened::Flagged, Some(detail), None).await;
             if head.desired.is_unread() {
-                self.stop(&head, End::Parked, detail).await?;
+                self.stop(&head, End::Parked, Why::Unreadable { words: detail.to_owned() }).await?;
             }
             return Ok(false);
         }
@@ -330,16 +322,17 @@ impl Recorder<'_> {
     }
 
     /// The order stops at the state it was planned from.
-    async fn stop(&self, head: &Head, end: End, reason: &str) -> Result<()> {
+    async fn stop(&self, head: &Head, end: End, why: Why) -> Result<()> {
+        let reason = Reason::from(why);
         let write = Write::Rest {
             desired: head.desired.clone(),
             steps: head.steps,
             attempts: head.attempts,
-            rest: Rest::Stop { end, reason: reason.to_owned() },
+            rest: Rest::Stop { end, reason: reason.clone() },
         };
         // Refused: somebody put another state on record meanwhile, and that one is not what this is about.
         if self.puente.records.write(&self.key, &write, self.puente.clock.now()).await?.applied() {
-            self.tell(end.into(), Some(reason), None).await;
+            self.puente.tell(OrderEvent { reason: Some(&reason), ..OrderEvent::new(&self.key, end.into()) }).await;
         }
         Ok(())
     }
@@ -355,7 +348,10 @@ impl Recorder<'_> {
             // Buried first: a crash in between leaves a letter too many, never an order that nothing asks for.
             self.puente.queue.bury(&Message::Arrival(letter), &reason).await?;
             match unread {
-                Some(head) => self.stop(&head, End::Parked, &format!("{reason}. {UNREAD}")).await?,
+                Some(head) => {
+                    let why = Why::StoreSilent { order: self.key.clone(), words: error.to_string() };
+                    self.stop(&head, End::Parked, why).await?;
+                }
                 None => self.tell(Happened::Dead, Some(&reason), None).await,
             }
             return Ok(false);
@@ -366,7 +362,8 @@ impl Recorder<'_> {
         };
         let delay = delay.min(Duration::from_mins(15));
         if let Some(head) = unread {
-            self.still_asked(&head, format!("asked {tries} of {FETCHES} times, the last answer: {error}")).await?;
+            let why = Why::StoreAsked { tries, most: FETCHES, words: error.to_string() };
+            self.still_asked(&head, why.into()).await?;
         }
         self.tell(Happened::FetchPutOff, Some(&error.to_string()), None).await;
         self.again(tries, delay).await?;
@@ -374,7 +371,7 @@ impl Recorder<'_> {
     }
 
     /// The message goes on asking. The record says why it waits, and comes back by itself should the message be lost.
-    async fn still_asked(&self, head: &Head, reason: String) -> Result<()> {
+    async fn still_asked(&self, head: &Head, reason: Reason) -> Result<()> {
         let now = self.puente.clock.now();
         let defer = Write::Defer {
             desired: head.desired.clone(),

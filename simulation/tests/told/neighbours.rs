@@ -39,7 +39,7 @@ fn an_order_that_a_firewall_refuses_is_parked_and_nobody_else_waits() {
         }
         let head = history.head(0, "text");
         assert_eq!(head.state(), State::Parked, "{head:?}");
-        let reason = head.parked.unwrap().reason;
+        let reason = head.parked.unwrap().reason.words();
         assert!(reason.contains("403") && reason.contains("firewall") && reason.contains("replay"), "{reason}");
         history.end();
     }
@@ -124,7 +124,11 @@ fn an_order_that_may_not_be_asked_for_is_parked_and_the_others_in_doubt_are_foun
     if states[5] != State::Synced {
         assert_eq!(states.iter().filter(|state| **state == State::Synced).count(), 8, "{states:?}");
         let parked = history.head(0, "5").parked.unwrap();
-        assert!(parked.reason.contains("look for it there") && parked.reason.contains("414"), "{}", parked.reason);
+        assert!(
+            parked.reason.words().contains("look for it there") && parked.reason.words().contains("414"),
+            "{}",
+            parked.reason
+        );
         assert!(history.head(0, "5").intent.is_some(), "the ERP holds it, and that is not forgotten");
     }
     history.end();

@@ -13,6 +13,8 @@ use puente::{
     domain::{
         document::{Booked, Step},
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
+        order::Payment,
+        reason::Why,
         record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
         version::Version,
     },
@@ -119,7 +121,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         floor: at(31),
         count,
         doubtful: false,
-        reason: "the ERP is busy".into(),
+        reason: Why::Failed { words: "the ERP is busy".into() }.into(),
     };
     let park = |attempt: &str, end| Write::Park {
         attempt: AttemptId::new(attempt),
@@ -131,7 +133,7 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         reason: "unknown article".into(),
         floor: at(31),
     };
-    let stop = |end| Rest::Stop { end, reason: "not paid yet".into() };
+    let stop = |end| Rest::Stop { end, reason: Why::NotPaid { payment: Payment::Pending }.into() };
     let rest = |desired: &Version, steps, rest| Write::Rest { desired: desired.clone(), steps, attempts: 0, rest };
     let gives_up = || Write::Rest { desired: v1.clone(), steps: 0, attempts: 1, rest: stop(End::Dead) };
     let defer = |desired: &Version, steps, epoch, forgiven| Write::Defer {
@@ -655,6 +657,7 @@ pub(super) async fn a_timeline_keeps_its_order(ports: &Ports) {
         at: now + SignedDuration::from_millis(n / 5),
         event: format!("event-{n}"),
         detail: (n % 2 == 0).then(|| "the words".to_owned()),
+        why: (n % 6 == 0).then(|| Why::NeverArrived { attempts: 12 }),
         version: (n % 3 == 0).then(|| version(n, 0, 1)),
         attempt: (n % 4 == 0).then(|| AttemptId::new("a1")),
     };

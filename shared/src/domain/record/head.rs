@@ -13,6 +13,7 @@ use crate::domain::{
     ids::{AttemptId, OrderKey},
     money::Amount,
     order::Order,
+    reason::{self, Reason, Why},
     version::Version,
 };
 
@@ -65,9 +66,9 @@ pub struct Head {
     /// The attempt that succeeded last: recognises our own write when its reply was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<AttemptId>,
-    /// Why it waits, for people.
+    /// Why it waits or stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// When the head was last written.
     pub updated: Timestamp,
 }
@@ -142,7 +143,7 @@ pub struct Parked {
     /// Which kind of end.
     pub end: End,
     /// What happened and what to do.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// The ends that are not "in the ERP".
@@ -311,8 +312,8 @@ impl Head {
     }
 
     /// Stops at `desired`. The attempts were this version's: a newer one that arrives is planned anew, not given up at once.
-    pub(super) fn stop(&mut self, end: End, reason: &str) {
-        self.parked = Some(Parked { version: self.desired.clone(), end, reason: reason.to_owned() });
+    pub(super) fn stop(&mut self, end: End, reason: &Reason) {
+        self.parked = Some(Parked { version: self.desired.clone(), end, reason: reason.clone() });
         self.attempts = 0;
     }
 
@@ -339,6 +340,10 @@ pub struct Entry {
     /// The words, without secrets or personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The reason that the words were made of: its code, and its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "reason::known")]
+    #[schema(value_type = Option<Object>)]
+    pub why: Option<Why>,
     /// Which version it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,

@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::{
     document::{Document, Step},
     ids::{AttemptId, OrderKey},
+    reason::Reason,
     version::{ContentHash, Standing, Version, compare},
 };
 
@@ -78,7 +79,7 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
     let attempt = on_record.map_or_else(|| AttemptId::new(step.attempt.to_string()), |i| i.attempt.clone());
     let epoch = own.map_or(step.epoch, |head| head.epoch + step.epoch / 2);
     let (floor, due) = (now + SignedDuration::from_secs(1), now + SignedDuration::from_secs(30));
-    let reason = "why".to_owned();
+    let reason = Reason::from("why");
     let end = if step.flag { End::Parked } else { End::Dead };
     // Now and then it was replayed meanwhile.
     let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
@@ -302,7 +303,7 @@ fn a_newer_version_of_a_dead_order_has_all_its_attempts() {
             due: now,
             floor: now,
             forgiven: false,
-            reason: n.to_string(),
+            reason: Reason::Text(n.to_string()),
         };
         head = apply(defer, &head);
     }

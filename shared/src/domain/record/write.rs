@@ -9,6 +9,7 @@ use super::{
 use crate::domain::{
     document::{Booked, Document},
     ids::{AttemptId, OrderKey},
+    reason::Reason,
     version::{Standing, Version, compare},
 };
 
@@ -80,7 +81,7 @@ pub enum Write {
         /// Whether the ERP may hold the document all the same: the intent stays, to be looked up before anything is sent.
         doubtful: bool,
         /// Why, for people.
-        reason: String,
+        reason: Reason,
     },
     /// The step failed for good: the order stops, if `judged` is what it should be.
     Park {
@@ -96,7 +97,7 @@ pub enum Write {
         /// Giving up: how many attempts are on record. After a replay in between there are others, and it starts anew.
         given_up: Option<u32>,
         /// Why, for people.
-        reason: String,
+        reason: Reason,
         /// Now and the least interval.
         floor: Timestamp,
     },
@@ -126,7 +127,7 @@ pub enum Write {
         /// Whether the attempt does not count: the account failed (quota, outage), not this order.
         forgiven: bool,
         /// Why, for people.
-        reason: String,
+        reason: Reason,
     },
     /// A person wants it tried again.
     Replay {
@@ -169,7 +170,7 @@ pub enum Rest {
         /// Parked, dead or ignored.
         end: End,
         /// Why, for people.
-        reason: String,
+        reason: Reason,
     },
 }
 

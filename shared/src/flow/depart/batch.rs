@@ -19,6 +19,7 @@ use crate::{
         ids::{AccountId, AttemptId, OrderKey},
         ledger::{Denied, Hold, Ledger},
         order::Order,
+        reason::Reason,
         record::{Head, Intent, Write, Written},
         sign::{Fact, Party},
         version::Version,
@@ -197,6 +198,17 @@ impl<'a> Batch<'a> {
         attempt: Option<&AttemptId>,
     ) {
         self.puente.tell(OrderEvent { detail, attempt, ..OrderEvent::new(order, what) }).await;
+    }
+
+    /// The same, and why.
+    pub(super) async fn tell_why(
+        &self,
+        order: &OrderKey,
+        what: Happened,
+        reason: &Reason,
+        attempt: Option<&AttemptId>,
+    ) {
+        self.puente.tell(OrderEvent { reason: Some(reason), attempt, ..OrderEvent::new(order, what) }).await;
     }
 
     /// Until when the calls of a step that begins now may start, and from when on a look-up of it can be trusted.

@@ -16,6 +16,7 @@ use crate::{
         event::Happened,
         ids::OrderKey,
         message::{Arrival, Message, News},
+        reason::Why,
         record::{End, Head, QUESTION, Rest, Write},
     },
     erp::Job,
@@ -68,7 +69,9 @@ impl Batch<'_> {
         let connection = self.connection(&head.key).await?;
         let plan = match self.planned(head, &connection).await {
             // One payload that cannot be read must not keep the whole account waiting.
-            Err(error) if error.kind() == Kind::Unreadable => stop(End::Parked, error.to_string()),
+            Err(error) if error.kind() == Kind::Unreadable => {
+                stop(End::Parked, Why::Unreadable { words: error.to_string() })
+            }
             plan => plan?,
         };
         match plan {
@@ -84,14 +87,14 @@ impl Batch<'_> {
                 head: head.clone(),
             })),
             Plan::Rest(rest) => {
-                let (what, detail) = match &rest {
-                    Rest::Synced => (Happened::Synced, "nothing to send: the sale stays as it is".to_owned()),
+                let (what, reason) = match &rest {
+                    Rest::Synced => (Happened::Synced, Why::StaysAsItIs.into()),
                     Rest::Stop { end, reason } => ((*end).into(), reason.clone()),
                 };
                 let (desired, steps) = (head.desired.clone(), head.steps);
                 let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
                 if self.write(&head.key, write).await?.applied() {
-                    self.tell(&head.key, what, Some(&detail), None).await;
+                    self.tell_why(&head.key, what, &reason, None).await;
                 }
                 Ok(None)
             }
@@ -113,39 +116,34 @@ impl Batch<'_> {
             due: self.now() + QUESTION,
             floor: self.now(),
             forgiven: false,
-            reason: "the question to the store was lost: it is asked again".to_owned(),
+            reason: Why::QuestionLost.into(),
         };
         self.write(&head.key, defer).await.map(drop)
     }
 
     async fn planned(&self, head: &Head, connection: &Connection) -> Result<Plan> {
         if head.attempts >= self.account.max_attempts {
-            let last = head.reason.as_deref().unwrap_or("its outcome was never known");
-            let reason = format!("gave up after {} attempts; the last: {last}", head.attempts);
-            self.bury(&head.key, &reason).await?;
-            return Ok(stop(End::Dead, reason));
+            let why = Why::GaveUp { attempts: head.attempts, last: head.reason.clone().map(Box::new) };
+            self.bury(&head.key, &why.words()).await?;
+            return Ok(stop(End::Dead, why));
         }
         let Some(order) = self.order(&head.key, &head.desired).await? else {
-            return Ok(stop(End::Parked, record::why_raw(head)));
+            return Ok(stop(End::Parked, Why::Unreadable { words: record::why_raw(head) }));
         };
         let mut held = None;
         if let Some(version) = head.held() {
             held = self.order(&head.key, version).await?;
             if held.is_none() {
                 // Going on as if the ERP held nothing would create a second sale.
-                let reason = "the ERP holds a state of it that is not on record (was a backup restored?): compare the sale there \
-                              with the store by hand";
-                return Ok(stop(End::Parked, reason.to_owned()));
+                return Ok(stop(End::Parked, Why::StateMissing));
             }
         }
         // A panic in one order's own work parks that order and costs its batchmates nothing.
         let isolated = AssertUnwindSafe(|| plan(head, order, held.as_ref(), &connection.orders));
-        Ok(std::panic::catch_unwind(isolated).unwrap_or_else(|_| {
-            stop(End::Parked, "planning it failed in our own code: please report it, then replay it".to_owned())
-        }))
+        Ok(std::panic::catch_unwind(isolated).unwrap_or_else(|_| stop(End::Parked, Why::Bug)))
     }
 }
 
-fn stop(end: End, reason: String) -> Plan {
-    Plan::Rest(Rest::Stop { end, reason })
+fn stop(end: End, why: Why) -> Plan {
+    Plan::Rest(Rest::Stop { end, reason: why.into() })
 }

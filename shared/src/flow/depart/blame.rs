@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::{
     batch::{Batch, Ready},
     bulk::REPEATED,
+    outcome::failed,
     pace::{FLOOR, LONGEST_BLOCK, asked_for, block_for},
 };
 use crate::{
@@ -16,14 +17,10 @@ use crate::{
         event::{Event, Happened},
         ids::OrderKey,
         ledger::Hold,
+        reason::{Reason, Why},
         record::{Count, Doubt, End, Head, Rest, Write},
     },
 };
-
-/// What a person can do about an order that the ERP, or a firewall before it, refuses without a reason.
-const WHAT_TO_DO: &str = "calls with other orders pass. A firewall or filter in front of the ERP may object to something in this one, such as \
-                          markup in a name, a title or a note: change it in the store, or have the filter let our calls pass, then \
-                          replay it";
 
 impl Batch<'_> {
     /// Decides about orders that were refused alone, in answers that do not say why. `others_pass`: the same call succeeds with other
@@ -48,7 +45,7 @@ impl Batch<'_> {
 
     /// Whether another order passed after this one was refused in the same words: its refusal began a hold, and no hold is left.
     fn others_passed_since(&self, head: &Head, error: &Error) -> bool {
-        self.ledger.hold.is_none() && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string())
+        self.ledger.hold.is_none() && head.reason.as_ref().is_some_and(|reason| reason.words() == error.to_string())
     }
 
     /// The order is to blame: that costs it an attempt, and after a few attempts it stops for a person.
@@ -58,7 +55,7 @@ impl Batch<'_> {
         if tried < REPEATED {
             return self.later(ready, error, false).await;
         }
-        let reason = format!("{error}; {WHAT_TO_DO}");
+        let reason = Reason::from(Why::Blamed { words: error.to_string() });
         if head.intent.is_some() {
             return self.park(head, &ready.job.version, Doubt::None, End::Parked, reason).await;
         }
@@ -66,7 +63,7 @@ impl Batch<'_> {
         let (desired, steps) = (head.desired.clone(), head.steps);
         let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
         if self.write(&head.key, write).await?.applied() {
-            self.tell(&head.key, Happened::Parked, Some(&reason), None).await;
+            self.tell_why(&head.key, Happened::Parked, &reason, None).await;
         }
         Ok(())
     }
@@ -77,7 +74,7 @@ impl Batch<'_> {
         let due = now + self.wait(error, head.attempts);
         if head.intent.is_some() {
             let count = if forgiven { Count::Forgiven } else { Count::Kept };
-            return self.reschedule(head, due, count, false, error.to_string()).await.map(drop);
+            return self.reschedule(head, due, count, false, failed(error)).await.map(drop);
         }
         let write = Write::Defer {
             desired: head.desired.clone(),
@@ -86,10 +83,10 @@ impl Batch<'_> {
             due,
             floor: now + FLOOR,
             forgiven,
-            reason: error.to_string(),
+            reason: failed(error),
         };
         if self.write(&head.key, write).await?.applied() {
-            self.tell(&head.key, Happened::Deferred, Some(&error.to_string()), None).await;
+            self.tell_why(&head.key, Happened::Deferred, &failed(error), None).await;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{
     ids::Cache,
     look_up::Looked,
     meter::End,
-    outcome::{TOGETHER, failed_before},
+    outcome::failed_before,
     pace::FLOOR,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         document::{Document, Operation},
         event::Event,
         ledger::Denied,
+        reason::Why,
         record::{Count, Head},
     },
     erp::{Bulk, Class, Draft, SendError},
@@ -188,7 +189,7 @@ impl Batch<'_> {
                 // The attempt of an order in doubt that was refused counts, so that its next bulk is smaller.
                 let count = if refused && one.is_in_doubt() { Count::Kept } else { Count::Forgiven };
                 let soon = self.now() + FLOOR;
-                let reason = if refused { TOGETHER } else { "it was not its turn in time" }.to_owned();
+                let reason = if refused { Why::Together } else { Why::NotItsTurn }.into();
                 let written = self.reschedule(&one.ready.head, soon, count, false, reason).await?;
                 Ok(written.filter(|head| head.intent.is_none() && head.desired == one.ready.job.version).map(|head| {
                     one.ready.head = head;
@@ -222,7 +223,7 @@ impl Batch<'_> {
         let head = &one.ready.head;
         let person = self.can(one.operation()).class == Class::Nothing && one.is_in_doubt();
         let again =
-            head.attempts >= REPEATED && head.reason.as_ref().is_some_and(|reason| *reason == error.to_string());
+            head.attempts >= REPEATED && head.reason.as_ref().is_some_and(|reason| reason.words() == error.to_string());
         !person && !again && head.attempts < self.account.max_attempts
     }
 

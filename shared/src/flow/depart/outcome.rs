@@ -7,12 +7,13 @@ use super::{
     pace::FLOOR,
 };
 use crate::{
-    Result,
+    Error, Result,
     domain::{
         document::Document,
         event::Happened,
         ids::OrderKey,
         message::{Arrival, Message, News},
+        reason::{Reason, Why},
         record::{Count, Doubt, End, Head, Intent, Write, Written},
         sign::{Fact, Party},
         version::Version,
@@ -20,16 +21,23 @@ use crate::{
     erp::SendError,
 };
 
-/// Why an order waits that was begun and not sent.
-const BEFORE_ITS_TURN: &str = "the departure ended before its turn";
+/// It was refused for good.
+pub(super) fn refused(error: &Error) -> Reason {
+    Why::Refused { words: error.to_string() }.into()
+}
 
-/// Why an order waits that was refused in company, and not tried alone.
-pub(super) const TOGETHER: &str = "refused together with others";
+/// It failed, and is tried again.
+pub(super) fn failed(error: &Error) -> Reason {
+    Why::Failed { words: error.to_string() }.into()
+}
 
 /// Whether something happened to the order itself that it waits for.
 pub(super) fn failed_before(head: &Head) -> bool {
     head.intent.as_ref().is_some_and(|intent| intent.unknown)
-        || head.reason.as_ref().is_some_and(|reason| ![BEFORE_ITS_TURN, TOGETHER].contains(&reason.as_str()))
+        // In words, since records of schema 1 have no more.
+        || head.reason.as_ref().map(Reason::words).is_some_and(|words| {
+            ![Why::BeforeItsTurn, Why::Together].iter().any(|why| why.words() == words)
+        })
 }
 
 impl Batch<'_> {
@@ -42,8 +50,7 @@ impl Batch<'_> {
     /// Its intent is on record, but for certain nothing of this attempt was sent, or it was refused whole.
     pub(super) async fn not_sent(&mut self, ready: &Ready) -> Result<()> {
         let soon = self.now() + FLOOR;
-        let reason = BEFORE_ITS_TURN.to_owned();
-        self.reschedule(&ready.head, soon, Count::Forgiven, false, reason).await.map(drop)
+        self.reschedule(&ready.head, soon, Count::Forgiven, false, Why::BeforeItsTurn.into()).await.map(drop)
     }
 
     /// A step that was begun did not succeed.
@@ -52,21 +59,21 @@ impl Batch<'_> {
         match send_error {
             SendError::Refused(error) => {
                 self.succeeded = true;
-                self.park(head, &ready.job.version, Doubt::None, End::Parked, error.to_string()).await
+                self.park(head, &ready.job.version, Doubt::None, End::Parked, refused(&error)).await
             }
             SendError::NotNow(error) => {
                 let backoff = now + self.wait(&error, head.attempts);
-                self.reschedule(head, backoff, Count::Kept, false, error.to_string()).await.map(drop)
+                self.reschedule(head, backoff, Count::Kept, false, failed(&error)).await.map(drop)
             }
             SendError::Account(error) => {
                 self.close(&error).await?;
-                self.reschedule(head, now + FLOOR, Count::Forgiven, false, error.to_string()).await.map(drop)
+                self.reschedule(head, now + FLOOR, Count::Forgiven, false, failed(&error)).await.map(drop)
             }
             SendError::Ambiguous(error) => self.judge(vec![(ready, error)], self.passed).await,
             // No write: the intent and its `due` already stand.
             SendError::Unknown(error) => {
                 let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
-                self.tell(&head.key, Happened::Unknown, Some(&error.to_string()), attempt).await;
+                self.tell_why(&head.key, Happened::Unknown, &failed(&error), attempt).await;
                 Ok(())
             }
             SendError::Exists => Ok(()),
@@ -104,7 +111,7 @@ impl Batch<'_> {
         judged: &Version,
         doubt: Doubt,
         end: End,
-        reason: String,
+        reason: Reason,
     ) -> Result<()> {
         let Some(Intent { attempt, .. }) = &head.intent else { return Ok(()) };
         let floor = self.now() + FLOOR;
@@ -118,7 +125,7 @@ impl Batch<'_> {
             floor,
         };
         if self.write(&head.key, write).await?.applied() {
-            self.tell(&head.key, end.into(), Some(&reason), Some(attempt)).await;
+            self.tell_why(&head.key, end.into(), &reason, Some(attempt)).await;
         }
         Ok(())
     }
@@ -131,7 +138,7 @@ impl Batch<'_> {
         backoff: Timestamp,
         count: Count,
         doubtful: bool,
-        reason: String,
+        reason: Reason,
     ) -> Result<Option<Head>> {
         let Some(intent) = &head.intent else { return Ok(None) };
         let mut floor = self.now() + FLOOR;
@@ -147,7 +154,7 @@ impl Batch<'_> {
             reason: reason.clone(),
         };
         let Written::Applied(written) = self.write(&head.key, write).await? else { return Ok(None) };
-        self.tell(&head.key, Happened::Rescheduled, Some(&reason), Some(&intent.attempt)).await;
+        self.tell_why(&head.key, Happened::Rescheduled, &reason, Some(&intent.attempt)).await;
         Ok(Some(written))
     }
 

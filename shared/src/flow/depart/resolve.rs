@@ -8,6 +8,7 @@ use super::{
     bulk::REPEATED,
     ids::Cache,
     look_up::Looked,
+    outcome::failed,
     pace::backoff,
     plan::{Next, Plan, plan},
 };
@@ -16,6 +17,7 @@ use crate::{
     domain::{
         document::Document,
         event::Happened,
+        reason::Why,
         record::{Count, Doubt, End, Head, Intent, Rest, Write, Written},
     },
     erp::{Class, Found, Job, SendError},
@@ -82,10 +84,7 @@ impl Batch<'_> {
                 self.send(ready.into_iter().collect(), 1).await?;
                 continue;
             }
-            let reason = format!(
-                "the ERP never answered and cannot be asked by reference: look for {} there. If it is missing, replay the order",
-                intent.step.reference
-            );
+            let reason = Why::NeverAnswered { reference: intent.step.reference.clone() }.into();
             self.park(&head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
         }
         Ok(())
@@ -100,20 +99,16 @@ impl Batch<'_> {
         let ends = gives_up || (refused && tried >= REPEATED);
         if !ends {
             let later = self.now() + backoff(self.puente, tried.max(4));
-            return self.reschedule(head, later, Count::Added, true, error.to_string()).await.map(drop);
+            return self.reschedule(head, later, Count::Added, true, failed(error)).await.map(drop);
         }
-        let reason = format!(
-            "the ERP does not answer whether it has {}, and answers for others ({error}): look for it there. If it is missing, have \
-             whatever refuses that look-up let it pass, then replay the order",
-            intent.step.reference
-        );
+        let why = Why::NotLookedUp { reference: intent.step.reference.clone(), words: error.to_string() };
         // Whatever version comes next has to be looked up too.
         let doubt = if self.class(head) == Class::Key { Doubt::Bound } else { Doubt::Stands };
         if !refused {
-            self.bury(&head.key, &reason).await?;
+            self.bury(&head.key, &why.words()).await?;
         }
         let end = if refused { End::Parked } else { End::Dead };
-        self.park(head, &head.desired, doubt, end, reason).await
+        self.park(head, &head.desired, doubt, end, why.into()).await
     }
 
     /// The ERP does not say whether it has this order: it is looked up later, behind the others. Asked about first after every block, it
@@ -123,16 +118,13 @@ impl Batch<'_> {
             return Ok(());
         }
         let later = self.now() + backoff(self.puente, head.attempts.max(4));
-        self.reschedule(head, later, Count::Kept, true, error.to_string()).await.map(drop)
+        self.reschedule(head, later, Count::Kept, true, failed(error)).await.map(drop)
     }
 
     /// The ERP holds the step's document: the record says so, with the version the document carries.
     pub(super) async fn adopt(&mut self, head: &Head, found: &Found) -> Result<()> {
         let Some(version) = &found.version else {
-            let name = found.document.name();
-            let reason = format!(
-                "sale {name} in the ERP has this order's reference but not our version: compare the two by hand"
-            );
+            let reason = Why::ForeignDocument { document: found.document.name().to_owned() }.into();
             return self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await;
         };
         self.complete(head, version, &found.document, Happened::Adopted).await
@@ -153,8 +145,8 @@ impl Batch<'_> {
                 }
                 Err(SendError::Refused(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
-                    let name = found.document.name();
-                    let reason = format!("sale {name} is in the ERP as a draft, which will not go on: {error}");
+                    let document = found.document.name().to_owned();
+                    let reason = Why::DraftStuck { document, words: error.to_string() }.into();
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
                 // The document is there, and not in the state it should have: the step stays in doubt.
@@ -180,7 +172,7 @@ impl Batch<'_> {
     async fn resend(&mut self, head: &Head) -> Result<Option<Ready>> {
         let Some(intent) = &head.intent else { return Ok(None) };
         if head.attempts >= self.account.max_attempts {
-            let reason = format!("gave up after {} attempts, none of which arrived in the ERP in time", head.attempts);
+            let why = Why::NeverArrived { attempts: head.attempts };
             // An ERP that knows the key answers whatever comes next with this step's document, so that no version can leave before it.
             // Elsewhere a newer one can, and has attempts of its own.
             let (judged, doubt) = match self.class(head) {
@@ -188,9 +180,9 @@ impl Batch<'_> {
                 _ => (&intent.planned, Doubt::Stands),
             };
             if *judged == head.desired {
-                self.bury(&head.key, &reason).await?;
+                self.bury(&head.key, &why.words()).await?;
             }
-            self.park(head, judged, doubt, End::Dead, reason).await?;
+            self.park(head, judged, doubt, End::Dead, why.into()).await?;
             return Ok(None);
         }
         // After a refusal for good newer content may be sent. The look-up that was just made was needed all the same.
@@ -199,12 +191,12 @@ impl Batch<'_> {
         let order = match self.order(&head.key, content).await {
             Ok(Some(order)) => order,
             Ok(None) => {
-                let reason = "its content cannot be read: send it again from the store".to_owned();
-                self.park(head, content, Doubt::Stands, End::Parked, reason).await?;
+                self.park(head, content, Doubt::Stands, End::Parked, Why::ContentGone.into()).await?;
                 return Ok(None);
             }
             Err(error) if error.kind() == Kind::Unreadable => {
-                self.park(head, content, Doubt::Stands, End::Parked, error.to_string()).await?;
+                let reason = Why::Unreadable { words: error.to_string() }.into();
+                self.park(head, content, Doubt::Stands, End::Parked, reason).await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -216,7 +208,7 @@ impl Batch<'_> {
                 return self.send_once_more(head, intent, job, last).await;
             }
             Plan::Rest(Rest::Stop { end, reason }) => (end, reason),
-            Plan::Take(_) | Plan::Rest(Rest::Synced) => (End::Parked, "nothing to send".to_owned()),
+            Plan::Take(_) | Plan::Rest(Rest::Synced) => (End::Parked, Why::NothingToSend.into()),
         };
         self.park(head, content, Doubt::Stands, end, reason).await?;
         Ok(None)

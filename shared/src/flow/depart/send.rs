@@ -12,6 +12,7 @@ use super::{
     discreet::discreet,
     ids::Cache,
     meter::LONGEST_START,
+    outcome::{failed, refused},
     pace::{FLOOR, asked_for, backoff},
 };
 use crate::{
@@ -136,15 +137,15 @@ impl Batch<'_> {
         let (desired, steps) = (head.desired.clone(), head.steps);
         match send_error {
             SendError::Refused(error) => {
-                let reason = error.to_string();
+                let reason = refused(&error);
                 let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
                 let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
                 if self.write(&head.key, write).await?.applied() {
-                    self.tell(&head.key, Happened::Parked, Some(&reason), None).await;
+                    self.tell_why(&head.key, Happened::Parked, &reason, None).await;
                 }
             }
             SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
-                let reason = error.to_string();
+                let reason = failed(error);
                 // A customer whose creation is in doubt is looked up again, once that can be trusted.
                 let settle = match &send_error {
                     SendError::Unknown(_) => {
@@ -163,7 +164,7 @@ impl Batch<'_> {
                     reason: reason.clone(),
                 };
                 if self.write(&head.key, write).await?.applied() {
-                    self.tell(&head.key, Happened::Deferred, Some(&reason), None).await;
+                    self.tell_why(&head.key, Happened::Deferred, &reason, None).await;
                 }
             }
             // Still due; the ledger says when the account may be called again.

@@ -2,6 +2,7 @@
 
 use crate::domain::{
     order::{Order, Payment},
+    reason::Why,
     record::{End, Rest},
     rules::Rules,
     status::Meaning,
@@ -13,14 +14,15 @@ pub(super) fn explained(mut order: Order, in_erp: bool, rules: &Rules) -> Result
     match rules.statuses.get(word) {
         // What the ERP holds already is still amended, credited, or left in peace.
         Some(Meaning::Ignore) if !in_erp => {
-            let reason = format!("its status in the store is {}, which orders.statuses says to ignore", shown(word));
-            Err(Rest::Stop { end: End::Ignored, reason })
+            Err(Rest::Stop { end: End::Ignored, reason: Why::StatusIgnored { status: short(word) }.into() })
         }
         Some(meaning) => {
             meaning.apply(&mut order);
             Ok(order)
         }
-        None if order.payment == Payment::Unknown => Err(Rest::Stop { end: End::Parked, reason: unexplained(word) }),
+        None if order.payment == Payment::Unknown => {
+            Err(Rest::Stop { end: End::Parked, reason: Why::StatusUnknown { status: short(word) }.into() })
+        }
         None => Ok(order),
     }
 }
@@ -31,22 +33,9 @@ pub(super) fn payment(order: &Order, rules: &Rules) -> Payment {
     meaning.and_then(|meaning| meaning.payment()).unwrap_or(order.payment)
 }
 
-fn unexplained(word: &str) -> String {
-    if word.is_empty() {
-        return "the store does not say whether it was paid: look at it there, then replay it".to_owned();
-    }
-    let word = shown(word);
-    format!(
-        "its status in the store is {word}, which the shop or an extension defined: say what it means in the connection's \
-         orders, such as orders.statuses = {{ {word} = \"paid\" }} (or \"ignore\", \"partially_paid\", \"cancelled\" ...), then \
-         replay it"
-    )
-}
-
-/// A status as a key of the configuration. It is the sender's text: no control character of it is shown, and not much of it.
-fn shown(word: &str) -> String {
-    let shown: String = word.chars().take(60).collect();
-    format!("\"{}\"", shown.escape_default())
+/// It is the sender's text: not much of it is kept.
+fn short(word: &str) -> String {
+    word.chars().take(60).collect()
 }
 
 #[cfg(test)]
@@ -74,6 +63,7 @@ mod tests {
         for in_erp in [false, true] {
             let rest = explained(order("packing", Payment::Unknown), in_erp, &rules(&[])).unwrap_err();
             let Rest::Stop { end: End::Parked, reason } = rest else { panic!("{rest:?}") };
+            let reason = reason.words();
             assert!(reason.contains(r#"orders.statuses = { "packing" = "paid" }"#), "{reason}");
         }
     }
@@ -110,6 +100,7 @@ mod tests {
     fn no_control_character_of_a_status_is_shown() {
         let rest = explained(order("a\u{1b}[2J\"", Payment::Unknown), false, &rules(&[])).unwrap_err();
         let Rest::Stop { reason, .. } = rest else { panic!() };
+        let reason = reason.words();
         assert!(!reason.chars().any(char::is_control), "{reason}");
     }
 }

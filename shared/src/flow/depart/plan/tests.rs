@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::{
+    money::Amount,
     order::{Line, Tax},
     record::{SCHEMA, Summary},
     rules::Mismatch,
@@ -39,7 +40,7 @@ fn planned(desired: Order, applied: Option<&Order>, rules: &Rules) -> Plan {
 
 fn stopped(plan: Plan) -> (End, String) {
     match plan {
-        Plan::Rest(Rest::Stop { end, reason }) => (end, reason),
+        Plan::Rest(Rest::Stop { end, reason }) => (end, reason.words()),
         other => panic!("{other:?}"),
     }
 }
@@ -148,6 +149,7 @@ fn an_order_that_was_paid_and_waits_for_its_payment_again_stops() {
         let Plan::Rest(Rest::Stop { end: End::Parked, reason }) = planned(desired, Some(&applied), &rules) else {
             panic!("{says}");
         };
+        let reason = reason.words();
         assert!(reason.contains(says), "{reason}");
     }
     assert_eq!(planned(order(), Some(&packing), &rules), Plan::Rest(Rest::Synced));
