@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    ids::{AttemptId, ConnectionId, ErpId, OrderKey},
+    ids::{AccountId, AttemptId, ConnectionId, ErpId, OrderKey},
     metric::{Metric, Of},
     reason::{Reason, Why},
     record::{End, Entry},
@@ -324,6 +324,15 @@ events! {
     IdsNotKept { error: &'a Error } = warn "ids.not_remembered" (%error);
     /// Intents of records that were not made could not be taken back.
     IdsNotForgotten { error: &'a Error } = warn "ids.not_forgotten" (%error);
+
+    // ---- tokens
+    /// A new token of an account is on record.
+    TokenRenewed { account: &'a AccountId, until: Option<Timestamp> }
+        = info "token.renewed" (%account, until = until.map(tracing::field::display));
+    /// An account takes no token any more until a person signs in.
+    TokenEnded { account: &'a AccountId, why: &'a str } = error "token.ended" (%account, why);
+    /// A token could not be renewed: it is tried again.
+    TokenNotRenewed { account: &'a AccountId, error: &'a Error } = warn "token.not_renewed" (%account, %error);
 
     // ---- on time
     /// The sweeper looked at all accounts.

@@ -350,6 +350,7 @@ impl Why {
 
     /// For people, in English.
     #[must_use]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     pub fn words(&self) -> String {
         match self {
             Self::TestOrder => "a test order (set test_orders = true to send them to the ERP)".to_owned(),

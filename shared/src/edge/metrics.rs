@@ -1,4 +1,4 @@
-//! The measurements of this process as OpenMetrics text, for whoever collects them:
+//! The measurements of this process as `OpenMetrics` text, for whoever collects them:
 //! <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md>.
 
 use std::fmt;

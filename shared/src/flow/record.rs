@@ -50,11 +50,11 @@ pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>
     };
     let recorder = Recorder { puente, connection: &connection, arrival, key: arrival.key() };
     let news = match &arrival.news {
-        News::State { order } => recorder.state(order).await?,
+        News::State { order } => Box::pin(recorder.state(order)).await?,
         News::Changed => recorder.changed().await?,
         News::Deleted => recorder.deleted().await?,
         News::Unmapped { flag, raw } => recorder.unmapped(flag, raw).await?,
-        News::Replay => recorder.replay().await?,
+        News::Replay => Box::pin(recorder.replay()).await?,
     };
     // Once it is on record, so that nothing comes before that.
     if arrival.tries == 0 && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL {
@@ -85,7 +85,7 @@ impl Recorder<'_> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
         match self.put(&version, &payload, Summary::of(order)).await? {
-            (Standing::Tied, Some(head)) => self.tie(order, &version, head).await,
+            (Standing::Tied, Some(head)) => Box::pin(self.tie(order, &version, head)).await,
             // Of a second in which the store was asked already: perhaps whoever asked died before asking again.
             (Standing::Duplicate, Some(head))
                 if head.desired.tie > 0 && version.modified == head.newest && self.connection.store.can_fetch() =>

@@ -71,7 +71,8 @@ async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>) -
             let outcome = match message {
                 Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
                 Ok(Message::Arrival(arrival)) => {
-                    let isolated = std::panic::AssertUnwindSafe(record::arrival(puente, &arrival)).catch_unwind().await;
+                    let isolated =
+                        std::panic::AssertUnwindSafe(Box::pin(record::arrival(puente, &arrival))).catch_unwind().await;
                     let recorded = isolated.unwrap_or_else(|_| {
                         Err(Error::new(Kind::Bug, format!("order {}: recording it panicked", arrival.key())))
                     });

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::Metered;
 use crate::{
     Error, Kind, Result, Retry,
-    domain::ids::AccountId,
+    domain::{event::Event, ids::AccountId},
     ports::{Clock, Swapped, Token, Tokens, sign_in},
 };
 
@@ -253,7 +253,7 @@ impl Keeper {
                 let new = Stored { strikes, ..Stored::of(renewal.app(), grant, asked) };
                 match self.tokens.swap(&self.account, Some(version), &new.token()?).await? {
                     Swapped::Written(_) => {
-                        tracing::info!(event = "token.renewed", account = %self.account, until = ?new.expires_at);
+                        Event::TokenRenewed { account: &self.account, until: new.expires_at }.log();
                         Ok(access)
                     }
                     // A person signed in meanwhile, or our claim was over: what is on record holds.
@@ -261,14 +261,14 @@ impl Keeper {
                 }
             }
             Err(NotRenewed::SignIn(why)) => {
-                tracing::error!(event = "token.ended", account = %self.account, why);
+                Event::TokenEnded { account: &self.account, why: &why }.log();
                 let ended = (before.access.is_some() || before.refresh.is_some()).then(|| why.clone());
                 let end = Stored { ended, renewing_until: None, ..before };
                 self.tokens.swap(&self.account, Some(version), &end.token()?).await?;
                 Err(self.sign_in(&why))
             }
             Err(NotRenewed::Failed(error)) => {
-                tracing::warn!(event = "token.not_renewed", account = %self.account, %error);
+                Event::TokenNotRenewed { account: &self.account, error: &error }.log();
                 let now = self.clock.now();
                 let usable = before.usable(now, refused);
                 // One that was refused is of no use when it is asked for again either.
