@@ -130,7 +130,8 @@ impl Made {
         vendor.body(&plan, &purchase, purchase.last()).to_string()
     }
 
-    fn purchase(&self) -> Purchase {
+    /// The same as the sandbox has it.
+    pub fn purchase(&self) -> Purchase {
         let lines = (1_u64..).zip(&self.items).map(|(n, item)| Line {
             id: self.id.wrapping_mul(100).wrapping_add(n),
             article: Article {

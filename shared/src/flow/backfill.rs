@@ -102,7 +102,7 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
         done.listed +=
             u32::try_from(changes.orders.len() + changes.ids.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
         let last = changes.orders.last().map(|order| order.updated_at.at());
-        let last = last.max(changes.ids.last().map(|changed| changed.modified));
+        let last = changes.reached.or(last.max(changes.ids.last().map(|changed| changed.modified)));
         let mut messages = Vec::new();
         for order in changes.orders {
             messages.extend(news(puente, &connection, order, begun).await?);

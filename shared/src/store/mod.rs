@@ -204,6 +204,8 @@ pub struct Changes {
     pub ids: Vec<Changed>,
     /// Those that could not.
     pub unmapped: Vec<(Option<OrderId>, Flag)>,
+    /// How far the list has come, by the time it is sorted by; `None`: by the last order's own.
+    pub reached: Option<Timestamp>,
     /// The next page, if there is one.
     pub next: Option<String>,
 }
