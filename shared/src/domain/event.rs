@@ -331,6 +331,8 @@ events! {
         = info "token.renewed" (%account, until = until.map(tracing::field::display));
     /// An account takes no token any more until a person signs in.
     TokenEnded { account: &'a AccountId, why: &'a str } = error "token.ended" (%account, why);
+    /// The other side refused a token that was renewed a moment ago: nobody asks anything of it for a while.
+    TokenRefused { account: &'a AccountId, why: &'a str } = error "token.refused" (%account, why);
     /// A token could not be renewed: it is tried again.
     TokenNotRenewed { account: &'a AccountId, error: &'a Error } = warn "token.not_renewed" (%account, %error);
 

@@ -171,7 +171,7 @@ impl Keeper {
         if stored.app != renewal.app() || stored.access.as_deref() != Some(refused.expose_secret()) {
             return Ok(());
         }
-        tracing::error!(event = "token.refused", account = %self.account, why);
+        Event::TokenRefused { account: &self.account, why }.log();
         let (stored, _) = Stored { access: None, ..stored }.failed(why.to_owned(), self.clock.now());
         // Lost: somebody has written another token, which is to be tried.
         self.tokens.swap(&self.account, Some(kept.version), &stored.token()?).await.map(drop)
