@@ -6,6 +6,7 @@
 mod answer;
 pub mod canonical;
 pub mod identity;
+pub mod medusa;
 mod parse;
 pub mod shopify;
 pub mod sign_in;
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// Every kind of store: the `kind` of its section, how it is built, and an example section for `puente config example`.
-pub const STORES: &[Row] = &[shopify::ROW, woocommerce::ROW, canonical::ROW];
+pub const STORES: &[Row] = &[shopify::ROW, woocommerce::ROW, medusa::ROW, canonical::ROW];
 
 /// A kind of store.
 #[derive(Clone, Copy)]
