@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{ids::OrderId, order::Order},
-    outbound::Client,
+    outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -102,18 +102,18 @@ impl Store for Medusa {
         self.authorization.is_some()
     }
 
-    async fn fetch(&self, client: &Client, order: &OrderId) -> Result<Option<Order>> {
-        let answer = client.send(self.one_call(order)?).await?;
+    async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
+        let answer = calls.http.send(self.one_call(order)?).await?;
         self.one(answer).map_err(|error| error.within(format_args!("order {order}")))
     }
 
-    async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
         let at = match page {
             None => Cursor::first(since),
             Some(text) => Cursor::parse(text)
                 .ok_or_else(|| Error::new(Kind::Bug, format!("{}: the page is not one of ours", self.name)))?,
         };
-        let answer = client.send_for_page(self.page_call(&at)?).await?;
+        let answer = calls.http.send_for_page(self.page_call(&at)?).await?;
         self.page(&at, answer)
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     config::Section,
     domain::{money::Amount, order::*},
+    outbound::doubles::Way,
 };
 
 const CONFIG: &str = "url = 'https://medusa.example'\nwebhook_secrets = [{ literal = 's' }]";
@@ -258,12 +259,12 @@ async fn the_admin_api_is_asked_with_the_key_and_pages_by_time() {
     };
     page("2026-03-14T21:00:00Z", 0..50).mount(&server).await;
     page("2026-03-14T21:00:49Z", 49..52).mount(&server).await;
-    let client = Client::new().unwrap();
+    let way = Way::open();
     let since = "2026-03-14T21:00:00Z".parse().unwrap();
-    let first = store.changed_since(&client, since, None).await.unwrap();
+    let first = store.changed_since(&way.calls(), since, None).await.unwrap();
     // The list's own time, though every order's payment is of later.
     assert_eq!((first.orders.len(), first.reached), (50, Some(at(49).parse().unwrap())));
-    let second = store.changed_since(&client, since, first.next.as_deref()).await.unwrap();
+    let second = store.changed_since(&way.calls(), since, first.next.as_deref()).await.unwrap();
     assert_eq!((second.orders.len(), second.next), (3, None));
 
     let refuse = |status, body| ResponseTemplate::new(status).set_body_json(body);
@@ -275,7 +276,7 @@ async fn the_admin_api_is_asked_with_the_key_and_pages_by_time() {
     ] {
         Mock::given(path(format!("/admin/orders/{id}"))).respond_with(answer).mount(&server).await;
     }
-    let fetch = async |id: &str| store.fetch(&client, &id.parse().unwrap()).await;
+    let fetch = async |id: &str| store.fetch(&way.calls(), &id.parse().unwrap()).await;
     assert!(fetch("order_none").await.unwrap().is_none());
     assert_eq!(fetch("order_proxy").await.unwrap_err().kind(), Kind::Config);
     assert_eq!(fetch("order_key").await.unwrap_err().kind(), Kind::Config);
