@@ -7,7 +7,7 @@ use http::HeaderMap;
 use jiff::{Timestamp, fmt::rfc2822};
 use serde_json::{Number, Value};
 
-use super::wire::{Pointer, Request};
+use super::config::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
     erp::{SendError, quoted},

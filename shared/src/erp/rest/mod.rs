@@ -7,6 +7,7 @@
 //! no amount in them is booked, a total is only compared.
 
 mod answer;
+mod config;
 mod create;
 mod foreseen;
 mod map;
@@ -14,7 +15,6 @@ mod prepare;
 mod template;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ use url::Url;
 
 use self::{
     answer::{Verdict, What, items, read, text_at, words_at},
+    config::{Request, wrong},
     template::Templates,
-    wire::{Request, wrong},
 };
 use super::{Capabilities, Draft, Erp, Found, Job, Patience, Row, SendError, totals::Balancing};
 use crate::{
@@ -57,7 +57,7 @@ const MORE_THAN_EVER: Decimal = Decimal::TEN;
 
 /// An ERP described by its section.
 struct Rest {
-    section: wire::Section,
+    section: config::Section,
     base: String,
     headers: HeaderMap,
     templates: Templates,
@@ -66,7 +66,7 @@ struct Rest {
 }
 
 impl Rest {
-    fn build(section: wire::Section) -> Result<Self> {
+    fn build(section: config::Section) -> Result<Self> {
         section.check()?;
         let (base, headers) = (section.base()?, headers(&section)?);
         let templates = Templates::compile(&section)?;
@@ -160,7 +160,7 @@ impl Rest {
 #[async_trait]
 impl Erp for Rest {
     fn can(&self, operation: Operation) -> Option<Capabilities> {
-        let wire::Section { class, bulk, bulk_limit: max_bulk, .. } = self.section;
+        let config::Section { class, bulk, bulk_limit: max_bulk, .. } = self.section;
         match operation {
             Operation::Create => Some(Capabilities { class, bulk, max_bulk }),
         }
@@ -308,7 +308,7 @@ fn finishing(documents: &[Document]) -> Data {
     context! { documents => documents.iter().map(of).collect::<Data>(), document => documents.first().map(of) }
 }
 
-fn headers(section: &wire::Section) -> Result<HeaderMap> {
+fn headers(section: &config::Section) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let plain = section.headers.iter().map(|(name, value)| (name, value.as_str(), false));

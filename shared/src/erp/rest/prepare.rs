@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{
     Rest,
     answer::{Verdict, What, failed, items, read, text_at, words_at},
+    config::Request,
     foreseen::foreseen,
     map::{self, Resolved},
-    wire::Request,
 };
 use crate::{
     Error, Kind, Result,

@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rust_decimal::RoundingStrategy;
 use serde_json::value::RawValue;
 
-use super::wire::{Section, wrong};
+use super::config::{Section, wrong};
 use crate::{Error, Kind, Result, domain::money::Amount};
 
 /// RFC 3986's unreserved characters stay as they are.
