@@ -47,7 +47,7 @@ impl Vendor for Kit {
 
     fn headers(&self, plan: &Plan, purchase: &Purchase, state: State, body: &[u8]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let signature: String = digest(plan.secret.as_bytes(), body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = hex::encode(digest(plan.secret.as_bytes(), body));
         for (name, value) in [
             ("content-type", "application/json"),
             ("x-medusa-event", event(purchase, state)),

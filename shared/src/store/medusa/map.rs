@@ -248,12 +248,15 @@ fn payment(wire: &wire::Order<'_>, sold: Amount, currency: Currency) -> Payment 
     }
     let standing = |collection: &&wire::Collection<'_>| collection.status.as_str() != "canceled";
     let authorized: Amount = collections.iter().filter(standing).filter_map(|c| c.authorized_amount.0).sum();
-    match () {
+    if sold.is_zero() {
         // Nothing to pay: Medusa asks for no payment then.
-        () if sold.is_zero() => Payment::Paid,
-        () if authorized > Amount::ZERO => Payment::Authorized,
-        () if !collections.is_empty() && !collections.iter().any(|c| standing(&c)) => Payment::Voided,
-        () => Payment::Pending,
+        Payment::Paid
+    } else if authorized > Amount::ZERO {
+        Payment::Authorized
+    } else if !collections.is_empty() && !collections.iter().any(|collection| standing(&collection)) {
+        Payment::Voided
+    } else {
+        Payment::Pending
     }
 }
 
