@@ -1,5 +1,5 @@
-//! A shop of Medusa's for the suites and the sandbox: orders as the Admin API shows them and as a subscriber sends them, signed, and
-//! the calls that fetch them. Its figures are unrounded, as Medusa's are: a fraction of a minor unit more than what is shown.
+//! A shop of Medusa's for the suites and the sandbox: orders as the Admin API shows them and as a subscriber sends them, signed,
+//! and the calls that fetch them. Its figures are unrounded, as Medusa's are: a fraction of a minor unit more than what is shown.
 //! <https://docs.medusajs.com/api/admin#orders_getorders>
 
 use base64::{Engine, prelude::BASE64_STANDARD};

@@ -2,7 +2,8 @@
 //!
 //! Medusa rounds nothing: a third off 12.35 is 4.11666255 off, and a total is 41.1884176297. Buyers are shown, and charged, whole
 //! minor units. So every part is rounded here, half away from zero, and what the rounded parts miss of the rounded sum stands
-//! beside them as a charge of rounding: `docs/decisions/medusa-rounding.md`. What the parts do not make *unrounded* is no rounding, and is flagged.
+//! beside them as a charge of rounding: `docs/decisions/medusa-rounding.md`. What the parts do not make *unrounded* is no rounding,
+//! and is flagged.
 //!
 //! Where all prices contain their tax, so do the lines; where only some do, all are net.
 //!

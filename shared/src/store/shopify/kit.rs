@@ -1,5 +1,5 @@
-//! A shop of Shopify's for the suites and the sandbox: REST orders as webhooks carry them, signed, and the REST calls that fetch them,
-//! with the traps of the vendor's defaults.
+//! A shop of Shopify's for the suites and the sandbox: REST orders as webhooks carry them, signed, and the REST calls that fetch
+//! them, with the traps of the vendor's defaults.
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order>,
 //! <https://shopify.dev/docs/apps/build/webhooks/subscribe/https>, <https://shopify.dev/docs/api/admin-rest/usage/pagination>
 

@@ -1,5 +1,5 @@
-//! A shop of `WooCommerce`'s for the suites and the sandbox: orders of the REST API v3 as webhooks carry them, signed, and the calls
-//! that fetch them, with the traps of the vendor's defaults.
+//! A shop of `WooCommerce`'s for the suites and the sandbox: orders of the REST API v3 as webhooks carry them, signed, and the
+//! calls that fetch them, with the traps of the vendor's defaults.
 //! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
 
 use base64::{Engine, prelude::BASE64_STANDARD};
