@@ -14,7 +14,7 @@ use puente::{
         document::{Booked, Step},
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         order::Payment,
-        reason::Why,
+        reason::{Reason, Why},
         record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
         version::Version,
     },
@@ -372,7 +372,8 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
     let epoch = own.map_or(step.epoch, |head| head.epoch + step.epoch / 2);
     let (floor, due) = (now + SignedDuration::from_secs(1), now + SignedDuration::from_secs(30));
     let fresh = |planned: &Version| intent(key, planned, &serial.to_string(), epoch, now);
-    let reason = "why".to_owned();
+    // In words, as released records have it, or by its code.
+    let reason = if step.flag { Reason::Text("why".to_owned()) } else { Reason::Known(Why::TestOrder) };
     let end = if step.flag { End::Parked } else { End::Dead };
     // Now and then it was replayed meanwhile.
     let attempts = own.map_or(0, |head| head.attempts) + u32::from(step.after % 8 == 7);
