@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     domain::ids::ConnectionId,
-    flow::backfill::{self, Backfilled},
+    flow::tasks::backfill::{self, Backfilled},
 };
 use serde::Serialize;
 
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
     let mut silent: Vec<ConnectionId> = Vec::new();
     for connection in place::connections(&puente.settings, args.connection.as_ref())? {
         let spinner = progress::spinner(format!("asking {connection}"));
-        let outcome = backfill::one(&puente, &connection, since).await;
+        let outcome = backfill::one(&puente, &connection, since, Timestamp::MAX).await;
         spinner.finish_and_clear();
         match outcome {
             Ok(Some(one)) => done.push(one),

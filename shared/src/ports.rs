@@ -21,6 +21,7 @@ use crate::{
         message::Message,
         record::{Entry, Head, State, Write, Written},
         sign::{Identity, Party, Sign},
+        task::Run,
         version::Version,
     },
 };
@@ -150,7 +151,7 @@ pub trait Accounts: Send + Sync {
     async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()>;
 }
 
-/// What is known of connections and accounts themselves, beside their orders.
+/// What is known of connections, accounts and tasks themselves, beside the orders.
 #[async_trait]
 pub trait Signs: Send + Sync {
     /// Keeps when something was seen last; the same fact of the same party before it is forgotten.
@@ -164,6 +165,12 @@ pub trait Signs: Send + Sync {
 
     /// Keeps who it is.
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()>;
+
+    /// Keeps how the last run of a task went; the one before is forgotten.
+    async fn ran(&self, task: &str, run: &Run) -> Result<()>;
+
+    /// The last run of each task, in the order asked for.
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>>;
 }
 
 /// The work queue and its dead-letter queue. At least once, in any order.

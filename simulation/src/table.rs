@@ -15,6 +15,7 @@ use puente::{
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
         sign::{Fact, Identity, Party, Sign},
+        task::Run,
         version::Version,
     },
     ports::{Accounts, Chance as _, Page, Payload, Query, Records, Signs},
@@ -44,6 +45,7 @@ pub struct Rows {
     /// Signs of life.
     pub signs: BTreeMap<(Party, Fact), Sign>,
     identities: BTreeMap<ConnectionId, Identity>,
+    runs: BTreeMap<String, Run>,
     /// Ledgers.
     pub ledgers: BTreeMap<ErpId, Ledger>,
     index: BTreeMap<OrderKey, Timestamp>,
@@ -314,6 +316,17 @@ impl Signs for Table {
             rows.identities.insert(connection.clone(), identity.clone());
         })
         .await
+    }
+
+    async fn ran(&self, task: &str, run: &Run) -> Result<()> {
+        self.call("signs.ran", |rows, _| {
+            rows.runs.insert(task.to_owned(), run.clone());
+        })
+        .await
+    }
+
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
+        self.call("signs.runs", |rows, _| tasks.iter().map(|task| rows.runs.get(*task).cloned()).collect()).await
     }
 }
 

@@ -221,7 +221,8 @@ macro_rules! enrol {
                 every_mark_counts);
             enrol!($adapter: signs
                 a_sign_is_the_last_of_its_fact
-                who_a_shop_is_comes_back);
+                who_a_shop_is_comes_back
+                the_last_run_of_a_task_is_kept);
             enrol!($adapter: queue
                 every_kind_of_message_comes_back_as_it_was
                 what_is_not_deleted_comes_again

@@ -24,7 +24,7 @@ use puente::{
         share::Shares,
         sign::{Fact, Party, Sign},
     },
-    edge::{front_door::FrontDoors, ingest, operate::Access, people, views::QuotaView},
+    edge::{front_door::FrontDoors, operate::Access, people, stores, views::QuotaView},
     embedded::Embedded,
     flow::{self, Puente, signs::Signs},
     outbound::{Call, Client},
@@ -113,7 +113,7 @@ impl Edge {
     /// As `puente serve` does: both routers on one address.
     fn router(&self) -> Router {
         let doors = FrontDoors::new(self.clock.clone(), Arc::new(self.records.clone()));
-        ingest::limited(self.puente.clone(), doors)
+        stores(self.puente.clone(), Some(doors.into()))
             .merge(people(self.puente.clone(), Access::Keys(Some(Secret::new(OPERATOR)))))
     }
 
@@ -644,6 +644,7 @@ async fn reading_and_replaying_need_the_operators_credential() {
         ("POST", "/v1/connections/acme/orders/1/replay"),
         ("GET", "/v1/connections"),
         ("GET", "/v1/erps/main/quota"),
+        ("GET", "/v1/tasks"),
     ];
     for (method, path) in routes {
         for authorization in

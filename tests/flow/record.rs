@@ -12,7 +12,7 @@ use puente::{
         record::State,
         sign::{Fact, Party},
     },
-    flow::backfill,
+    flow::tasks::backfill,
     ports::{Query, Queue, Records},
 };
 
@@ -380,15 +380,15 @@ async fn signs_of_life_are_written_once_a_minute_and_a_failure_at_once() {
     let shop = Party::Connection(world.key(0, "1").connection);
     let sign = |party: &Party, fact| world.records.signs.lock().unwrap().get(&(party.clone(), fact)).cloned();
     let begun = world.now();
-    backfill::backfill(&world.puente, None).await.unwrap();
+    backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     let failed = sign(&shop, Fact::Failed).unwrap();
     assert_eq!((failed.at, failed.detail.as_deref()), (begun, Some("backfill: the store answered 503")));
     assert_eq!(sign(&shop, Fact::Fetched), None);
     // In other words a second later: too soon.
     world.clock.advance_to(begun + SignedDuration::from_secs(1));
-    backfill::backfill(&world.puente, None).await.unwrap();
+    backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     assert_eq!(sign(&shop, Fact::Failed).unwrap().at, begun);
-    backfill::backfill(&world.puente, None).await.unwrap();
+    backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     assert_eq!(sign(&shop, Fact::Fetched).unwrap().at, world.now());
     for n in 0..3 {
         world.arrives(0, order(&n.to_string(), "A", "10.00", 5)).await;

@@ -27,6 +27,7 @@ use puente::{
         rules::Rules,
         share::Shares,
         sign::{Fact, Identity, Party, Sign},
+        task::Run,
         version::Version,
     },
     erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
@@ -99,6 +100,7 @@ pub struct MemoryRecords {
     ledgers: Mutex<HashMap<ErpId, Ledger>>,
     pub signs: Mutex<BTreeMap<(Party, Fact), Sign>>,
     identities: Mutex<HashMap<ConnectionId, Identity>>,
+    runs: Mutex<HashMap<String, Run>>,
 }
 
 #[async_trait]
@@ -208,6 +210,14 @@ impl puente::ports::Signs for MemoryRecords {
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
         self.identities.lock().unwrap().insert(connection.clone(), identity.clone());
         Ok(())
+    }
+    async fn ran(&self, task: &str, run: &Run) -> Result<()> {
+        self.runs.lock().unwrap().insert(task.to_owned(), run.clone());
+        Ok(())
+    }
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
+        let runs = self.runs.lock().unwrap();
+        Ok(tasks.iter().map(|task| runs.get(*task).cloned()).collect())
     }
 }
 
@@ -751,7 +761,7 @@ impl World {
         loop {
             self.work().await;
             if self.now() >= sweep_at {
-                flow::sweep::sweep(&self.puente).await.unwrap();
+                flow::tasks::sweep::sweep(&self.puente).await.unwrap();
                 sweep_at = self.now() + SignedDuration::from_mins(1);
                 continue;
             }

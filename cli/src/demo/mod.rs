@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Args;
-use puente::{Error, Kind, Result, domain::record::State, flow::backfill};
+use puente::{Error, Kind, Result, domain::record::State, flow::tasks::backfill};
 use puente_sandbox::store::Expect;
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ async fn play(stage: &Stage, began: Instant) -> Result<Played> {
     while before_backfill.recorded() < accepted && !late() {
         before_backfill = look("the queue is worked off").await?;
     }
-    let filled = backfill::backfill(&stage.puente, None).await?;
+    let filled = backfill::backfill(&stage.puente, None, jiff::Timestamp::MAX).await?;
     if let Some(stopped) = filled.iter().find_map(|one| one.stopped.clone()) {
         return Err(Error::new(Kind::Unavailable, format!("the backfill stopped: {stopped}")));
     }

@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 use puente::{
     Result,
     aws::App,
-    edge::{front_door::FrontDoors, host::Hosts, ingest, operate, people},
+    edge::{front_door::FrontDoors, host::Hosts, operate, people, stores},
     flow::Puente,
     parties::Settings,
 };
@@ -110,7 +110,7 @@ impl Site {
             return Ok(router.clone());
         }
         let settings = puente.settings.clone();
-        let router = ingest::limited(puente.clone(), self.doors.clone());
+        let router = stores(puente.clone(), Some(self.doors.clone()));
         let router = router.merge(people(puente.clone(), self.operator.clone()));
         let router = self.hosts.clone().only(router, &puente);
         *built = Some((settings, router.clone()));

@@ -9,6 +9,7 @@
 //! | `cursor/{name}` | `cursor` | how far something got |
 //! | `erp/{erp}` | `ledger` | the lease and the limiter of an ERP account |
 //! | `sign/{party}` | a fact | when it was seen last |
+//! | `task/{name}` | `run` | how the last run of a task went |
 //! | `config` | `config` | the published `puente.toml`, packed |
 //! | | `retired` | names of secrets that the published file does not refer to any more |
 //! | | `shop/{connection}` | who the shop is: where the edge may read, which sees the configuration and nothing else |
@@ -94,6 +95,11 @@ impl Key {
     /// When a fact of a party was seen last.
     pub(super) fn sign(of: &Party, fact: Fact) -> Self {
         Self::new(format!("sign/{of}"), fact.as_str())
+    }
+
+    /// How the last run of a task went.
+    pub(super) fn run(task: &str) -> Self {
+        Self::new(format!("task/{task}"), "run")
     }
 
     /// Who a connection's shop is.

@@ -15,5 +15,6 @@ pub mod schema;
 pub mod share;
 pub mod sign;
 pub mod status;
+pub mod task;
 pub mod time;
 pub mod version;

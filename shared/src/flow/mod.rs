@@ -1,13 +1,13 @@
 //! The business, as verbs. Each file can be read in one sitting; all I/O goes through [`crate::ports`], connectors and
 //! [`crate::outbound`].
 
-pub mod backfill;
 pub mod depart;
 pub mod identity;
 pub mod ingest;
 pub mod record;
 pub mod signs;
-pub mod sweep;
+pub mod task;
+pub mod tasks;
 pub mod work;
 
 use std::sync::Arc;

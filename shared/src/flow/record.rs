@@ -25,7 +25,7 @@ use crate::{
 
 mod tie;
 
-use super::{Puente, backfill::REQUEST as BACKFILL, identity};
+use super::{Puente, identity, tasks::backfill::REQUEST as BACKFILL};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;

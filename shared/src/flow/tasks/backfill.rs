@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, identity, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -13,13 +13,18 @@ use crate::{
         message::{Arrival, Message, News},
         order::Flag,
         sign::{Fact, Party},
+        task::Period,
         version::{ContentHash, Standing, compare},
+    },
+    flow::{
+        Puente, identity, is_of_one_record,
+        task::{Report, Task},
     },
     parties::Connection,
 };
 
 /// What its messages have as their request.
-pub(super) const REQUEST: &str = "backfill";
+pub(in crate::flow) const REQUEST: &str = "backfill";
 
 /// How far behind its last position a backfill begins: a store's list may lag, and clocks differ.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
@@ -29,6 +34,70 @@ const FIRST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The most pages of one store in one run; the rest follows in the next.
 const PAGES: u32 = 40;
+
+/// From where the last one ended.
+pub static RECENT: Backfill = Backfill {
+    name: "backfill",
+    about: "asks the stores what changed since the last time, and enqueues what no webhook brought",
+    period: Period::Every(SignedDuration::from_mins(15)),
+    reach: None,
+};
+
+/// Wider, once a night: what a store's list showed late.
+pub static NIGHTLY: Backfill = Backfill {
+    name: "nightly-backfill",
+    about: "the same, for everything that changed within three days",
+    period: Period::Daily { hour: 3, minute: 17 },
+    reach: Some(SignedDuration::from_hours(72)),
+};
+
+/// A backfill of all connections, as a task.
+pub struct Backfill {
+    name: &'static str,
+    about: &'static str,
+    period: Period,
+    /// How far back it asks; from where the last one ended, if nothing is said.
+    reach: Option<SignedDuration>,
+}
+
+impl Backfill {
+    /// One that somebody wants now, of everything that changed within `reach`.
+    #[must_use]
+    pub fn within(reach: SignedDuration) -> Self {
+        Self { reach: Some(reach), ..RECENT }
+    }
+}
+
+#[async_trait]
+impl Task for Backfill {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn period(&self) -> Period {
+        self.period
+    }
+
+    async fn run(&self, puente: &Puente, deadline: Timestamp) -> Result<Report> {
+        let since = self.reach.map(|reach| puente.clock.now() - reach);
+        let done = backfill(puente, since, deadline).await?;
+        let stopped = done.iter().filter(|one| one.stopped.is_some()).count();
+        let (listed, enqueued) =
+            (done.iter().map(|one| u64::from(one.listed)).sum(), done.iter().map(|one| u64::from(one.enqueued)).sum());
+        let shops = done.len() as u64;
+        Ok(Report {
+            did: format!("asked {shops} stores, which listed {listed} orders; {enqueued} of them were news"),
+            figures: vec![("connections", shops), ("listed", listed), ("enqueued", enqueued), ("stopped", stopped as u64)],
+            failed: (stopped > 0).then(|| {
+                format!("{stopped} of {shops} stores could not be listed to the end; `puente connections` and the log say which and why")
+            }),
+        })
+    }
+}
 
 /// What a backfill did for one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +112,17 @@ pub struct Backfilled {
     pub stopped: Option<String>,
 }
 
-/// Backfills every connection whose store can be asked, from its own position, or from `since` for all.
-pub async fn backfill(puente: &Puente, since: Option<Timestamp>) -> Result<Vec<Backfilled>> {
+/// Backfills every connection whose store can be asked, from its own position, or from `since` for all. No store is asked anything more
+/// after `deadline`.
+pub async fn backfill(puente: &Puente, since: Option<Timestamp>, deadline: Timestamp) -> Result<Vec<Backfilled>> {
     let mut report = Vec::new();
     for id in puente.settings.connections() {
-        let done = one(puente, &id, since).await;
+        if puente.clock.now() >= deadline {
+            let stopped = Some("the time was over before its turn".to_owned());
+            report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped });
+            continue;
+        }
+        let done = one(puente, &id, since, deadline).await;
         match done {
             Ok(Some(done)) => report.push(done),
             Ok(None) => {}
@@ -61,8 +136,13 @@ pub async fn backfill(puente: &Puente, since: Option<Timestamp>) -> Result<Vec<B
     Ok(report)
 }
 
-/// Backfills one connection; `None` if its store cannot be asked.
-pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -> Result<Option<Backfilled>> {
+/// Backfills one connection; `None` if its store cannot be asked. The store is asked nothing more after `deadline`.
+pub async fn one(
+    puente: &Puente,
+    id: &ConnectionId,
+    since: Option<Timestamp>,
+    deadline: Timestamp,
+) -> Result<Option<Backfilled>> {
     let Some(connection) = puente.settings.connection(id).await? else {
         return Err(Error::new(Kind::NotFound, format!("there is no connection `{id}` in the configuration")));
     };
@@ -86,6 +166,10 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     // The position reached: everything modified before it is on record or in the queue.
     let mut reached = from;
     for _ in 0..PAGES {
+        if puente.clock.now() >= deadline {
+            done.stopped = Some("its time was over; the next run goes on".to_owned());
+            break;
+        }
         let changes = match connection.store.changed_since(&puente.client, from, page.as_deref()).await {
             Ok(changes) => changes,
             Err(error) => {

@@ -1,0 +1,46 @@
+//! The service itself: whether it can work, what runs on time, and the document that says how to call it.
+
+use axum::{
+    Extension, Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Desk;
+use crate::{
+    domain::operator::Operator,
+    edge::{
+        problem::Problem,
+        tasks::{TasksView, tasks as last_runs},
+    },
+};
+
+/// That we can work.
+#[derive(Serialize, ToSchema)]
+pub(in crate::edge) struct Ready {
+    /// `ready`.
+    status: &'static str,
+}
+
+/// Whether queue and records can be reached.
+pub(in crate::edge) async fn ready(State(desk): State<Desk>) -> Result<Json<Ready>, Problem> {
+    desk.puente.queue.ready().await?;
+    desk.puente.records.ready().await?;
+    Ok(Json(Ready { status: "ready" }))
+}
+
+/// What runs on time, and how it last went.
+pub(in crate::edge) async fn tasks(
+    State(desk): State<Desk>,
+    Extension(operator): Extension<Operator>,
+) -> Result<Json<TasksView>, Problem> {
+    Ok(Json(last_runs(&desk.puente, &operator.sight).await?))
+}
+
+/// The OpenAPI document.
+pub(in crate::edge) async fn openapi(State(desk): State<Desk>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], desk.document).into_response()
+}
