@@ -63,7 +63,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(one: &'a Backfilled) -> Self {
-        let Backfilled { connection, listed, enqueued, stopped } = one;
+        let Backfilled { connection, listed, enqueued, stopped, .. } = one;
         Self { connection, listed: *listed, enqueued: *enqueued, stopped: stopped.as_deref() }
     }
 }
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
             // One shop's failure does not keep the others waiting.
             Err(error) => {
                 let stopped = Some(error.to_string());
-                done.push(Backfilled { connection, listed: 0, enqueued: 0, stopped });
+                done.push(Backfilled { connection, listed: 0, enqueued: 0, stopped, rest: None });
             }
         }
     }

@@ -91,7 +91,13 @@ async fn attempts_run_out_and_a_redrive_brings_the_order_into_the_erp() {
     let request = lambda_http::request::from_str(&event("ingest")).unwrap();
     assert_eq!(ingest.answer(request).await.status().as_u16(), 200);
     world.rest(&app).await;
-    let query = Query { connection: "acme-shop".parse().unwrap(), state: Some(State::Dead), limit: 10, cursor: None };
+    let query = Query {
+        connection: "acme-shop".parse().unwrap(),
+        state: Some(State::Dead),
+        from: None,
+        limit: 10,
+        cursor: None,
+    };
     let page = aws.records.list(&query).await.unwrap();
     let [head] = page.heads.as_slice() else { panic!("{page:?}") };
     assert!(head.reason.as_ref().unwrap().contains("gave up after 2 attempts"), "{head:?}");

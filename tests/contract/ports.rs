@@ -171,7 +171,15 @@ fn version(second: i64, tie: u16, content: u8) -> Version {
 }
 
 fn summary(number: &str) -> Summary {
-    Summary { number: number.into(), total: None, currency: None, life: 1, flags: vec!["books: 0.01 too much".into()] }
+    Summary {
+        number: number.into(),
+        total: None,
+        currency: None,
+        life: 1,
+        buyer: None,
+        buyer: None,
+        flags: vec!["books: 0.01 too much".into()],
+    }
 }
 
 fn record(version: &Version) -> Write {

@@ -130,7 +130,7 @@ impl Edge {
         let deliveries = self.queue.receive(100, Duration::ZERO).await.unwrap();
         let arrivals = deliveries.into_iter().map(|delivery| match delivery.message.unwrap() {
             Message::Arrival(arrival) => arrival,
-            Message::Wake { .. } => panic!("the edge wakes nobody"),
+            Message::Wake { .. } | Message::Backfill(_) => panic!("no arrival"),
         });
         arrivals.collect()
     }

@@ -217,7 +217,8 @@ async fn an_order_that_waits_for_its_content_is_on_record_from_the_first_moment(
     let reason = head.reason.unwrap();
     assert!(reason.contains("asked 1 of 12 times") && reason.contains("the store answered 503"), "{reason}");
     // A list shows it, by its state too.
-    let query = Query { connection: key.connection.clone(), state: Some(State::Fetching), limit: 10, cursor: None };
+    let query =
+        Query { connection: key.connection.clone(), state: Some(State::Fetching), from: None, limit: 10, cursor: None };
     assert_eq!(world.records.list(&query).await.unwrap().heads.len(), 1);
     world.run_for(SignedDuration::from_mins(10)).await;
     let head = world.head(&key);

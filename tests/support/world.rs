@@ -25,6 +25,7 @@ use puente::{
         order::{Flag, Order},
         record::{Entry, Head, State, Write, Written},
         rules::Rules,
+        search::{SearchKey, Term, terms},
         share::Shares,
         sign::{Fact, Identity, Party, Sign},
         task::Run,
@@ -140,6 +141,23 @@ impl Records for MemoryRecords {
     async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>> {
         let heads = self.heads.lock().unwrap();
         Ok(heads.values().filter(|h| &h.key.connection == connection).filter_map(|h| h.due).min())
+    }
+    async fn find(
+        &self,
+        term: &Term,
+        connection: Option<&ConnectionId>,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderKey>> {
+        let heads = self.heads.lock().unwrap();
+        let found = heads.iter().filter(|(key, head)| {
+            let here = connection.is_none_or(|connection| key.connection == *connection);
+            here && after.is_none_or(|after| *key > after) && terms(head).contains(term)
+        });
+        Ok(found.map(|(key, _)| key.clone()).take(limit).collect())
+    }
+    async fn search_key(&self, _chance: Option<&dyn Chance>) -> Result<Option<SearchKey>> {
+        Ok(SearchKey::kept(&[7; 32]))
     }
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
         for (key, entry) in entries {

@@ -12,6 +12,7 @@ pub mod record;
 pub mod rounding;
 pub mod rules;
 pub mod schema;
+pub mod search;
 pub mod share;
 pub mod sign;
 pub mod status;

@@ -3,13 +3,29 @@
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use http::{header, request::Parts};
+use http::{Request, header, request::Parts};
 use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
 
 use crate::{Error, Kind, Result, ports::Clock};
 
 /// How long a body may take to arrive, in seconds.
 const BODY_SECONDS: i64 = 10;
+
+/// The largest body of a question, in bytes.
+const LARGEST_QUESTION: usize = 16 * 1024;
+
+/// What somebody asks, as JSON. What is wrong with it is said by its place: the words would repeat what it says.
+pub(super) async fn json<T: DeserializeOwned>(request: Request<Body>, clock: &dyn Clock) -> Result<T> {
+    let (parts, body) = request.into_parts();
+    let body = read(&parts, body, LARGEST_QUESTION, clock).await?;
+    serde_json::from_slice(&body).map_err(|cause| {
+        let (line, column) = (cause.line(), cause.column());
+        let words =
+            format!("the body is not what is asked for here (line {line}, column {column}): /v1/openapi.json has it");
+        Error::new(Kind::Unreadable, words)
+    })
+}
 
 /// The length that a body is said to have.
 pub(super) fn length(parts: &Parts) -> Option<usize> {

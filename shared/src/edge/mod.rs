@@ -7,6 +7,7 @@
 mod answers;
 pub mod authorize;
 mod body;
+pub mod dead;
 pub mod front_door;
 pub mod host;
 mod ingest;

@@ -11,9 +11,10 @@ use utoipa::{
 };
 
 use super::{
+    dead::DeadLettersView,
     ingest::{self, Edge},
     life::LifeView,
-    operate::{Desk, accounts, orders, service},
+    operate::{Desk, accounts, dead, orders, search, service},
     story::StoryView,
     tasks::TasksView,
     views::{OrdersView, QuotaView},
@@ -138,7 +139,7 @@ fn anything(_: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
 }
 
 /// Every route.
-pub static ROUTES: [Route; 11] = [
+pub static ROUTES: [Route; 16] = [
     Route {
         verb: Verb::Post,
         path: "/v1/connections/{connection}/webhook",
@@ -180,10 +181,45 @@ pub static ROUTES: [Route; 11] = [
         door: Door::Operator(Scope::OrdersRead),
         id: "list_orders",
         says: "A connection's orders, most recently changed first.",
-        query: Some(|| orders::Filter::into_params(|| None)),
+        query: Some(|| search::Filter::into_params(|| None)),
         body: None,
-        answer: (200, "A page.", of::<OrdersView>),
-        serve: Serve::People(|verb| on(verb, orders::list)),
+        answer: (
+            200,
+            "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
+            of::<OrdersView>,
+        ),
+        serve: Serve::People(|verb| on(verb, search::of_one)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/orders",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "list_all_orders",
+        says: "The orders of all connections that the operator sees, most recently changed first.\n\nWith `number` or `document` they \
+               are looked up by it, and come by connection.",
+        query: Some(|| search::Filter::into_params(|| None)),
+        body: None,
+        answer: (
+            200,
+            "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
+            of::<OrdersView>,
+        ),
+        serve: Serve::People(|verb| on(verb, search::across)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/orders/search",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "search_orders",
+        says: "The same, also by the buyer's e-mail, which belongs into no address: addresses are logged on the way.",
+        query: None,
+        body: Some(Body { says: "What is looked for, at most 16 KiB.", required: true, schema: of::<search::Search> }),
+        answer: (
+            200,
+            "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
+            of::<OrdersView>,
+        ),
+        serve: Serve::People(|verb| on(verb, search::search)),
     },
     Route {
         verb: Verb::Get,
@@ -217,6 +253,43 @@ pub static ROUTES: [Route; 11] = [
         body: None,
         answer: (200, "Their signs of life.", of::<LifeView>),
         serve: Serve::People(|verb| on(verb, accounts::connections)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/connections/{connection}/backfill",
+        door: Door::Operator(Scope::OrdersWrite),
+        id: "ask_backfill",
+        says: "Has the connection's store asked what changed since a time; what is news is put on record as if it had come by webhook.",
+        query: None,
+        body: Some(Body { says: "Since when, at most 16 KiB.", required: true, schema: of::<accounts::Since> }),
+        answer: (
+            202,
+            "The queue has it. How it went is told by the connection's signs of life.",
+            of::<accounts::Asked>,
+        ),
+        serve: Serve::People(|verb| on(verb, accounts::backfill)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/dead-letters",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "list_dead_letters",
+        says: "What could not be put on record, and why. What is no connection's is shown to whoever sees all of them.",
+        query: Some(|| dead::Look::into_params(|| None)),
+        body: None,
+        answer: (200, "The letters.", of::<DeadLettersView>),
+        serve: Serve::People(|verb| on(verb, dead::list)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/dead-letters/redrive",
+        door: Door::Operator(Scope::OrdersWrite),
+        id: "redrive_dead_letters",
+        says: "Moves dead letters back into the work queue. Takes an operator who sees all connections.",
+        query: None,
+        body: Some(Body { says: "How many, at most 16 KiB.", required: true, schema: of::<dead::Redrive> }),
+        answer: (202, "They are in the work queue.", of::<dead::Redriven>),
+        serve: Serve::People(|verb| on(verb, dead::redrive)),
     },
     Route {
         verb: Verb::Get,

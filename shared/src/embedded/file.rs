@@ -16,8 +16,8 @@ use crate::{Error, Kind, Result, Retry};
 const APPLICATION: i64 = 0x506e_7465;
 
 /// Each step brings the schema from its index to the next version, which the file carries as its `user_version`.
-pub(super) const MIGRATIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("signs.sql"), include_str!("booked.sql")];
+pub(super) const MIGRATIONS: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("signs.sql"), include_str!("booked.sql"), include_str!("search.sql")];
 
 /// Why work on the file failed.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ mod file;
 mod owner;
 mod queue;
 mod records;
+mod search;
 mod signs;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ mod writer;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, Kind, Result,
+    domain::search::SearchKey,
     ports::{Bundle, Clock, Secrets, SystemClock},
 };
 use file::Fault;
@@ -77,6 +79,8 @@ struct Inner {
     patience: Duration,
     /// Wakes whoever waits for a message: something was sent in this process.
     sent: Notify,
+    /// Read once.
+    search_key: OnceLock<SearchKey>,
 }
 
 /// Idle reading connections kept open; more are opened while more read at once.
@@ -104,6 +108,7 @@ impl Embedded {
             max_receives,
             patience,
             sent: Notify::new(),
+            search_key: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

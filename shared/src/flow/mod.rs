@@ -5,6 +5,7 @@ pub mod depart;
 pub mod identity;
 pub mod ingest;
 pub mod record;
+pub mod search;
 pub mod signs;
 pub mod task;
 pub mod tasks;

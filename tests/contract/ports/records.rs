@@ -597,7 +597,7 @@ pub(super) async fn pages_hold_every_head_once_those_written_last_first(ports: &
         expected.push(records.head(&key).await.unwrap().unwrap());
     }
     write(records, &key("pages2", "1"), &record(&version(1, 0, 1)), at(0), "another shop's").await;
-    let query = |state, limit| Query { connection: "pages".parse().unwrap(), state, limit, cursor: None };
+    let query = |state, limit| Query { connection: "pages".parse().unwrap(), state, from: None, limit, cursor: None };
     for (state, limit) in [(None, 1), (None, 10), (None, 200), (Some(State::Ignored), 5), (Some(State::Waiting), 11)] {
         let heads = pages(records, &query(state, limit)).await;
         let wanted: Vec<&Head> = expected.iter().filter(|head| state.is_none_or(|s| head.state() == s)).collect();
@@ -617,7 +617,7 @@ pub(super) async fn a_head_written_while_paging_is_not_shown_twice(ports: &Ports
     for n in 0..10_u8 {
         write(records, &key("moving", &n.to_string()), &record(&version(1, 0, n)), at(i64::from(n)), "").await;
     }
-    let mut query = Query { connection: "moving".parse().unwrap(), state: None, limit: 5, cursor: None };
+    let mut query = Query { connection: "moving".parse().unwrap(), state: None, from: None, limit: 5, cursor: None };
     let first = records.list(&query).await.unwrap();
     write(records, &key("moving", "9"), &replay(), at(50), "one of the first page").await;
     query.cursor = first.cursor;

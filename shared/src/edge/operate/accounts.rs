@@ -1,14 +1,25 @@
-//! Connections and ERP accounts: signs of life, and what is left of a day.
+//! Connections and ERP accounts: signs of life, asking a store what changed, and what is left of a day.
 
 use axum::{
     Extension, Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
+    http::StatusCode,
 };
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Desk, no_erp};
 use crate::{
-    domain::{ids::ErpId, operator::Operator},
+    Error, Kind,
+    domain::{
+        ids::{ConnectionId, ErpId},
+        message::{Ask, Message},
+        operator::Operator,
+    },
     edge::{
+        body::json,
+        label::RequestId,
         life::{LifeView, life},
         problem::Problem,
         views::QuotaView,
@@ -20,9 +31,53 @@ pub(in crate::edge) async fn connections(
     State(desk): State<Desk>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Json<LifeView>, Problem> {
-    let mut seen = desk.puente.settings.connections();
-    seen.retain(|id| operator.sight.sees(id.as_str()));
-    Ok(Json(life(&desk.puente, seen).await?))
+    Ok(Json(life(&desk.puente, desk.seen(&operator)).await?))
+}
+
+/// How far back a store may be asked.
+const FARTHEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+
+/// Since when a store is asked what changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::edge) struct Since {
+    /// A time within the last year.
+    since: Timestamp,
+}
+
+/// A backfill on its way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BackfillAsked)]
+pub(in crate::edge) struct Asked {
+    /// Of which connection's store.
+    connection: ConnectionId,
+    /// Since when.
+    since: Timestamp,
+    /// `queued`.
+    result: &'static str,
+}
+
+/// Has a connection's store asked what changed.
+pub(in crate::edge) async fn backfill(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Extension(operator): Extension<Operator>,
+    request: Request,
+) -> Result<(StatusCode, Json<Asked>), Problem> {
+    let connection = desk.connection(&name)?;
+    let Since { since } = json(request, &*desk.puente.clock).await?;
+    let now = desk.puente.clock.now();
+    if since > now || since < now - FARTHEST {
+        return Err(Error::new(Kind::Unreadable, "`since` is a time within the last year").into());
+    }
+    let by = operator.name;
+    tracing::info!(event = "backfill.asked", %connection, %since, by, request = request_id);
+    let ask = Ask { connection: connection.clone(), since, request: request_id, by: Some(by) };
+    let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the question"));
+    let sent = desk.puente.queue.send(&[Message::Backfill(ask)], std::time::Duration::ZERO).await?.pop();
+    sent.unwrap_or_else(unanswered)?;
+    Ok((StatusCode::ACCEPTED, Json(Asked { connection, since, result: "queued" })))
 }
 
 /// What an ERP account allows, and what is left of it today.

@@ -4,7 +4,9 @@
 //! operator does not see they learn nothing, not even whether there is one of that name.
 
 pub(super) mod accounts;
+pub(super) mod dead;
 pub(super) mod orders;
+pub(super) mod search;
 pub(super) mod service;
 
 use axum::{
@@ -119,6 +121,13 @@ impl Desk {
     fn connection(&self, name: &str) -> Result<ConnectionId> {
         let found = name.parse().ok().filter(|id| self.puente.settings.has(id));
         found.ok_or_else(no_connection)
+    }
+
+    /// The connections that `operator` sees.
+    fn seen(&self, operator: &Operator) -> Vec<ConnectionId> {
+        let mut seen = self.puente.settings.connections();
+        seen.retain(|id| operator.sight.sees(id.as_str()));
+        seen
     }
 
     async fn head(&self, name: &str, order: String) -> Result<Head> {

@@ -10,7 +10,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         ids::{ConnectionId, OrderId},
-        message::{Arrival, Message, News},
+        message::{Arrival, Ask, Message, News},
         order::Flag,
         sign::{Fact, Party},
         task::Period,
@@ -110,6 +110,8 @@ pub struct Backfilled {
     pub enqueued: u32,
     /// Why it stopped early, if it did.
     pub stopped: Option<String>,
+    /// Where it goes on, if there is more.
+    pub rest: Option<Timestamp>,
 }
 
 /// Backfills every connection whose store can be asked, from its own position, or from `since` for all. No store is asked anything more
@@ -119,7 +121,7 @@ pub async fn backfill(puente: &Puente, since: Option<Timestamp>, deadline: Times
     for id in puente.settings.connections() {
         if puente.clock.now() >= deadline {
             let stopped = Some("the time was over before its turn".to_owned());
-            report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped });
+            report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped, rest: since });
             continue;
         }
         let done = one(puente, &id, since, deadline).await;
@@ -129,7 +131,8 @@ pub async fn backfill(puente: &Puente, since: Option<Timestamp>, deadline: Times
             // One shop's failure does not keep the others waiting.
             Err(error) => {
                 failed(puente, &id, &error).await;
-                report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped: Some(error.to_string()) });
+                let stopped = Some(error.to_string());
+                report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped, rest: None });
             }
         }
     }
@@ -161,13 +164,14 @@ pub async fn one(
             None => begun - FIRST,
         },
     };
-    let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None };
+    let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None, rest: None };
     let mut page = None;
     // The position reached: everything modified before it is on record or in the queue.
     let mut reached = from;
     for _ in 0..PAGES {
         if puente.clock.now() >= deadline {
             done.stopped = Some("its time was over; the next run goes on".to_owned());
+            done.rest = Some(reached);
             break;
         }
         let changes = match connection.store.changed_since(&puente.client, from, page.as_deref()).await {
@@ -199,6 +203,7 @@ pub async fn one(
     }
     if page.is_some() && done.stopped.is_none() {
         done.stopped = Some("more than one run lists at once; the next goes on".to_owned());
+        done.rest = Some(reached);
     }
     if page.is_some() && reached - OVERLAP <= from {
         // More than a run's pages within the overlap: else the same pages would be listed for ever.
@@ -209,6 +214,31 @@ pub async fn one(
     }
     tracing::info!(event = "backfill", connection = %id, listed = done.listed, enqueued = done.enqueued);
     Ok(Some(done))
+}
+
+/// Backfills one connection because somebody asked, until `deadline`; what is left then is asked for in a new message. An error means
+/// that the message must be delivered again.
+pub(in crate::flow) async fn asked(puente: &Puente, ask: &Ask, deadline: Timestamp) -> Result<()> {
+    let id = &ask.connection;
+    let rest = match one(puente, id, Some(ask.since), deadline).await {
+        Ok(Some(Backfilled { rest: Some(rest), .. })) => rest,
+        // The store failed: said in the connection's signs of life, and asked again when the message comes back.
+        Ok(Some(Backfilled { stopped: Some(why), .. })) => return Err(Error::new(Kind::Unavailable, why)),
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {
+            let words = "the connection has no store credentials to ask with: set them in puente.toml";
+            failed(puente, id, &Error::new(Kind::Refused, words)).await;
+            return Ok(());
+        }
+        Err(error) => {
+            failed(puente, id, &error).await;
+            return Err(error);
+        }
+    };
+    // Pages of one moment would be listed for ever.
+    let since = if rest > ask.since { rest } else { rest + SignedDuration::from_micros(1) };
+    let sent = puente.queue.send(&[Message::Backfill(Ask { since, ..ask.clone() })], Duration::ZERO).await?;
+    sent.into_iter().collect()
 }
 
 /// Into the queue. An order that is too large for it is passed over, and named: it would stop the shop here for ever.
