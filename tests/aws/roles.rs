@@ -210,8 +210,19 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("GET", "/v1/connections".to_owned()),
         ("GET", "/v1/erps/main/quota".to_owned()),
         ("GET", "/v1/tasks".to_owned()),
+        ("GET", "/v1/orders".to_owned()),
+        ("POST", "/v1/orders/search".to_owned()),
+        ("POST", "/v1/connections/acme-shop/backfill".to_owned()),
+        ("GET", "/v1/dead-letters".to_owned()),
+        ("POST", "/v1/dead-letters/redrive".to_owned()),
     ] {
-        let request = lambda_http::request::from_str(&crate::api::asking(method, &path)).unwrap();
+        let body = match path.rsplit('/').next().unwrap() {
+            "search" => json!({ "email": "ana@example.com" }),
+            "backfill" => json!({ "since": SystemClock.now() }),
+            _ => json!({}),
+        };
+        let asked = crate::api::asking_with(method, &path, "*", (method == "POST").then_some(&body));
+        let request = lambda_http::request::from_str(&asked).unwrap();
         let status = api.answer(request).await.status();
         assert!(status.is_success(), "{method} {path}: {status}");
     }

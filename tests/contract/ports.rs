@@ -177,7 +177,6 @@ fn summary(number: &str) -> Summary {
         currency: None,
         life: 1,
         buyer: None,
-        buyer: None,
         flags: vec!["books: 0.01 too much".into()],
     }
 }
@@ -218,6 +217,9 @@ macro_rules! enrol {
                 the_due_index_suggests_what_is_due
                 pages_hold_every_head_once_those_written_last_first
                 a_head_written_while_paging_is_not_shown_twice
+                a_list_ends_at_the_time_it_is_asked_for
+                orders_are_found_under_every_value_they_ever_had
+                the_key_of_search_is_drawn_once
                 counts_follow_the_states
                 a_timeline_keeps_its_order
                 ids_are_learnt_per_erp_and_forgotten

@@ -4,6 +4,7 @@
 
 pub(crate) mod doubles;
 mod openapi;
+mod search;
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
@@ -645,6 +646,11 @@ async fn reading_and_replaying_need_the_operators_credential() {
         ("GET", "/v1/connections"),
         ("GET", "/v1/erps/main/quota"),
         ("GET", "/v1/tasks"),
+        ("GET", "/v1/orders"),
+        ("POST", "/v1/orders/search"),
+        ("POST", "/v1/connections/acme/backfill"),
+        ("GET", "/v1/dead-letters"),
+        ("POST", "/v1/dead-letters/redrive"),
     ];
     for (method, path) in routes {
         for authorization in

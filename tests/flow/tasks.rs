@@ -7,6 +7,7 @@ use puente::{
     domain::{
         ids::ConnectionId,
         ledger::Limits,
+        message::{Ask, Message},
         operator::Sight,
         task::{Period, Run},
     },
@@ -19,6 +20,7 @@ use puente::{
             backfill::{NIGHTLY, RECENT},
             sweep::SWEEP,
         },
+        work::work,
     },
     ports::Signs as _,
 };
@@ -119,6 +121,25 @@ async fn a_backfill_whose_time_is_over_asks_no_store() {
     assert_eq!((run.figures["connections"], run.figures["stopped"], run.figures["listed"]), (2, 2, 0));
     let shop: ConnectionId = "shop-0".parse().unwrap();
     assert_eq!(puente::ports::Records::cursor(&*world.records, &format!("backfill/{shop}")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_backfill_that_somebody_asked_for_is_done_by_the_worker_and_its_failure_comes_again() {
+    let world = World::new(1, 1, Limits::default());
+    world.shop.answers.store(true, std::sync::atomic::Ordering::SeqCst);
+    let listed = order("7", "A", "10.00", 5);
+    world.shop.orders.lock().unwrap().insert(listed.id.clone(), listed);
+    let since = world.now() - SignedDuration::from_hours(48);
+    let ask = Ask { connection: "shop-0".parse().unwrap(), since, request: "r".into(), by: Some("ana".into()) };
+    let message = || vec![("m".to_owned(), Ok(Message::Backfill(ask.clone())))];
+    let until = world.now() + SignedDuration::from_mins(10);
+    world.shop.faults.lock().unwrap().push_back(Error::new(Kind::Unavailable, "the store answered 503"));
+    assert_eq!(work(&world.puente, message(), until).await, ["m"], "not done: it stays in the queue");
+    assert_eq!(work(&world.puente, message(), until).await, Vec::<String>::new());
+    world.work().await;
+    assert_eq!(world.head(&world.key(0, "7")).summary.number, "#7");
+    // It leaves the frequent one's position alone.
+    assert_eq!(puente::ports::Records::cursor(&*world.records, "backfill/shop-0").await.unwrap(), None);
 }
 
 #[tokio::test]

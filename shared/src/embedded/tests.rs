@@ -17,6 +17,7 @@ use crate::{
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         message::{Arrival, Message, News},
         record::{Entry, Intent, SCHEMA, State, Summary, Write, Written},
+        search::Term,
         sign::{Fact, Identity, Party, Sign},
         version::{ContentHash, Version},
     },
@@ -297,6 +298,12 @@ async fn records_of_the_released_schema_are_read_and_written_on() {
     let complete = Write::complete(&sending, &sending.desired, &Document { id: "8".into(), number: None }).unwrap();
     let Written::Applied(head) = Records::write(&file, &key("2"), &complete, at(30)).await.unwrap() else { panic!() };
     assert_eq!((head.state(), head.due, head.steps), (State::Waiting, Some(at(30)), 1));
+    // They are found as if they had been searchable from the beginning.
+    for (term, order) in
+        [(Term::document("S7"), "1"), (Term::document("7"), "1"), (Term::document("8"), "2"), (Term::number("#3"), "3")]
+    {
+        assert_eq!(file.find(&term.unwrap(), None, None, 10).await.unwrap(), [key(order)]);
+    }
 }
 
 #[tokio::test]
