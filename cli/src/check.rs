@@ -11,13 +11,15 @@ use puente::{
     Error, Kind, Result, Retry,
     domain::{
         document::Operation,
+        ids::AccountId,
         ledger::{Denied, Ledger, Purpose, Request},
     },
     edge::views::QuotaView,
     erp::{Bulk, Capabilities, Class},
-    flow::{Puente, identity},
-    outbound::{Meter, Metered},
+    flow::{Puente, ask::Ask, identity},
+    outbound::{Calls, Meter, Metered},
     parties::{Account, Connection},
+    ports::NoIds,
 };
 use serde::Serialize;
 
@@ -112,8 +114,10 @@ async fn probed(puente: &Puente) -> Result<Report> {
 
 async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
     let permits = Permits { puente: puente.clone(), account: account.clone() };
-    let calls = Metered::new(puente.client.clone(), Arc::new(permits));
-    let outcome = account.erp.probe(&calls).await;
+    let http = Metered::new(puente.client.clone(), Arc::new(permits));
+    let tokens = puente.keeper(AccountId::Erp(account.id.clone()));
+    // What a probe needs no ids for, it need not remember.
+    let outcome = account.erp.probe(&Calls::new(&http, &NoIds, &tokens)).await;
     let (creates, patience) = (creates(account), account.erp.patience());
     let ledger = Ledger::default();
     let QuotaView { rate, .. } = QuotaView::of(account.id.clone(), &account.limits, &ledger, puente.clock.now());
@@ -140,7 +144,8 @@ fn creates(account: &Account) -> Capabilities {
 async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -> ConnectionReport {
     let outcome = if connection.store.can_fetch() {
         // What changed since now: a page that is empty, or nearly.
-        let changes = connection.store.changed_since(&puente.client, puente.clock.now(), None).await;
+        let changes =
+            connection.store.changed_since(&Ask::new(puente, connection).calls(), puente.clock.now(), None).await;
         match changes {
             Ok(_) => learnt(puente, connection).await,
             Err(error) => Err(error),

@@ -11,7 +11,7 @@ use puente::{
     aws::{self, Access, App, Aws},
     domain::ids::{ConnectionId, ErpId},
     embedded::Embedded,
-    flow::{Puente, signs::Signs},
+    flow::{Puente, signs::Signs, tell::Tell},
     outbound::Client,
     parties::Settings,
     ports::{Bundle, Secrets, SystemChance, SystemClock},
@@ -145,10 +145,12 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
         records: Arc::new(data.clone()),
         accounts: Arc::new(data.clone()),
         signs: Signs::new(Arc::new(data.clone())),
+        tokens: Arc::new(data.clone()),
         queue: Arc::new(data.clone()),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         client: Client::new()?,
+        tell: Tell::default(),
     })
 }
 

@@ -59,8 +59,9 @@ pub(crate) async fn run(send: Send, output: Output) -> Result<()> {
         .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{}`", send.connection)))?;
     let body = send.content()?;
     // A connection without a webhook secret has orders posted to it.
-    let call = match (connection.store.secrets(), connection.store.api_keys()) {
-        ([], [api_key, ..]) => posted(&send.url, &connection, api_key, body)?,
+    let entrance = connection.store.entrance();
+    let call = match (entrance.signed().map(|signed| signed.secrets), entrance.api_keys()) {
+        (Some([]), [api_key, ..]) => posted(&send.url, &connection, api_key, body)?,
         _ => webhook(&send.url, &connection, connection.store.as_ref(), body)?,
     };
     let answer = Client::new()?.send(call).await.map_err(|failure| {

@@ -19,8 +19,8 @@ pub struct Api(Gateway);
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let api = &Api::new(App::from_env().await?);
-    serve(async |request| api.answer(request).await).await
+    let Api(gateway) = &Api::new(App::from_env().await?);
+    serve(gateway, "api").await
 }
 
 impl Api {

@@ -7,13 +7,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     sync::Arc,
 };
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use puente::{
     Error, Kind, Result,
-    domain::operator::{Operator, Scope},
+    domain::{
+        event,
+        operator::{Operator, Scope},
+    },
     edge::authorize::{Decision, Request, ResourceServer, Trust, authorize},
     outbound::Client,
     ports::SystemClock,
@@ -24,7 +28,7 @@ use serde_json::value::RawValue;
 use crate::{
     App,
     gateway::{CONNECTIONS, SCOPES, SUBJECT},
-    isolated, log,
+    isolated, log, metrics,
 };
 
 /// What API Gateway makes 401 of.
@@ -79,6 +83,16 @@ struct Event {
     /// Decoded already.
     query_string_parameters: Option<Single>,
     multi_value_query_string_parameters: Option<Multiple>,
+    #[serde(default)]
+    request_context: Context,
+}
+
+/// What the event says of the request itself.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    /// As in API Gateway's own log.
+    request_id: Option<String>,
 }
 
 type Single = BTreeMap<String, Option<String>>;
@@ -90,9 +104,10 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
     let authorizer = &Authorizer::new(App::from_env().await?, server());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = isolated("authorizing a request", authorizer.answer(event.payload.get())).await.flatten();
+        metrics::flush(authorizer.app.tell(), "authorizer");
         answer.map_err(|error| {
             if error.kind() != Kind::Forged {
-                tracing::error!(event = "invocation.failed", %error);
+                event::Event::InvocationFailed { error: &error }.log();
             }
             lambda_runtime::Error::from(error.to_string())
         })
@@ -114,6 +129,7 @@ impl Authorizer {
             // The cause would quote the event, and the event has keys in it.
             unreadable(&format!(" (line {}, column {})", cause.line(), cause.column()))
         })?;
+        let id = event.request_context.request_id.clone();
         let (arn, request) = event.into_request()?;
         let decide = async || {
             let settings = self.app.puente().await?.settings;
@@ -137,14 +153,19 @@ impl Authorizer {
                 Ok(Answer { context, ..Answer::new(name, "Allow", arn) })
             }
             Decision::Forbidden { subject, reason } => {
-                tracing::info!(event = "request.refused", status = 403, reason);
+                self.refused(id.as_deref(), 403, &reason);
                 Ok(Answer::new(subject, "Deny", arn))
             }
             Decision::Unauthorized(reason) => {
-                tracing::info!(event = "request.refused", status = 401, %reason);
+                self.refused(id.as_deref(), 401, &reason);
                 Err(Error::new(Kind::Forged, UNAUTHORIZED))
             }
         }
+    }
+
+    fn refused(&self, request: Option<&str>, status: u16, reason: &dyn Display) {
+        let (connection, method, route) = (None, None, None);
+        self.app.tell().of(&event::Event::Refused { request, connection, method, route, status, reason });
     }
 }
 
@@ -191,7 +212,7 @@ fn unreadable(why: &str) -> Error {
 /// people must cost no order.
 fn server() -> Option<ResourceServer> {
     let made = Client::new().and_then(|client| ResourceServer::new(trust()?, client, Arc::new(SystemClock)));
-    made.inspect_err(|error| tracing::error!(event = "tokens.refused", %error)).ok()
+    made.inspect_err(|error| event::Event::TokensRefused { error }.log()).ok()
 }
 
 /// Whose tokens are taken, as `template.yaml` says it: `PUENTE_ISSUER`, `PUENTE_AUDIENCE` (separated by commas),

@@ -35,7 +35,7 @@ struct Detail {
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(async |event, context| handle(app, event.get(), ends(&context)? - LEFT).await).await
+    serve(app, "backfill", async |event, context| handle(app, event.get(), ends(&context)? - LEFT).await).await
 }
 
 /// Backfills once: what it did, for whoever invokes it by hand. Which connections stopped early the log says; the next run goes on.

@@ -11,19 +11,21 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, header::STRICT_TRANSPORT_SECURITY},
     response::Response,
 };
-use futures::FutureExt;
 use lambda_http::{Request as Event, RequestExt, http::Uri, request::RequestContext, service_fn};
 use puente::{
     Result,
-    domain::operator::{Operator, Scope, Sight},
-    edge,
+    domain::{
+        event,
+        operator::{Operator, Scope, Sight},
+    },
+    edge::{self, RequestId},
     flow::Puente,
     parties::Settings,
 };
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
-use crate::{App, isolated};
+use crate::{App, isolated, metrics};
 
 /// What the authorizer says of an operator, in the context of the requests that it lets in: the name, and what they may do and
 /// see, separated by spaces.
@@ -39,12 +41,14 @@ pub(crate) struct Gateway {
     served: Mutex<Option<(Arc<Settings>, Router)>>,
 }
 
-/// Answers API Gateway's events with `answer` until Lambda ends the process.
-pub(crate) async fn serve<F>(answer: impl Fn(Event) -> F) -> std::result::Result<(), lambda_runtime::Error>
-where
-    F: Future<Output = Response> + Send,
-{
-    lambda_http::run(service_fn(|request| answer(request).map(Ok::<_, lambda_runtime::Error>))).await
+/// Answers API Gateway's events until Lambda ends the process, as the function of that name.
+pub(crate) async fn serve(gateway: &Gateway, function: &str) -> std::result::Result<(), lambda_runtime::Error> {
+    lambda_http::run(service_fn(async |request| {
+        let answer = gateway.answer(request).await;
+        metrics::flush(gateway.app.tell(), function);
+        Ok::<_, lambda_runtime::Error>(answer)
+    }))
+    .await
 }
 
 impl Gateway {
@@ -60,6 +64,9 @@ impl Gateway {
     pub(crate) async fn answer(&self, request: Event) -> Response {
         let id = id(&request);
         let mut request = without_stage(request);
+        if !id.is_empty() {
+            request.extensions_mut().insert(RequestId(id.clone()));
+        }
         if let Some(operator) = operator(&request) {
             request.extensions_mut().insert(operator);
         }
@@ -85,7 +92,7 @@ impl Gateway {
         match answered {
             Ok(Ok(response)) => response,
             Err(error) => {
-                tracing::error!(event = "request.unanswered", request = id, %error);
+                self.app.tell().of(&event::Event::Unanswered { request: id, error: &error });
                 edge::refusal(error, id)
             }
         }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use lambda_http::Request;
-use puente::ports::Queue;
+use puente::{domain::event::Event, ports::Queue};
 
 use crate::{
     App,
@@ -18,10 +18,10 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = App::from_env().await?;
     if let Err(error) = app.aws().queue.ready().await {
-        tracing::error!(event = "queue.unready", %error);
+        Event::QueueUnready { error: &error }.log();
     }
-    let ingest = &Ingest::new(app);
-    serve(async |request| ingest.answer(request).await).await
+    let Ingest(gateway) = &Ingest::new(app);
+    serve(gateway, "ingest").await
 }
 
 impl Ingest {

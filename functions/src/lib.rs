@@ -11,6 +11,7 @@ pub mod sweep;
 pub mod worker;
 
 mod gateway;
+pub mod metrics;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 
@@ -19,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use puente::{
     Error, Kind,
+    domain::event::Event,
     ports::{Clock, SystemClock},
 };
 use serde::Serialize;
@@ -27,9 +29,13 @@ use tracing_subscriber::EnvFilter;
 
 pub use puente::aws::App;
 
-/// Answers events with `handle` until Lambda ends the process. Events come as raw JSON text: what is wrong with one is said
-/// by its handler.
-async fn serve<F, A>(handle: impl Fn(Box<RawValue>, Context) -> F) -> Result<(), lambda_runtime::Error>
+/// Answers events with `handle` until Lambda ends the process, and writes down what each invocation measured, as the function of that
+/// name. Events come as raw JSON text: what is wrong with one is said by its handler.
+async fn serve<F, A>(
+    app: &App,
+    function: &str,
+    handle: impl Fn(Box<RawValue>, Context) -> F,
+) -> Result<(), lambda_runtime::Error>
 where
     F: Future<Output = puente::Result<A>>,
     A: Serialize,
@@ -37,8 +43,9 @@ where
     let handle = &handle;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = handle(event.payload, event.context).await;
+        metrics::flush(app.tell(), function);
         answer.map_err(|error| {
-            tracing::error!(event = "invocation.failed", %error);
+            Event::InvocationFailed { error: &error }.log();
             lambda_runtime::Error::from(error.to_string())
         })
     }))
@@ -66,7 +73,7 @@ fn log() {
     // The standard hook would print a panic's own words, which may hold an order: where it happened is enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(event = "panic", place);
+        Event::Panicked { place: &place }.log();
     }));
 }
 

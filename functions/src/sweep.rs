@@ -16,7 +16,7 @@ use crate::{App, ends, log, serve};
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(async |_, context| handle(app, ends(&context)?).await).await
+    serve(app, "sweep", async |_, context| handle(app, ends(&context)?).await).await
 }
 
 /// Sweeps once: what it did, for whoever invokes it by hand.

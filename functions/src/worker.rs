@@ -7,7 +7,12 @@
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::{SignedDuration, Timestamp};
-use puente::{Error, Kind, Result, aws::decode, domain::message::Message, flow::work::work};
+use puente::{
+    Error, Kind, Result,
+    aws::decode,
+    domain::{event::Event, message::Message},
+    flow::work::work,
+};
 
 use crate::{App, ends, isolated, log, serve};
 
@@ -18,7 +23,7 @@ const LEFT: SignedDuration = SignedDuration::from_secs(3);
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(async |event, context| handle(app, event.get(), ends(&context)? - LEFT).await).await
+    serve(app, "worker", async |event, context| handle(app, event.get(), ends(&context)? - LEFT).await).await
 }
 
 /// Works on one batch until `deadline`: which messages failed.
@@ -29,7 +34,7 @@ pub async fn handle(app: &App, event: &str, deadline: Timestamp) -> Result<SqsBa
     let failed = isolated("working on a batch", Box::pin(work(&puente, deliveries, deadline))).await;
     // Which of them made it panic is not known: all come again, and what was recorded is recognised.
     let failed = failed.unwrap_or_else(|_| ids.clone());
-    tracing::info!(event = "batch", messages = ids.len(), failed = failed.len());
+    puente.tell.of(&Event::Batch { messages: ids.len(), failed: failed.len() });
     let mut answer = SqsBatchResponse::default();
     for id in failed {
         answer.add_failure(id);

@@ -9,6 +9,9 @@
 //! - [`webhook`]: the only place that compares signatures. [`outbound`]: the only place that calls out.
 //! - [`config`]: `puente.toml` as text; [`parties`]: the connections and accounts it names, built.
 
+// Whole orders are written as one literal.
+#![cfg_attr(feature = "fixtures", recursion_limit = "256")]
+
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod config;

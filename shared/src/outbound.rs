@@ -1,9 +1,14 @@
-//! The only place that calls out: time-limited, no redirects, bounded answers, bundled roots; metered towards an ERP.
+//! The only place that calls out: time-limited, no redirects, bounded answers, bundled roots; metered towards stores and ERPs.
 //!
 //! Invariant: [`Failure::NotSent`] is said only where for certain not one byte of the request reached the other side.
 //! Everything else is [`Failure::Unknown`], because "sent again" is how an order comes to exist twice. So there are no
 //! hidden second attempts either: no redirects (they would carry credentials to another host), no retries, HTTP/1.1 only
 //! (HTTP/2 may silently repeat a refused stream), no proxy from the environment.
+
+mod calls;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod doubles;
+mod tokens;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,6 +18,10 @@ use http::{HeaderMap, Method, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822, tz::TimeZone};
 use url::Url;
 
+pub use self::{
+    calls::Calls,
+    tokens::{Grant, Keeper, NotRenewed, Renewal, Standing},
+};
 use crate::{Error, Kind, Result};
 
 /// How long a connection, its TLS handshake included, may take.
@@ -93,14 +102,14 @@ impl From<Failure> for Error {
     }
 }
 
-/// Grants one call at a time to an ERP account, each at its send slot. Implemented by the conductor.
+/// Grants one call at a time to an account, each at its send slot. Implemented by the flows.
 #[async_trait]
 pub trait Meter: Send + Sync {
     /// Waits for the next send slot; fails where no call may start any more (lease, `start_by`, quota, block).
     async fn permit(&self, timeout: Duration) -> Result<()>;
 }
 
-/// The way to the network for an ERP connector: it spends a permit per call, so that metering cannot be forgotten.
+/// The way to the network for a connector: it spends a permit per call, so that metering cannot be forgotten.
 #[derive(Clone)]
 pub struct Metered {
     client: Client,
@@ -216,7 +225,7 @@ impl Metered {
         Self { client, meter }
     }
 
-    /// Waits for a permit only: for a connector whose way to the ERP is not HTTP.
+    /// Waits for a permit only: for a connector whose way out is not HTTP.
     pub async fn permit(&self, timeout: Duration) -> Result<()> {
         self.meter.permit(timeout).await
     }
@@ -225,6 +234,12 @@ impl Metered {
     pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
         self.permit(call.timeout).await.map_err(Failure::NotSent)?;
         self.client.send(call).await
+    }
+
+    /// The same for a page of a list, see [`Client::send_for_page`].
+    pub async fn send_for_page(&self, call: Call) -> Result<Answer, Failure> {
+        self.permit(call.timeout).await.map_err(Failure::NotSent)?;
+        self.client.send_for_page(call).await
     }
 }
 

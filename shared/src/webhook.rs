@@ -36,9 +36,22 @@ pub struct VerifiedWebhook {
 pub enum Scheme {
     /// HMAC-SHA256 over the raw body, base64 in the first of these headers that is present (Shopify, `WooCommerce`).
     HmacBase64(&'static [&'static str]),
+    /// HMAC-SHA256 over the raw body, hexadecimal in the first of these headers that is present (Medusa's subscribers, Tiendanube).
+    HmacHex(&'static [&'static str]),
     /// Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, a list of `v1,<base64>`, at most five minutes old.
     /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
     Standard,
+}
+
+impl Scheme {
+    /// The headers that a signature of this scheme may stand in; the first is how we send it.
+    #[must_use]
+    pub fn signature_headers(self) -> &'static [&'static str] {
+        match self {
+            Self::HmacBase64(names) | Self::HmacHex(names) => names,
+            Self::Standard => &["webhook-signature"],
+        }
+    }
 }
 
 impl VerifiedWebhook {
@@ -72,17 +85,20 @@ const TOLERANCE: i64 = 300;
 /// Whether the headers state a signature at all: what lacks one is refused before much of its body is read.
 #[must_use]
 pub fn states_signature(headers: &HeaderMap, scheme: Scheme) -> bool {
-    match scheme {
-        Scheme::HmacBase64(names) => names.iter().any(|name| headers.contains_key(*name)),
-        Scheme::Standard => headers.contains_key("webhook-signature"),
-    }
+    scheme.signature_headers().iter().any(|name| headers.contains_key(*name))
 }
 
 /// Verifies `raw` against each of `secrets`. The error says which header is wrong, never anything of the body.
 pub fn verify(raw: RawWebhook, scheme: Scheme, secrets: &[Secret]) -> Result<VerifiedWebhook> {
     let genuine = match scheme {
-        Scheme::HmacBase64(names) => {
-            let given = digest(names.iter().find_map(|name| only(&raw.headers, name).transpose()).transpose()?)?;
+        Scheme::HmacBase64(names) | Scheme::HmacHex(names) => {
+            let header = names.iter().find_map(|name| only(&raw.headers, name).transpose()).transpose()?;
+            let header = header.ok_or_else(|| forged("the signature header is missing"))?;
+            let given = match scheme {
+                Scheme::HmacHex(_) => decode_hex(header).ok_or("the signature header is not 64 hexadecimal digits"),
+                _ => decode(header).ok_or("the signature header is not the base64 of 32 bytes"),
+            };
+            let given = given.map_err(forged)?;
             any(secrets, |secret| mac(secret.expose().as_bytes(), &[&raw.body]), &[given])
         }
         Scheme::Standard => {
@@ -107,6 +123,12 @@ pub fn verify(raw: RawWebhook, scheme: Scheme, secrets: &[Secret]) -> Result<Ver
 #[must_use]
 pub fn sign(secret: &Secret, body: &[u8]) -> String {
     mac(secret.expose().as_bytes(), &[body]).map(|mac| STANDARD.encode(mac)).unwrap_or_default()
+}
+
+/// The signature of `body` under [`Scheme::HmacHex`]: for sending, never for verifying.
+#[must_use]
+pub fn sign_hex(secret: &Secret, body: &[u8]) -> String {
+    mac(secret.expose().as_bytes(), &[body]).map(hex::encode).unwrap_or_default()
 }
 
 /// The signature of `body` under [`Scheme::Standard`]: for sending, never for verifying.
@@ -175,12 +197,6 @@ fn required<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str> {
     only(headers, name)?.ok_or_else(|| forged("a signature header is missing"))
 }
 
-/// The digest that a header states.
-fn digest(header: Option<&str>) -> Result<Digest> {
-    let header = header.ok_or_else(|| forged("the signature header is missing"))?;
-    decode(header).ok_or_else(|| forged("the signature header is not the base64 of 32 bytes"))
-}
-
 /// Those that a Standard Webhooks header states: `v1,<base64> v1,<base64>`. Other versions are not ours to judge.
 fn digests(header: &str) -> Vec<Digest> {
     header.split(' ').filter_map(|one| decode(one.strip_prefix("v1,")?)).collect()
@@ -192,10 +208,17 @@ fn decode(text: &str) -> Option<Digest> {
     bytes.get(..length)?.try_into().ok()
 }
 
+fn decode_hex(text: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    hex::decode_to_slice(text, &mut digest).ok()?;
+    Some(digest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HEX: Scheme = Scheme::HmacHex(&["x-shop-hmac"]);
     const HMAC: Scheme = Scheme::HmacBase64(&["x-shop-hmac", "shop-hmac"]);
     const CANARY: &str = "canary@example.com";
 
@@ -255,6 +278,26 @@ mod tests {
         // Nobody's secret is empty: what an empty key signs, anyone can sign.
         let empty = [Secret::new("")];
         refused(raw(&[("x-shop-hmac", &sign(&empty[0], CANARY.as_bytes()))], CANARY), HMAC, &empty);
+    }
+
+    #[test]
+    fn an_hmac_in_hexadecimal_verifies_in_either_case_and_as_nothing_else() {
+        let secret = [Secret::new("Jefe")];
+        // Known answer: RFC 4231, test case 2.
+        let body = "what do ya want for nothing?";
+        let good = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(sign_hex(&secret[0], body.as_bytes()), good);
+        for good in [good, &good.to_uppercase()] {
+            assert!(verify(raw(&[("x-shop-hmac", good)], body), HEX, &secret).is_ok());
+        }
+        let base64 = sign(&secret[0], body.as_bytes());
+        for bad in ["", &good[..62], &format!("{good}00"), &format!("sha256={good}"), &good.replace('5', "6"), &base64]
+        {
+            refused(raw(&[("x-shop-hmac", bad)], body), HEX, &secret);
+        }
+        refused(raw(&[("x-shop-hmac", good)], body), HMAC, &secret);
+        refused(raw(&[], body), HEX, &secret);
+        refused(raw(&[("x-shop-hmac", good)], body), HEX, &[]);
     }
 
     // The vector of the official libraries.

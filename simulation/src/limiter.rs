@@ -15,7 +15,7 @@ use puente::{
         share::Shares,
     },
     erp::{Bulk, Capabilities, Class, Patience},
-    flow::{Puente, depart, signs::Signs},
+    flow::{Puente, depart, signs::Signs, tell::Tell},
     outbound::Client,
     parties::{Account, Settings},
 };
@@ -165,10 +165,12 @@ impl Run {
             records: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
+            tokens: table.clone(),
             queue: Arc::new(queue),
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),
             client: client.clone(),
+            tell: Tell::default(),
         };
         let (sent, blocked) = (Mutex::default(), Mutex::default());
         Arc::new(Self { setup: setup.clone(), world, table, puente, account: Arc::new(account()), sent, blocked })

@@ -21,8 +21,8 @@ use puente::{
         order::{Flag, Line, Order, Payment, Refund, Status, Tax},
         time::Stamp,
     },
-    outbound::Client,
-    store::{Changes, Reading, Store, canonical::read_order},
+    outbound::Calls,
+    store::{Changes, Entrance, Reading, Signed, Store, canonical::read_order},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
 
@@ -319,12 +319,9 @@ pub fn refund(order: &mut Order) {
 
 #[async_trait]
 impl Store for Asked {
-    fn scheme(&self) -> Scheme {
-        Scheme::HmacBase64(&[SIGNATURE])
-    }
-
-    fn secrets(&self) -> &[Secret] {
-        &self.0.secrets[..self.0.known.load(Ordering::Relaxed)]
+    fn entrance(&self) -> Entrance<'_> {
+        let known = self.0.known.load(Ordering::Relaxed);
+        Entrance::Signed(Signed { scheme: Scheme::HmacBase64(&[SIGNATURE]), secrets: &self.0.secrets[..known] })
     }
 
     fn is_ping(&self, _raw: &RawWebhook) -> bool {
@@ -357,7 +354,7 @@ impl Store for Asked {
         self.0.can_fetch
     }
 
-    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         let shop = &self.0;
         let last = || {
             let orders = shop.orders();
@@ -366,7 +363,7 @@ impl Store for Asked {
         shop.ask("store.fetch", last).await
     }
 
-    async fn changed_since(&self, _client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
         const PAGE: usize = 20;
         let shop = &self.0;
         let lag = if shop.world.strikes(Fault::ListLags, 300) { shop.world.chance.within(0, 5 * MINUTE) } else { 0 };
@@ -388,6 +385,6 @@ impl Store for Asked {
         let more = orders.len() > PAGE;
         orders.truncate(PAGE);
         let next = orders.last().filter(|_| more).map(after);
-        Ok(Changes { orders, unmapped: Vec::new(), next })
+        Ok(Changes { orders, next, ..Changes::default() })
     }
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{AccountId, ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term, terms},
@@ -19,7 +19,7 @@ use puente::{
         task::Run,
         version::Version,
     },
-    ports::{Accounts, Chance, Page, Payload, Query, Records, Signs},
+    ports::{Accounts, Chance, Kept, Page, Payload, Query, Records, Signs, Swapped, Token, Tokens},
 };
 
 use crate::{
@@ -47,6 +47,7 @@ pub struct Rows {
     pub signs: BTreeMap<(Party, Fact), Sign>,
     identities: BTreeMap<ConnectionId, Identity>,
     runs: BTreeMap<String, Run>,
+    kept: BTreeMap<AccountId, Kept>,
     /// Ledgers.
     pub ledgers: BTreeMap<ErpId, Ledger>,
     index: BTreeMap<OrderKey, Timestamp>,
@@ -352,6 +353,38 @@ impl Signs for Table {
 
     async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
         self.call("signs.runs", |rows, _| tasks.iter().map(|task| rows.runs.get(*task).cloned()).collect()).await
+    }
+}
+
+#[async_trait]
+impl Tokens for Table {
+    async fn get(&self, of: &AccountId) -> Result<Option<Kept>> {
+        self.call("tokens.get", |rows, _| rows.kept.get(of).cloned()).await
+    }
+
+    async fn swap(&self, of: &AccountId, expected: Option<u64>, new: &Token) -> Result<Swapped> {
+        self.call("tokens.swap", |rows, again| {
+            let found = rows.kept.get(of).cloned();
+            let next = expected.map_or(1, |version| version + 1);
+            // The first of two equal requests wrote it.
+            if again && found.as_ref().is_some_and(|kept| kept.version == next && kept.token.is(new)) {
+                return Swapped::Written(next);
+            }
+            let swapped = Kept::swap(found, expected);
+            if let Swapped::Written(version) = swapped {
+                rows.kept.insert(of.clone(), Kept { token: new.clone(), version });
+            }
+            swapped
+        })
+        .await
+    }
+
+    async fn put(&self, of: &AccountId, new: &Token) -> Result<()> {
+        self.call("tokens.put", |rows, _| {
+            let version = rows.kept.get(of).map_or(0, |kept| kept.version) + 1;
+            rows.kept.insert(of.clone(), Kept { token: new.clone(), version });
+        })
+        .await
     }
 }
 

@@ -78,7 +78,7 @@ async fn looks_at_the_newest_configuration(world: &World, server: &str, started:
     let text = world.aws().published.config().await.unwrap().unwrap();
     world.publish_text(&text.replace("secret = \"webhook\"", "secret = \"rotated\"")).await;
     tokio::time::sleep(Duration::from_secs(62).saturating_sub(started.elapsed())).await;
-    let body = Bytes::from(Made::new(820_982_911_946_154_001).shopify());
+    let body = Bytes::from(Made::new(820_982_911_946_154_001).body("shopify"));
     let signed = shopify(ROTATED).sign(&body, SystemClock.now());
     assert_eq!(deliver(&client, &urls, 0, &signed, &body).await, 200, "without a second webhook");
     let old = shopify(SECRET).sign(&body, SystemClock.now());

@@ -49,7 +49,7 @@ async fn sales(tryton: &Tryton) -> Vec<Value> {
 async fn a_webhook_behind_the_front_door_is_a_sale_in_tryton() {
     let Some((world, tryton)) = stand("").await else { return };
     let order = made(1);
-    let body = order.shopify();
+    let body = order.body("shopify");
     let webhook = api_event(&shopify(SECRET).sign(body.as_bytes(), SystemClock.now()), body.as_bytes());
 
     let allowed = invoke(&world, "authorizer", event("authorizer")).await;
@@ -90,7 +90,7 @@ async fn with_one_of_two_processes_killed_every_order_is_one_sale_in_tryton() {
     let orders: Vec<Made> = (100..100 + ORDERS).map(made).collect();
     let post = async |urls: &[String], orders: &[Made]| {
         for (turn, order) in orders.iter().enumerate() {
-            let body = Bytes::from(order.shopify());
+            let body = Bytes::from(order.body("shopify"));
             let headers = store.sign(&body, SystemClock.now());
             assert_eq!(deliver(&client, urls, turn, &headers, &body).await, 200);
         }

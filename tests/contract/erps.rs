@@ -21,7 +21,8 @@ use puente::{
         rules::Rules,
     },
     erp::{Class, Draft, ERPS, Erp, Job, SendError},
-    outbound::{Client, Meter, Metered},
+    fuzzing::Way,
+    outbound::Meter,
 };
 use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults};
 
@@ -75,8 +76,8 @@ impl Meter for Few {
 }
 
 /// A way out that permits everything.
-pub fn open() -> Metered {
-    Metered::new(Client::new().unwrap(), Arc::new(Open::default()))
+pub fn open() -> Way {
+    Way::by(Arc::new(Open::default()))
 }
 
 /// An order of 26.78 EUR with one line.
@@ -107,18 +108,19 @@ pub fn sales(bench: &Bench, orders: &[&str]) -> Vec<Job> {
 
 /// Their drafts.
 pub async fn drafts(bench: &Bench, sales: &[Job]) -> Vec<Draft> {
-    let prepared = bench.erp.prepare(&open(), &Memory::default(), sales, false).await;
+    let prepared = bench.erp.prepare(&open().with(&Memory::default()), sales, false).await;
     prepared.into_iter().map(|draft| draft.unwrap()).collect()
 }
 
 async fn look_up(bench: &Bench, step: &Step) -> Option<puente::erp::Found> {
-    bench.erp.look_up(&open(), std::slice::from_ref(step)).await.unwrap().remove(0)
+    bench.erp.look_up(&open().calls(), std::slice::from_ref(step)).await.unwrap().remove(0)
 }
 
 /// What is created is found under its reference, with our version.
 pub async fn what_is_created_is_found_with_our_version(bench: &Bench, order: &str) {
     let sales = sales(bench, &[order]);
-    let document = bench.erp.send(&open(), Operation::Create, &drafts(bench, &sales).await).await.remove(0).unwrap();
+    let document =
+        bench.erp.send(&open().calls(), Operation::Create, &drafts(bench, &sales).await).await.remove(0).unwrap();
     let found = look_up(bench, &sales[0].step).await.expect("it should be found");
     assert_eq!(found.document.id, document.id);
     assert_eq!(found.version.as_ref(), Some(&sales[0].version));
@@ -128,7 +130,7 @@ pub async fn what_is_created_is_found_with_our_version(bench: &Bench, order: &st
     assert_eq!(look_up(bench, &nobody).await, None);
     // Several at once are answered in their order.
     let both = [nobody.clone(), sales[0].step.clone(), nobody];
-    let answers = bench.erp.look_up(&open(), &both).await.unwrap();
+    let answers = bench.erp.look_up(&open().calls(), &both).await.unwrap();
     assert_eq!(answers.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
 }
 
@@ -136,8 +138,8 @@ pub async fn what_is_created_is_found_with_our_version(bench: &Bench, order: &st
 pub async fn a_second_create_is_no_second_document(bench: &Bench, order: &str) {
     let class = bench.erp.can(Operation::Create).unwrap().class;
     let drafts = drafts(bench, &sales(bench, &[order])).await;
-    let first = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0).unwrap();
-    let second = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let first = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0).unwrap();
+    let second = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     match class {
         Class::Key => assert_eq!(second.unwrap().id, first.id),
         Class::Unique => assert!(matches!(second, Err(SendError::Exists)), "{second:?}"),
@@ -151,7 +153,7 @@ pub async fn a_second_create_is_no_second_document(bench: &Bench, order: &str) {
 pub async fn an_unknown_article_stops_its_own_order_only(bench: &Bench, order: &str) {
     let mut three = sales(bench, &[&format!("{order}-a"), &format!("{order}-b"), &format!("{order}-c")]);
     three[1] = sale(&format!("{order}-b"), "NO-SUCH-SKU");
-    let prepared = bench.erp.prepare(&open(), &Memory::default(), &three, false).await;
+    let prepared = bench.erp.prepare(&open().with(&Memory::default()), &three, false).await;
     assert!(prepared[0].is_ok() && prepared[2].is_ok(), "{prepared:?}");
     let Err(SendError::Refused(error)) = &prepared[1] else { panic!("{prepared:?}") };
     assert!(error.to_string().contains("NO-SUCH-SKU"), "{error}");
@@ -164,8 +166,8 @@ pub async fn what_is_refused_stays_refused_where_the_calls_end(bench: &Bench, or
     two[0] = sale(&format!("{order}-a"), "NO-SUCH-SKU");
     let mut last = None;
     for calls in 1..=20 {
-        let meter = Metered::new(Client::new().unwrap(), Arc::new(Few(Mutex::new(calls))));
-        let mut prepared = bench.erp.prepare(&meter, &Memory::default(), &two, false).await;
+        let way = Way::by(Arc::new(Few(Mutex::new(calls))));
+        let mut prepared = bench.erp.prepare(&way.with(&Memory::default()), &two, false).await;
         if prepared[1].is_ok() {
             break;
         }
@@ -177,17 +179,17 @@ pub async fn what_is_refused_stays_refused_where_the_calls_end(bench: &Bench, or
 /// Without a permit nothing is sent, and nobody's order is to blame.
 pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
     let drafts = drafts(bench, &sales(bench, &[order])).await;
-    let shut = Metered::new(Client::new().unwrap(), Arc::new(Shut));
-    let outcome = bench.erp.send(&shut, Operation::Create, &drafts).await.remove(0);
+    let shut = Way::by(Arc::new(Shut));
+    let outcome = bench.erp.send(&shut.calls(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(&outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 0);
 }
 
 /// An answer for each, whatever the number; nothing for nothing.
 pub async fn there_is_one_answer_each(bench: &Bench) {
-    assert!(bench.erp.prepare(&open(), &Memory::default(), &[], false).await.is_empty());
-    assert!(bench.erp.look_up(&open(), &[]).await.unwrap().is_empty());
-    assert!(bench.erp.finish(&open(), &[]).await.is_empty());
+    assert!(bench.erp.prepare(&open().with(&Memory::default()), &[], false).await.is_empty());
+    assert!(bench.erp.look_up(&open().calls(), &[]).await.unwrap().is_empty());
+    assert!(bench.erp.finish(&open().calls(), &[]).await.is_empty());
 }
 
 #[test]
@@ -256,7 +258,7 @@ async fn rest_keeps_the_contract_in_every_class_and_bulk_mode() {
             if class != sandbox::Class::Nothing {
                 there_is_one_answer_each(&bench).await;
             }
-            assert!(bench.erp.probe(&open()).await.unwrap().contains("sandbox ERP"));
+            assert!(bench.erp.probe(&open().calls()).await.unwrap().contains("sandbox ERP"));
             assert!(erp.orders().iter().all(|made| made.total.to_string() == "26.78"), "the ERP's own total");
         }
     }
@@ -267,10 +269,10 @@ async fn an_idempotency_header_makes_one_document() {
     let erp = sandbox::Erp::start(Config { class: sandbox::Class::Key, ..Config::default() }).await.unwrap();
     let section = erp.config_example().replace("bulk_limit = 50", "bulk_limit = 1");
     let rest = rest(&format!("{section}create.idempotency_header = \"Idempotency-Key\"\n"));
-    let drafts = rest.prepare(&open(), &Memory::default(), &[sale("1", "MATE-01")], false).await;
+    let drafts = rest.prepare(&open().with(&Memory::default()), &[sale("1", "MATE-01")], false).await;
     let drafts: Vec<Draft> = drafts.into_iter().map(Result::unwrap).collect();
-    let first = rest.send(&open(), Operation::Create, &drafts).await.remove(0).unwrap();
-    assert_eq!(rest.send(&open(), Operation::Create, &drafts).await.remove(0).unwrap(), first);
+    let first = rest.send(&open().calls(), Operation::Create, &drafts).await.remove(0).unwrap();
+    assert_eq!(rest.send(&open().calls(), Operation::Create, &drafts).await.remove(0).unwrap(), first);
     assert_eq!(erp.orders().len(), 1);
 }
 
@@ -281,13 +283,13 @@ async fn a_429_concerns_the_account_and_says_when() {
     for (wait, retry) in [(Some(Duration::from_secs(7)), Retry::After(Duration::from_secs(7))), (None, Retry::Backoff)]
     {
         erp.next("POST /orders", Fault::Limited(wait));
-        let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+        let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
         let Err(SendError::Account(error)) = outcome else { panic!("{outcome:?}") };
         assert_eq!((error.kind(), error.retryable()), (Kind::Limited, retry));
     }
     // Also when the products are asked for.
     erp.next("GET /products", Fault::Limited(Some(Duration::from_secs(3))));
-    let outcome = bench.erp.prepare(&open(), &Memory::default(), &sales(&bench, &["2"]), false).await.remove(0);
+    let outcome = bench.erp.prepare(&open().with(&Memory::default()), &sales(&bench, &["2"]), false).await.remove(0);
     assert!(
         matches!(outcome, Err(SendError::Account(error)) if error.retryable() == Retry::After(Duration::from_secs(3)))
     );
@@ -299,7 +301,7 @@ async fn lost_credentials_concern_the_account_and_say_what_to_do() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     erp.next("POST /orders", Fault::Unauthorized);
-    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     let Err(SendError::Account(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.kind() == Kind::Config && error.to_string().contains("secret_headers"), "{error}");
 }
@@ -318,11 +320,11 @@ async fn whatever_may_have_happened_is_unknown_and_the_look_up_says_it_did() {
         let sales = sales(&bench, &["a", "b"]);
         let drafts = drafts(&bench, &sales).await;
         erp.next("POST /orders", fault);
-        for outcome in bench.erp.send(&open(), Operation::Create, &drafts).await {
+        for outcome in bench.erp.send(&open().calls(), Operation::Create, &drafts).await {
             assert!(matches!(outcome, Err(SendError::Unknown(_))), "{place} {fault:?}: {outcome:?}");
         }
         let steps: Vec<Step> = sales.iter().map(|sale| sale.step.clone()).collect();
-        for (found, sale) in bench.erp.look_up(&open(), &steps).await.unwrap().into_iter().zip(&sales) {
+        for (found, sale) in bench.erp.look_up(&open().calls(), &steps).await.unwrap().into_iter().zip(&sales) {
             assert_eq!(found.expect("it was created").version, Some(sale.version.clone()), "{fault:?}");
         }
     }
@@ -335,7 +337,7 @@ async fn whatever_may_have_happened_is_unknown_even_if_it_did_not() {
         let sales = sales(&bench, &["1"]);
         let drafts = drafts(&bench, &sales).await;
         erp.next("POST /orders", fault);
-        let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+        let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
         assert!(matches!(outcome, Err(SendError::Unknown(_))), "{fault:?}: {outcome:?}");
         assert_eq!(look_up(&bench, &sales[0].step).await, None, "{fault:?}");
     }
@@ -347,7 +349,7 @@ async fn a_create_that_lands_late_is_found_after_a_while() {
     let sales = sales(&bench, &["1"]);
     let drafts = drafts(&bench, &sales).await;
     erp.next("POST /orders", Fault::Late(Duration::from_secs(5)));
-    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(outcome, Err(SendError::Unknown(_))), "{outcome:?}");
     assert_eq!(look_up(&bench, &sales[0].step).await, None, "not yet");
     let landed = async {
@@ -365,11 +367,11 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     let away = rest(&sandbox::config_example(closed, &Config::default()));
-    let outcome = away.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let outcome = away.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
-    let prepared = away.prepare(&open(), &Memory::default(), &sales(&bench, &["1"]), false).await.remove(0);
+    let prepared = away.prepare(&open().with(&Memory::default()), &sales(&bench, &["1"]), false).await.remove(0);
     assert!(matches!(prepared, Err(SendError::Account(_) | SendError::NotNow(_))), "{prepared:?}");
-    let failure = away.look_up(&open(), &[Step::create(drafts[0].reference.clone())]).await.unwrap_err();
+    let failure = away.look_up(&open().calls(), &[Step::create(drafts[0].reference.clone())]).await.unwrap_err();
     assert!(matches!(failure, SendError::Account(_)), "{failure:?}");
     // The same port closed and opened again: an ERP that restarts.
     erp.listen(false);
@@ -386,7 +388,7 @@ async fn an_unreachable_erp_did_nothing_for_certain() {
         }
     };
     tokio::time::timeout(Duration::from_mins(1), opened).await.unwrap();
-    assert!(bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0).is_ok());
+    assert!(bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0).is_ok());
 }
 
 /// Three drafts, the second of an article that the ERP forgets before they are created.
@@ -400,7 +402,7 @@ async fn spoilt(bench: &Bench) -> Vec<Draft> {
 #[tokio::test]
 async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
-    let outcomes = bench.erp.send(&open(), Operation::Create, &spoilt(&bench).await).await;
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &spoilt(&bench).await).await;
     let words: Vec<String> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
@@ -412,38 +414,41 @@ async fn a_refused_atomic_bulk_is_refused_alike_and_nothing_of_it_is_created() {
     assert!(erp.orders().is_empty());
     // Also when one of them exists: only alone it says so.
     let drafts = drafts(&bench, &sales(&bench, &["a", "d"])).await;
-    assert!(bench.erp.send(&open(), Operation::Create, &drafts[..1]).await[0].is_ok());
-    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
+    assert!(bench.erp.send(&open().calls(), Operation::Create, &drafts[..1]).await[0].is_ok());
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &drafts).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Refused(_)))), "{outcomes:?}");
-    assert!(matches!(bench.erp.send(&open(), Operation::Create, &drafts[..1]).await[0], Err(SendError::Exists)));
+    assert!(matches!(
+        bench.erp.send(&open().calls(), Operation::Create, &drafts[..1]).await[0],
+        Err(SendError::Exists)
+    ));
 }
 
 #[tokio::test]
 async fn a_per_item_bulk_refuses_only_the_guilty() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::PerItem).await;
     let drafts = spoilt(&bench).await;
-    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &drafts).await;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
     assert!(matches!(&outcomes[1], Err(SendError::Refused(error)) if error.to_string().contains("unknown article")));
     assert_eq!(erp.orders().len(), 2);
-    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &drafts).await;
     assert!(matches!(outcomes[0], Err(SendError::Exists)) && matches!(outcomes[1], Err(SendError::Refused(_))));
 }
 
 #[tokio::test]
 async fn a_bulk_of_which_a_part_may_be_created_is_unknown() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Unknown).await;
-    let outcomes = bench.erp.send(&open(), Operation::Create, &spoilt(&bench).await).await;
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &spoilt(&bench).await).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Unknown(_)))), "{outcomes:?}");
     assert_eq!(erp.orders().len(), 1, "what came before the refused one");
     // Half of it, then 400: the same.
     let drafts = drafts(&bench, &sales(&bench, &["x", "y"])).await;
     erp.next("POST /orders", Fault::Half);
-    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &drafts).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Unknown(_)))), "{outcomes:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 1);
     // Alone it is certain.
-    let alone = bench.erp.send(&open(), Operation::Create, &spoilt(&bench).await[1..2]).await.remove(0);
+    let alone = bench.erp.send(&open().calls(), Operation::Create, &spoilt(&bench).await[1..2]).await.remove(0);
     assert!(matches!(alone, Err(SendError::Refused(_))), "{alone:?}");
 }
 
@@ -455,7 +460,7 @@ async fn a_total_that_differs_is_never_a_success() {
     let mut drafts = drafts(&bench, &sales).await;
     // The ERP adds a line up differently.
     drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
-    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     let Err(SendError::Unknown(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.to_string().contains("26.79") && error.to_string().contains("26.78"), "{error}");
     assert_eq!(erp.orders().len(), 1, "it exists: a refusal would be a lie");
@@ -468,7 +473,7 @@ async fn an_erp_that_checks_totals_refuses_the_order() {
     let (_erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let mut drafts = drafts(&bench, &sales(&bench, &["1"])).await;
     drafts[0].body = drafts[0].body.replace("\"net\": \"18\"", "\"net\": \"18.01\"");
-    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(&outcome, Err(SendError::Refused(error)) if error.to_string().contains("26.79")), "{outcome:?}");
 }
 
@@ -480,12 +485,12 @@ async fn drafts_are_confirmed_and_one_that_could_not_be_is_found_unfinished() {
     let sales = sales(&bench, &["2"]);
     let drafts = drafts(&bench, &sales).await;
     erp.next("POST /orders/2/confirm", Fault::ErrorBefore);
-    let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+    let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(outcome, Err(SendError::Unknown(_))), "it exists: {outcome:?}");
     let found = look_up(&bench, &sales[0].step).await.unwrap();
     assert!(!found.finished);
     let documents: Vec<Document> = vec![found.document];
-    assert!(bench.erp.finish(&open(), &documents).await.remove(0).is_ok());
+    assert!(bench.erp.finish(&open().calls(), &documents).await.remove(0).is_ok());
     assert!(look_up(&bench, &sales[0].step).await.unwrap().finished);
 }
 
@@ -496,9 +501,10 @@ async fn a_batch_costs_one_call_each_for_products_customers_and_orders() {
     let names: Vec<&str> = orders.iter().map(String::as_str).collect();
     let (sales, memory) = (sales(&bench, &names), Memory::default());
     let out = open();
-    let prepare = |afresh| bench.erp.prepare(&out, &memory, &sales, afresh);
+    let calls = out.with(&memory);
+    let prepare = |afresh| bench.erp.prepare(&calls, &sales, afresh);
     let drafts: Vec<Draft> = prepare(false).await.into_iter().map(Result::unwrap).collect();
-    assert!(bench.erp.send(&open(), Operation::Create, &drafts).await.iter().all(Result::is_ok));
+    assert!(bench.erp.send(&open().calls(), Operation::Create, &drafts).await.iter().all(Result::is_ok));
     let calls = |from: usize| erp.calls().split_off(from).into_iter().map(|call| call.what).collect::<Vec<_>>();
     assert_eq!(calls(0), ["GET /products", "GET /customers", "POST /customers", "POST /orders"]);
     // What is known is not asked again, unless it may be stale; the customer is then found and not made again.
@@ -517,13 +523,13 @@ async fn one_poisonous_article_spoils_its_own_order_only() {
     batch[3] = sale("d", "BOMB-02");
     let poison = vec![sandbox::Poison { words: "BOOM".to_owned(), status: 400 }];
     erp.set_faults(Faults { poison, ..Faults::default() });
-    let prepared = bench.erp.prepare(&open(), &Memory::default(), &batch, false).await;
+    let prepared = bench.erp.prepare(&open().with(&Memory::default()), &batch, false).await;
     let fine: Vec<bool> = prepared.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, true, false, true], "{prepared:?}");
     // A path that is wrong for everybody is nobody's fault, and is not asked for every article.
     let before = erp.calls().len();
     let lost = rest(&erp.config_example().replace("\"/products?", "\"/nowhere?"));
-    let prepared = lost.prepare(&open(), &Memory::default(), &batch, false).await;
+    let prepared = lost.prepare(&open().with(&Memory::default()), &batch, false).await;
     assert!(prepared.iter().all(|outcome| matches!(outcome, Err(SendError::Account(_)))), "{prepared:?}");
     assert!(erp.calls().len() - before <= 4, "{}", erp.calls().len() - before);
 }
@@ -536,12 +542,12 @@ async fn a_firewall_that_refuses_a_text_is_no_lost_credential() {
     let words = [drafts[0].reference.to_string(), drafts[0].reference.to_string().replace('/', "%2F")];
     let poison = words.into_iter().map(|words| sandbox::Poison { words, status: 403 }).collect();
     erp.set_faults(Faults { poison, ..Faults::default() });
-    let outcomes = bench.erp.send(&open(), Operation::Create, &drafts).await;
+    let outcomes = bench.erp.send(&open().calls(), Operation::Create, &drafts).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Ambiguous(_)))), "{outcomes:?}");
-    assert!(bench.erp.send(&open(), Operation::Create, &drafts[1..]).await[0].is_ok());
+    assert!(bench.erp.send(&open().calls(), Operation::Create, &drafts[1..]).await[0].is_ok());
     // Nor is it when it is asked for.
     let steps = [Step::create(drafts[0].reference.clone())];
-    let looked = bench.erp.look_up(&open(), &steps).await;
+    let looked = bench.erp.look_up(&open().calls(), &steps).await;
     assert!(matches!(looked, Err(SendError::Ambiguous(_))), "{looked:?}");
 }
 
@@ -552,10 +558,10 @@ async fn an_article_that_may_not_be_asked_for_is_its_orders_alone() {
         let poison = vec![sandbox::Poison { words: "BOOM".to_owned(), status }];
         erp.set_faults(Faults { poison, ..Faults::default() });
         // Alone, nobody else's article tells: one that nobody has does.
-        let alone = bench.erp.prepare(&open(), &Memory::default(), &[sale("a", "BOOM")], false).await.remove(0);
+        let alone = bench.erp.prepare(&open().with(&Memory::default()), &[sale("a", "BOOM")], false).await.remove(0);
         assert!(matches!(alone, Err(SendError::Refused(_))), "{status}: {alone:?}");
         let batch = [sale("a", "BOOM"), sale("b", "MATE-01"), sale("c", "BOOM-2")];
-        let prepared = bench.erp.prepare(&open(), &Memory::default(), &batch, false).await;
+        let prepared = bench.erp.prepare(&open().with(&Memory::default()), &batch, false).await;
         assert_eq!(prepared.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, false], "{prepared:?}");
     }
 }
@@ -579,7 +585,7 @@ async fn four_hundred_unknown_articles_cost_no_more_calls_than_one() {
     };
     for (count, most) in [(400, 0), (30, 2)] {
         let before = erp.calls().len();
-        let outcome = one_by_one.prepare(&open(), &Memory::default(), &[many(count)], false).await.remove(0);
+        let outcome = one_by_one.prepare(&open().with(&Memory::default()), &[many(count)], false).await.remove(0);
         assert!(matches!(outcome, Err(SendError::Refused(_))), "{outcome:?}");
         assert!(erp.calls().len() - before <= most, "{count}: {} calls", erp.calls().len() - before);
     }
@@ -590,9 +596,9 @@ async fn a_customer_whose_creation_got_lost_is_not_made_twice() {
     let (erp, bench) = of(sandbox::Class::Unique, Bulk::Atomic).await;
     let (sales, memory) = (sales(&bench, &["1"]), Memory::default());
     erp.next("POST /customers", Fault::ErrorAfter);
-    let outcome = bench.erp.prepare(&open(), &memory, &sales, false).await.remove(0);
+    let outcome = bench.erp.prepare(&open().with(&memory), &sales, false).await.remove(0);
     assert!(matches!(outcome, Err(SendError::NotNow(_))), "nothing happened to the order: {outcome:?}");
-    assert!(bench.erp.prepare(&open(), &memory, &sales, false).await.remove(0).is_ok());
+    assert!(bench.erp.prepare(&open().with(&memory), &sales, false).await.remove(0).is_ok());
     assert_eq!(erp.customers().len(), 1);
 }
 
@@ -602,7 +608,7 @@ async fn a_look_up_that_lists_nothing_readable_says_so() {
     let sales = sales(&bench, &["1"]);
     for fault in [Fault::ErrorBefore, Fault::BrokenBody, Fault::HangBefore, Fault::ResetBefore, Fault::Unauthorized] {
         erp.next("GET /orders", fault);
-        let answer = bench.erp.look_up(&open(), &[sales[0].step.clone()]).await;
+        let answer = bench.erp.look_up(&open().calls(), &[sales[0].step.clone()]).await;
         assert!(answer.is_err(), "{fault:?}: not there would be a guess: {answer:?}");
     }
 }
@@ -613,7 +619,7 @@ async fn no_personal_data_in_what_a_setback_says() {
     for fault in [Fault::ErrorBefore, Fault::BrokenBody, Fault::ResetAfter, Fault::Unauthorized, Fault::Limited(None)] {
         let drafts = drafts(&bench, &sales(&bench, &["1"])).await;
         erp.next("POST /orders", fault);
-        let outcome = bench.erp.send(&open(), Operation::Create, &drafts).await.remove(0);
+        let outcome = bench.erp.send(&open().calls(), Operation::Create, &drafts).await.remove(0);
         let words = format!("{outcome:?}").to_lowercase();
         assert!(!words.contains("canary"), "{fault:?}: {words}");
     }
@@ -625,9 +631,9 @@ async fn the_sandbox_counts_what_comes_above_its_limits() {
         sandbox::Limits { calls: 3, window: Duration::from_hours(1), per_day: 100, day: Duration::from_secs(86_400) };
     let (erp, bench) = bench(Config { limits: Some(limits), ..Config::default() }).await;
     for _ in 0..3 {
-        assert!(bench.erp.probe(&open()).await.is_ok());
+        assert!(bench.erp.probe(&open().calls()).await.is_ok());
     }
-    let error = bench.erp.probe(&open()).await.unwrap_err();
+    let error = bench.erp.probe(&open().calls()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Limited);
     assert!(matches!(error.retryable(), Retry::After(wait) if wait > Duration::from_mins(55)), "{error:?}");
     assert_eq!((erp.violations(), erp.calls().len(), erp.busiest(Duration::from_hours(1))), (1, 4, 4));

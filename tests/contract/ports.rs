@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
-        document::{Document, Operation, Step},
+        document::{Document, Step},
         ids::{AttemptId, OrderKey},
         record::{Intent, Summary, Write},
         version::Version,

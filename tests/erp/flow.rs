@@ -11,7 +11,7 @@ use puente::{
         record::State,
     },
     embedded::Embedded,
-    flow::{self, Puente, signs::Signs},
+    flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
     parties::Settings,
     ports::{Clock, Records, SystemChance, SystemClock},
@@ -90,10 +90,12 @@ impl Inside {
             records: adapter.clone(),
             accounts: adapter.clone(),
             signs: Signs::new(adapter.clone()),
+            tokens: adapter.clone(),
             queue: adapter,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             client: Client::new().unwrap(),
+            tell: Tell::default(),
         };
         Self { data, puente, store: store(), _dir: dir }
     }
@@ -165,7 +167,7 @@ async fn a_hundred_orders_posted_three_times_out_of_order_are_a_hundred_sales() 
         pending.paid = false;
         pending.updated = order.updated - SignedDuration::from_secs(60);
         again.updated = order.updated + SignedDuration::from_secs(60);
-        bodies.extend([pending.shopify(), order.shopify(), again.shopify()]);
+        bodies.extend([pending.body("shopify"), order.body("shopify"), again.body("shopify")]);
     }
     bodies.shuffle(&mut StdRng::seed_from_u64(7));
     let url = format!("{}/v1/connections/acme/webhook", serve.url);
@@ -214,7 +216,7 @@ async fn a_hundred_orders_due_together_cost_few_calls() {
     for hundred in 0..2_u64 {
         let orders: Vec<Made> = (1..=100).map(|n| made(5_000_000 + hundred * 1000 + n)).collect();
         for order in &orders {
-            inside.arrive(&order.shopify()).await;
+            inside.arrive(&order.body("shopify")).await;
         }
         let departure = inside.depart().await;
         spent.push(departure.calls);

@@ -99,8 +99,8 @@ fn healthy(method: &str, parameters: &Value) -> Value {
 }
 
 async fn drafts(erp: &dyn Erp, sales: &[Job]) -> Vec<Draft> {
-    let (calls, _) = counted();
-    let answers = erp.prepare(&calls, &Memory::default(), sales, false).await;
+    let (way, _) = counted();
+    let answers = erp.prepare(&way.with(&Memory::default()), sales, false).await;
     answers.into_iter().map(Result::unwrap).collect()
 }
 
@@ -119,12 +119,12 @@ async fn one_order_is_exactly_these_requests() {
     (customer.id, customer.email) = (Some("115310627314723954".to_owned()), Some("ada@example.com".to_owned()));
     order.discounts = vec![discount("LOYAL", "1.00")];
     crate::made::add_up(&mut order);
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let mut sale = sale(order);
     sale.version = "2026-05-07T01:30:00.000000Z/00000/00112233aabbccdd".parse().unwrap();
     let drafts = drafts(&*erp, &[sale]).await;
     let documents: Vec<_> =
-        erp.send(&calls, Operation::Create, &drafts).await.into_iter().map(Result::unwrap).collect();
+        erp.send(&way.calls(), Operation::Create, &drafts).await.into_iter().map(Result::unwrap).collect();
     assert_eq!((documents[0].id.as_str(), documents[0].number.as_deref()), ("400", Some("S400")));
     let sent: Vec<Value> = requests
         .lock()
@@ -152,8 +152,8 @@ async fn a_failure_while_creating_leaves_doubt_and_a_refusal_none() {
         let broken = move |method: &str, _: &Value| (method == "model.sale.sale.create").then(twist);
         let (_server, erp, _) = pretend(broken).await;
         let drafts = drafts(&*erp, &[sale(small()), sale(small())]).await;
-        let (calls, _) = counted();
-        for answer in erp.send(&calls, Operation::Create, &drafts).await {
+        let (way, _) = counted();
+        for answer in erp.send(&way.calls(), Operation::Create, &drafts).await {
             let is = match answer.unwrap_err() {
                 SendError::Refused(_) => "refused",
                 SendError::NotNow(_) => "not now",
@@ -176,8 +176,8 @@ async fn once_created_every_failure_is_in_doubt() {
             let (_server, erp, _) =
                 pretend(move |method, _| (method == failing).then(|| ResponseTemplate::new(status))).await;
             let drafts = drafts(&*erp, &[sale(small())]).await;
-            let (calls, _) = counted();
-            let answers = erp.send(&calls, Operation::Create, &drafts).await;
+            let (way, _) = counted();
+            let answers = erp.send(&way.calls(), Operation::Create, &drafts).await;
             assert!(matches!(&answers[0], Err(SendError::Unknown(_))), "{method} {status}: {answers:?}");
         }
     }
@@ -192,8 +192,8 @@ async fn a_sale_that_tryton_will_not_confirm_does_not_hold_the_others() {
     let (_server, erp, requests) = pretend(guilty).await;
     let sales: Vec<Job> = (0..8).map(|_| sale(small())).collect();
     let drafts = drafts(&*erp, &sales).await;
-    let (calls, _) = counted();
-    let answers = erp.send(&calls, Operation::Create, &drafts).await;
+    let (way, _) = counted();
+    let answers = erp.send(&way.calls(), Operation::Create, &drafts).await;
     for (n, answer) in answers.iter().enumerate() {
         match answer {
             Err(SendError::Refused(error)) if n == 2 => {
@@ -218,8 +218,8 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     let mut orders: Vec<_> = (0..5).map(|_| small()).collect();
     orders[3].customer.as_mut().unwrap().email = Some("canary@example".to_owned());
     let sales: Vec<Job> = orders.into_iter().map(sale).collect();
-    let (calls, _) = counted();
-    let answers = erp.prepare(&calls, &Memory::default(), &sales, false).await;
+    let (way, _) = counted();
+    let answers = erp.prepare(&way.with(&Memory::default()), &sales, false).await;
     for (n, answer) in answers.iter().enumerate() {
         match answer {
             Err(SendError::Refused(error)) if n == 3 => {
@@ -232,13 +232,13 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     // A customer whose creation is in doubt: of the sale nothing was sent, and the doubt is told.
     let lost = |method: &str, _: &Value| (method == "model.party.party.create").then(|| ResponseTemplate::new(504));
     let (_server, erp, _) = pretend(lost).await;
-    let answers = erp.prepare(&calls, &Memory::default(), &sales[..1], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), &sales[..1], false).await;
     assert!(matches!(&answers[0], Err(SendError::Unknown(_))), "{answers:?}");
     // A read that fails is no doubt at all.
     let down =
         |method: &str, _: &Value| (method == "model.party.party.search_read").then(|| ResponseTemplate::new(500));
     let (_server, erp, _) = pretend(down).await;
-    let answers = erp.prepare(&calls, &Memory::default(), &sales[..1], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), &sales[..1], false).await;
     assert!(matches!(&answers[0], Err(SendError::NotNow(_))), "{answers:?}");
 }
 
@@ -255,22 +255,22 @@ async fn a_refusal_is_not_remembered() {
         })
     };
     let (_server, erp, _) = pretend(twist).await;
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let (ids, order) = (Memory::default(), sale(small()));
-    let first = erp.prepare(&calls, &ids, std::slice::from_ref(&order), false).await;
+    let first = erp.prepare(&way.with(&ids), std::slice::from_ref(&order), false).await;
     assert!(matches!(&first[0], Err(SendError::Refused(_))), "{first:?}");
-    let second = erp.prepare(&calls, &ids, &[order], false).await;
+    let second = erp.prepare(&way.with(&ids), &[order], false).await;
     assert!(second[0].is_ok(), "{second:?}");
 }
 
 #[tokio::test]
 async fn nothing_to_do_takes_no_call() {
     let (_server, erp, requests) = pretend(|_, _| None).await;
-    let (calls, _) = counted();
-    assert!(erp.prepare(&calls, &Memory::default(), &[], false).await.is_empty());
-    assert!(erp.send(&calls, Operation::Create, &[]).await.is_empty());
-    assert!(erp.finish(&calls, &[]).await.is_empty());
-    assert!(erp.look_up(&calls, &[]).await.unwrap().is_empty());
+    let (way, _) = counted();
+    assert!(erp.prepare(&way.with(&Memory::default()), &[], false).await.is_empty());
+    assert!(erp.send(&way.calls(), Operation::Create, &[]).await.is_empty());
+    assert!(erp.finish(&way.calls(), &[]).await.is_empty());
+    assert!(erp.look_up(&way.calls(), &[]).await.unwrap().is_empty());
     assert!(requests.lock().unwrap().is_empty());
 }
 

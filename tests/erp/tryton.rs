@@ -7,7 +7,7 @@ use puente::{
         order::{ChargeKind, Order},
     },
     erp::{Draft, Erp, Job, SendError},
-    outbound::Metered,
+    fuzzing::Way,
 };
 use serde_json::json;
 
@@ -23,21 +23,21 @@ fn words(send_error: &SendError) -> String {
     }
 }
 
-async fn drafts(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Job]) -> Vec<Draft> {
-    let answers = erp.prepare(calls, ids, sales, false).await;
+async fn drafts(erp: &dyn Erp, way: &Way, ids: &Memory, sales: &[Job]) -> Vec<Draft> {
+    let answers = erp.prepare(&way.with(ids), sales, false).await;
     assert_eq!(answers.len(), sales.len());
     answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
 
-async fn created(erp: &dyn Erp, calls: &Metered, ids: &Memory, sales: &[Job]) -> Vec<Document> {
-    let drafts = drafts(erp, calls, ids, sales).await;
-    let answers = erp.send(calls, Operation::Create, &drafts).await;
+async fn created(erp: &dyn Erp, way: &Way, ids: &Memory, sales: &[Job]) -> Vec<Document> {
+    let drafts = drafts(erp, way, ids, sales).await;
+    let answers = erp.send(&way.calls(), Operation::Create, &drafts).await;
     answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
 
 async fn refused(erp: &dyn Erp, sale: Job) -> String {
-    let (calls, _) = counted();
-    let answers = erp.prepare(&calls, &Memory::default(), &[sale], false).await;
+    let (way, _) = counted();
+    let answers = erp.prepare(&way.with(&Memory::default()), &[sale], false).await;
     match answers.into_iter().next() {
         Some(Err(SendError::Refused(error))) => error.to_string(),
         other => panic!("{:?}", other.map(|answer| answer.map_err(|send_error| words(&send_error)))),
@@ -55,7 +55,7 @@ async fn in_tryton(tryton: &Tryton, sale: &Job) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_hundred_orders_take_few_calls() {
     let Some(tryton) = tryton() else { return };
-    let (calls, counter) = counted();
+    let (way, counter) = counted();
     // It is calls that are counted here, not seconds: a busy machine must not add a time-out.
     let (erp, ids) = (tryton.connector("timeout = \"300s\""), Memory::default());
     let make = || -> Vec<Job> {
@@ -68,9 +68,9 @@ async fn a_hundred_orders_take_few_calls() {
             .collect()
     };
     let (first, second) = (make(), make());
-    let documents = created(&*erp, &calls, &ids, &first).await;
+    let documents = created(&*erp, &way, &ids, &first).await;
     let cold = counter.take();
-    created(&*erp, &calls, &ids, &second).await;
+    created(&*erp, &way, &ids, &second).await;
     let warm = counter.take();
     crate::support::venv::say(&format!(
         "ERP calls for 100 orders of 100 new customers: {cold} the first time, {warm} later"
@@ -88,7 +88,7 @@ async fn a_hundred_orders_take_few_calls() {
 #[tokio::test]
 async fn totals_are_the_stores_to_the_cent() {
     let Some(tryton) = tryton() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let (erp, ids) = (tryton.connector("state = \"draft\""), Memory::default());
     let mut orders = Vec::new();
 
@@ -143,7 +143,7 @@ async fn totals_are_the_stores_to_the_cent() {
     orders.push(order("EUR", false, lines, vec![]));
 
     let sales: Vec<Job> = orders.into_iter().map(sale).collect();
-    created(&*erp, &calls, &ids, &sales).await;
+    created(&*erp, &way, &ids, &sales).await;
     for sale in &sales {
         let found = in_tryton(tryton, sale).await;
         let [(total, state)] = found.as_slice() else { panic!("{found:?}") };
@@ -155,10 +155,11 @@ async fn totals_are_the_stores_to_the_cent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_creates_with_one_reference_make_one_sale() {
     let Some(tryton) = tryton() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let (erp, ids) = (tryton.connector("state = \"draft\""), Memory::default());
     let sale = sale(small());
-    let drafts = drafts(&*erp, &calls, &ids, std::slice::from_ref(&sale)).await;
+    let drafts = drafts(&*erp, &way, &ids, std::slice::from_ref(&sale)).await;
+    let calls = way.calls();
     let racing = (0..8).map(|_| erp.send(&calls, Operation::Create, &drafts));
     let answers: Vec<_> = futures::future::join_all(racing).await.into_iter().flatten().collect();
     let made = answers.iter().filter(|answer| answer.is_ok()).count();
@@ -166,23 +167,23 @@ async fn many_creates_with_one_reference_make_one_sale() {
     // Nobody else claims that for certain nothing will come of it.
     assert!(answers.iter().flatten().count() == 1 && !answers.iter().any(|a| matches!(a, Err(SendError::Refused(_)))));
     assert_eq!(in_tryton(tryton, &sale).await.len(), 1);
-    let found = erp.look_up(&calls, std::slice::from_ref(&sale.step)).await.unwrap();
+    let found = erp.look_up(&way.calls(), std::slice::from_ref(&sale.step)).await.unwrap();
     assert_eq!(found[0].as_ref().unwrap().version.as_ref(), Some(&sale.version));
 }
 
 #[tokio::test]
 async fn a_bulk_with_one_that_exists_is_told_and_nothing_of_it_is_made() {
     let Some(tryton) = tryton() else { return };
-    let (calls, counter) = counted();
+    let (way, counter) = counted();
     let (erp, ids) = (tryton.connector("state = \"draft\""), Memory::default());
     let (old, new) = (sale(small()), sale(small()));
-    created(&*erp, &calls, &ids, std::slice::from_ref(&old)).await;
-    let drafts = drafts(&*erp, &calls, &ids, &[old.clone(), new.clone()]).await;
-    let answers = erp.send(&calls, Operation::Create, &drafts).await;
+    created(&*erp, &way, &ids, std::slice::from_ref(&old)).await;
+    let drafts = drafts(&*erp, &way, &ids, &[old.clone(), new.clone()]).await;
+    let answers = erp.send(&way.calls(), Operation::Create, &drafts).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(SendError::Exists))), "{answers:?}");
     counter.take();
     let steps = [new.step.clone(), old.step.clone()];
-    let found = erp.look_up(&calls, &steps).await.unwrap();
+    let found = erp.look_up(&way.calls(), &steps).await.unwrap();
     assert_eq!(counter.take(), 1);
     assert!(found[0].is_none());
     let found = found[1].as_ref().unwrap();
@@ -192,21 +193,21 @@ async fn a_bulk_with_one_that_exists_is_told_and_nothing_of_it_is_made() {
 #[tokio::test]
 async fn what_was_cut_short_is_found_and_finished() {
     let Some(tryton) = tryton() else { return };
-    let (calls, counter) = counted();
+    let (way, counter) = counted();
     let ids = Memory::default();
     // As if the process had died between create and confirm: some are drafts, some are quoted.
     let sales: Vec<Job> = (0..4).map(|_| sale(small())).collect();
-    created(&*tryton.connector("state = \"draft\""), &calls, &ids, &sales[..2]).await;
-    created(&*tryton.connector("state = \"quotation\""), &calls, &ids, &sales[2..3]).await;
-    created(&*tryton.connector("state = \"confirmed\""), &calls, &ids, &sales[3..]).await;
+    created(&*tryton.connector("state = \"draft\""), &way, &ids, &sales[..2]).await;
+    created(&*tryton.connector("state = \"quotation\""), &way, &ids, &sales[2..3]).await;
+    created(&*tryton.connector("state = \"confirmed\""), &way, &ids, &sales[3..]).await;
     let erp = tryton.connector("state = \"processing\"");
     let steps: Vec<_> = sales.iter().map(|sale| sale.step.clone()).collect();
-    let found: Vec<_> = erp.look_up(&calls, &steps).await.unwrap().into_iter().map(Option::unwrap).collect();
+    let found: Vec<_> = erp.look_up(&way.calls(), &steps).await.unwrap().into_iter().map(Option::unwrap).collect();
     assert_eq!(found.iter().map(|f| f.finished).collect::<Vec<_>>(), [false, false, false, true]);
     let documents: Vec<_> = found.iter().map(|found| found.document.clone()).collect();
     for calls_expected in [5, 1] {
         counter.take();
-        let finished = erp.finish(&calls, &documents).await;
+        let finished = erp.finish(&way.calls(), &documents).await;
         assert!(finished.iter().all(|answer| answer.as_ref().is_ok_and(|d| d.number.is_some())), "{finished:?}");
         // Read, quote, read, confirm, process; and nothing but a read where all is done.
         assert_eq!(counter.take(), calls_expected);
@@ -214,15 +215,15 @@ async fn what_was_cut_short_is_found_and_finished() {
             assert_eq!(in_tryton(tryton, sale).await, [("24.20".to_owned(), "processing".to_owned())]);
         }
     }
-    assert!(erp.look_up(&calls, &steps).await.unwrap().iter().flatten().all(|found| found.finished));
+    assert!(erp.look_up(&way.calls(), &steps).await.unwrap().iter().flatten().all(|found| found.finished));
     // A sale that a person cancelled is that person's.
     let cancelled = sale(small());
     let erp = tryton.connector("state = \"quotation\"");
-    let document = created(&*erp, &calls, &ids, std::slice::from_ref(&cancelled)).await.remove(0);
+    let document = created(&*erp, &way, &ids, std::slice::from_ref(&cancelled)).await.remove(0);
     tryton.rpc("model.sale.sale.cancel", json!([[document.id.parse::<i64>().unwrap()]])).await;
-    let found = erp.look_up(&calls, std::slice::from_ref(&cancelled.step)).await.unwrap();
+    let found = erp.look_up(&way.calls(), std::slice::from_ref(&cancelled.step)).await.unwrap();
     assert!(!found[0].as_ref().unwrap().finished);
-    let answer = erp.finish(&calls, &[document]).await.remove(0);
+    let answer = erp.finish(&way.calls(), &[document]).await.remove(0);
     assert!(matches!(&answer, Err(SendError::Refused(e)) if e.to_string().contains("cancelled")), "{answer:?}");
 }
 
@@ -278,13 +279,13 @@ async fn tryton_has_a_second_gst(tryton: &Tryton) {
 #[tokio::test]
 async fn articles_may_have_another_code_in_the_erp() {
     let Some(tryton) = tryton() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let mut rules = puente::domain::rules::Rules::default();
     rules.sku.insert("OLD-1".to_owned(), "ART-12".to_owned());
     let mut renamed = small();
     renamed.lines[0].sku = Some("OLD-1".to_owned());
     let sale = ruled(renamed, rules);
-    created(&*tryton.connector("state = \"draft\""), &calls, &Memory::default(), std::slice::from_ref(&sale)).await;
+    created(&*tryton.connector("state = \"draft\""), &way, &Memory::default(), std::slice::from_ref(&sale)).await;
     let domain = json!([["sale.web_id", "=", sale.step.reference.as_str()]]);
     let lines = tryton.search("sale.line", domain, json!(["product.code", "description"])).await;
     assert_eq!(lines[0]["product."]["code"], "ART-12");
@@ -310,32 +311,32 @@ async fn lines_on(tryton: &Tryton, sale: &Job, product: &str) -> Vec<(String, us
 #[tokio::test]
 async fn what_rounding_explains_is_booked_on_a_line_of_its_own() {
     let Some(tryton) = tryton() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let (erp, ids) = (tryton.connector("state = \"draft\""), Memory::default());
     let rounded = sale(a_cent_off());
-    let drafts = drafts(&*erp, &calls, &ids, std::slice::from_ref(&rounded)).await;
+    let drafts = drafts(&*erp, &way, &ids, std::slice::from_ref(&rounded)).await;
     assert_eq!(drafts[0].remark.as_deref(), Some("-0.01 EUR of rounding, on a line of its own"));
-    created(&*erp, &calls, &ids, std::slice::from_ref(&rounded)).await;
+    created(&*erp, &way, &ids, std::slice::from_ref(&rounded)).await;
     assert_eq!(in_tryton(tryton, &rounded).await, [("0.16".to_owned(), "draft".to_owned())]);
     assert_eq!(lines_on(tryton, &rounded, "ROUNDING").await, [("-0.01".to_owned(), 0)]);
     // The store's own books miss a cent that two taxed lines explain: the two differences are one line, here of nothing.
     let mut own = a_cent_off();
     own.total = amount("0.17");
     let own = sale(own);
-    created(&*erp, &calls, &ids, std::slice::from_ref(&own)).await;
+    created(&*erp, &way, &ids, std::slice::from_ref(&own)).await;
     assert_eq!(in_tryton(tryton, &own).await, [("0.17".to_owned(), "draft".to_owned())]);
     assert_eq!(lines_on(tryton, &own, "ROUNDING").await, []);
     // Without a product for it the order waits, and the key is named.
     let bare = connector(&tryton.section("").replace("rounding = \"ROUNDING\", ", ""));
     let text = refused(&*bare, sale(a_cent_off())).await;
     assert!(text.contains("-0.01 EUR") && text.contains("`products.rounding`"), "{text}");
-    assert!(bare.probe(&calls).await.unwrap().contains("products.rounding"));
+    assert!(bare.probe(&way.calls()).await.unwrap().contains("products.rounding"));
 }
 
 #[tokio::test]
 async fn what_rounding_does_not_explain_is_parked_or_booked_as_an_adjustment() {
     let Some(tryton) = tryton() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let erp = tryton.connector("state = \"draft\"");
     // The store charged two cents more of tax than half a cent for each of two lines allows.
     let off = || {
@@ -352,7 +353,7 @@ async fn what_rounding_does_not_explain_is_parked_or_booked_as_an_adjustment() {
     let text = refused(&*erp, ruled(off(), adjusting("0.01"))).await;
     assert!(text.contains("adjust_limit"), "{text}");
     let adjusted = ruled(off(), adjusting("0.05"));
-    created(&*erp, &calls, &Memory::default(), std::slice::from_ref(&adjusted)).await;
+    created(&*erp, &way, &Memory::default(), std::slice::from_ref(&adjusted)).await;
     assert_eq!(in_tryton(tryton, &adjusted).await, [("36.32".to_owned(), "draft".to_owned())]);
     assert_eq!(lines_on(tryton, &adjusted, "ADJUSTMENT").await, [("0.02".to_owned(), 0)]);
     assert_eq!(lines_on(tryton, &adjusted, "ROUNDING").await, []);
@@ -376,22 +377,22 @@ async fn what_rounding_does_not_explain_is_parked_or_booked_as_an_adjustment() {
 async fn a_total_that_tryton_made_otherwise_is_taken_back() {
     // An own Tryton: its tax rounding is changed behind the connector's back.
     let Some(tryton) = Tryton::start() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let (erp, ids) = (tryton.connector(""), Memory::default());
-    created(&*erp, &calls, &ids, &[sale(small())]).await;
+    created(&*erp, &way, &ids, &[sale(small())]).await;
     tryton.rpc("model.account.configuration.write", json!([[1], {"tax_rounding": "line"}])).await;
     let lines =
         vec![line("ART-01", "1", "0.07", Some(("0.21", "0.02"))), line("ART-02", "1", "0.07", Some(("0.21", "0.01")))];
     let (wrong, right) = (sale(order("EUR", false, lines, vec![])), sale(small()));
-    let drafts = drafts(&*erp, &calls, &ids, &[wrong.clone(), right.clone()]).await;
-    let answers = erp.send(&calls, Operation::Create, &drafts).await;
+    let drafts = drafts(&*erp, &way, &ids, &[wrong.clone(), right.clone()]).await;
+    let answers = erp.send(&way.calls(), Operation::Create, &drafts).await;
     let Err(SendError::Refused(error)) = &answers[0] else { panic!("{answers:?}") };
     assert!(error.to_string().contains("0.17") && error.to_string().contains("0.16"), "{error}");
     assert!(answers[1].is_ok(), "{answers:?}");
     assert!(in_tryton(&tryton, &wrong).await.is_empty());
     assert_eq!(in_tryton(&tryton, &right).await.len(), 1);
     // Resolved afresh, the connector knows before it sends.
-    let afresh = erp.prepare(&calls, &ids, &[wrong], true).await;
+    let afresh = erp.prepare(&way.with(&ids), &[wrong], true).await;
     let remark = afresh[0].as_ref().unwrap().remark.as_deref();
     assert_eq!(remark, Some("0.01 EUR of rounding, on a line of its own"));
 }
@@ -399,7 +400,7 @@ async fn a_total_that_tryton_made_otherwise_is_taken_back() {
 #[tokio::test]
 async fn customers_and_addresses_are_made_once() {
     let Some(tryton) = tryton() else { return };
-    let (calls, counter) = counted();
+    let (way, counter) = counted();
     let erp = tryton.connector("state = \"draft\"");
     let customer = format!("returning-{}", unique());
     let of = |street: &str| {
@@ -409,13 +410,13 @@ async fn customers_and_addresses_are_made_once() {
         sale(order)
     };
     let ids = Memory::default();
-    created(&*erp, &calls, &ids, &[of("2 Other Street"), of("2 Other Street"), of("1 Invented Street")]).await;
+    created(&*erp, &way, &ids, &[of("2 Other Street"), of("2 Other Street"), of("1 Invented Street")]).await;
     counter.take();
     // Everything is remembered: create and read.
-    created(&*erp, &calls, &ids, &[of("2 Other Street")]).await;
+    created(&*erp, &way, &ids, &[of("2 Other Street")]).await;
     assert_eq!(counter.take(), 2);
     // Nothing is remembered: the same party and addresses are found, and a new address is added.
-    created(&*erp, &calls, &Memory::default(), &[of("2  Other Street "), of("3 New Street")]).await;
+    created(&*erp, &way, &Memory::default(), &[of("2  Other Street "), of("3 New Street")]).await;
     let code = format!("acme/customer/{customer}");
     let parties = tryton.search("party.party", json!([["code", "=", code]]), json!(["addresses.street"])).await;
     assert_eq!(parties.len(), 1);
@@ -429,7 +430,7 @@ async fn customers_and_addresses_are_made_once() {
     guest.customer = None;
     (guest.billing, guest.shipping) = (None, None);
     let code = format!("acme/customer/guest/{}", guest.id);
-    created(&*erp, &calls, &ids, &[sale(guest)]).await;
+    created(&*erp, &way, &ids, &[sale(guest)]).await;
     assert_eq!(tryton.search("party.party", json!([["code", "=", code]]), json!(["id"])).await.len(), 1);
 
     // A deactivated customer is a person's decision.
@@ -441,33 +442,33 @@ async fn customers_and_addresses_are_made_once() {
 #[tokio::test]
 async fn a_wrong_log_in_is_the_accounts_fault_and_told_without_the_password() {
     let Some(tryton) = tryton() else { return };
-    let (calls, _) = counted();
+    let (way, _) = counted();
     let section = tryton.section("").replace("username = \"puente\"", "username = \"nobody\"");
     let section = section.replace("integration-pw-1", "canary-password");
     let erp = connector(&section);
-    let answers = erp.prepare(&calls, &Memory::default(), &[sale(small())], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), &[sale(small())], false).await;
     let Err(SendError::Account(error)) = &answers[0] else { panic!("{answers:?}") };
     assert!(error.to_string().contains("`username` and `password`"), "{error}");
     assert!(!format!("{error:?}").contains("canary"));
-    let error = erp.probe(&calls).await.unwrap_err();
+    let error = erp.probe(&way.calls()).await.unwrap_err();
     assert!(error.to_string().contains("log-in"), "{error}");
     // A server that is not there: nothing was sent.
     let gone =
         connector(&section.replace(&tryton.url, &format!("http://127.0.0.1:{}", crate::support::venv::free_port())));
-    let answers = gone.prepare(&calls, &Memory::default(), &[sale(small())], false).await;
+    let answers = gone.prepare(&way.with(&Memory::default()), &[sale(small())], false).await;
     assert!(matches!(&answers[0], Err(SendError::Account(_))), "{answers:?}");
 }
 
 #[tokio::test]
 async fn a_probe_names_what_it_found() {
     let Some(tryton) = tryton() else { return };
-    let (calls, counter) = counted();
-    assert_eq!(tryton.connector("").probe(&calls).await.unwrap(), "Tryton 8.0, web shop Web");
+    let (way, counter) = counted();
+    assert_eq!(tryton.connector("").probe(&way.calls()).await.unwrap(), "Tryton 8.0, web shop Web");
     assert_eq!(counter.take(), 2);
     let elsewhere = tryton.section("").replace("web_shop = \"Web\"", "web_shop = \"Nowhere\"");
-    let error = connector(&elsewhere).probe(&calls).await.unwrap_err();
+    let error = connector(&elsewhere).probe(&way.calls()).await.unwrap_err();
     assert!(error.to_string().contains("Nowhere"), "{error}");
     let key = OrderKey::new("acme".parse().unwrap(), "never-seen".parse().unwrap());
-    let found = tryton.connector("").look_up(&calls, &[Step::create(key.sale())]).await.unwrap();
+    let found = tryton.connector("").look_up(&way.calls(), &[Step::create(key.sale())]).await.unwrap();
     assert!(found.len() == 1 && found[0].is_none());
 }

@@ -25,7 +25,7 @@ use puente::{
 };
 use puente_sandbox::{
     erp::{Config, Erp},
-    store::{CATALOGUE, Delivery, Plan, Shop, Vendor, What},
+    store::{CATALOGUE, Delivery, Plan, Shop, What},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -36,7 +36,7 @@ use tokio::{
 
 use crate::support::{
     binary::Serve,
-    orders::{Item, Made, SHOP},
+    orders::{Item, Made, SHOP, vendor},
 };
 
 const SECRET: &str = "the-shop-signs-with-this";
@@ -58,7 +58,7 @@ struct Scene {
 impl Scene {
     /// With the ERP of the sandbox, or another one at `erp`.
     async fn new(erp: Option<SocketAddr>) -> Self {
-        let products = CATALOGUE.iter().map(|article| article.sku.to_owned()).collect();
+        let products = CATALOGUE.iter().map(|article| article.sku.to_string()).collect();
         let sandbox = Erp::start(Config { products, ..Config::default() }).await.unwrap();
         let addr = erp.unwrap_or(sandbox.addr());
         let dir = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ impl Scene {
         );
         std::fs::write(dir.path().join("puente.toml"), text).unwrap();
         let since = "2026-03-01T08:00:00Z".parse().unwrap();
-        let shop = Shop::open(Plan::new(Vendor::Shopify, "attack.myshopify.com", SECRET, 5, 60, since));
+        let shop = Shop::open(Plan::new(vendor("shopify"), "attack.myshopify.com", SECRET, 5, 60, since));
         let genuine = shop.deliveries().iter().filter(|delivery| delivery.what != What::Forged);
         Self { dir, webhooks: genuine.cloned().collect::<Vec<_>>().into_iter(), _erp: sandbox }
     }

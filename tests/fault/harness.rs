@@ -9,12 +9,13 @@ use puente::{
 };
 use puente_sandbox::{
     erp::{Class, Config, Erp},
-    store::{Expect, Plan, Shop, Vendor},
+    store::{Expect, Plan, Shop},
 };
 use serde_json::json;
 
 use crate::support::{
     audit::{Audit, is_discreet},
+    orders::vendor,
     proxy::{Fault, Proxy},
 };
 
@@ -59,7 +60,7 @@ async fn each_fault_of_a_line_does_what_it_says() {
 #[tokio::test]
 async fn the_audit_sees_each_way_to_be_wrong() {
     let since = "2026-03-01T08:00:00Z".parse().unwrap();
-    let shop = Shop::open(Plan::new(Vendor::Shopify, "audit.example", "secret", 1, 26, since));
+    let shop = Shop::open(Plan::new(vendor("shopify"), "audit.example", "secret", 1, 26, since));
     let erp = Erp::start(Config { class: Class::Searchable, checks_totals: false, ..Config::default() }).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let data = Embedded::open(dir.path()).unwrap();

@@ -11,17 +11,17 @@ use puente::{
 };
 use puente_sandbox::{
     erp::{Config, Erp, Limits},
-    store::{CATALOGUE, Plan, Shop, Vendor, What},
+    store::{CATALOGUE, Plan, Shop, What},
 };
 
-use crate::support::binary::Serve;
+use crate::support::{binary::Serve, orders::vendor};
 
 const SECRET: &str = "the-shop-signs-with-this";
 
 async fn sandbox(per_day: usize) -> Erp {
     // The sandbox counts with its own clock, and refuses what is too much.
     let limits = Limits { calls: 10, window: Duration::from_secs(1), per_day, day: Duration::from_hours(24) };
-    let products = CATALOGUE.iter().map(|article| article.sku.to_owned()).collect();
+    let products = CATALOGUE.iter().map(|article| article.sku.to_string()).collect();
     Erp::start(Config { bulk_limit: 1, limits: Some(limits), products, ..Config::default() }).await.unwrap()
 }
 
@@ -41,7 +41,7 @@ fn serve(dir: &Path, erp: &Erp, per_day: usize) -> Serve {
 
 async fn post(serve: &Serve, orders: usize) {
     let since = "2026-03-01T08:00:00Z".parse().unwrap();
-    let shop = Shop::open(Plan::new(Vendor::Shopify, "limits.myshopify.com", SECRET, 5, orders, since));
+    let shop = Shop::open(Plan::new(vendor("shopify"), "limits.myshopify.com", SECRET, 5, orders, since));
     let client = Client::new().unwrap();
     for delivery in shop.deliveries().iter().filter(|d| d.what != What::Forged) {
         let call = Call {

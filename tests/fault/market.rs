@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use puente::ports::Records;
 use puente_sandbox::{
     erp::{Class, Config, Erp, Fault as Failure, Limits},
-    store::{Plan, Shop, Vendor},
+    store::{Plan, Shop},
 };
 use tokio::task::JoinHandle;
 
@@ -14,6 +14,7 @@ use crate::{
     store::{self, Posted},
     support::{
         audit::Audit,
+        orders::vendor,
         proxy::{Fault, Proxy},
     },
 };
@@ -71,8 +72,8 @@ impl Market {
         }
         Self {
             shops: [
-                shop(Vendor::Shopify, "kill.myshopify.com", seed),
-                shop(Vendor::WooCommerce, "https://kill.example", seed + 1),
+                shop(vendor("shopify"), "kill.myshopify.com", seed),
+                shop(vendor("woocommerce"), "https://kill.example", seed + 1),
             ],
             erps,
             lines,

@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use puente::{
     config::{FrontDoor, Section},
     domain::{
+        event::Outcome,
         ids::{ErpId, OrderKey},
         ledger::Limits,
         order::{ChargeKind, Order, Payment, TaxIdKind},
@@ -24,7 +25,7 @@ use puente::{
         rules::Rules,
         share::Shares,
     },
-    flow::ingest::{self, Outcome, Verdict},
+    flow::ingest::{self, Verdict},
     parties::{Account, Connection, Settings},
     ports::{Payload, Records as _},
     store::STORES,

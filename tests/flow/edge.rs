@@ -27,7 +27,7 @@ use puente::{
     },
     edge::{front_door::FrontDoors, operate::Access, people, stores, views::QuotaView},
     embedded::Embedded,
-    flow::{self, Puente, signs::Signs},
+    flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
     parties::{Account, Connection, Settings},
     ports::{Queue as _, Records as _, SystemChance},
@@ -36,7 +36,7 @@ use puente::{
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use self::doubles::{KeptLog, MoodyQueue, ObedientStore, SetClock, UncalledErp, order};
+use self::doubles::{KeptLog, MoodyQueue, ObedientStore, PointingStore, SetClock, UncalledErp, order};
 
 const KEY: &str = "canary-key";
 const API_KEY: &str = "canary-api-key";
@@ -83,7 +83,9 @@ impl Edge {
             picky: Mutex::default(),
             calls: 0.into(),
         });
+        let pointing = connection("market", SCHEME, Some(KEY), FrontDoor { per_second: 10, per_day: 300 });
         let connections = vec![
+            Connection { store: Box::new(PointingStore), ..pointing },
             connection("acme", SCHEME, Some(KEY), FrontDoor { per_second: 1000, per_day: 100_000 }),
             connection("small", SCHEME, Some(KEY), FrontDoor { per_second: 3, per_day: 25 }),
             connection("open", SCHEME, None, FrontDoor { per_second: 10, per_day: 300 }),
@@ -103,10 +105,12 @@ impl Edge {
             records: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
             signs: Signs::new(Arc::new(records.clone())),
+            tokens: Arc::new(records.clone()),
             queue: queue.clone(),
             clock: clock.clone(),
             chance: Arc::new(SystemChance),
             client: Client::new().unwrap(),
+            tell: Tell::default(),
         };
         Self { puente, queue, clock, records, _home: home }
     }
@@ -199,6 +203,49 @@ async fn a_signed_webhook_is_one_message_in_one_call_to_the_queue() {
     let News::State { order } = &queued[3].news else { panic!() };
     assert_eq!(order.total.to_string(), "12.5");
     assert!(queued.iter().all(|arrival| arrival.connection.as_str() == "acme" && !arrival.request.is_empty()));
+}
+
+#[tokio::test]
+async fn of_a_webhook_that_nobody_signs_only_the_orders_id_is_believed() {
+    let edge = Edge::new();
+    let post = |key: &str, body: Vec<u8>| {
+        Request::post(format!("/v1/connections/market/webhook?key={key}")).body(Body::from(body)).unwrap()
+    };
+    let mut claims = order("77");
+    claims["resource"] = json!("/orders/77");
+    let answer = edge.call(post(KEY, claims.to_string().into())).await;
+    assert_eq!((answer.status, &answer.body["accepted"][0]["order"]), (StatusCode::OK, &json!("77")));
+    let queued = edge.queued().await;
+    assert!(matches!(queued[..], [Arrival { news: News::Changed, .. }]), "{queued:?}");
+
+    let other = edge.call(post(KEY, br#"{"resource":"/questions/5"}"#.to_vec())).await;
+    assert_eq!((other.status, &other.body["accepted"][0]["result"]), (StatusCode::OK, &json!("ignored")));
+    let large = format!(r#"{{"resource":"/orders/1","pad":"{}"}}"#, "x".repeat(20_000));
+    for (what, request, status) in [
+        ("no key", post("", claims.to_string().into()), StatusCode::UNAUTHORIZED),
+        ("a wrong key", post("canary-kez", claims.to_string().into()), StatusCode::UNAUTHORIZED),
+        ("no JSON", post(KEY, b"canary".to_vec()), StatusCode::UNPROCESSABLE_ENTITY),
+        ("no id", post(KEY, br#"{"resource":7}"#.to_vec()), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            "a body that breaks us",
+            post(KEY, br#"{"resource":"/orders/panic"}"#.to_vec()),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        ("more than a pointer", post(KEY, large.into()), StatusCode::PAYLOAD_TOO_LARGE),
+        (
+            "an order posted under the connection's key",
+            Request::post("/v1/connections/market/orders")
+                .header("x-api-key", KEY)
+                .body(order("78").to_string().into())
+                .unwrap(),
+            StatusCode::NOT_FOUND,
+        ),
+    ] {
+        let answer = edge.call(request).await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.body);
+        assert!(!answer.body.to_string().contains("canary"), "{what}: {}", answer.body);
+    }
+    assert_eq!(edge.queue.calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -376,6 +376,25 @@ async fn a_body_that_proves_no_shop_is_asked_of_the_store_where_that_can_be_aske
 }
 
 #[tokio::test]
+async fn a_list_of_ids_has_each_order_fetched_unless_a_later_state_is_on_record() {
+    let world = asked([]);
+    world.shop.lists_ids.store(true, Ordering::SeqCst);
+    sells(&world, "1");
+    sells(&world, "2");
+    let once = backfill::backfill(&world.puente, None).await.unwrap();
+    assert_eq!((once[0].listed, once[0].enqueued), (2, 2));
+    world.run_for(SignedDuration::from_mins(1)).await;
+    for id in ["1", "2"] {
+        assert_eq!(world.head(&world.key(0, id)).state(), State::Synced);
+    }
+    // A later state of one of them is on record: its list lags, and is not asked again.
+    world.arrives(0, order("1", "A", "10.00", 50)).await;
+    world.work().await;
+    let again = backfill::backfill(&world.puente, Some(world.now())).await.unwrap();
+    assert_eq!((again[0].listed, again[0].enqueued), (2, 1));
+}
+
+#[tokio::test]
 async fn signs_of_life_are_written_once_a_minute_and_a_failure_at_once() {
     let world = asked([down(), Error::new(Kind::Unavailable, "the store answered 502")]);
     let shop = Party::Connection(world.key(0, "1").connection);

@@ -10,12 +10,13 @@ use puente::{
 use puente_functions::{App, sweep, worker};
 use puente_sandbox::{
     erp::{Config, Erp},
-    store::{Plan, Serving, Shop, Vendor},
+    store::{Plan, Serving, Shop},
 };
 use serde_json::{Value, json};
 
 use super::{
     moto::{self, Stack},
+    orders::vendor,
     tryton::USER,
 };
 
@@ -226,7 +227,7 @@ pub struct Batch {
 /// The sandbox's shop, as it is in the configuration.
 pub fn shop(seed: u64, orders: usize) -> Shop {
     let since: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
-    Shop::open(Plan::new(Vendor::Shopify, SHOP, SECRET, seed, orders, since))
+    Shop::open(Plan::new(vendor("shopify"), SHOP, SECRET, seed, orders, since))
 }
 
 /// What that shop's platform signs with this secret.

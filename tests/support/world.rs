@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result, Retry,
-    config::{FrontDoor, Secret},
+    config::FrontDoor,
     domain::{
         document::{Document, Operation, Step},
         ids::{ConnectionId, ErpId, OrderId, OrderKey, Reference},
@@ -31,12 +31,13 @@ use puente::{
         task::Run,
         version::Version,
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
-    flow::{self, Puente, signs::Signs},
-    outbound::{Client, Failure, Metered},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError},
+    flow::{self, Puente, signs::Signs, tell::Tell},
+    fuzzing::MemoryTokens,
+    outbound::{Calls, Client, Failure},
     parties::{Account, Connection, Settings},
     ports::{Accounts, Chance, Clock, Dead, Delivery, Page, Payload, Query, Queue, Records},
-    store::{Changes, Reading, Store},
+    store::{Changed, Changes, Entrance, Reading, Signed, Store},
     webhook::{RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -404,8 +405,8 @@ fn down() -> Error {
 }
 
 impl ModelErp {
-    async fn call(&self, calls: &Metered) -> std::result::Result<(), Failure> {
-        calls.permit(Duration::from_secs(5)).await.map_err(Failure::NotSent)?;
+    async fn call(&self, calls: &Calls<'_>) -> std::result::Result<(), Failure> {
+        calls.http.permit(Duration::from_secs(5)).await.map_err(Failure::NotSent)?;
         let now = self.clock.now();
         self.calls.lock().unwrap().push(now);
         self.clock.advance_to(now + *self.takes.lock().unwrap());
@@ -471,8 +472,7 @@ impl Erp for ErpHandle {
 
     async fn prepare(
         &self,
-        _calls: &Metered,
-        _ids: &dyn Ids,
+        _calls: &Calls<'_>,
         sales: &[Job],
         _afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
@@ -496,7 +496,7 @@ impl Erp for ErpHandle {
             .collect()
     }
 
-    async fn send(&self, calls: &Metered, _operation: Operation, drafts: &[Draft]) -> Outcomes {
+    async fn send(&self, calls: &Calls<'_>, _operation: Operation, drafts: &[Draft]) -> Outcomes {
         let all = |make: &dyn Fn() -> SendError| -> Outcomes { drafts.iter().map(|_| Err(make())).collect() };
         match self.0.call(calls).await {
             Ok(()) => {}
@@ -544,7 +544,7 @@ impl Erp for ErpHandle {
         outcomes
     }
 
-    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
         self.0.call(calls).await.map_err(|failure| SendError::Account(failure.into()))?;
         if *self.0.blind.lock().unwrap() {
             return Err(SendError::Unknown(Error::new(Kind::Unavailable, "no answer in time")));
@@ -562,7 +562,7 @@ impl Erp for ErpHandle {
             .collect())
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<std::result::Result<Document, SendError>> {
+    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<std::result::Result<Document, SendError>> {
         let stuck = *self.0.stuck.lock().unwrap();
         if let Some(refused) = stuck {
             let sent = self.0.call(calls).await;
@@ -576,7 +576,7 @@ impl Erp for ErpHandle {
         documents.iter().cloned().map(Ok).collect()
     }
 
-    async fn probe(&self, calls: &Metered) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
         self.0.call(calls).await?;
         Ok("model".into())
     }
@@ -593,6 +593,8 @@ pub struct ModelShop {
     /// What a body that was kept raw says by now.
     pub reads: Mutex<Option<Order>>,
     pub asked: AtomicU64,
+    /// Whether its list has nothing but ids.
+    pub lists_ids: AtomicBool,
 }
 
 /// A store nobody can ask unless a test says so, whose webhooks do not matter here.
@@ -600,11 +602,8 @@ pub struct QuietStore(pub Arc<ModelShop>);
 
 #[async_trait]
 impl Store for QuietStore {
-    fn scheme(&self) -> Scheme {
-        Scheme::Standard
-    }
-    fn secrets(&self) -> &[Secret] {
-        &[]
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance::Signed(Signed { scheme: Scheme::Standard, secrets: &[] })
     }
     fn is_ping(&self, _raw: &RawWebhook) -> bool {
         false
@@ -619,18 +618,22 @@ impl Store for QuietStore {
     fn can_fetch(&self) -> bool {
         self.0.answers.load(Ordering::SeqCst)
     }
-    async fn fetch(&self, _client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
             return Err(fault);
         }
         Ok(self.0.orders.lock().unwrap().get(order).cloned())
     }
-    async fn changed_since(&self, _client: &Client, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _calls: &Calls<'_>, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
         if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
             return Err(fault);
         }
-        let orders = self.0.orders.lock().unwrap().values().cloned().collect();
+        let orders: Vec<Order> = self.0.orders.lock().unwrap().values().cloned().collect();
+        if self.0.lists_ids.load(Ordering::SeqCst) {
+            let of = |order: Order| Changed { order: order.id, modified: order.updated_at.at() };
+            return Ok(Changes { ids: orders.into_iter().map(of).collect(), ..Changes::default() });
+        }
         Ok(Changes { orders, ..Changes::default() })
     }
 }
@@ -702,10 +705,12 @@ impl World {
             records: records.clone(),
             accounts: records.clone(),
             signs: Signs::new(records.clone()),
+            tokens: Arc::new(MemoryTokens::default()),
             queue: queue.clone(),
             clock: clock.clone(),
             chance: SeededChance::new(seed),
             client: Client::new().unwrap(),
+            tell: Tell::default(),
         };
         Self { puente, clock, records, queue, erp, erp_id, shop, span: SignedDuration::from_mins(10) }
     }

@@ -14,6 +14,7 @@ use std::{
 use puente::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::Ledger,
     },
@@ -21,10 +22,11 @@ use puente::{
     flow::Puente,
     parties::Settings,
     ports::{Chance, Clock, SystemChance, SystemClock},
+    store::row,
 };
 use puente_sandbox::{
     erp::{self, Erp, Fault, Faults, Poison},
-    store::{Delivery, Expect, Plan, Serving, Shop, Truth, Vendor, What},
+    store::{Delivery, Expect, Plan, Serving, Shop, Truth, What},
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -61,7 +63,7 @@ impl Mischief {
     pub(super) fn next(&self, erp: &Erp, in_erp: usize) {
         let played = self.played.load(Ordering::Relaxed);
         if let Some((from, what, fault)) = MISCHIEF.get(played).filter(|(from, ..)| *from <= in_erp) {
-            tracing::debug!(event = "demo.mischief", from, what, ?fault);
+            Event::Mischief { from: *from, what, fault }.log();
             erp.next(what, *fault);
             self.played.store(played + 1, Ordering::Relaxed);
         }
@@ -103,7 +105,9 @@ pub(super) struct Playing {
     pub(super) shop: Shop,
     /// Its address for webhooks, key included.
     pub(super) key: String,
-    serving: Serving,
+    /// Its section of the configuration.
+    store: String,
+    _serving: Serving,
 }
 
 impl Stage {
@@ -114,8 +118,8 @@ impl Stage {
         let erp = Erp::start(config).await.map_err(|error| told("cannot start the sandbox's ERP", error))?;
         let half = orders / 2;
         let shops = vec![
-            playing(home.path(), "tango-shop", Vendor::Shopify, orders - half, seed).await?,
-            playing(home.path(), "milonga-woo", Vendor::WooCommerce, half, seed.wrapping_add(1)).await?,
+            playing(home.path(), "tango-shop", "shopify", orders - half, seed).await?,
+            playing(home.path(), "milonga-woo", "woocommerce", half, seed.wrapping_add(1)).await?,
         ];
         let poisoned = spoil(&erp, &shops, seed)?;
         let file = ConfigFile { config: home.path().join("puente.toml") };
@@ -156,22 +160,29 @@ impl Playing {
     }
 }
 
-async fn playing(home: &Path, name: &str, vendor: Vendor, orders: usize, seed: u64) -> Result<Playing> {
+async fn playing(home: &Path, name: &str, kind: &str, orders: usize, seed: u64) -> Result<Playing> {
     let id: ConnectionId = name.parse()?;
+    let row = row(kind).ok_or_else(|| Error::new(Kind::Bug, format!("there is no store of kind {kind}")))?;
     let since = SystemClock.now() - jiff::SignedDuration::from_hours(2);
     let domain = format!("{name}.myshopify.com");
-    let mut plan = Plan::new(vendor, &domain, &format!("{name}-signs-with-this"), seed, orders, since);
+    let mut plan = Plan::new(row.kit, &domain, &format!("{name}-signs-with-this"), seed, orders, since);
     plan.lost_per_thousand = 40;
     let key = format!("{name}-is-called-with-this");
-    write(&home.join(format!("{name}.secret")), &plan.secret)?;
     write(&home.join(format!("{name}.key")), &key)?;
-    let (user, password) = plan.token.split_once(':').unwrap_or((&plan.token, ""));
-    write(&home.join(format!("{name}.token")), &plan.token)?;
-    write(&home.join(format!("{name}.user")), user)?;
-    write(&home.join(format!("{name}.password")), password)?;
-    let shop = Shop::open(plan);
+    let shop = Shop::open(plan.clone());
     let serving = shop.serve().await.map_err(|error| told("cannot start the sandbox's shop", error))?;
-    Ok(Playing { id, shop, key, serving })
+    let mut secrets = Vec::new();
+    let section = row.kit.section(&plan, &format!("http://{}", serving.addr()), &mut |what, secret| {
+        let file = format!("{name}.{what}");
+        let reference = format!("{{ file = \"{file}\" }}");
+        secrets.push((file, secret.to_owned()));
+        reference
+    });
+    for (file, secret) in secrets {
+        write(&home.join(file), &secret)?;
+    }
+    let store = format!("kind = \"{kind}\"\n{section}");
+    Ok(Playing { id, shop, key, store, _serving: serving })
 }
 
 /// What goes wrong at the ERP: some calls fail once, and two orders always do.
@@ -203,26 +214,17 @@ fn configuration(erp: &Erp, shops: &[Playing], orders: usize) -> String {
         erp.config_example().replace("timeout = \"2s\"", "timeout = \"500ms\"")
     );
     for (place, playing) in shops.iter().enumerate() {
-        let (id, addr) = (&playing.id, playing.serving.addr());
+        let id = &playing.id;
         // What is not signed by the shop does not count.
         let signed = |delivery: &&Delivery| !matches!(delivery.what, What::Forged | What::Ping);
         let genuine = playing.shop.deliveries().iter().filter(signed).count();
         let per_day = if place == 0 { 100_000 } else { genuine.saturating_sub(REFUSED).max(1) };
-        let store = if place == 0 {
-            format!(
-                "kind = \"shopify\", shop = \"{id}.myshopify.com\", api_url = \"http://{addr}\", token = {{ file = \"{id}.token\" }}"
-            )
-        } else {
-            format!(
-                "kind = \"woocommerce\", url = \"http://{addr}\", consumer_key = {{ file = \"{id}.user\" }}, \
-                 consumer_secret = {{ file = \"{id}.password\" }}"
-            )
-        };
         let _ = write!(
             text,
             "[connection.{id}]\nerp = \"{ACCOUNT}\"\nkey = {{ file = \"{id}.key\" }}\n\
              limits = {{ rate = \"1000/s\", per_day = {per_day} }}\n\
-             store = {{ {store}, webhook_secrets = [{{ file = \"{id}.secret\" }}] }}\n\n"
+             [connection.{id}.store]\n{}\n",
+            playing.store
         );
     }
     text

@@ -9,7 +9,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result,
-    domain::{message::Message, task::Period},
+    domain::{event::Event, message::Message, task::Period},
     edge::{
         host::{HostName, Hosts},
         operate::Access,
@@ -134,14 +134,14 @@ impl Engine {
         tasks.spawn(every(REMINDER, stopping.clone(), source.clone(), |puente| async move {
             for connection in puente.settings.changing_keys() {
                 let todo = "two keys open this connection: take the old one out once no store uses it";
-                tracing::warn!(event = "connection.two_keys", %connection, todo);
+                puente.tell.of(&Event::TwoKeys { connection: &connection, todo });
             }
         }));
         for (task, period) in pace.tasks {
             let shared = source.shared();
             tasks.spawn(every(tick(period), stopping.clone(), source.clone(), move |puente| async move {
                 if let Err(error) = on_time(&puente, task, period, shared).await {
-                    tracing::warn!(event = "task.not_run", task = task.name(), %error);
+                    puente.tell.of(&Event::TaskNotRun { task: task.name(), error: &error });
                 }
             }));
         }
@@ -198,7 +198,7 @@ where
         }
         match source.puente().await {
             Ok(puente) => task(puente).await,
-            Err(error) => tracing::error!(event = "config.unusable", %error),
+            Err(error) => Event::ConfigUnusable { error: &error }.log(),
         }
     }
 }
@@ -207,7 +207,7 @@ where
 async fn worker(source: Source, stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         if let Err(error) = turn(&source, &stopping).await {
-            tracing::error!(event = "queue.failed", %error);
+            Event::QueueFailed { error: &error }.log();
             tokio::select! {
                 () = stopped(stopping.clone()) => return,
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -243,7 +243,7 @@ async fn round(puente: &Puente, deliveries: Vec<Delivery>) {
     for receipt in receipts.iter().filter(|receipt| !failed.contains(receipt)) {
         if let Err(error) = puente.queue.delete(receipt).await {
             // Delivered again, and found to be on record.
-            tracing::warn!(event = "queue.not_deleted", %error);
+            puente.tell.of(&Event::QueueNotDeleted { error: &error });
         }
     }
 }

@@ -15,6 +15,7 @@ use clap::Args;
 use puente::{
     Error, Kind, Result,
     config::Secret,
+    domain::event::Event,
     edge::{host::HostName, operate::Access},
     embedded::{Embedded, Options, Ownership},
     parties::Settings,
@@ -80,7 +81,7 @@ pub(crate) async fn run(serve: Serve, output: Output) -> Result<()> {
     let said = Listening { listening: engine.url() };
     output.answer(&said, || format!("puente listens on {}", said.listening))?;
     asked_to_stop().await?;
-    tracing::info!(event = "serve.stopping");
+    Event::Stopping {}.log();
     tokio::select! {
         () = engine.stop() => Ok(()),
         again = asked_to_stop() => again,

@@ -23,6 +23,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use puente::domain::event::Event;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{oneshot, watch},
@@ -65,7 +66,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
                     tasks.spawn(connection(stream, router.clone(), place, closed, told.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(event = "http.not_accepted", %error);
+                    Event::HttpNotAccepted { error: &error }.log();
                     sockets.make_room();
                     sleep(REST).await;
                 }

@@ -6,16 +6,18 @@ use axum::{
     Router,
     body::{Body, BodyDataStream, Bytes},
     extract::Request,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
 use futures::{StreamExt, stream};
 use puente::{
     Result,
     aws::App,
-    edge::{front_door::FrontDoors, host::Hosts, operate, people, stores},
+    domain::event::Event,
+    edge::{RequestId, front_door::FrontDoors, host::Hosts, operate, people, refusal, stores},
     flow::Puente,
     parties::Settings,
+    ports::{Chance, SystemChance},
 };
 use tokio::sync::Mutex;
 
@@ -76,7 +78,9 @@ impl Site {
     ///
     /// What a store signed with a secret that is new, and a connection or key that is new, are looked for in the published
     /// configuration as it is now, as the functions do: not every store sends a second time.
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, mut request: Request) -> Response {
+        // One id, also where a request is answered in a second try.
+        request.extensions_mut().insert(RequestId(SystemChance.token()));
         let Source::Published(app) = &self.source else { return self.once(request).await };
         let (parts, body) = request.into_parts();
         let body = Heard::new(body);
@@ -89,14 +93,15 @@ impl Site {
     }
 
     async fn once(&self, request: Request) -> Response {
+        let id = request.extensions().get().map_or_else(String::new, |RequestId(id)| id.clone());
         match self.current().await {
             Ok(router) => match tower::ServiceExt::oneshot(router, request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             },
             Err(error) => {
-                tracing::error!(event = "http.unavailable", %error);
-                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")]).into_response()
+                Event::HttpUnavailable { request: &id, error: &error }.log();
+                refusal(error, &id)
             }
         }
     }

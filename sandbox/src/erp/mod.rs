@@ -100,7 +100,7 @@ impl Default for Config {
             bulk: Bulk::Atomic,
             bulk_limit: 50,
             page: 100,
-            products: crate::store::CATALOGUE.iter().map(|article| article.sku.to_owned()).collect(),
+            products: crate::store::CATALOGUE.iter().map(|article| article.sku.to_string()).collect(),
             checks_totals: true,
             drafts: false,
             authorization: None,

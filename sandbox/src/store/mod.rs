@@ -1,52 +1,42 @@
-//! A shop that sends webhooks as Shopify or `WooCommerce` do, keeps the truth about every order, and lets them be fetched.
+//! A shop that sends webhooks as its vendor does, keeps the truth about every order, and lets them be fetched.
 //!
-//! ```
-//! use puente_sandbox::store::{Plan, Shop, Vendor};
+//! How a vendor writes orders, signs and answers is its [`Vendor`], which lies with the vendor's connector: `store/<name>/kit.rs` of
+//! the library, in which a shop is opened like this:
 //!
-//! let since = "2026-01-31T10:00:00Z".parse().unwrap();
-//! let shop = Shop::open(Plan::new(Vendor::Shopify, "acme.myshopify.com", "secret", 7, 100, since));
+//! ```ignore
+//! let shop = Shop::open(Plan::new(row.kit, "acme.myshopify.com", "secret", 7, 100, since));
 //! assert!(shop.deliveries().len() > 100);
 //! assert_eq!(shop.truth().len(), 100);
 //! ```
 
-mod http;
 mod purchase;
-mod shopify;
-mod woocommerce;
+mod rest;
+mod vendor;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use ::http::{HeaderMap, HeaderName, HeaderValue};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use ::http::HeaderMap;
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use sha2::Sha256;
 
-pub use self::purchase::{Article, CANARY, CATALOGUE};
-use self::purchase::{Purchase, Stage, State, Story};
+pub use self::{
+    purchase::{Article, Buyer, CANARY, CATALOGUE, Edit, Line, Purchase, Shipping, Stage, State, Story},
+    rest::{Answer, Asked, Shelf},
+    vendor::{Vendor, digest, header},
+};
 use crate::{dice::Dice, net::Server};
-
-/// Whose shape the shop has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vendor {
-    /// REST orders, `X-Shopify-Hmac-Sha256`.
-    Shopify,
-    /// REST API v3, `X-WC-Webhook-Signature`.
-    WooCommerce,
-}
 
 /// What the shop is like.
 #[derive(Clone)]
 pub struct Plan {
-    /// Its shape.
-    pub vendor: Vendor,
+    /// Whose shop it is.
+    pub vendor: &'static dyn Vendor,
     /// Its domain.
     pub shop: String,
     /// What it signs with.
     pub secret: String,
-    /// What its REST interface asks for: an access token (Shopify), `key:secret` (`WooCommerce`).
+    /// What its REST interface asks for: a token, or `user:password`.
     pub token: String,
     /// The same seed makes the same orders and deliveries.
     pub seed: u64,
@@ -63,7 +53,14 @@ pub struct Plan {
 impl Plan {
     /// A shop in euros that loses no webhook.
     #[must_use]
-    pub fn new(vendor: Vendor, shop: &str, secret: &str, seed: u64, orders: usize, since: Timestamp) -> Self {
+    pub fn new(
+        vendor: &'static dyn Vendor,
+        shop: &str,
+        secret: &str,
+        seed: u64,
+        orders: usize,
+        since: Timestamp,
+    ) -> Self {
         Self {
             vendor,
             shop: shop.to_owned(),
@@ -118,6 +115,8 @@ pub struct Delivery {
     pub order: Option<String>,
     /// What is special.
     pub what: What,
+    /// When the store sent it.
+    pub at: Timestamp,
 }
 
 /// Where an order must be in the end.
@@ -204,9 +203,7 @@ impl Shop {
             .zip(stories)
             .map(|(n, story)| {
                 let mut purchase = Purchase::invent(plan.seed, n, story, plan.since, &plan.currencies);
-                if plan.vendor == Vendor::WooCommerce {
-                    purchase.make_net();
-                }
+                plan.vendor.suit(&mut purchase);
                 purchase
             })
             .collect();
@@ -229,11 +226,8 @@ impl Shop {
                 (Story::Forged | Story::Test, _) | (_, Stage::Pending | Stage::Cancelled) => Expect::Nowhere,
                 _ => Expect::InErp { total: purchase.decimal(purchase.total()), currency: purchase.currency.0 },
             };
-            let number = match self.plan.vendor {
-                Vendor::Shopify => format!("#{}", purchase.number),
-                Vendor::WooCommerce => purchase.number.to_string(),
-            };
-            Truth { order: id(&self.plan, purchase), number, expect, lost: purchase.story == Story::Lost }
+            let (order, number) = (self.plan.vendor.id(purchase), self.plan.vendor.number(purchase));
+            Truth { order, number, expect, lost: purchase.story == Story::Lost }
         };
         self.purchases.iter().map(of).collect()
     }
@@ -246,12 +240,12 @@ impl Shop {
         let real = self.purchases.iter().filter(|purchase| purchase.story != Story::Forged);
         let orders = real
             .map(|purchase| {
-                let state = purchase.last();
-                (state.at, id(&self.plan, purchase), order(&self.plan, purchase, state))
+                let (state, vendor) = (purchase.last(), self.plan.vendor);
+                (state.at, vendor.id(purchase), vendor.order(&self.plan, purchase, state))
             })
             .collect();
-        let open = http::Shelf { vendor: self.plan.vendor, token: self.plan.token.clone(), orders };
-        Ok(Serving { server: Server::start(http::router(Arc::new(open))).await? })
+        let shelf = Shelf::new(self.plan.clone(), orders);
+        Ok(Serving { server: Server::start(rest::router(Arc::new(shelf))).await? })
     }
 }
 
@@ -284,8 +278,7 @@ fn story(plan: &Plan, dice: &mut Dice, n: usize) -> Story {
         told.map_or(Story::Paid, |(story, _)| *story)
     });
     match drawn {
-        // WooCommerce has no test orders, and its edits leave no trace of what was removed.
-        Story::Test | Story::Edited | Story::Refunded if plan.vendor == Vendor::WooCommerce => Story::Paid,
+        other if !plan.vendor.tells(other) => Story::Paid,
         Story::Paid if dice.chance(plan.lost_per_thousand) => Story::Lost,
         other => other,
     }
@@ -294,8 +287,8 @@ fn story(plan: &Plan, dice: &mut Dice, n: usize) -> Story {
 /// Every delivery, and when it arrives: an order's own keep their order, those of different orders mix.
 fn travel(plan: &Plan, purchases: &[Purchase], dice: &mut Dice) -> Vec<Delivery> {
     let mut timed: Vec<(u64, Delivery)> = Vec::new();
-    if plan.vendor == Vendor::WooCommerce {
-        timed.push((0, ping()));
+    if let Some((headers, body)) = plan.vendor.ping() {
+        timed.push((0, Delivery { headers, body, order: None, what: What::Ping, at: plan.since }));
     }
     for (place, purchase) in (0_u64..).zip(purchases) {
         let mut time = place * 100;
@@ -334,223 +327,11 @@ fn sent(purchase: &Purchase) -> Vec<(State, What)> {
 }
 
 fn delivery(plan: &Plan, purchase: &Purchase, state: State, what: What) -> Delivery {
-    let body = Bytes::from(order(plan, purchase, state).to_string());
+    let body = Bytes::from(plan.vendor.body(plan, purchase, state).to_string());
     let mut plan = plan.clone();
     if what == What::Forged {
         plan.secret.push_str("-not");
     }
-    let headers = match plan.vendor {
-        Vendor::Shopify => {
-            let name = format!("{}-{}", purchase.token, state.at.as_second());
-            shopify::headers(&plan, shopify::topic(purchase, state), &body, &name, state.at)
-        }
-        Vendor::WooCommerce => woocommerce::headers(&plan, woocommerce::topic(purchase, state), &body, state.at),
-    };
-    Delivery { headers, body, order: Some(id(&plan, purchase)), what }
-}
-
-fn ping() -> Delivery {
-    let mut headers = HeaderMap::new();
-    header(&mut headers, "content-type", "application/x-www-form-urlencoded");
-    header(&mut headers, "user-agent", "WooCommerce/10.9.0 Hookshot (WordPress/6.9)");
-    Delivery { headers, body: Bytes::from_static(b"webhook_id=7"), order: None, what: What::Ping }
-}
-
-fn order(plan: &Plan, purchase: &Purchase, state: State) -> serde_json::Value {
-    match plan.vendor {
-        Vendor::Shopify => shopify::order(plan, purchase, state),
-        Vendor::WooCommerce => woocommerce::order(plan, purchase, state),
-    }
-}
-
-fn id(plan: &Plan, purchase: &Purchase) -> String {
-    match plan.vendor {
-        Vendor::Shopify => purchase.id.to_string(),
-        Vendor::WooCommerce => purchase.number.to_string(),
-    }
-}
-
-/// HMAC-SHA256 in base64, as both vendors sign. On purpose not the library's own code, which this checks.
-fn signature(secret: &str, body: &[u8]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
-        return String::new();
-    };
-    mac.update(body);
-    STANDARD.encode(mac.finalize().into_bytes())
-}
-
-fn header(headers: &mut HeaderMap, name: &str, value: &str) {
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
-        headers.insert(name, value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde_json::json;
-
-    use super::*;
-
-    fn plan(vendor: Vendor, seed: u64, orders: usize) -> Plan {
-        Plan::new(vendor, "acme.example", "secret", seed, orders, "2026-01-31T23:50:00Z".parse().unwrap())
-    }
-
-    const BOTH: [Vendor; 2] = [Vendor::Shopify, Vendor::WooCommerce];
-
-    #[test]
-    fn the_same_seed_makes_the_same_shop() {
-        for vendor in BOTH {
-            let bodies = |seed| -> Vec<Bytes> {
-                Shop::open(plan(vendor, seed, 50)).deliveries().iter().map(|delivery| delivery.body.clone()).collect()
-            };
-            assert_eq!(bodies(1), bodies(1));
-            assert_ne!(bodies(1), bodies(2));
-        }
-    }
-
-    #[test]
-    fn a_shop_of_a_hundred_orders_has_everything() {
-        for vendor in BOTH {
-            let shop = Shop::open(plan(vendor, 3, 100));
-            let mut kinds = BTreeMap::<What, usize>::new();
-            for delivery in shop.deliveries() {
-                *kinds.entry(delivery.what).or_default() += 1;
-            }
-            let only = if vendor == Vendor::Shopify { [What::Test, What::Refunded] } else { [What::Ping, What::Ping] };
-            for what in [
-                What::Normal,
-                What::Duplicate,
-                What::Stale,
-                What::SameSecond,
-                What::Forged,
-                What::UnknownSku,
-                What::BadBooks,
-                What::Malformed,
-                What::Unpaid,
-                only[0],
-                only[1],
-            ] {
-                assert!(kinds.contains_key(&what), "{vendor:?} {what:?}");
-            }
-            let truth = shop.truth();
-            assert_eq!(truth.len(), 100);
-            let ids: std::collections::BTreeSet<_> = truth.iter().map(|truth| &truth.order).collect();
-            assert_eq!(ids.len(), 100, "every order has its own id");
-            assert!(truth.iter().filter(|truth| matches!(truth.expect, Expect::InErp { .. })).count() > 60);
-        }
-    }
-
-    /// Adds a delivered body up by the vendor's own rules, from its text.
-    fn adds_up(vendor: Vendor, order: &serde_json::Value) -> (Decimal, Decimal) {
-        let amount = |value: &serde_json::Value| value.as_str().unwrap().parse::<Decimal>().unwrap();
-        let each = |key: &str| order[key].as_array().unwrap().iter();
-        match vendor {
-            Vendor::Shopify => {
-                let lines: Decimal = each("line_items")
-                    .map(|line| {
-                        let off: Decimal = line["discount_allocations"]
-                            .as_array()
-                            .unwrap()
-                            .iter()
-                            .map(|of| amount(&of["amount"]))
-                            .sum();
-                        amount(&line["price"]) * Decimal::from(line["quantity"].as_i64().unwrap()) - off
-                    })
-                    .sum();
-                let shipping: Decimal = each("shipping_lines").map(|line| amount(&line["price"])).sum();
-                let taxes = |line: &serde_json::Value| -> Decimal {
-                    line["tax_lines"].as_array().unwrap().iter().map(|tax| amount(&tax["price"])).sum()
-                };
-                let tax: Decimal = each("line_items").chain(each("shipping_lines")).map(taxes).sum();
-                assert_eq!(tax, amount(&order["total_tax"]));
-                let on_top = if order["taxes_included"].as_bool().unwrap() { Decimal::ZERO } else { tax };
-                let sum = lines + shipping + on_top + amount(&order["total_tip_received"]);
-                // What went without money was not sold; what was paid back was.
-                let unsold: Decimal = each("refunds")
-                    .filter(|refund| refund["transactions"] == json!([]))
-                    .flat_map(|refund| refund["refund_line_items"].as_array().unwrap())
-                    .map(|item| {
-                        let tax = if on_top.is_zero() {
-                            Decimal::ZERO
-                        } else {
-                            amount(&item["total_tax_set"]["shop_money"]["amount"])
-                        };
-                        amount(&item["subtotal_set"]["shop_money"]["amount"]) + tax
-                    })
-                    .sum();
-                if unsold > Decimal::ZERO {
-                    assert_eq!(amount(&order["total_price"]) - unsold, amount(&order["current_total_price"]));
-                }
-                (sum - unsold, amount(&order["total_price"]) - unsold)
-            }
-            Vendor::WooCommerce => {
-                let all = each("line_items").chain(each("shipping_lines")).chain(each("fee_lines"));
-                let sum = all.map(|line| amount(&line["total"]) + amount(&line["total_tax"])).sum();
-                (sum, amount(&order["total"]))
-            }
-        }
-    }
-
-    #[test]
-    fn bodies_add_up_to_the_truth_unless_they_are_meant_not_to() {
-        for vendor in BOTH {
-            let mut plan = plan(vendor, 5, 400);
-            plan.currencies = vec![("EUR", 2), ("JPY", 0), ("KWD", 3)];
-            let shop = Shop::open(plan);
-            let truth: BTreeMap<_, _> = shop.truth().into_iter().map(|truth| (truth.order, truth.expect)).collect();
-            for delivery in shop.deliveries() {
-                let Some(id) = &delivery.order else { continue };
-                if delivery.what == What::Malformed {
-                    continue;
-                }
-                let order: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
-                let (sum, total) = adds_up(vendor, &order);
-                assert_eq!(sum == total, delivery.what != What::BadBooks, "{vendor:?} {id}: {sum} {total}");
-                if let Expect::InErp { total: expected, currency } = truth[id] {
-                    assert_eq!((total, order["currency"].as_str().unwrap()), (expected, currency));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn deliveries_are_signed_and_forgeries_are_not() {
-        // The vendors' formula, once more and independent of `signature`: HMAC-SHA256 of RFC 4231, test case 2.
-        assert_eq!(
-            signature("Jefe", b"what do ya want for nothing?"),
-            STANDARD.encode([
-                0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a,
-                0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43
-            ])
-        );
-        for (vendor, name) in
-            [(Vendor::Shopify, "x-shopify-hmac-sha256"), (Vendor::WooCommerce, "x-wc-webhook-signature")]
-        {
-            for delivery in Shop::open(plan(vendor, 1, 60)).deliveries() {
-                let right = delivery.headers.get(name).is_some_and(|sent| sent == &signature("secret", &delivery.body));
-                assert_eq!(right, !matches!(delivery.what, What::Forged | What::Ping), "{:?}", delivery.what);
-            }
-        }
-    }
-
-    #[test]
-    fn a_stale_delivery_comes_after_the_newer_one() {
-        let shop = Shop::open(plan(Vendor::Shopify, 9, 300));
-        let time = |delivery: &Delivery| {
-            let order: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
-            order["updated_at"].as_str().unwrap().parse::<Timestamp>().unwrap()
-        };
-        let mut newest = BTreeMap::new();
-        for delivery in shop.deliveries() {
-            let at = time(delivery);
-            let before = newest.insert(delivery.order.clone(), at);
-            match delivery.what {
-                What::Stale => assert!(before.unwrap() > at),
-                What::SameSecond => assert_eq!(before, Some(at)),
-                _ => {}
-            }
-        }
-    }
+    let headers = plan.vendor.headers(&plan, purchase, state, &body);
+    Delivery { headers, body, order: Some(plan.vendor.id(purchase)), what, at: state.at }
 }

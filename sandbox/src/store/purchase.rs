@@ -1,23 +1,25 @@
 //! What buyers do: orders as they really are, before any vendor's format. Amounts are whole minor units, so that they are exact.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use crate::dice::Dice;
 
 /// An article of the shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Article {
     /// Its code.
-    pub sku: &'static str,
+    pub sku: Cow<'static, str>,
     /// Its name.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// Its price in minor units.
     pub price: i64,
 }
 
 const fn article(sku: &'static str, title: &'static str, price: i64) -> Article {
-    Article { sku, title, price }
+    Article { sku: Cow::Borrowed(sku), title: Cow::Borrowed(title), price }
 }
 
 /// What the shop sells, and the ERP knows.
@@ -33,27 +35,41 @@ pub const CATALOGUE: &[Article] = &[
 ];
 
 /// Sold as an article, but a liability and not revenue; it is not taxed.
-pub(super) const GIFT_CARD: Article = article("ALF-12", "Gift card", 2500);
+const GIFT_CARD: Article = article("ALF-12", "Gift card", 2500);
 
 /// An article that no ERP knows.
-pub(super) const UNKNOWN: Article = article("NO-SUCH-SKU", "Misspelt article", 1000);
+const UNKNOWN: Article = article("NO-SUCH-SKU", "Misspelt article", 1000);
 
 /// How an order came to its end, and how its webhooks travelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Story {
+pub enum Story {
+    /// Paid at once.
     Paid,
+    /// Placed, then paid.
     Steps,
+    /// Placed, paid and delivered.
     Delivered,
+    /// Its webhook comes three times.
     Duplicate,
+    /// An older state comes after the newer one.
     OutOfOrder,
+    /// Two states have one modification time, and the older one comes last.
     SameSecond,
+    /// No webhook tells of it.
     Lost,
+    /// Somebody else signed it.
     Forged,
+    /// It has an article that the ERP does not know.
     UnknownSku,
+    /// The store's total is another than its parts make.
     BadBooks,
+    /// Its total is no number.
     Malformed,
+    /// Nobody pays it.
     Unpaid,
+    /// Cancelled before it was paid.
     Cancelled,
+    /// The store calls it a test.
     Test,
     /// Changed by the shop before it was paid: pieces and a line removed, another line added for them.
     Edited,
@@ -63,96 +79,138 @@ pub(super) enum Story {
 
 /// One state of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct State {
-    pub(super) at: Timestamp,
-    pub(super) stage: Stage,
+pub struct State {
+    /// When the store modified it so.
+    pub at: Timestamp,
+    /// How far it is.
+    pub stage: Stage,
 }
 
+/// How far an order is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
+    /// Placed, and not paid.
     Pending,
+    /// Paid.
     Paid,
+    /// Paid and delivered.
     Fulfilled,
+    /// Cancelled.
     Cancelled,
+    /// Paid, and a part given back.
     Refunded,
 }
 
 /// An order.
 #[derive(Debug, Clone)]
-pub(super) struct Purchase {
-    pub(super) story: Story,
-    pub(super) id: u64,
-    pub(super) number: u64,
-    pub(super) placed_at: Timestamp,
-    pub(super) currency: (&'static str, u32),
-    pub(super) tax_included: bool,
-    pub(super) tax_per_thousand: i64,
+pub struct Purchase {
+    /// What becomes of it.
+    pub story: Story,
+    /// A number of many digits.
+    pub id: u64,
+    /// The number that people use.
+    pub number: u64,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// ISO 4217, and how many decimals it has.
+    pub currency: (&'static str, u32),
+    /// Whether prices contain their tax.
+    pub tax_included: bool,
+    /// The tax, in thousandths; zero: nothing is taxed.
+    pub tax_per_thousand: i64,
+    /// What the tax is called.
+    pub tax_name: &'static str,
     /// What was sold in the end.
-    pub(super) lines: Vec<Line>,
+    pub lines: Vec<Line>,
     /// What an edit made of it; the last of `lines` came with it.
-    pub(super) edit: Option<Edit>,
-    pub(super) shipping: Option<Shipping>,
-    pub(super) tip: i64,
-    pub(super) coupon: Option<&'static str>,
-    pub(super) buyer: Option<Buyer>,
-    pub(super) states: Vec<State>,
-    pub(super) token: String,
+    pub edit: Option<Edit>,
+    /// Carriage.
+    pub shipping: Option<Shipping>,
+    /// A tip, untaxed.
+    pub tip: i64,
+    /// A code that the discounts are for.
+    pub coupon: Option<&'static str>,
+    /// Who bought; nobody at a till.
+    pub buyer: Option<Buyer>,
+    /// Its states, oldest first.
+    pub states: Vec<State>,
+    /// Money given back that takes nothing off what was sold: an id of each, and the amount.
+    pub goodwill: Vec<(u64, i64)>,
+    /// How much more the store says it comes to than its parts make.
+    pub off: i64,
+    /// Hexadecimal digits that nobody guesses.
+    pub token: String,
 }
 
+/// A line of an order.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) id: u64,
-    pub(super) article: Article,
-    pub(super) quantity: i64,
-    pub(super) discount: i64,
-    pub(super) tax: i64,
-    pub(super) gift_card: bool,
+pub struct Line {
+    /// Its id.
+    pub id: u64,
+    /// What was bought.
+    pub article: Article,
+    /// How many.
+    pub quantity: i64,
+    /// Off the whole line.
+    pub discount: i64,
+    /// Tax of the whole line: in the price, or on top of it.
+    pub tax: i64,
+    /// Whether it is a gift card.
+    pub gift_card: bool,
 }
 
 /// What an edit took away.
 #[derive(Debug, Clone)]
-pub(super) struct Edit {
+pub struct Edit {
     /// Pieces of the first line, with their own part of its discount and tax.
-    pub(super) fewer: Line,
+    pub fewer: Line,
     /// A whole line.
-    pub(super) gone: Line,
+    pub gone: Line,
 }
 
+/// How it is carried.
 #[derive(Debug, Clone)]
-pub(super) struct Shipping {
-    pub(super) title: &'static str,
-    pub(super) price: i64,
-    pub(super) tax: i64,
+pub struct Shipping {
+    /// What the buyer read.
+    pub title: &'static str,
+    /// What it costs.
+    pub price: i64,
+    /// The tax, in the price or on top of it.
+    pub tax: i64,
 }
 
+/// Who bought.
 #[derive(Debug, Clone)]
-pub(super) struct Buyer {
+pub struct Buyer {
     /// Guests have none.
-    pub(super) id: Option<u64>,
-    pub(super) first: &'static str,
-    pub(super) last: String,
-    pub(super) email: String,
-    pub(super) city: &'static str,
+    pub id: Option<u64>,
+    /// First name.
+    pub first: &'static str,
+    /// Last name.
+    pub last: String,
+    /// E-mail address.
+    pub email: String,
+    /// City.
+    pub city: &'static str,
 }
 
 impl Line {
-    pub(super) fn amount(&self) -> i64 {
+    /// Before the discount.
+    #[must_use]
+    pub fn amount(&self) -> i64 {
         self.quantity * self.article.price
     }
-    pub(super) fn net(&self) -> i64 {
+    /// After the discount.
+    #[must_use]
+    pub fn net(&self) -> i64 {
         self.amount() - self.discount
     }
 }
 
 impl Purchase {
     /// Order number `n` of the shop, with that story.
-    pub(super) fn invent(
-        seed: u64,
-        n: u64,
-        story: Story,
-        since: Timestamp,
-        currencies: &[(&'static str, u32)],
-    ) -> Self {
+    #[must_use]
+    pub fn invent(seed: u64, n: u64, story: Story, since: Timestamp, currencies: &[(&'static str, u32)]) -> Self {
         let mut dice = Dice::new(seed, n + 1);
         let placed_at = since + SignedDuration::from_secs(i64::try_from(n).unwrap_or_default() * 7);
         let mut purchase = Self {
@@ -166,6 +224,7 @@ impl Purchase {
             placed_at,
             currency: dice.one(currencies).copied().unwrap_or(("EUR", 2)),
             tax_included: dice.chance(400),
+            tax_name: "IVA",
             tax_per_thousand: *dice.one(&[210, 100, 50, 0]).unwrap_or(&210),
             lines: Vec::new(),
             edit: None,
@@ -174,6 +233,8 @@ impl Purchase {
             coupon: dice.chance(300).then_some("WELCOME10"),
             buyer: None,
             states: Vec::new(),
+            goodwill: Vec::new(),
+            off: if story == Story::BadBooks { 100 } else { 0 },
             token: dice.hex(32),
         };
         purchase.fill_cart(&mut dice, n);
@@ -191,7 +252,7 @@ impl Purchase {
         let count = 1 + dice.below(4);
         for place in 0..count {
             let gift_card = dice.chance(30);
-            let mut article = if gift_card { GIFT_CARD } else { dice.one(CATALOGUE).copied().unwrap_or(GIFT_CARD) };
+            let mut article = if gift_card { GIFT_CARD } else { dice.one(CATALOGUE).cloned().unwrap_or(GIFT_CARD) };
             if self.story == Story::UnknownSku && place == 0 {
                 article = UNKNOWN;
             }
@@ -216,10 +277,10 @@ impl Purchase {
         let Some(first) = self.lines.first().cloned() else { return };
         let quantity = dice.between(1, 2);
         let mut fewer = Line { quantity, discount: first.discount * quantity / first.quantity, ..first };
-        let article = dice.one(CATALOGUE).copied().unwrap_or(GIFT_CARD);
+        let article = dice.one(CATALOGUE).cloned().unwrap_or(GIFT_CARD);
         let line = |place| Line {
             id: 14_000_000_000 + n * 10 + place,
-            article,
+            article: article.clone(),
             quantity: 1,
             discount: 0,
             tax: 0,
@@ -245,8 +306,8 @@ impl Purchase {
         }
     }
 
-    /// `WooCommerce` states lines net of tax, however prices were entered; it sells gift cards only with an extension.
-    pub(super) fn make_net(&mut self) {
+    /// Makes prices net of tax, and sells no gift cards: for vendors that know neither.
+    pub fn make_net(&mut self) {
         self.tax_included = false;
         let rate = self.tax_per_thousand;
         for line in &mut self.lines {
@@ -286,43 +347,57 @@ impl Purchase {
     }
 
     /// Σ lines after discounts.
-    pub(super) fn subtotal(&self) -> i64 {
+    #[must_use]
+    pub fn subtotal(&self) -> i64 {
         self.lines.iter().map(Line::net).sum()
     }
 
-    pub(super) fn discounts(&self) -> i64 {
+    /// All discounts.
+    #[must_use]
+    pub fn discounts(&self) -> i64 {
         self.lines.iter().map(|line| line.discount).sum()
     }
 
-    pub(super) fn shipping_price(&self) -> i64 {
+    /// What carriage costs.
+    #[must_use]
+    pub fn shipping_price(&self) -> i64 {
         self.shipping.as_ref().map_or(0, |shipping| shipping.price)
     }
 
-    pub(super) fn tax(&self) -> i64 {
+    /// All tax.
+    #[must_use]
+    pub fn tax(&self) -> i64 {
         self.lines.iter().map(|line| line.tax).sum::<i64>() + self.shipping.as_ref().map_or(0, |shipping| shipping.tax)
     }
 
     /// What the parts make.
-    pub(super) fn sum(&self) -> i64 {
+    #[must_use]
+    pub fn sum(&self) -> i64 {
         let on_top = if self.tax_included { 0 } else { self.tax() };
         self.subtotal() + self.shipping_price() + on_top + self.tip
     }
 
     /// What the store says: not always the same.
-    pub(super) fn total(&self) -> i64 {
-        if self.story == Story::BadBooks { self.sum() + 100 } else { self.sum() }
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.sum() + self.off
     }
 
     /// An amount of this order as the vendors write it.
-    pub(super) fn money(&self, minor: i64) -> String {
+    #[must_use]
+    pub fn money(&self, minor: i64) -> String {
         self.decimal(minor).to_string()
     }
 
-    pub(super) fn decimal(&self, minor: i64) -> Decimal {
+    /// An amount of this order.
+    #[must_use]
+    pub fn decimal(&self, minor: i64) -> Decimal {
         Decimal::new(minor, self.currency.1)
     }
 
-    pub(super) fn last(&self) -> State {
+    /// Its last state.
+    #[must_use]
+    pub fn last(&self) -> State {
         self.states.last().copied().unwrap_or(State { at: self.placed_at, stage: Stage::Pending })
     }
 }

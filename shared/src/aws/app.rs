@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use super::Aws;
 use crate::{
     Error, Kind, Result,
-    flow::{Puente, signs::Signs},
+    domain::event::Event,
+    flow::{Puente, signs::Signs, tell::Tell},
     outbound::Client,
     parties::Settings,
     ports::{Clock, SystemChance, SystemClock},
@@ -27,6 +28,7 @@ pub struct App {
     aws: Aws,
     client: Client,
     signs: Signs,
+    tell: Tell,
     clock: Arc<dyn Clock>,
     loaded: Mutex<Option<Loaded>>,
 }
@@ -44,7 +46,7 @@ impl App {
         let app = Self::new(Aws::from_env().await?)?;
         if let Err(error) = app.puente().await {
             // No reason to end: each invocation says so again, and it works as soon as a configuration is published.
-            tracing::error!(event = "config.unusable", %error);
+            Event::ConfigUnusable { error: &error }.log();
         }
         Ok(app)
     }
@@ -57,13 +59,19 @@ impl App {
     /// On these adapters, by this clock.
     pub fn with_clock(aws: Aws, clock: Arc<dyn Clock>) -> Result<Self> {
         let signs = Signs::new(aws.signs.clone());
-        Ok(Self { aws, client: Client::new()?, signs, clock, loaded: Mutex::new(None) })
+        Ok(Self { aws, client: Client::new()?, signs, tell: Tell::default(), clock, loaded: Mutex::new(None) })
     }
 
     /// The adapters.
     #[must_use]
     pub fn aws(&self) -> &Aws {
         &self.aws
+    }
+
+    /// Where what happens is told.
+    #[must_use]
+    pub fn tell(&self) -> &Tell {
+        &self.tell
     }
 
     /// Everything the flows work with.
@@ -73,10 +81,12 @@ impl App {
             records: self.aws.records.clone(),
             accounts: self.aws.accounts.clone(),
             signs: self.signs.clone(),
+            tokens: self.aws.tokens.clone(),
             queue: self.aws.queue.clone(),
             clock: self.clock.clone(),
             chance: Arc::new(SystemChance),
             client: self.client.clone(),
+            tell: self.tell.clone(),
         })
     }
 
@@ -110,7 +120,7 @@ impl App {
             }
             // An order must not wait for a table that is slow to say what it said five minutes ago.
             (Err(error), Some(known)) => {
-                tracing::error!(event = "config.stale", %error);
+                Event::ConfigStale { error: &error }.log();
                 known.until = now + AGAIN;
                 Ok(known.settings.clone())
             }

@@ -8,6 +8,7 @@
 //! | `id/{erp}/{name}` | `id` | the id that an ERP has for an article's code or a customer's reference |
 //! | `cursor/{name}` | `cursor` | how far something got |
 //! | `erp/{erp}` | `ledger` | the lease and the limiter of an ERP account |
+//! | `token/{account}` | `token` | what an account gave us for a time |
 //! | `sign/{party}` | a fact | when it was seen last |
 //! | `task/{name}` | `run` | how the last run of a task went |
 //! | `term/{kind}/{value}` | `{connection}/{order}` | an order that is, or was, found under a value |
@@ -33,7 +34,7 @@ use super::item::{Item, Reader, damaged, sortable, text};
 use crate::{
     Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderId, OrderKey},
+        ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         record::State,
         search::Term,
         sign::{Fact, Party},
@@ -94,6 +95,11 @@ impl Key {
     /// The ledger of an ERP account.
     pub(super) fn ledger(erp: &ErpId) -> Self {
         Self::new(format!("erp/{erp}"), "ledger")
+    }
+
+    /// The token of an account.
+    pub(super) fn token(of: &AccountId) -> Self {
+        Self::new(format!("token/{of}"), "token")
     }
 
     /// When a fact of a party was seen last.

@@ -23,6 +23,7 @@ mod records;
 mod secrets;
 mod signs;
 mod table;
+mod tokens;
 mod write;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub use self::{
     records::DynamoRecords,
     secrets::{SecretsManager, content},
     signs::DynamoSigns,
+    tokens::DynamoTokens,
 };
 use crate::{Error, Kind, Result};
 
@@ -66,6 +68,8 @@ pub struct Aws {
     pub accounts: Arc<DynamoAccounts>,
     /// Signs of life.
     pub signs: Arc<DynamoSigns>,
+    /// The accounts' tokens.
+    pub tokens: Arc<DynamoTokens>,
     /// The work queue and its dead-letter queue.
     pub queue: Arc<SqsQueue>,
     /// The secrets.
@@ -198,6 +202,7 @@ impl Aws {
             records: Arc::new(DynamoRecords::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             signs: Arc::new(DynamoSigns::new(table.clone())),
+            tokens: Arc::new(DynamoTokens::new(table.clone())),
             queue: Arc::new(SqsQueue::new(&sdk, place.queue, place.dead)),
             secrets: Arc::new(secrets),
             published: Arc::new(Published::new(table)),

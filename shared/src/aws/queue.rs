@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::message::Message,
+    domain::{event::Event, message::Message},
     ports::{Dead, Delivery, Queue},
 };
 
@@ -96,7 +96,7 @@ impl SqsQueue {
                 .build();
             match entry {
                 Ok(entry) => request = request.entries(entry),
-                Err(cause) => tracing::error!(event = "queue.entry", %cause),
+                Err(cause) => Event::QueueEntry { cause: &cause }.log(),
             }
         }
         let answer = match request.send().await {

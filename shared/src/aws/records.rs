@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId, OrderKey},
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term, added},
@@ -57,7 +58,7 @@ impl DynamoRecords {
             Err(error) => Err(error),
         };
         if let Err(error) = written {
-            tracing::warn!(event = "search.lost", order = %key, %error);
+            Event::SearchLost { order: key, error: &error }.log();
         }
     }
 }

@@ -130,6 +130,37 @@ impl OrderId {
     }
 }
 
+/// An account that calls are made to: an ERP's, or the one that a connection has with its store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccountId {
+    /// An ERP account.
+    Erp(ErpId),
+    /// A connection's account with its store.
+    Store(ConnectionId),
+}
+
+impl fmt::Display for AccountId {
+    /// Its name, such as `erp/main` or `store/acme`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Erp(id) => write!(f, "erp/{id}"),
+            Self::Store(id) => write!(f, "store/{id}"),
+        }
+    }
+}
+
+impl From<&ErpId> for AccountId {
+    fn from(id: &ErpId) -> Self {
+        Self::Erp(id.clone())
+    }
+}
+
+impl From<&ConnectionId> for AccountId {
+    fn from(id: &ConnectionId) -> Self {
+        Self::Store(id.clone())
+    }
+}
+
 /// An order of a connection: the key of its record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OrderKey {

@@ -24,12 +24,12 @@ pub enum Message {
         erp: ErpId,
     },
     /// Somebody wants a store asked what changed.
-    Backfill(Ask),
+    Backfill(BackfillRequest),
 }
 
 /// A question to a connection's store: what changed since a time?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct BackfillRequest {
     /// Whose store.
     pub connection: ConnectionId,
     /// Since when.

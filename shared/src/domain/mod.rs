@@ -2,9 +2,11 @@
 
 pub mod changes;
 pub mod document;
+pub mod event;
 pub mod ids;
 pub mod ledger;
 pub mod message;
+pub mod metric;
 pub mod money;
 pub mod operator;
 pub mod order;

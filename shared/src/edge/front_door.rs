@@ -27,7 +27,7 @@ use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use crate::{
     Error, Kind, Result, Retry,
     config::FrontDoor,
-    domain::ids::ConnectionId,
+    domain::{event::Event, ids::ConnectionId},
     parties::Connection,
     ports::{Clock, Records},
 };
@@ -126,7 +126,7 @@ impl FrontDoors {
         if next.used - next.kept >= KEPT_EVERY || next.used >= door.limits.per_day {
             match self.records.set_cursor(&name, &format!("{} {}", next.day, next.used)).await {
                 Ok(()) => next.kept = next.used,
-                Err(error) => tracing::warn!(event = "front_door.not_kept", connection = %connection.id, %error),
+                Err(error) => Event::DoorNotKept { connection: &connection.id, error: &error }.log(),
             }
         }
         *count = Some(next);
@@ -139,7 +139,7 @@ impl FrontDoors {
         let Some(until) = wait(&door.forged) else { return Ok(()) };
         if wait(&door.alarm).is_none() {
             let todo = "somebody who knows its key sends forged requests; they cost the shop nothing, but its key should be changed";
-            tracing::warn!(event = "front_door.flooded", connection = %connection.id, todo);
+            Event::DoorFlooded { connection: &connection.id, todo }.log();
         }
         Err(limited("too many requests of this connection have no signature, or a wrong one", until))
     }
@@ -167,7 +167,7 @@ impl FrontDoors {
         let text = match self.records.cursor(name).await {
             Ok(text) => text?,
             Err(error) => {
-                tracing::warn!(event = "front_door.not_read", door = name, %error);
+                Event::DoorNotRead { door: name, error: &error }.log();
                 return None;
             }
         };

@@ -18,7 +18,10 @@ use axum::{
     response::Response,
 };
 
-use super::{label::finished, problem::Problem};
+use super::{
+    label::{finished, id_of},
+    problem::Problem,
+};
 use crate::{Error, Kind, Result, flow::Puente};
 
 /// What a probe asks for.
@@ -113,8 +116,8 @@ impl Hosts {
 
 async fn check(State((hosts, puente)): State<(Arc<Hosts>, Puente)>, request: Request, next: Next) -> Response {
     let Some(problem) = hosts.refused(request.uri(), request.headers()) else { return next.run(request).await };
-    let id = puente.chance.token();
-    problem.log(&id, request.method().as_str(), "(none)");
+    let id = id_of(&request, &puente);
+    problem.tell(&puente.tell, &id, request.method().as_str(), "(none)");
     finished(problem.render(&id), &id)
 }
 

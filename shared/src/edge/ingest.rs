@@ -28,10 +28,10 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::order::Order,
+    domain::{event::Outcome, order::Order},
     flow::{
         Puente,
-        ingest::{self, LARGEST_BODY, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Outcome, Verdict},
+        ingest::{self, LARGEST_BODY, LARGEST_POINTER, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Verdict},
     },
     parties::Connection,
     webhook::{self, RawWebhook},
@@ -146,8 +146,12 @@ pub(super) async fn orders(
 impl Edge {
     /// Reads a webhook, verifies it and reads what it says.
     async fn open(&self, connection: &Connection, parts: Parts, body: Body) -> Result<Opened> {
-        let signed = webhook::states_signature(&parts.headers, connection.store.scheme());
-        let largest = if signed || length(&parts) > Some(LARGEST_BODY) { LARGEST_BODY } else { LARGEST_UNSIGNED };
+        let largest = match connection.store.entrance().signed() {
+            None => LARGEST_POINTER,
+            Some(by) if webhook::states_signature(&parts.headers, by.scheme) => LARGEST_BODY,
+            Some(_) if length(&parts) > Some(LARGEST_BODY) => LARGEST_BODY,
+            Some(_) => LARGEST_UNSIGNED,
+        };
         let body = read(&parts, body, largest, &*self.puente.clock).await;
         let body = body.map_err(|error| match error.kind() {
             Kind::TooLarge if largest == LARGEST_UNSIGNED => {
@@ -161,7 +165,7 @@ impl Edge {
     /// What was opened, counted: the shop's own words as the shop's, everything else apart.
     async fn counted(&self, connection: &Connection, opened: Result<Opened>) -> Result<Opened> {
         match &opened {
-            Ok(Opened::Genuine(..)) => self.count(connection).await?,
+            Ok(Opened::Genuine(..) | Opened::Pointed(..)) => self.count(connection).await?,
             Ok(Opened::Ping) | Err(_) => {
                 if let Some(doors) = &self.doors {
                     doors.suspect(connection)?;

@@ -13,6 +13,7 @@ pub mod host;
 mod ingest;
 mod label;
 pub mod life;
+pub mod metrics;
 pub mod openapi;
 pub mod operate;
 mod problem;
@@ -24,6 +25,6 @@ pub mod tasks;
 pub mod views;
 
 pub use self::{
-    label::refusal,
+    label::{RequestId, refusal},
     router::{people, stores},
 };

@@ -20,7 +20,7 @@ use utoipa::{
 use super::{
     answers::{refusals, text},
     problem::Document,
-    routes::{Door, ROUTES, Route, Verb},
+    routes::{Door, ROUTES, Route, Side, Verb},
 };
 use crate::domain::ids::{ConnectionId, ErpId, OrderId};
 
@@ -32,7 +32,7 @@ type Known = Vec<(String, RefOr<Schema>)>;
 pub fn document() -> OpenApi {
     let mut known = Known::new();
     let mut paths = Paths::new();
-    for route in &ROUTES {
+    for route in ROUTES.iter().filter(|route| route.side() != Side::Process) {
         let method = match route.verb {
             Verb::Get => HttpMethod::Get,
             Verb::Post => HttpMethod::Post,

@@ -1,6 +1,6 @@
 //! Refusals as problem documents: <https://www.rfc-editor.org/rfc/rfc9457>.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -10,7 +10,11 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Error, Kind, Retry, domain::ids::ConnectionId, flow::ingest::Verdict};
+use crate::{
+    Error, Kind, Retry,
+    domain::{event::Event, ids::ConnectionId},
+    flow::{ingest::Verdict, tell::Tell},
+};
 
 /// A refusal: what the caller reads, and what only the log says.
 #[derive(Debug, Clone)]
@@ -128,15 +132,18 @@ impl Problem {
         response
     }
 
-    pub(super) fn log(&self, request: &str, method: &str, route: &str) {
-        let status = self.status.as_u16();
-        let connection = self.connection.as_ref().map(ConnectionId::as_str).unwrap_or_default();
-        let reason = self.reason.as_ref().map(ToString::to_string).unwrap_or_default();
-        if self.status.is_server_error() {
-            tracing::error!(event = "request.failed", request, connection, method, route, status, reason);
+    pub(super) fn tell(&self, tell: &Tell, request: &str, method: &str, route: &str) {
+        let (status, connection) = (self.status.as_u16(), self.connection.as_ref());
+        let reason: &dyn Display = match &self.reason {
+            Some(reason) => reason,
+            None => &"",
+        };
+        tell.of(&if self.status.is_server_error() {
+            Event::Failed { request, connection, method, route, status, reason }
         } else {
-            tracing::info!(event = "request.refused", request, connection, method, route, status, reason);
-        }
+            let (request, method, route) = (Some(request), Some(method), Some(route));
+            Event::Refused { request, connection, method, route, status, reason }
+        });
     }
 }
 

@@ -31,7 +31,11 @@ pub fn people(puente: Puente, access: Access) -> Router {
     let desk = Desk::new(puente.clone(), access, openapi::json());
     let mut router = Router::new();
     for route in &ROUTES {
-        let Serve::People(serve) = route.serve else { continue };
+        let serve = match route.serve {
+            Serve::People(serve) => serve,
+            Serve::Process(serve) if !desk.is_behind_another() => serve,
+            Serve::Process(_) | Serve::Stores(_) => continue,
+        };
         let mut served = serve(route.verb.filter());
         if let Door::Operator(scope) = route.door {
             served = served.route_layer(middleware::from_fn_with_state((desk.clone(), scope), credential));

@@ -80,15 +80,19 @@ pub(super) enum Serve {
     Stores(fn(MethodFilter) -> MethodRouter<Edge>),
     /// What people call.
     People(fn(MethodFilter) -> MethodRouter<Desk>),
+    /// What people call where nobody decides in front.
+    Process(fn(MethodFilter) -> MethodRouter<Desk>),
 }
 
-/// Which of the two functions on AWS serves a route.
+/// Where a route is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// What stores call.
+    /// With what stores call.
     Stores,
-    /// What people call.
+    /// With what people call.
     People,
+    /// By `puente serve` only, about its own process: it is no part of the API, and not in the document.
+    Process,
 }
 
 impl Verb {
@@ -116,6 +120,7 @@ impl Route {
         match self.serve {
             Serve::Stores(_) => Side::Stores,
             Serve::People(_) => Side::People,
+            Serve::Process(_) => Side::Process,
         }
     }
 }
@@ -139,7 +144,7 @@ fn anything(_: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
 }
 
 /// Every route.
-pub static ROUTES: [Route; 16] = [
+pub static ROUTES: [Route; 17] = [
     Route {
         verb: Verb::Post,
         path: "/v1/connections/{connection}/webhook",
@@ -334,5 +339,17 @@ pub static ROUTES: [Route; 16] = [
         body: None,
         answer: (200, "The OpenAPI 3.1 document.", anything),
         serve: Serve::People(|verb| on(verb, service::openapi)),
+    },
+    // Behind a gateway every process measures itself alone, and writes that down where its logs are.
+    Route {
+        verb: Verb::Get,
+        path: "/metrics",
+        door: Door::Operator(Scope::Ops),
+        id: "metrics",
+        says: "What this process measured since it began, as OpenMetrics text.",
+        query: None,
+        body: None,
+        answer: (200, "The measurements.", anything),
+        serve: Serve::Process(|verb| on(verb, service::measured)),
     },
 ];

@@ -17,7 +17,13 @@ const APPLICATION: i64 = 0x506e_7465;
 
 /// Each step brings the schema from its index to the next version, which the file carries as its `user_version`.
 pub(super) const MIGRATIONS: [&str; 4] =
-    [include_str!("schema.sql"), include_str!("signs.sql"), include_str!("booked.sql"), include_str!("search.sql")];
+    [
+        include_str!("schema.sql"),
+        include_str!("signs.sql"),
+        include_str!("booked.sql"),
+        include_str!("tokens.sql"),
+        include_str!("search.sql"),
+    ];
 
 /// Why work on the file failed.
 #[derive(Debug)]
@@ -110,7 +116,7 @@ pub(super) fn create(dir: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The file and what lies beside it by its name (the write-ahead log, its index, backups) become their owner's alone, whatever an
+/// The file and what lies beside it by its name (the write-ahead log, its index, backups, the key of tokens) become their owner's alone, whatever an
 /// earlier release, a copy or a restore left; so does the directory, if it holds nothing else.
 #[cfg(unix)]
 fn close_to_others(dir: &Path) -> Result<()> {
@@ -132,7 +138,9 @@ fn close_to_others(dir: &Path) -> Result<()> {
     let entries = fs::read_dir(dir).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let entries = entries.map_err(|cause| refused(dir, cause))?;
     let ours = |entry: &fs::DirEntry| {
-        entry.file_name().to_str().is_some_and(|name| name.starts_with("puente.") && name.contains(".db"))
+        entry.file_name().to_str().is_some_and(|name| {
+            (name.starts_with("puente.") && name.contains(".db")) || name.starts_with(super::seal::FILE)
+        })
     };
     for entry in entries.iter().filter(|entry| ours(entry)) {
         match close(&entry.path()) {

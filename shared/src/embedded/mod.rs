@@ -13,9 +13,11 @@ mod owner;
 mod queue;
 mod records;
 mod search;
+mod seal;
 mod signs;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod writer;
 
 use std::{

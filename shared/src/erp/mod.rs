@@ -9,16 +9,13 @@ pub mod tryton;
 pub mod wanted;
 mod words;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 pub(crate) use self::words::{discreet, quotes, wordless};
 use self::words::{quoted, repeatable};
+pub use crate::ports::Ids;
 use crate::{
     Error, Kind, Result,
     config::Section,
@@ -29,7 +26,7 @@ use crate::{
         rules::Rules,
         version::Version,
     },
-    outbound::Metered,
+    outbound::Calls,
 };
 
 /// Every kind of ERP: the `kind` of its section, how it is built, and an example section for `puente config example`.
@@ -206,24 +203,6 @@ pub struct Found {
     pub finished: bool,
 }
 
-/// The ids the flows remember for a connector: products by SKU, customers by reference. Names are the connector's own.
-#[async_trait]
-pub trait Ids: Send + Sync {
-    /// The known ones of `names`.
-    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>>;
-    /// Remembers ids.
-    async fn learn(&self, ids: &[(String, String)]) -> Result<()>;
-    /// Forgets ids.
-    async fn forget(&self, names: &[String]) -> Result<()>;
-    /// Writes down that records of these names are about to be made, unless the ERP itself refuses a second one: the intent of
-    /// that step. Answers those that may not be made now: they were begun before, and a look-up cannot be trusted yet.
-    async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
-    /// For certain none of these was made, though they were begun: they need no look-up that can be trusted.
-    async fn not_made(&self, _names: &[String]) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// An ERP.
 #[async_trait]
 pub trait Erp: Send + Sync {
@@ -236,25 +215,20 @@ pub trait Erp: Send + Sync {
     /// Resolves products and customers of all jobs together (creating customers that are missing, each under its own
     /// reference, looked up first) and renders the documents. One answer per job, in order. `afresh`: known ids may be stale,
     /// resolve them again.
-    async fn prepare(
-        &self,
-        calls: &Metered,
-        ids: &dyn Ids,
-        jobs: &[Job],
-        afresh: bool,
-    ) -> Vec<Result<Draft, SendError>>;
+    async fn prepare(&self, calls: &Calls<'_>, jobs: &[Job], afresh: bool) -> Vec<Result<Draft, SendError>>;
 
     /// Sends the documents of one operation in one call (and takes them to the configured state, in as few calls as possible). One
     /// answer per draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.
-    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Result<Document, SendError>>;
+    async fn send(&self, calls: &Calls<'_>, operation: Operation, drafts: &[Draft])
+    -> Vec<Result<Document, SendError>>;
 
     /// Looks up whether steps have landed, all in one call where the ERP can. One answer per step, in order. The error is that of
     /// the whole call.
-    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError>;
+    async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError>;
 
     /// Takes found documents to the configured state. One answer per document, in order.
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>>;
+    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>>;
 
     /// Whether it can be reached with these credentials: its name and version, for people. At most two calls.
-    async fn probe(&self, calls: &Metered) -> Result<String>;
+    async fn probe(&self, calls: &Calls<'_>) -> Result<String>;
 }

@@ -3,8 +3,12 @@
 //! Whoever may call the store learns it (`puente check`, the worker, backfill, which `serve` begins with). The edge only recalls
 //! what is kept: once for each connection of a configuration, and at most once a minute while nobody has learnt it yet.
 
-use super::Puente;
-use crate::{Result, domain::sign::Identity, parties::Connection};
+use super::{Puente, ask::Ask};
+use crate::{
+    Result,
+    domain::{event::Event, sign::Identity},
+    parties::Connection,
+};
 
 /// Gives the store what is kept of its shop. That it cannot be read now costs nobody an order: it is then asked for later.
 pub async fn recall(puente: &Puente, connection: &Connection) {
@@ -15,7 +19,7 @@ pub async fn recall(puente: &Puente, connection: &Connection) {
     match puente.signs.identity(&connection.id).await {
         Ok(Some(identity)) => learnt.set(identity),
         Ok(None) => {}
-        Err(error) => tracing::warn!(event = "shop.unknown", connection = %connection.id, %error),
+        Err(error) => puente.tell.of(&Event::ShopUnknown { connection: &connection.id, error: &error }),
     }
 }
 
@@ -34,9 +38,11 @@ pub async fn learn(puente: &Puente, connection: &Connection) -> Result<()> {
 
 /// Asks the shop, and keeps what it says. `None`: it cannot be asked, or need not be.
 pub async fn learn_afresh(puente: &Puente, connection: &Connection) -> Result<Option<Identity>> {
-    let Some(identity) = connection.store.identify(&puente.client).await? else { return Ok(None) };
+    let Some(identity) = connection.store.identify(&Ask::new(puente, connection).calls()).await? else {
+        return Ok(None);
+    };
     puente.signs.set_identity(&connection.id, &identity).await?;
-    tracing::info!(event = "shop.learnt", connection = %connection.id, shop = identity.id);
+    puente.tell.of(&Event::ShopLearnt { connection: &connection.id, shop: identity.id });
     if let Some(learnt) = connection.store.identity() {
         learnt.set(identity.clone());
     }

@@ -25,6 +25,7 @@ use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::{
+        event::{Event, Outcome},
         ids::{ConnectionId, OrderId},
         message::{Arrival, Message, News},
         order::Flag,
@@ -32,7 +33,7 @@ use crate::{
     },
     parties::Connection,
     store::{Reading, canonical::read_order, without_mark},
-    webhook::{RawWebhook, VerifiedWebhook, verify},
+    webhook::{RawWebhook, VerifiedWebhook},
 };
 
 /// The largest body that is taken, in bytes.
@@ -67,24 +68,11 @@ pub struct Verdict {
     pub detail: Option<String>,
 }
 
-/// What became of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The queue has it.
-    Accepted,
-    /// Nothing about an order.
-    Ignored,
-    /// The queue has it, raw: a person has to look.
-    Flagged,
-    /// It is not a canonical order: not taken.
-    Invalid,
-    /// The queue could not take it: send it again.
-    Unavailable,
-}
-
-/// The largest body without a signature that is read, in bytes: a ping.
+/// The largest body without a signature that is read where a store signs, in bytes: a ping.
 pub const LARGEST_UNSIGNED: usize = 1024;
+
+/// The largest body that is read where nobody signs, in bytes: it points to an order, and more of it is believed by nobody.
+pub const LARGEST_POINTER: usize = 16 * 1024;
 
 /// Finds the connection and checks the key that a webhook carries.
 ///
@@ -107,7 +95,7 @@ pub async fn admit(puente: &Puente, name: &str, key: Option<&str>) -> Result<Arc
 /// is missing or wrong.
 pub async fn admit_poster(puente: &Puente, name: &str, key: Option<&str>) -> Result<Arc<Connection>> {
     let connection = find(puente, name).await?;
-    let ours = connection.store.api_keys();
+    let ours = connection.store.entrance().api_keys();
     if ours.is_empty() && key.is_some() {
         let words = "orders cannot be posted to this connection: its store has no `api_keys` in the configuration";
         return Err(Error::new(Kind::NotFound, words));
@@ -132,16 +120,23 @@ pub enum Opened {
     Ping,
     /// The store's own words, and what they say.
     Genuine(Box<VerifiedWebhook>, Reading),
+    /// Somebody who knows the connection's key says that this order changed; or nothing of an order.
+    Pointed(Option<OrderId>, Box<RawWebhook>),
 }
 
 /// Verifies a webhook and reads it. No call to anybody.
 ///
-/// [`Kind::Forged`]: the signature is missing or wrong, or vouches for another shop.
+/// [`Kind::Forged`]: the signature is missing or wrong, or vouches for another shop. [`Kind::Unreadable`]: nobody signs at this
+/// entrance, and no order's id can be read.
 pub fn open(connection: &Connection, raw: RawWebhook) -> Result<Opened> {
     if connection.store.is_ping(&raw) {
         return Ok(Opened::Ping);
     }
-    let verified = verify(raw, connection.store.scheme(), connection.store.secrets())?;
+    let Some(signed) = connection.store.entrance().signed() else {
+        let pointed = pointed(connection, &raw).map_err(|flag| Error::new(Kind::Unreadable, flag.detail))?;
+        return Ok(Opened::Pointed(pointed, raw.into()));
+    };
+    let verified = signed.verify(raw)?;
     match isolated(connection, &verified) {
         // One secret signs for all shops of an app: the signature vouches for the sender, not for the shop.
         Reading::AnotherShop => {
@@ -155,22 +150,27 @@ pub fn open(connection: &Connection, raw: RawWebhook) -> Result<Opened> {
 ///
 /// [`Kind::Unavailable`]: nothing accepted.
 pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, opened: Opened) -> Result<Vec<Verdict>> {
-    let Opened::Genuine(verified, reading) = opened else {
-        log(connection, request, 0, &Verdict::ignored("ping"));
-        return Ok(Vec::new());
+    let (received, body, reading) = match opened {
+        Opened::Genuine(verified, reading) => (verified.received(), verified.body().clone(), reading),
+        Opened::Pointed(Some(order), raw) => (raw.received, raw.body, Reading::Changed(order)),
+        Opened::Pointed(None, raw) => (raw.received, raw.body, Reading::Ignored("not about an order")),
+        Opened::Ping => {
+            told(puente, connection, request, 0, &Verdict::ignored("ping"));
+            return Ok(Vec::new());
+        }
     };
-    let (received, bytes) = (verified.received(), verified.body().len());
+    let bytes = body.len();
     let (verdict, order, news) = match reading {
         Reading::Order(order) => (Verdict::accepted(&order.id), order.id.clone(), News::State { order: order.into() }),
         Reading::Changed(id) => (Verdict::accepted(&id), id, News::Changed),
         Reading::Deleted(id) => (Verdict::accepted(&id), id, News::Deleted),
         Reading::Ignored(why) => {
             let verdict = Verdict::ignored(why);
-            log(connection, request, bytes, &verdict);
+            told(puente, connection, request, bytes, &verdict);
             return Ok(vec![verdict]);
         }
         Reading::AnotherShop => return Err(Error::new(Kind::Bug, "another shop's body was opened")),
-        Reading::Unmapped(id, flag) => flagged(verified.body(), id, flag)?,
+        Reading::Unmapped(id, flag) => flagged(&body, id, flag)?,
     };
     let message = Message::Arrival(Arrival {
         connection: connection.id.clone(),
@@ -182,7 +182,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, op
         news,
     });
     enqueue(puente, &[message]).await?.pop().unwrap_or_else(|| Err(unanswered()))?;
-    log(connection, request, bytes, &verdict);
+    told(puente, connection, request, bytes, &verdict);
     Ok(vec![verdict])
 }
 
@@ -218,13 +218,13 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
         let sent = verdicts.iter_mut().filter(|verdict| verdict.result == Outcome::Accepted);
         for (verdict, answer) in sent.zip(answers) {
             if let Err(error) = answer {
-                tracing::warn!(event = "order.unavailable", connection = %connection.id, request, %error);
+                puente.tell.of(&Event::Unavailable { connection: &connection.id, request, error: &error });
                 verdict.result = Outcome::Unavailable;
             }
         }
     }
     for verdict in &verdicts {
-        log(connection, request, body.len(), verdict);
+        told(puente, connection, request, body.len(), verdict);
     }
     Ok(verdicts)
 }
@@ -247,12 +247,19 @@ impl Verdict {
     }
 }
 
+/// The order that an unsigned webhook points to. A panic on one body is this body's refusal, not the end of the process.
+fn pointed(connection: &Connection, raw: &RawWebhook) -> Result<Option<OrderId>, Flag> {
+    catch_unwind(AssertUnwindSafe(|| connection.store.pointed(raw))).unwrap_or_else(|_| Err(panicked()))
+}
+
 /// What the store reads in the body. A panic on one body is this body's flag, not the end of the process.
 fn isolated(connection: &Connection, webhook: &VerifiedWebhook) -> Reading {
-    catch_unwind(AssertUnwindSafe(|| connection.store.read(webhook))).unwrap_or_else(|_| {
-        let detail = "our own code failed on this body; it is kept raw".to_owned();
-        Reading::Unmapped(None, Flag { code: "panic".to_owned(), detail })
-    })
+    catch_unwind(AssertUnwindSafe(|| connection.store.read(webhook)))
+        .unwrap_or_else(|_| Reading::Unmapped(None, panicked()))
+}
+
+fn panicked() -> Flag {
+    Flag { code: "panic".to_owned(), detail: "our own code failed on this body".to_owned() }
 }
 
 /// The message of a body that could not be mapped. Without an id it gets one from its content, so that its repetitions are
@@ -332,14 +339,7 @@ fn unanswered() -> Error {
 }
 
 /// One event per outcome. Ids and sizes only: a body, a query or a header would be personal data or a secret.
-fn log(connection: &Connection, request: &str, bytes: usize, verdict: &Verdict) {
-    let outcome = verdict.result;
-    tracing::info!(
-        event = "order.received",
-        connection = %connection.id,
-        order = verdict.order.as_deref().unwrap_or_default(),
-        ?outcome,
-        request,
-        bytes,
-    );
+fn told(puente: &Puente, connection: &Connection, request: &str, bytes: usize, verdict: &Verdict) {
+    let (order, outcome) = (verdict.order.as_deref(), verdict.result);
+    puente.tell.of(&Event::Received { connection: &connection.id, order, outcome, request, bytes });
 }

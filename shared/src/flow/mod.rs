@@ -1,6 +1,7 @@
 //! The business, as verbs. Each file can be read in one sitting; all I/O goes through [`crate::ports`], connectors and
 //! [`crate::outbound`].
 
+pub mod ask;
 pub mod depart;
 pub mod identity;
 pub mod ingest;
@@ -9,15 +10,17 @@ pub mod search;
 pub mod signs;
 pub mod task;
 pub mod tasks;
+pub mod tell;
 pub mod work;
 
 use std::sync::Arc;
 
 use crate::{
     Error, Kind,
-    outbound::Client,
+    domain::ids::AccountId,
+    outbound::{Client, Keeper},
     parties::Settings,
-    ports::{Accounts, Chance, Clock, Queue, Records},
+    ports::{Accounts, Chance, Clock, Queue, Records, Tokens},
 };
 
 /// Everything a flow works with. Clients and caches only: no state survives from one order to the next.
@@ -31,6 +34,8 @@ pub struct Puente {
     pub accounts: Arc<dyn Accounts>,
     /// Signs of life.
     pub signs: signs::Signs,
+    /// What accounts give us for a time.
+    pub tokens: Arc<dyn Tokens>,
     /// The work queue.
     pub queue: Arc<dyn Queue>,
     /// The time.
@@ -39,6 +44,16 @@ pub struct Puente {
     pub chance: Arc<dyn Chance>,
     /// The way out.
     pub client: Client,
+    /// What happens is told here.
+    pub tell: tell::Tell,
+}
+
+impl Puente {
+    /// The keeper of the token of `account`.
+    #[must_use]
+    pub fn keeper(&self, account: AccountId) -> Keeper {
+        Keeper::new(self.tokens.clone(), account, self.clock.clone())
+    }
 }
 
 /// Whether only this one record could not be read (a later release wrote it, say), while the records as a whole can be asked. Such a

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::{Event, Happened, OrderEvent},
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
         order::{Flag, Order, Status},
-        record::{End, Entry, Head, QUESTION, Rest, Summary, Write, Written},
+        record::{End, Head, QUESTION, Rest, Summary, Write, Written},
         sign::{Fact, Party},
         version::{ContentHash, Standing, Version, compare},
     },
@@ -25,7 +26,7 @@ use crate::{
 
 mod tie;
 
-use super::{Puente, identity, search, tasks::backfill::REQUEST as BACKFILL};
+use super::{Puente, ask::Ask, identity, search, tasks::backfill::REQUEST as BACKFILL};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
@@ -107,8 +108,9 @@ impl Recorder<'_> {
         }
         if let Err(error) = identity::learn(self.puente, self.connection).await {
             // Its orders are asked for one by one until then.
-            tracing::warn!(event = "shop.unknown", connection = %self.connection.id, %error);
+            self.puente.tell.of(&Event::ShopUnknown { connection: &self.connection.id, error: &error });
         }
+        let ask = Ask::new(self.puente, self.connection);
         let mut news = false;
         for _ in 0..ASKED {
             // Read before the store is asked: its word is the last only about what was on record by then.
@@ -117,7 +119,7 @@ impl Recorder<'_> {
                 Some(head) if head.desired.is_unread() && head.due.is_none() => self.asked_again().await?,
                 head => head,
             };
-            let answer = self.connection.store.fetch(&self.puente.client, &self.arrival.order).await;
+            let answer = self.connection.store.fetch(&ask.calls(), &self.arrival.order).await;
             self.asked(answer.as_ref().err()).await;
             match answer {
                 Ok(Some(order)) => match self.fetched(&order, head.as_ref()).await? {
@@ -139,6 +141,7 @@ impl Recorder<'_> {
     async fn asked(&self, failed: Option<&Error>) {
         let signs = &self.puente.signs;
         let now = self.puente.clock.now();
+        self.puente.tell.of(&Event::StoreAsked { connection: &self.connection.id, error: failed });
         match failed.filter(|error| error.kind() != Kind::Unreadable) {
             None => signs.seen(self.party(), Fact::Fetched, now, None).await,
             Some(error) => {
@@ -197,7 +200,7 @@ impl Recorder<'_> {
                     )
                     .await?;
                 }
-                tracing::info!(event = "order.deleted_unseen", order = %self.key);
+                self.puente.tell.of(&Event::DeletedUnseen { order: &self.key });
                 return Ok(false);
             }
         };
@@ -206,7 +209,7 @@ impl Recorder<'_> {
         };
         let mut order: Order = deserialise(&self.key, &bytes)?;
         if order.status == Status::Cancelled {
-            self.note("duplicate", Some("deleted in the store; it was cancelled already"), None).await;
+            self.tell(Happened::Duplicate, Some("deleted in the store; it was cancelled already"), None).await;
             return Ok(false);
         }
         order.status = Status::Cancelled;
@@ -236,7 +239,7 @@ impl Recorder<'_> {
             && let Some(Payload::Raw(raw)) = self.puente.records.payload(&self.key, &head.desired).await?
             && !raw.is_empty()
         {
-            self.note("flagged", Some(&flag.to_string()), None).await;
+            self.tell(Happened::Flagged, Some(&flag.to_string()), None).await;
             return Ok(false);
         }
         self.keep_raw(flag, "", head).await
@@ -268,7 +271,7 @@ impl Recorder<'_> {
     /// Something happened to an order that cannot be read: noted on its record, or a record of its own.
     async fn unread(&self, detail: &str) -> Result<bool> {
         if let Some(head) = self.puente.records.head(&self.key).await? {
-            self.note("flagged", Some(detail), None).await;
+            self.tell(Happened::Flagged, Some(detail), None).await;
             if head.desired.is_unread() {
                 self.stop(&head, End::Parked, detail).await?;
             }
@@ -283,7 +286,7 @@ impl Recorder<'_> {
             && let Some(Payload::Raw(raw)) = self.puente.records.payload(&self.key, &head.desired).await?
         {
             // Only the store, or a configuration that was mended since, can say more than is on record.
-            self.note("replayed", None, None).await;
+            self.tell(Happened::Replayed, None, None).await;
             return if self.connection.store.can_fetch() {
                 self.changed().await
             } else {
@@ -294,17 +297,16 @@ impl Recorder<'_> {
         let replay = Write::Replay { asked: self.arrival.received };
         let written = self.puente.records.write(&self.key, &replay, now).await?;
         let by = self.arrival.by.as_deref();
-        tracing::info!(event = "order.replayed", order = %self.key, by, applied = written.applied());
         match written {
             Written::Applied(_) => {
-                self.note("replayed", by.map(|by| format!("replayed by {by}")).as_deref(), None).await;
+                self.tell(Happened::Replayed, by.map(|by| format!("replayed by {by}")).as_deref(), None).await;
             }
             Written::Refused(Some(_)) => {
                 let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
                 let detail = format!(
                     "asked for{by} before the order was handed to a person: look in the ERP, then replay it again"
                 );
-                self.note("replay_passed_over", Some(&detail), None).await;
+                self.tell(Happened::ReplayPassedOver, Some(&detail), None).await;
             }
             Written::Refused(None) => {}
         }
@@ -337,7 +339,7 @@ impl Recorder<'_> {
         };
         // Refused: somebody put another state on record meanwhile, and that one is not what this is about.
         if self.puente.records.write(&self.key, &write, self.puente.clock.now()).await?.applied() {
-            self.note(end.as_str(), Some(reason), None).await;
+            self.tell(end.into(), Some(reason), None).await;
         }
         Ok(())
     }
@@ -354,7 +356,7 @@ impl Recorder<'_> {
             self.puente.queue.bury(&Message::Arrival(letter), &reason).await?;
             match unread {
                 Some(head) => self.stop(&head, End::Parked, &format!("{reason}. {UNREAD}")).await?,
-                None => self.note("dead", Some(&reason), None).await,
+                None => self.tell(Happened::Dead, Some(&reason), None).await,
             }
             return Ok(false);
         }
@@ -366,7 +368,7 @@ impl Recorder<'_> {
         if let Some(head) = unread {
             self.still_asked(&head, format!("asked {tries} of {FETCHES} times, the last answer: {error}")).await?;
         }
-        self.note("fetch_put_off", Some(&error.to_string()), None).await;
+        self.tell(Happened::FetchPutOff, Some(&error.to_string()), None).await;
         self.again(tries, delay).await?;
         Ok(false)
     }
@@ -437,12 +439,16 @@ impl Recorder<'_> {
         for _ in 0..ASKED {
             let head = match records.write(&self.key, &record, self.puente.clock.now()).await? {
                 Written::Applied(head) => {
-                    tracing::info!(event = "order.recorded", order = %self.key, %version);
                     if version.is_unread() {
-                        self.note("announced", Some("only its id came: the store is asked for its content"), None)
-                            .await;
+                        self.tell(
+                            Happened::Announced,
+                            Some("only its id came: the store is asked for its content"),
+                            None,
+                        )
+                        .await;
                     } else {
-                        self.note("accepted", head.summary.flags.first().map(String::as_str), Some(version)).await;
+                        self.tell(Happened::Accepted, head.summary.flags.first().map(String::as_str), Some(version))
+                            .await;
                     }
                     return Ok((Standing::Newer, Some(head)));
                 }
@@ -459,10 +465,10 @@ impl Recorder<'_> {
                         continue;
                     }
                     let later = (version.modified > head.newest).then_some("the same content, a later time");
-                    self.note("duplicate", later, Some(version)).await;
+                    self.tell(Happened::Duplicate, later, Some(version)).await;
                 }
-                Standing::Duplicate => self.note("duplicate", None, Some(version)).await,
-                Standing::Superseded => self.note("superseded", None, Some(version)).await,
+                Standing::Duplicate => self.tell(Happened::Duplicate, None, Some(version)).await,
+                Standing::Superseded => self.tell(Happened::Superseded, None, Some(version)).await,
                 Standing::Tied => {}
                 // The state it was to go above arrived again since.
                 Standing::Newer if version.modified == head.newest => return Ok((Standing::Tied, Some(head))),
@@ -474,18 +480,9 @@ impl Recorder<'_> {
         Err(busy(&self.key))
     }
 
-    /// The timeline is for people: that a line could not be added does not undo what it tells.
-    async fn note(&self, event: &str, detail: Option<&str>, version: Option<&Version>) {
-        let entry = Entry {
-            at: self.puente.clock.now(),
-            event: event.to_owned(),
-            detail: detail.map(ToOwned::to_owned),
-            version: version.cloned(),
-            attempt: None,
-        };
-        if let Err(error) = self.puente.records.note(&[(self.key.clone(), entry)]).await {
-            tracing::warn!(event = "timeline.lost", order = %self.key, %error);
-        }
+    /// Tells what happened to the order.
+    async fn tell(&self, what: Happened, detail: Option<&str>, version: Option<&Version>) {
+        self.puente.tell(OrderEvent { detail, version, ..OrderEvent::new(&self.key, what) }).await;
     }
 }
 

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     domain::{
+        event::Event,
         sign::{Fact, Party, Sign},
         task::Run,
     },
@@ -47,12 +48,12 @@ impl Signs {
             return;
         }
         if let Err(error) = self.port.sign(&of, &sign).await {
-            tracing::warn!(event = "sign.lost", party = %of, %error);
+            Event::SignLost { party: &of, error: &error }.log();
         }
     }
 
-    /// A task ran.
-    pub async fn ran(&self, task: &'static str, run: &Run) {
+    /// A task ran. Whether it was news, and was written.
+    pub async fn ran(&self, task: &'static str, run: &Run) -> bool {
         // Told when it is written again, not when it runs again.
         let next = run.next.max(run.began.checked_add(APART).unwrap_or(Timestamp::MAX));
         let run = Run { next, ..run.clone() };
@@ -60,13 +61,14 @@ impl Signs {
             let mut ran = self.ran.lock().unwrap_or_else(PoisonError::into_inner);
             let apart = |last: &Run| if last.error == run.error { APART } else { FAILURES_APART };
             if ran.get(task).is_some_and(|last| run.began.duration_since(last.began) < apart(last)) {
-                return;
+                return false;
             }
             ran.insert(task, run.clone());
         }
         if let Err(error) = self.port.ran(task, &run).await {
-            tracing::warn!(event = "sign.lost", task, %error);
+            Event::RunLost { task, error: &error }.log();
         }
+        true
     }
 
     fn is_news(&self, of: &Party, sign: &Sign) -> bool {

@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use super::Puente;
 use crate::{
     Error, Kind, Result,
-    domain::task::{Period, Run},
+    domain::{
+        event::Event,
+        task::{Period, Run},
+    },
 };
 
 /// Something that is done on time. What it needs it takes from [`Puente`]; nothing is kept between two runs but in the records.
@@ -56,14 +59,25 @@ pub async fn claim(puente: &Puente, task: &dyn Task, period: Period) -> Result<b
 /// Runs `task`, which runs at this `period`, and keeps how it went. An error means that it failed as a whole.
 pub async fn run(puente: &Puente, task: &dyn Task, period: Period, deadline: Timestamp) -> Result<Run> {
     let (run, failed) = measured(puente, task, period, deadline).await;
-    puente.signs.ran(task.name(), &run).await;
+    if puente.signs.ran(task.name(), &run).await {
+        told(puente, task, &run);
+    }
     failed.map_or(Ok(run), Err)
 }
 
 /// Runs what is none of the [`super::tasks::TASKS`]: nothing is kept of it.
 pub async fn once(puente: &Puente, task: &dyn Task, deadline: Timestamp) -> Result<Run> {
     let (run, failed) = measured(puente, task, task.period(), deadline).await;
+    told(puente, task, &run);
     failed.map_or(Ok(run), Err)
+}
+
+fn told(puente: &Puente, task: &dyn Task, run: &Run) {
+    let Run { took_ms: ms, did, error, .. } = run;
+    puente.tell.of(&match error {
+        None => Event::TaskRan { task: task.name(), ms: *ms, did },
+        Some(why) => Event::TaskFailed { task: task.name(), ms: *ms, why },
+    });
 }
 
 async fn measured(puente: &Puente, task: &dyn Task, period: Period, deadline: Timestamp) -> (Run, Option<Error>) {
@@ -85,9 +99,5 @@ async fn measured(puente: &Puente, task: &dyn Task, period: Period, deadline: Ti
         error: words,
         next: period.next(began),
     };
-    match &run.error {
-        None => tracing::info!(event = "task.ran", task = name, ms = run.took_ms, did = run.did),
-        Some(error) => tracing::warn!(event = "task.failed", task = name, ms = run.took_ms, did = run.did, error),
-    }
     (run, failed)
 }

@@ -12,6 +12,7 @@ use super::{Puente, depart, record, tasks::backfill};
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ErpId, OrderKey},
         message::Message,
     },
@@ -40,7 +41,7 @@ pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, dea
         let conducted = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "conducting panicked")));
         if let Err(error) = conducted {
             // Nothing is lost: the records have their `due`, and the sweeper wakes the account again.
-            tracing::warn!(event = "departure.failed", %erp, %error);
+            puente.tell.of(&Event::DepartureFailed { erp: &erp, error: &error });
         }
     }
     done.into_iter().filter(|(_, outcome)| outcome.is_err()).map(|(id, _)| id).collect()
@@ -85,7 +86,7 @@ async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>, u
                 Err(error) => Err(error),
             };
             if let Err(error) = &outcome {
-                tracing::error!(event = "message.failed", message = %id, %error);
+                puente.tell.of(&Event::MessageFailed { message: &id, error });
             }
             (id, outcome)
         })

@@ -298,9 +298,10 @@ impl Settings {
             let store = (row.build)(&own).map_err(|error| own.place(error))?;
             let keys = head.key.0;
             long_enough(&section, "key", &keys)?;
-            long_enough(&own, "api_keys", store.api_keys())?;
-            long_enough(&own, "webhook_secrets", store.secrets())?;
-            if store.api_keys().iter().any(|api_key| Secret::which(&keys, api_key.expose()).is_some()) {
+            let entrance = store.entrance();
+            long_enough(&own, "api_keys", entrance.api_keys())?;
+            long_enough(&own, "webhook_secrets", entrance.signed().map_or(&[], |signed| signed.secrets))?;
+            if entrance.api_keys().iter().any(|api_key| Secret::which(&keys, api_key.expose()).is_some()) {
                 let why =
                     "one of them is the connection's key, which webhook addresses carry: it needs a secret of its own";
                 return Err(own.refuse("api_keys", why));

@@ -25,8 +25,8 @@ use crate::{
         order::{Flag, Order},
         sign::Identity,
     },
-    outbound::Client,
-    webhook::{RawWebhook, Scheme, VerifiedWebhook},
+    outbound::Calls,
+    webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
 /// Every kind of store: the `kind` of its section, how it is built, and an example section for `puente config example`.
@@ -45,20 +45,84 @@ pub struct Row {
     pub example: &'static str,
     /// A sample order webhook of that store, as the store would send it: for `puente send` and the contract suite.
     pub sample: &'static str,
+    /// Its shops as they write, sign and answer: for the sandbox, the suites and the fuzz targets.
+    #[cfg(feature = "fixtures")]
+    pub kit: &'static dyn puente_sandbox::store::Vendor,
+}
+
+/// The row of a kind.
+#[must_use]
+pub fn row(kind: &str) -> Option<&'static Row> {
+    STORES.iter().find(|row| row.kind == kind)
+}
+
+/// The most calls that a store may be asked for one order with: an order costs what is known beforehand.
+pub const MOST_CALLS: usize = 4;
+
+/// How orders enter, and what vouches for them.
+///
+/// Who may post canonical orders is said here and nowhere else: neither a scheme nor a kind of store implies it.
+pub enum Entrance<'a> {
+    /// Webhooks that the store signs: the body is its own words.
+    Signed(Signed<'a>),
+    /// Webhooks that nobody signs. The connection's key lets them in, and nothing in them is believed but an order's id: the order
+    /// is fetched with our own credentials.
+    Pointer,
+    /// Canonical orders, of somebody's own system.
+    Keyed {
+        /// The keys under which they may be posted; none: they come signed only.
+        api_keys: &'a [Secret],
+        /// What they are signed with, if they come as webhooks.
+        signed: Signed<'a>,
+    },
+}
+
+/// What a store's signatures are checked with.
+#[derive(Clone, Copy)]
+pub struct Signed<'a> {
+    /// How it signs.
+    pub scheme: Scheme,
+    /// The active secrets, as keys of the signature: one, or two while rotating. None: no webhook is genuine.
+    pub secrets: &'a [Secret],
+}
+
+impl<'a> Entrance<'a> {
+    /// What signatures are checked with; `None` where nobody signs.
+    #[must_use]
+    pub fn signed(&self) -> Option<Signed<'a>> {
+        match self {
+            Self::Signed(signed) | Self::Keyed { signed, .. } => Some(*signed),
+            Self::Pointer => None,
+        }
+    }
+
+    /// The keys under which canonical orders may be posted. None: nobody may post any.
+    #[must_use]
+    pub fn api_keys(&self) -> &'a [Secret] {
+        match self {
+            Self::Keyed { api_keys, .. } => api_keys,
+            Self::Signed(_) | Self::Pointer => &[],
+        }
+    }
+}
+
+impl Signed<'_> {
+    /// Verifies a webhook.
+    pub fn verify(&self, raw: RawWebhook) -> Result<VerifiedWebhook> {
+        webhook::verify(raw, self.scheme, self.secrets)
+    }
 }
 
 /// A store.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// How it signs.
-    fn scheme(&self) -> Scheme;
+    /// How its orders enter.
+    fn entrance(&self) -> Entrance<'_>;
 
-    /// The active secrets, as keys of the signature: one, or two while rotating.
-    fn secrets(&self) -> &[Secret];
-
-    /// The API keys under which canonical orders may be posted, as its section says. None: orders come from the store only.
-    fn api_keys(&self) -> &[Secret] {
-        &[]
+    /// Which order an unsigned webhook is about, at an [`Entrance::Pointer`]: `None` if it is about none. Nothing else in it is
+    /// believed: the order is fetched. The flag says why the body cannot be read; it is refused.
+    fn pointed(&self, _raw: &RawWebhook) -> Result<Option<OrderId>, Flag> {
+        Ok(None)
     }
 
     /// Whether an unsigned request is one of the store's harmless pings, to be answered 200 and otherwise ignored
@@ -78,7 +142,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Asks the shop who it is. One call; `None` where the store cannot be asked, or needs no identity.
-    async fn identify(&self, _client: &Client) -> Result<Option<Identity>> {
+    async fn identify(&self, _calls: &Calls<'_>) -> Result<Option<Identity>> {
         Ok(None)
     }
 
@@ -90,11 +154,13 @@ pub trait Store: Send + Sync {
     /// Whether the store can be asked: it has credentials.
     fn can_fetch(&self) -> bool;
 
-    /// Asks the store for one order; `None` if it has none of that id. One call.
-    async fn fetch(&self, client: &Client, order: &OrderId) -> Result<Option<Order>>;
+    /// Asks the store for one order; `None` if it has none of that id. One call, or a few where a store keeps the parts of an
+    /// order at several addresses: at most [`MOST_CALLS`], whatever the order.
+    async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>>;
 
-    /// The orders modified at or after `since`, oldest first, a page at a time. One call.
-    async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes>;
+    /// The orders modified at or after `since`, oldest first, a page at a time: whole, or their ids where the store lists no more.
+    /// One call.
+    async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes>;
 }
 
 /// What a verified webhook says.
@@ -114,11 +180,22 @@ pub enum Reading {
     Unmapped(Option<OrderId>, Flag),
 }
 
+/// An order that changed, by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its id.
+    pub order: OrderId,
+    /// When the store last modified it, as its list says.
+    pub modified: Timestamp,
+}
+
 /// A page of what changed.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// The orders that could be read.
     pub orders: Vec<Order>,
+    /// The orders of which only the id is listed: each is fetched.
+    pub ids: Vec<Changed>,
     /// Those that could not.
     pub unmapped: Vec<(Option<OrderId>, Flag)>,
     /// The next page, if there is one.

@@ -12,8 +12,8 @@ use puente::{
         document::{Document, Operation, Step},
         ids::Reference,
     },
-    erp::{Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError, wanted::Wanted},
-    outbound::Metered,
+    erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError, wanted::Wanted},
+    outbound::Calls,
 };
 
 use super::{
@@ -65,8 +65,7 @@ impl Connector {
     /// The ids of what each sale `needs`: from the cache, else asked for, a few at a time; customers that are missing are made.
     async fn resolve(
         &self,
-        calls: &Metered,
-        ids: &dyn Ids,
+        calls: &Calls<'_>,
         mut needs: Vec<BTreeSet<String>>,
         afresh: bool,
     ) -> std::result::Result<Resolved, SendError> {
@@ -74,9 +73,9 @@ impl Connector {
         let names: BTreeSet<String> = needs.iter().flatten().cloned().collect();
         let names: Vec<String> = names.into_iter().collect();
         if afresh {
-            ids.forget(&names).await.map_err(error)?;
+            calls.ids.forget(&names).await.map_err(error)?;
         }
-        let mut known: BTreeMap<_, _> = ids.ids(&names).await.map_err(error)?.into_iter().collect();
+        let mut known: BTreeMap<_, _> = calls.ids.ids(&names).await.map_err(error)?.into_iter().collect();
         for names in &mut needs {
             names.retain(|name| !known.contains_key(name));
         }
@@ -140,7 +139,8 @@ impl Connector {
         if found.is_empty() && unmade.is_empty() {
             return Ok(Resolved { known, absent, failed });
         }
-        let in_doubt = if unmade.is_empty() { Default::default() } else { ids.begin(&unmade).await.map_err(error)? };
+        let in_doubt =
+            if unmade.is_empty() { Default::default() } else { calls.ids.begin(&unmade).await.map_err(error)? };
         let unmade: Vec<String> = unmade.into_iter().filter(|name| !in_doubt.contains(name)).collect();
         if !unmade.is_empty() {
             let references = unmade.clone();
@@ -160,7 +160,7 @@ impl Connector {
                 Err(lost) => failed = Some(lost.send_error()),
             }
         }
-        ids.learn(&found).await.map_err(error)?;
+        calls.ids.learn(&found).await.map_err(error)?;
         known.extend(found);
         Ok(Resolved { known, absent, failed })
     }
@@ -180,8 +180,7 @@ impl Erp for Connector {
 
     async fn prepare(
         &self,
-        calls: &Metered,
-        ids: &dyn Ids,
+        calls: &Calls<'_>,
         sales: &[Job],
         afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
@@ -200,7 +199,7 @@ impl Erp for Connector {
             let skus = sale.order.lines.iter().filter_map(|line| line.sku.as_ref());
             needs.push(skus.map(|sku| format!("product/{sku}")).chain(customer(sale)).collect());
         }
-        let Resolved { known, absent, failed } = match self.resolve(calls, ids, needs.clone(), afresh).await {
+        let Resolved { known, absent, failed } = match self.resolve(calls, needs.clone(), afresh).await {
             Ok(resolved) => resolved,
             Err(send_error) => return sales.iter().map(|_| Err(send_error.again())).collect(),
         };
@@ -225,7 +224,7 @@ impl Erp for Connector {
         sales.iter().zip(&needs).map(render).collect()
     }
 
-    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Outcome> {
+    async fn send(&self, calls: &Calls<'_>, operation: Operation, drafts: &[Draft]) -> Vec<Outcome> {
         let Operation::Create = operation;
         let references: Vec<Reference> = drafts.iter().map(|draft| draft.reference.clone()).collect();
         let sent = drafts.to_vec();
@@ -250,7 +249,7 @@ impl Erp for Connector {
         outcomes.into_iter().map(confirmed).collect()
     }
 
-    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
         let asked: Vec<Reference> = steps.iter().map(|step| step.reference.clone()).collect();
         let found = self.0.reach(calls, "erp.look_up", &[], move |erp, books| {
             let now = erp.world.now();
@@ -271,7 +270,7 @@ impl Erp for Connector {
         found.await.map_err(|lost| lost.send_error())?
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Outcome> {
+    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Outcome> {
         let places: Vec<usize> = documents.iter().map(|document| document.id.parse().unwrap()).collect();
         let finished = self.0.reach(calls, "erp.finish", &[], move |_, books| {
             for place in &places {
@@ -284,8 +283,8 @@ impl Erp for Connector {
         }
     }
 
-    async fn probe(&self, calls: &Metered) -> Result<String> {
-        calls.permit(self.0.settings.patience.timeout).await?;
+    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
+        calls.http.permit(self.0.settings.patience.timeout).await?;
         Ok("model".to_owned())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use puente::{Error, Kind, Retry, domain::ids::Reference, erp::SendError, outbound::Metered};
+use puente::{Error, Kind, Retry, domain::ids::Reference, erp::SendError, outbound::Calls};
 
 use super::{Books, ModelErp, Sent, Told};
 use crate::{
@@ -35,7 +35,7 @@ impl ModelErp {
     /// One call: permit, first byte, what the ERP does, answer. `makes`: the references it may make.
     pub(super) async fn reach<T: Send + 'static>(
         self: &Arc<Self>,
-        calls: &Metered,
+        calls: &Calls<'_>,
         what: &'static str,
         makes: &[Reference],
         act: impl FnMut(&Self, &mut Books) -> T + Send + 'static,
@@ -48,7 +48,7 @@ impl ModelErp {
             _ => {}
         }
         let timeout = self.settings.patience.timeout;
-        calls.permit(timeout).await.map_err(Lost::Account)?;
+        calls.http.permit(timeout).await.map_err(Lost::Account)?;
         let permille = world.faults().permille;
         let stalled = world.strikes(Fault::FreezeBeforeSend, permille);
         if stalled {

@@ -21,7 +21,7 @@ use puente::{
         share::Shares,
     },
     erp::Class,
-    flow::{Puente, signs::Signs},
+    flow::{Puente, signs::Signs, tell::Tell},
     outbound::Client,
     parties::{Account, Connection, Settings},
 };
@@ -132,10 +132,12 @@ impl History {
             records: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
+            tokens: table.clone(),
             queue: queue.clone(),
             clock: Arc::new(SkewedClock(world.clone())),
             chance: Arc::new(WorldChance(world.clone())),
             client: client.clone(),
+            tell: Tell::default(),
         };
         let (skew, function, workers) = (scenario.skew, scenario.function, scenario.workers);
         let lambda = Lambda::new(world.clone(), queue.clone(), table.clone(), puente, skew, function, workers);

@@ -17,14 +17,14 @@ use puente::{
     config::Secret,
     domain::{
         document::{Document, Operation, Step},
-        ids::{OrderId, Reference},
+        ids::OrderId,
         message::Message,
         order::{Flag, Order},
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, SendError},
-    outbound::{Client, Metered},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError},
+    outbound::Calls,
     ports::{Clock, Dead, Delivery, Queue},
-    store::{Changes, Reading, Store},
+    store::{Changes, Entrance, Reading, Signed, Store},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
 use serde_json::json;
@@ -49,14 +49,12 @@ pub struct ObedientStore {
 
 #[async_trait]
 impl Store for ObedientStore {
-    fn scheme(&self) -> Scheme {
-        self.scheme
-    }
-    fn secrets(&self) -> &[Secret] {
-        &self.secrets
-    }
-    fn api_keys(&self) -> &[Secret] {
-        &self.api_keys
+    fn entrance(&self) -> Entrance<'_> {
+        let signed = Signed { scheme: self.scheme, secrets: &self.secrets };
+        if self.api_keys.is_empty() {
+            return Entrance::Signed(signed);
+        }
+        Entrance::Keyed { api_keys: &self.api_keys, signed }
     }
     fn is_ping(&self, raw: &RawWebhook) -> bool {
         raw.headers.contains_key("x-ping")
@@ -90,11 +88,47 @@ impl Store for ObedientStore {
     fn can_fetch(&self) -> bool {
         false
     }
-    async fn fetch(&self, _: &Client, _: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, _: &Calls<'_>, _: &OrderId) -> Result<Option<Order>> {
         Ok(None)
     }
-    async fn changed_since(&self, _: &Client, _: Timestamp, _: Option<&str>) -> Result<Changes> {
+    async fn changed_since(&self, _: &Calls<'_>, _: Timestamp, _: Option<&str>) -> Result<Changes> {
         Ok(Changes::default())
+    }
+}
+
+/// A store whose webhooks nobody signs, as marketplaces send them: a resource's path, and whatever else.
+pub struct PointingStore;
+
+#[async_trait]
+impl Store for PointingStore {
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance::Pointer
+    }
+    fn pointed(&self, raw: &RawWebhook) -> Result<Option<OrderId>, Flag> {
+        let unreadable = |detail: &str| Flag { code: "unreadable".into(), detail: detail.to_owned() };
+        let body: serde_json::Value = serde_json::from_slice(&raw.body).map_err(|_| unreadable("is not JSON"))?;
+        let path = body["resource"].as_str().ok_or_else(|| unreadable("resource: is not text"))?;
+        let Some(id) = path.strip_prefix("/orders/") else { return Ok(None) };
+        assert_ne!(id, "panic", "a reader's bug");
+        id.parse().map(Some).map_err(|_| unreadable("resource: has no order's id"))
+    }
+    fn is_ping(&self, _: &RawWebhook) -> bool {
+        false
+    }
+    fn read(&self, _: &VerifiedWebhook) -> Reading {
+        panic!("nobody vouches for the body of a pointer")
+    }
+    fn sign(&self, _: &[u8], _: Timestamp) -> http::HeaderMap {
+        http::HeaderMap::new()
+    }
+    fn can_fetch(&self) -> bool {
+        true
+    }
+    async fn fetch(&self, _: &Calls<'_>, _: &OrderId) -> Result<Option<Order>> {
+        panic!("the edge calls no store")
+    }
+    async fn changed_since(&self, _: &Calls<'_>, _: Timestamp, _: Option<&str>) -> Result<Changes> {
+        panic!("the edge calls no store")
     }
 }
 
@@ -110,19 +144,19 @@ impl Erp for UncalledErp {
         let timeout = Duration::from_secs(10);
         Patience { timeout, settle: timeout * 2 }
     }
-    async fn prepare(&self, _: &Metered, _: &dyn Ids, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
+    async fn prepare(&self, _: &Calls<'_>, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn send(&self, _: &Metered, _: Operation, _: &[Draft]) -> Vec<Result<Document, SendError>> {
+    async fn send(&self, _: &Calls<'_>, _: Operation, _: &[Draft]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn look_up(&self, _: &Metered, _: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, _: &Calls<'_>, _: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
         panic!("the edge calls no ERP")
     }
-    async fn finish(&self, _: &Metered, _: &[Document]) -> Vec<Result<Document, SendError>> {
+    async fn finish(&self, _: &Calls<'_>, _: &[Document]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn probe(&self, _: &Metered) -> Result<String> {
+    async fn probe(&self, _: &Calls<'_>) -> Result<String> {
         panic!("the edge calls no ERP")
     }
 }

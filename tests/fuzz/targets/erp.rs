@@ -6,7 +6,6 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet},
     net::SocketAddr,
     rc::Rc,
     sync::{
@@ -27,8 +26,9 @@ use puente::{
         order::Order,
         rules::Rules,
     },
-    erp::{ERPS, Erp, Ids, Job, SendError, rest, tryton},
-    outbound::{Client, Meter, Metered},
+    erp::{ERPS, Erp, Job, SendError, rest, tryton},
+    fuzzing::Way,
+    outbound::{Calls, Meter},
 };
 use serde_json::Value;
 use tokio::{
@@ -108,7 +108,7 @@ pub struct Bench {
     pub connectors: Vec<Connected>,
     /// Orders to take there.
     pub sales: Vec<Job>,
-    calls: Metered,
+    way: Way,
     made: Arc<AtomicUsize>,
     answers: Rc<RefCell<Answers>>,
     tasks: tokio::task::LocalSet,
@@ -131,25 +131,6 @@ impl Meter for Counting {
     async fn permit(&self, _timeout: Duration) -> Result<()> {
         assert!(self.0.fetch_add(1, Ordering::Relaxed) < MOST_CALLS, "no end of calls");
         Ok(())
-    }
-}
-
-/// Remembers nothing.
-pub struct Forgetful;
-
-#[async_trait]
-impl Ids for Forgetful {
-    async fn ids(&self, _names: &[String]) -> Result<HashMap<String, String>> {
-        Ok(HashMap::new())
-    }
-    async fn learn(&self, _ids: &[(String, String)]) -> Result<()> {
-        Ok(())
-    }
-    async fn forget(&self, _names: &[String]) -> Result<()> {
-        Ok(())
-    }
-    async fn begin(&self, _names: &[String]) -> Result<HashSet<String>> {
-        Ok(HashSet::new())
     }
 }
 
@@ -179,15 +160,15 @@ impl Bench {
             }
         });
         let made = Arc::new(AtomicUsize::new(0));
-        let calls = Metered::new(Client::new().unwrap(), Arc::new(Counting(Arc::clone(&made))));
+        let way = Way::by(Arc::new(Counting(Arc::clone(&made))));
         let sales = samples().into_iter().chain(samples().into_iter().take(1)).zip(["1", "2", "3", "4"]);
         let sales = sales.map(|(order, id)| sale(Order { id: id.parse().unwrap(), ..order })).collect();
-        Self { connectors: connectors(address), sales, calls, made, answers, tasks, runtime }
+        Self { connectors: connectors(address), sales, way, made, answers, tasks, runtime }
     }
 
     /// Asks a connector, with the way to the ERP.
-    pub fn ask<T>(&self, question: impl AsyncFnOnce(&Metered) -> T) -> T {
-        self.runtime.block_on(self.tasks.run_until(question(&self.calls)))
+    pub fn ask<T>(&self, question: impl AsyncFnOnce(&Calls<'_>) -> T) -> T {
+        self.runtime.block_on(self.tasks.run_until(question(&self.way.calls())))
     }
 
     /// The steps of the sales.
@@ -333,11 +314,12 @@ pub fn renders(order: &Order) {
         let example = example.collect::<Vec<_>>().join("\n");
         (rest::ROW.build)(&Section::from_toml(&example).unwrap()).unwrap()
     });
-    static WAY: LazyLock<Metered> = LazyLock::new(|| Metered::new(Client::new().unwrap(), Arc::new(Shut)));
+    static WAY: LazyLock<Way> = LazyLock::new(|| Way::by(Arc::new(Shut)));
 
     let id: OrderId = order.id.clone();
     let sale = sale(Order { id, ..order.clone() });
-    let prepared = std::pin::pin!(PLAIN.prepare(&WAY, &Forgetful, std::slice::from_ref(&sale), false));
+    let calls = WAY.calls();
+    let prepared = std::pin::pin!(PLAIN.prepare(&calls, std::slice::from_ref(&sale), false));
     // Nothing to wait for, so no runtime either.
     let mut idle = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(outcomes) = prepared.poll(&mut idle) else { panic!("it waits for something") };

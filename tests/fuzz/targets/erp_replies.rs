@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     CANARY, check_error,
-    erp::{CONNECTORS, Forgetful, Scripted, Speaks, check_setback, script, text, with_bench},
+    erp::{CONNECTORS, Scripted, Speaks, check_setback, script, text, with_bench},
 };
 
 pub fn erp_replies(data: &[u8]) {
@@ -52,7 +52,7 @@ pub fn erp_replies(data: &[u8]) {
             }
             _ => {
                 let sales = &bench.sales;
-                let outcomes = bench.ask(async |calls| connected.erp.prepare(calls, &Forgetful, sales, false).await);
+                let outcomes = bench.ask(async |calls| connected.erp.prepare(calls, sales, false).await);
                 assert_eq!(outcomes.len(), sales.len(), "one draft for each sale");
                 for (outcome, sale) in outcomes.iter().zip(sales) {
                     match outcome {

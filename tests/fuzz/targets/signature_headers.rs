@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use puente::{
     Kind,
     store::Store,
-    webhook::{RawWebhook, Scheme, sign, sign_standard, verify},
+    webhook::{RawWebhook, Scheme, sign, sign_hex, sign_standard},
 };
 
 use super::{
@@ -27,16 +27,16 @@ pub fn signature_headers(data: &[u8]) {
     }
     for (_, store) in &*BUILT {
         let raw = RawWebhook { headers: headers.clone(), body: body.to_vec().into(), received: now() };
-        match verify(raw, store.scheme(), store.secrets()) {
+        match store.entrance().signed().unwrap().verify(raw) {
             Ok(webhook) => {
-                assert!(is_signed(store.scheme(), &headers, body), "verified without a signature: {headers:?}");
+                assert!(is_signed(scheme(&**store), &headers, body), "verified without a signature: {headers:?}");
                 assert_eq!(webhook.body(), body);
                 changed(&**store, &headers, body);
             }
             Err(error) => {
                 assert_eq!(error.kind(), Kind::Forged);
                 check_error(&error);
-                assert!(!is_fresh(store.scheme(), &headers) || !is_signed(store.scheme(), &headers, body));
+                assert!(!is_fresh(scheme(&**store), &headers) || !is_signed(scheme(&**store), &headers, body));
             }
         }
         let own = store.sign(body, now());
@@ -45,9 +45,13 @@ pub fn signature_headers(data: &[u8]) {
     }
 }
 
+fn scheme(store: &dyn Store) -> Scheme {
+    store.entrance().signed().unwrap().scheme
+}
+
 fn passes(store: &dyn Store, headers: HeaderMap, body: &[u8]) -> bool {
     let raw = RawWebhook { headers, body: body.to_vec().into(), received: now() };
-    verify(raw, store.scheme(), store.secrets()).is_ok()
+    store.entrance().signed().unwrap().verify(raw).is_ok()
 }
 
 /// One bit of the body, or another length of it, and these headers verify no more.
@@ -72,6 +76,10 @@ fn is_signed(scheme: Scheme, headers: &HeaderMap, body: &[u8]) -> bool {
             let first = names.iter().find_map(|name| headers.get(*name));
             first.is_some_and(|it| it.as_bytes() == sign(secret, body).as_bytes())
         }
+        Scheme::HmacHex(names) => {
+            let first = names.iter().find_map(|name| headers.get(*name));
+            first.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(sign_hex(secret, body).as_bytes()))
+        }
         Scheme::Standard => {
             let (Some(id), Some(time)) = (text("webhook-id"), text("webhook-timestamp")) else { return false };
             let signed = sign_standard(secret, id, time, body);
@@ -84,7 +92,9 @@ fn is_signed(scheme: Scheme, headers: &HeaderMap, body: &[u8]) -> bool {
 fn is_fresh(scheme: Scheme, headers: &HeaderMap) -> bool {
     let once = |name: &str| headers.get_all(name).iter().count() == 1;
     match scheme {
-        Scheme::HmacBase64(names) => names.iter().all(|name| headers.get_all(*name).iter().count() <= 1),
+        Scheme::HmacBase64(names) | Scheme::HmacHex(names) => {
+            names.iter().all(|name| headers.get_all(*name).iter().count() <= 1)
+        }
         Scheme::Standard => {
             let time = headers.get("webhook-timestamp").and_then(|time| time.to_str().ok()?.parse::<i64>().ok());
             let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
@@ -108,6 +118,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         }
     }
     seeds.push(format!("webhook-id: {CANARY}\nwebhook-timestamp: {CANARY}\nwebhook-signature: v1,{CANARY}\n\n").into());
-    seeds.push(format!("x-shopify-hmac-sha256: {CANARY}\nx-wc-webhook-signature: {CANARY}\n\n{CANARY}").into());
+    let names = BUILT.iter().flat_map(|(_, store)| scheme(&**store).signature_headers());
+    let all: String = names.map(|name| format!("{name}: {CANARY}\n")).collect();
+    seeds.push(format!("{all}\n{CANARY}").into());
     seeds
 }

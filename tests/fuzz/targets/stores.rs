@@ -7,7 +7,7 @@ use puente::{
     config::{Secret, Section},
     domain::order::Order,
     store::{Reading, Row, STORES, Store},
-    webhook::{RawWebhook, VerifiedWebhook, verify},
+    webhook::{RawWebhook, VerifiedWebhook},
 };
 
 /// The secrets, in a form that every scheme takes.
@@ -38,7 +38,7 @@ pub fn secrets() -> Vec<Secret> {
 /// `body` as the store would deliver it, verified.
 pub fn delivered(store: &dyn Store, body: &[u8]) -> VerifiedWebhook {
     let raw = RawWebhook { headers: store.sign(body, now()), body: body.to_vec().into(), received: now() };
-    verify(raw, store.scheme(), store.secrets()).expect("what a store signs verifies")
+    store.entrance().signed().unwrap().verify(raw).expect("what a store signs verifies")
 }
 
 /// The sample order of each store.

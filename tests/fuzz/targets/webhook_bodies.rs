@@ -75,15 +75,31 @@ pub fn seeds() -> Vec<Vec<u8>> {
     // The same people under one address, so that whatever repeats them is seen.
     let with_canary = |sample: &str| {
         let mut body: serde_json::Value = serde_json::from_str(sample).unwrap();
-        for person in ["customer", "billing", "shipping", "billing_address", "shipping_address"] {
-            let fields = body.get_mut(person).and_then(serde_json::Value::as_object_mut);
-            fields.into_iter().flatten().filter(|(_, value)| value.is_string()).for_each(|(_, value)| {
-                *value = CANARY.into();
-            });
-        }
+        disguise(&mut body);
         body.to_string().into_bytes()
     };
     seeds.extend(STORES.iter().map(|row| with_canary(row.sample)));
     seeds.extend([br#"{"id":5920011223344556677}"#.to_vec(), br#"{"webhook_id":"7"}"#.to_vec(), b"{}".to_vec()]);
     seeds
+}
+
+/// Every text of an object with an e-mail address, a postal code or a last name becomes the canary: that is a person.
+fn disguise(value: &mut serde_json::Value) {
+    let is_personal =
+        |name: &String| ["email", "name", "postcode", "zip", "postal_code"].iter().any(|word| name.contains(word));
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().filter(|value| value.is_object() || value.is_array()).for_each(disguise);
+            if fields.keys().any(|name| name == "email" || name == "postal_code" || name == "postcode" || name == "zip")
+            {
+                fields.iter_mut().filter(|(name, value)| value.is_string() && is_personal(name)).for_each(
+                    |(_, value)| {
+                        *value = CANARY.into();
+                    },
+                );
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(disguise),
+        _ => {}
+    }
 }

@@ -19,6 +19,7 @@ use url::{Host, Url};
 
 use crate::{
     Error, Kind, Result,
+    domain::event::Event,
     outbound::{Call, Client},
     ports::Clock,
 };
@@ -98,7 +99,7 @@ impl Issuer {
             match self.fetch().await {
                 Ok(keys) => *kept = Kept { keys, fresh_until: now + FRESH, not_before: now + AGAIN },
                 Err(error) => {
-                    tracing::error!(event = "issuer.no_keys", known = kept.keys.len(), %error);
+                    Event::IssuerWithoutKeys { known: kept.keys.len(), error: &error }.log();
                     kept.not_before = now + if kept.keys.is_empty() { AGAIN_WITHOUT } else { AGAIN };
                 }
             }

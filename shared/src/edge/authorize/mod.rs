@@ -17,7 +17,7 @@ pub use crate::domain::operator::Scope;
 use crate::{
     Error, Kind, Result,
     config::Secret,
-    domain::{ids::ConnectionId, operator::Operator},
+    domain::{event::Event, ids::ConnectionId, operator::Operator},
     parties::Settings,
 };
 
@@ -85,7 +85,7 @@ async fn by_key(settings: &Settings, connection: ConnectionId, given: &[String])
     let key = key.ok_or_else(|| forged("the key is not the connection's"))?;
     if entrance.keys.get(1).is_some_and(|old| old.is(first)) {
         // Once nobody says this any more, the old key may go: until then two days are counted.
-        tracing::info!(event = "key.old_in_use", %connection);
+        Event::OldKeyInUse { connection: &connection }.log();
     }
     Ok(Decision::AllowConnection { connection, key: key.clone() })
 }
@@ -98,7 +98,7 @@ async fn by_api_key(settings: &Settings, connection: ConnectionId, given: &[Stri
     }
     let nobody = || forged("the key is none of the API keys under which orders may be posted to the connection");
     let entrance = settings.entrance(&connection).await?.ok_or_else(nobody)?;
-    let ours = entrance.store.api_keys();
+    let ours = entrance.store.entrance().api_keys();
     if !given.iter().all(|given| Secret::which(ours, given).is_some()) {
         return Err(nobody());
     }

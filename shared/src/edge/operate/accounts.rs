@@ -13,8 +13,9 @@ use super::{Desk, no_erp};
 use crate::{
     Error, Kind,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId},
-        message::{Ask, Message},
+        message::{BackfillRequest, Message},
         operator::Operator,
     },
     edge::{
@@ -72,8 +73,9 @@ pub(in crate::edge) async fn backfill(
         return Err(Error::new(Kind::Unreadable, "`since` is a time within the last year").into());
     }
     let by = operator.name;
-    tracing::info!(event = "backfill.asked", %connection, %since, by, request = request_id);
-    let ask = Ask { connection: connection.clone(), since, request: request_id, by: Some(by) };
+    let asked = Event::BackfillAsked { connection: &connection, since, by: &by, request: &request_id };
+    desk.puente.tell.of(&asked);
+    let ask = BackfillRequest { connection: connection.clone(), since, request: request_id, by: Some(by) };
     let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the question"));
     let sent = desk.puente.queue.send(&[Message::Backfill(ask)], std::time::Duration::ZERO).await?.pop();
     sent.unwrap_or_else(unanswered)?;

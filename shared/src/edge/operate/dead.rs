@@ -11,7 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::Desk;
 use crate::{
     Error, Kind,
-    domain::operator::{Operator, Sight},
+    domain::{
+        event::Event,
+        operator::{Operator, Sight},
+    },
     edge::{
         body::json,
         dead::{DeadLettersView, DeadView},
@@ -74,7 +77,7 @@ pub(in crate::edge) async fn redrive(
     }
     let Redrive { limit: most } = json(request, &*desk.puente.clock).await?;
     let moved = desk.puente.queue.redrive(limit(most)?).await?;
-    tracing::info!(event = "dead_letters.redriven", by = operator.name, moved);
+    desk.puente.tell.of(&Event::Redriven { by: &operator.name, moved });
     Ok((StatusCode::ACCEPTED, Json(Redriven { moved })))
 }
 

@@ -12,6 +12,7 @@ use super::Desk;
 use crate::{
     Error, Kind,
     domain::{
+        event::Event,
         ids::{ConnectionId, OrderId, OrderKey},
         message::{Arrival, Message, News},
         operator::Operator,
@@ -50,9 +51,10 @@ pub(in crate::edge) async fn replay(
     Extension(RequestId(request)): Extension<RequestId>,
     Extension(operator): Extension<Operator>,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
-    let OrderKey { connection, order } = desk.head(&name, order).await?.key;
+    let key = desk.head(&name, order).await?.key;
     let by = operator.name;
-    tracing::info!(event = "order.replay_asked", %connection, %order, by, request);
+    desk.puente.tell.of(&Event::ReplayAsked { order: &key, by: &by, request: &request });
+    let OrderKey { connection, order } = key;
     let answer = Replayed { connection: connection.clone(), order: order.clone(), result: "queued" };
     let received = desk.puente.clock.now();
     let arrival = Arrival { connection, order, received, request, by: Some(by), tries: 0, news: News::Replay };

@@ -3,7 +3,7 @@
 use axum::{
     Extension, Json,
     extract::State,
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use super::Desk;
 use crate::{
-    domain::operator::Operator,
+    domain::operator::{Operator, Sight},
     edge::{
+        metrics,
         problem::Problem,
         tasks::{TasksView, tasks as last_runs},
     },
@@ -38,6 +39,18 @@ pub(in crate::edge) async fn tasks(
     Extension(operator): Extension<Operator>,
 ) -> Result<Json<TasksView>, Problem> {
     Ok(Json(last_runs(&desk.puente, &operator.sight).await?))
+}
+
+/// What this process measured since it began: of all connections, so for those who see all.
+pub(in crate::edge) async fn measured(
+    State(desk): State<Desk>,
+    Extension(operator): Extension<Operator>,
+) -> Result<Response, Problem> {
+    if operator.sight != Sight::All {
+        let words = "measurements are those of all connections, and this operator does not see all";
+        return Err(Problem::refusal(StatusCode::FORBIDDEN, words));
+    }
+    Ok(metrics::answer(desk.puente.tell.samples())?)
 }
 
 /// The OpenAPI document.

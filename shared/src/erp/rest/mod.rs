@@ -31,7 +31,7 @@ use self::{
     template::Templates,
     wire::{Request, wrong},
 };
-use super::{Capabilities, Draft, Erp, Found, Ids, Job, Patience, Row, SendError, totals::Balancing};
+use super::{Capabilities, Draft, Erp, Found, Job, Patience, Row, SendError, totals::Balancing};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -42,7 +42,7 @@ use crate::{
         rules::Rules,
         version::Version,
     },
-    outbound::{Answer, Call, Failure, Metered},
+    outbound::{Answer, Call, Calls, Failure, Metered},
 };
 
 /// The table's row.
@@ -171,23 +171,22 @@ impl Erp for Rest {
         Patience { timeout, settle: self.section.settle.unwrap_or(timeout * 2) }
     }
 
-    async fn prepare(
-        &self,
-        calls: &Metered,
-        ids: &dyn Ids,
-        jobs: &[Job],
-        afresh: bool,
-    ) -> Vec<Result<Draft, SendError>> {
-        self.drafts(calls, ids, jobs, afresh).await
+    async fn prepare(&self, calls: &Calls<'_>, jobs: &[Job], afresh: bool) -> Vec<Result<Draft, SendError>> {
+        self.drafts(calls.http, calls.ids, jobs, afresh).await
     }
 
-    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+    async fn send(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        drafts: &[Draft],
+    ) -> Vec<Result<Document, SendError>> {
         match operation {
-            Operation::Create => self.documents(calls, drafts).await,
+            Operation::Create => self.documents(calls.http, drafts).await,
         }
     }
 
-    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
+    async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
         let Some(request) = &self.section.look_up else {
             let words = "this ERP is configured without look_up: only a person can say whether the document exists";
             return Err(SendError::Account(Error::new(Kind::Refused, words)));
@@ -196,7 +195,7 @@ impl Erp for Rest {
         for chunk in steps.chunks(request.at_most()) {
             let names: Vec<&str> = chunk.iter().map(|step| step.reference.as_str()).collect();
             let data = prepare::wanted("references", "reference", &names);
-            let answer = self.ask(calls, "look_up", request, &data, None).await;
+            let answer = self.ask(calls.http, "look_up", request, &data, None).await;
             let answer = answer.map_err(|failure| match failure {
                 // Perhaps for what was asked for.
                 Failure::Unknown(error) => SendError::Unknown(error),
@@ -208,18 +207,18 @@ impl Erp for Rest {
         Ok(found)
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>> {
-        self.finished(calls, documents).await
+    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>> {
+        self.finished(calls.http, documents).await
     }
 
-    async fn probe(&self, calls: &Metered) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
         let Some(request) = &self.section.probe else {
             // A reference nobody has asks for nothing but an answer.
             let nobody = OrderKey::new(ConnectionId::try_from("puente".to_owned())?, "probe".to_owned().try_into()?);
             self.look_up(calls, &[Step::create(nobody.sale())]).await.map_err(SendError::into_error)?;
             return Ok(format!("{} answers look_up", self.base));
         };
-        let answer = self.ask(calls, "probe", request, &context! {}, None).await?;
+        let answer = self.ask(calls.http, "probe", request, &context! {}, None).await?;
         let body = read("probe", request, &answer, false).map_err(|verdict| verdict.error())?;
         let name = words_at(request.number.as_ref(), &body);
         Ok(name.unwrap_or_else(|| format!("{} answers {}", self.base, answer.status.as_u16())))

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
+    domain::event::Event,
     erp::{
         Draft, Ids, Job, SendError,
         totals::{Balancing, settle},
@@ -390,7 +391,7 @@ async fn learn(ids: &dyn Ids, what: &str, found: &Known) {
     if !pairs.is_empty()
         && let Err(error) = ids.learn(&pairs).await
     {
-        tracing::warn!(%error, "ids.not_remembered");
+        Event::IdsNotKept { error: &error }.log();
     }
 }
 
@@ -410,7 +411,7 @@ async fn not_made(ids: &dyn Ids, what: &str, tried: &Known) {
     if !names.is_empty()
         && let Err(error) = ids.not_made(&names).await
     {
-        tracing::warn!(%error, "ids.not_forgotten");
+        Event::IdsNotForgotten { error: &error }.log();
     }
 }
 

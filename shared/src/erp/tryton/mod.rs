@@ -23,12 +23,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Bulk, Capabilities, Class, Draft, Erp, Found, Ids, Job, Patience, Row, SendError, repeatable};
+use super::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, repeatable};
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
     domain::document::{Document, Operation, Step},
-    outbound::Metered,
+    outbound::Calls,
 };
 
 /// The table's row.
@@ -211,49 +211,51 @@ impl Erp for Tryton {
         Patience { timeout, settle: timeout * 2 }
     }
 
-    async fn prepare(
-        &self,
-        calls: &Metered,
-        ids: &dyn Ids,
-        jobs: &[Job],
-        afresh: bool,
-    ) -> Vec<Result<Draft, SendError>> {
+    async fn prepare(&self, calls: &Calls<'_>, jobs: &[Job], afresh: bool) -> Vec<Result<Draft, SendError>> {
         if jobs.is_empty() {
             return Vec::new();
         }
-        let resolver = resolve::Resolver { tryton: self, calls, ids, afresh };
+        let resolver = resolve::Resolver { tryton: self, calls: calls.http, ids: calls.ids, afresh };
         match resolver.drafts(jobs).await {
             Ok(answers) => answers,
             Err(send_error) => jobs.iter().map(|_| Err(send_error.again())).collect(),
         }
     }
 
-    async fn send(&self, calls: &Metered, operation: Operation, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+    async fn send(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        drafts: &[Draft],
+    ) -> Vec<Result<Document, SendError>> {
         match operation {
-            Operation::Create => self.create_sales(calls, drafts).await,
+            Operation::Create => self.create_sales(calls.http, drafts).await,
         }
     }
 
-    async fn look_up(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
-        self.find_sales(calls, steps).await
+    async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
+        self.find_sales(calls.http, steps).await
     }
 
-    async fn finish(&self, calls: &Metered, documents: &[Document]) -> Vec<Result<Document, SendError>> {
-        self.finish_sales(calls, documents).await
+    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>> {
+        self.finish_sales(calls.http, documents).await
     }
 
-    async fn probe(&self, calls: &Metered) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
         #[derive(Deserialize)]
         struct Shop {
             name: String,
             company: i64,
         }
-        let series = repeatable(&self.server.series(calls).await.map_err(SendError::into_error)?);
+        let series = repeatable(&self.server.series(calls.http).await.map_err(SendError::into_error)?);
         let nothing: Option<i64> = None;
         let domain = self.settings.web_shop.domain("name");
         let parameters = wire::parameters![domain, 0, nothing, nothing, ["name", "company"]];
-        let shops: Vec<Shop> =
-            self.server.read(calls, "model.web.shop.search_read", parameters).await.map_err(SendError::into_error)?;
+        let shops: Vec<Shop> = self
+            .server
+            .read(calls.http, "model.web.shop.search_read", parameters)
+            .await
+            .map_err(SendError::into_error)?;
         let named = &self.settings.web_shop;
         match shops.as_slice() {
             [shop] if shop.company == self.settings.company => {

@@ -15,7 +15,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         document::Operation,
-        ids::{AttemptId, OrderKey},
+        ids::{AccountId, AttemptId, OrderKey},
         ledger::{Denied, Hold, Ledger},
         order::Order,
         record::{Entry, Head, Intent, Write, Written},
@@ -24,7 +24,7 @@ use crate::{
     },
     erp::{Capabilities, Draft, Job},
     flow::{Puente, record},
-    outbound::Metered,
+    outbound::{Keeper, Metered},
     parties::{Account, Connection},
     ports::Payload,
 };
@@ -47,7 +47,8 @@ pub(super) struct Batch<'a> {
     pub(super) account: &'a Arc<Account>,
     pub(super) epoch: u64,
     pub(super) slots: &'a Arc<Slots>,
-    pub(super) metered: Metered,
+    pub(super) http: Metered,
+    pub(super) tokens: Keeper,
     /// The account's ledger before this batch: how often calls failed in a row, and why.
     pub(super) ledger: &'a Ledger,
     /// Whether a call succeeded.
@@ -103,9 +104,10 @@ impl<'a> Batch<'a> {
         slots: &'a Arc<Slots>,
         ledger: &'a Ledger,
     ) -> Self {
-        let metered = Metered::new(puente.client.clone(), slots.clone());
+        let http = Metered::new(puente.client.clone(), slots.clone());
+        let tokens = puente.keeper(AccountId::Erp(account.id.clone()));
         let (succeeded, passed, closed, held) = (false, false, None, None);
-        Self { puente, account, epoch, slots, metered, ledger, succeeded, passed, closed, held }
+        Self { puente, account, epoch, slots, http, tokens, ledger, succeeded, passed, closed, held }
     }
 
     /// Takes these heads as far as they go, with `budget` calls at most.

@@ -8,6 +8,7 @@ use super::{
     AT_A_TIME,
     batch::{Batch, Rendered},
     discreet::discreet,
+    ids::Cache,
     look_up::Looked,
     meter::End,
     outcome::{TOGETHER, failed_before},
@@ -229,7 +230,9 @@ impl Batch<'_> {
         let start_by = group.iter().filter_map(|one| one.ready.head.intent.as_ref().map(|i| i.start_by)).min();
         self.slots.start_by(start_by).await;
         let drafts: Vec<Draft> = group.iter().map(|one| one.draft.clone()).collect();
-        let outcomes = AssertUnwindSafe(self.account.erp.send(&self.metered, operation, &drafts)).catch_unwind().await;
+        let ids = Cache(self);
+        let calls = self.calls(&ids);
+        let outcomes = AssertUnwindSafe(self.account.erp.send(&calls, operation, &drafts)).catch_unwind().await;
         self.slots.start_by(None).await;
         let unknown = || SendError::Unknown(Error::new(Kind::Bug, "the connector failed while sending"));
         let mut outcomes = outcomes.unwrap_or_default();

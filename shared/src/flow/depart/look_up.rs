@@ -1,6 +1,6 @@
 //! Looking steps up in the ERP. If it refuses to be asked about one of them, the others are answered all the same.
 
-use super::batch::Batch;
+use super::{batch::Batch, ids::Cache};
 use crate::{
     Error, Result,
     domain::{
@@ -42,7 +42,8 @@ impl Batch<'_> {
             if asked.is_empty() || self.over().await {
                 continue;
             }
-            match self.account.erp.look_up(&self.metered, asked).await {
+            let looked = self.account.erp.look_up(&self.calls(&Cache(self)), asked).await;
+            match looked {
                 Ok(found) => {
                     (answered, self.succeeded) = (true, true);
                     for (answer, found) in answers.iter_mut().skip(from).zip(found) {
@@ -83,6 +84,6 @@ impl Batch<'_> {
         }
         let nobody = || Some(OrderKey::new("puente".parse::<ConnectionId>().ok()?, "probe".parse::<OrderId>().ok()?));
         let Some(nobody) = nobody() else { return false };
-        self.account.erp.look_up(&self.metered, &[Step::create(nobody.sale())]).await.is_ok()
+        self.account.erp.look_up(&self.calls(&Cache(self)), &[Step::create(nobody.sale())]).await.is_ok()
     }
 }

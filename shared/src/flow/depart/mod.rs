@@ -10,6 +10,7 @@ mod blame;
 mod bulk;
 
 mod discreet;
+mod ids;
 mod look_up;
 pub(crate) mod meter;
 mod outcome;

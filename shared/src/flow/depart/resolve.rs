@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     batch::{Batch, Ready},
     bulk::REPEATED,
+    ids::Cache,
     look_up::Looked,
     pace::backoff,
     plan::{Next, Plan, plan},
@@ -142,7 +143,7 @@ impl Batch<'_> {
             return Ok(());
         }
         let documents: Vec<Document> = unfinished.iter().map(|(_, found)| found.document.clone()).collect();
-        let outcomes = self.account.erp.finish(&self.metered, &documents).await;
+        let outcomes = self.account.erp.finish(&self.calls(&Cache(self)), &documents).await;
         for ((head, mut found), outcome) in unfinished.into_iter().zip(outcomes) {
             match outcome {
                 Ok(document) => {

@@ -1,18 +1,16 @@
 //! From jobs to documents on their way: prepare together, write the intents, go on in bulks.
 
-use std::{
-    collections::{HashMap, HashSet},
-    panic::AssertUnwindSafe,
-};
+use std::panic::AssertUnwindSafe;
 
 use futures::{FutureExt, StreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{
     AT_A_TIME,
     batch::{Batch, Ready, Rendered},
     bulk::{halves, same_reason},
     discreet::discreet,
+    ids::Cache,
     meter::LONGEST_START,
     pace::{FLOOR, asked_for, backoff},
 };
@@ -22,7 +20,7 @@ use crate::{
         document::Operation,
         record::{End, Head, Rest, Write, Written},
     },
-    erp::{Draft, Ids, Job, SendError},
+    erp::{Draft, Job, SendError},
 };
 
 impl Batch<'_> {
@@ -102,7 +100,8 @@ impl Batch<'_> {
         let jobs: Vec<Job> = ready.iter().map(|one| one.job.clone()).collect();
         let erp = &self.account.erp;
         let ids = Cache(self);
-        let together = AssertUnwindSafe(erp.prepare(&self.metered, &ids, &jobs, afresh)).catch_unwind().await;
+        let calls = self.calls(&ids);
+        let together = AssertUnwindSafe(erp.prepare(&calls, &jobs, afresh)).catch_unwind().await;
         let outcomes = if let Ok(outcomes) = together {
             outcomes
         } else {
@@ -110,7 +109,7 @@ impl Batch<'_> {
             let mut outcomes = Vec::new();
             for job in &jobs {
                 let one = std::slice::from_ref(job);
-                let alone = AssertUnwindSafe(erp.prepare(&self.metered, &ids, one, afresh)).catch_unwind().await;
+                let alone = AssertUnwindSafe(erp.prepare(&calls, one, afresh)).catch_unwind().await;
                 outcomes.push(alone.ok().and_then(|mut outcomes| outcomes.pop()).unwrap_or_else(|| {
                     Err(SendError::Refused(Error::new(
                         Kind::Bug,
@@ -207,43 +206,5 @@ impl Batch<'_> {
             .collect()
             .await;
         intended.into_iter().filter_map(Result::transpose).collect()
-    }
-}
-
-/// The id cache of the account.
-struct Cache<'a>(&'a Batch<'a>);
-
-#[async_trait::async_trait]
-impl Ids for Cache<'_> {
-    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
-        self.0.puente.records.ids(&self.0.account.id, names).await
-    }
-    async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
-        self.0.puente.records.learn(&self.0.account.id, ids).await
-    }
-    async fn forget(&self, names: &[String]) -> Result<()> {
-        self.0.puente.records.forget(&self.0.account.id, names).await
-    }
-    async fn begin(&self, names: &[String]) -> Result<HashSet<String>> {
-        let (records, erp) = (&self.0.puente.records, &self.0.account.id);
-        let begun = |name: &String| format!("begun/{name}");
-        let known = records.ids(erp, &names.iter().map(begun).collect::<Vec<_>>()).await?;
-        let now = self.0.now();
-        let in_doubt = |name: &&String| {
-            let until = known.get(&begun(name)).and_then(|until| until.parse::<Timestamp>().ok());
-            until.is_some_and(|until| until > now)
-        };
-        let (in_doubt, free): (Vec<&String>, Vec<&String>) = names.iter().partition(in_doubt);
-        if !free.is_empty() {
-            let (start_by, settle_at) = self.0.times();
-            self.0.slots.start_by(Some(start_by)).await;
-            let marks: Vec<_> = free.iter().map(|name| (begun(name), settle_at.to_string())).collect();
-            records.learn(erp, &marks).await?;
-        }
-        Ok(in_doubt.into_iter().cloned().collect())
-    }
-    async fn not_made(&self, names: &[String]) -> Result<()> {
-        let begun: Vec<String> = names.iter().map(|name| format!("begun/{name}")).collect();
-        self.0.puente.records.forget(&self.0.account.id, &begun).await
     }
 }

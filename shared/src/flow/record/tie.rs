@@ -12,6 +12,7 @@ use super::{Recorder, deserialise};
 use crate::{
     Result,
     domain::{
+        event::Happened,
         money::Amount,
         order::{Flag, Order, Payment, Status},
         record::Head,
@@ -29,7 +30,7 @@ impl Recorder<'_> {
     pub(super) async fn tie(&self, order: &Order, version: &Version, head: Head) -> Result<bool> {
         if self.connection.store.can_fetch() {
             let detail = format!("{}; another state of the same time is on record: the store is asked", said(order));
-            self.note("tied", Some(&detail), Some(version)).await;
+            self.tell(Happened::Tied, Some(&detail), Some(version)).await;
             return self.changed().await;
         }
         let mut flagged = order.clone();
@@ -44,7 +45,7 @@ impl Recorder<'_> {
             if !self.wins(order, version, &head) {
                 let detail =
                     format!("{}; the state on record has the same time, and {}", said(order), why(order, &head));
-                self.note("superseded", Some(&detail), Some(version)).await;
+                self.tell(Happened::Superseded, Some(&detail), Some(version)).await;
                 return Ok(false);
             }
             let above = Version { tie: head.desired.tie.saturating_add(1), ..version.clone() };
@@ -99,7 +100,7 @@ impl Recorder<'_> {
             _ => "a body that could not be read".to_owned(),
         };
         let detail = format!("{said}; a state of the same time arrived later, or is further along");
-        self.note("superseded", Some(&detail), Some(&head.desired)).await;
+        self.tell(Happened::Superseded, Some(&detail), Some(&head.desired)).await;
         Ok(())
     }
 }

@@ -9,18 +9,23 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, OrderId},
-        message::{Arrival, Ask, Message, News},
+        message::{Arrival, BackfillRequest, Message, News},
         order::Flag,
+        record::Head,
         sign::{Fact, Party},
         task::Period,
         version::{ContentHash, Standing, compare},
     },
     flow::{
-        Puente, identity, is_of_one_record,
+        Puente,
+        ask::Ask,
+        identity, is_of_one_record,
         task::{Report, Task},
     },
     parties::Connection,
+    store::Changed,
 };
 
 /// What its messages have as their request.
@@ -85,13 +90,19 @@ impl Task for Backfill {
     async fn run(&self, puente: &Puente, deadline: Timestamp) -> Result<Report> {
         let since = self.reach.map(|reach| puente.clock.now() - reach);
         let done = backfill(puente, since, deadline).await?;
-        let stopped = done.iter().filter(|one| one.stopped.is_some()).count();
+        let mut stopped = 0;
+        for one in &done {
+            if let Some(why) = &one.stopped {
+                stopped += 1;
+                puente.tell.of(&Event::BackfillStopped { connection: &one.connection, why });
+            }
+        }
         let (listed, enqueued) =
             (done.iter().map(|one| u64::from(one.listed)).sum(), done.iter().map(|one| u64::from(one.enqueued)).sum());
         let shops = done.len() as u64;
         Ok(Report {
             did: format!("asked {shops} stores, which listed {listed} orders; {enqueued} of them were news"),
-            figures: vec![("connections", shops), ("listed", listed), ("enqueued", enqueued), ("stopped", stopped as u64)],
+            figures: vec![("connections", shops), ("listed", listed), ("enqueued", enqueued), ("stopped", stopped)],
             failed: (stopped > 0).then(|| {
                 format!("{stopped} of {shops} stores could not be listed to the end; `puente connections` and the log say which and why")
             }),
@@ -153,7 +164,7 @@ pub async fn one(
         return Ok(None);
     }
     if let Err(error) = identity::learn(puente, &connection).await {
-        tracing::warn!(event = "shop.unknown", connection = %id, %error);
+        puente.tell.of(&Event::ShopUnknown { connection: id, error: &error });
     }
     let cursor = format!("backfill/{id}");
     let begun = puente.clock.now();
@@ -165,6 +176,7 @@ pub async fn one(
         },
     };
     let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None, rest: None };
+    let ask = Ask::new(puente, &connection);
     let mut page = None;
     // The position reached: everything modified before it is on record or in the queue.
     let mut reached = from;
@@ -174,7 +186,7 @@ pub async fn one(
             done.rest = Some(reached);
             break;
         }
-        let changes = match connection.store.changed_since(&puente.client, from, page.as_deref()).await {
+        let changes = match connection.store.changed_since(&ask.calls(), from, page.as_deref()).await {
             Ok(changes) => changes,
             Err(error) => {
                 failed(puente, id, &error).await;
@@ -183,11 +195,16 @@ pub async fn one(
             }
         };
         puente.signs.seen(Party::Connection(id.clone()), Fact::Fetched, puente.clock.now(), None).await;
-        done.listed += u32::try_from(changes.orders.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
+        done.listed +=
+            u32::try_from(changes.orders.len() + changes.ids.len() + changes.unmapped.len()).unwrap_or(u32::MAX);
         let last = changes.orders.last().map(|order| order.updated_at.at());
+        let last = last.max(changes.ids.last().map(|changed| changed.modified));
         let mut messages = Vec::new();
         for order in changes.orders {
             messages.extend(news(puente, &connection, order, begun).await?);
+        }
+        for changed in changes.ids {
+            messages.extend(pointed(puente, &connection, changed, begun).await?);
         }
         for (order, flag) in changes.unmapped {
             messages.push(unmapped(&connection, order, flag, begun)?);
@@ -212,13 +229,13 @@ pub async fn one(
     if since.is_none() {
         puente.records.set_cursor(&cursor, &reached.to_string()).await?;
     }
-    tracing::info!(event = "backfill", connection = %id, listed = done.listed, enqueued = done.enqueued);
+    puente.tell.of(&Event::Backfilled { connection: id, listed: done.listed, enqueued: done.enqueued });
     Ok(Some(done))
 }
 
 /// Backfills one connection because somebody asked, until `deadline`; what is left then is asked for in a new message. An error means
 /// that the message must be delivered again.
-pub(in crate::flow) async fn asked(puente: &Puente, ask: &Ask, deadline: Timestamp) -> Result<()> {
+pub(in crate::flow) async fn asked(puente: &Puente, ask: &BackfillRequest, deadline: Timestamp) -> Result<()> {
     let id = &ask.connection;
     let rest = match one(puente, id, Some(ask.since), deadline).await {
         Ok(Some(Backfilled { rest: Some(rest), .. })) => rest,
@@ -237,7 +254,7 @@ pub(in crate::flow) async fn asked(puente: &Puente, ask: &Ask, deadline: Timesta
     };
     // Pages of one moment would be listed for ever.
     let since = if rest > ask.since { rest } else { rest + SignedDuration::from_micros(1) };
-    let sent = puente.queue.send(&[Message::Backfill(Ask { since, ..ask.clone() })], Duration::ZERO).await?;
+    let sent = puente.queue.send(&[Message::Backfill(BackfillRequest { since, ..ask.clone() })], Duration::ZERO).await?;
     sent.into_iter().collect()
 }
 
@@ -247,7 +264,7 @@ async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message])
     for (message, sent) in messages.iter().zip(puente.queue.send(messages, Duration::ZERO).await?) {
         match (message, sent) {
             (Message::Arrival(arrival), Err(error)) if error.kind() == Kind::TooLarge => {
-                tracing::error!(event = "backfill.passed_over", order = %arrival.key(), %error);
+                puente.tell.of(&Event::BackfillPassedOver { order: &arrival.key(), error: &error });
                 let flag = Flag { code: "too_large".to_owned(), detail: format!("the order cannot be taken: {error}") };
                 named.push(unmapped(connection, Some(arrival.order.clone()), flag, arrival.received)?);
             }
@@ -264,7 +281,7 @@ async fn enqueue(puente: &Puente, connection: &Connection, messages: &[Message])
 
 /// Logs the failure and keeps it for `puente connections`: nobody watches a backfill that runs by itself.
 async fn failed(puente: &Puente, id: &ConnectionId, error: &Error) {
-    tracing::warn!(event = "backfill.failed", connection = %id, %error);
+    puente.tell.of(&Event::BackfillFailed { connection: Some(id), error });
     let words = format!("backfill: {error}");
     puente.signs.seen(Party::Connection(id.clone()), Fact::Failed, puente.clock.now(), Some(words)).await;
 }
@@ -286,13 +303,7 @@ async fn news(
         news: News::State { order: Arc::new(order) },
     };
     let News::State { order } = &arrival.news else { return Ok(None) };
-    let head = match puente.records.head(&arrival.key()).await {
-        Err(error) if is_of_one_record(&error) => {
-            tracing::error!(event = "record.unreadable", %error);
-            return Ok(None);
-        }
-        head => head?,
-    };
+    let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
     let known = head.is_some_and(|head| {
         let version = order.version();
         match compare(&head.desired, head.newest, &version) {
@@ -303,6 +314,39 @@ async fn news(
         }
     });
     Ok((!known).then_some(Message::Arrival(arrival)))
+}
+
+/// A message that has the store asked for an order, as a webhook without a body would; unless a later state is on record. Asked
+/// again for the same time: within one unit of the store's clock an order may change twice.
+async fn pointed(
+    puente: &Puente,
+    connection: &Connection,
+    changed: Changed,
+    now: Timestamp,
+) -> Result<Option<Message>> {
+    let arrival = Arrival {
+        connection: connection.id.clone(),
+        order: changed.order,
+        received: now,
+        request: REQUEST.into(),
+        by: None,
+        tries: 0,
+        news: News::Changed,
+    };
+    let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
+    let known = head.is_some_and(|head| !head.desired.is_unread() && head.newest > changed.modified);
+    Ok((!known).then_some(Message::Arrival(arrival)))
+}
+
+/// What is on record of an arrival's order; `None` where that cannot be read, which is told.
+async fn head(puente: &Puente, arrival: &Arrival) -> Result<Option<Option<Head>>> {
+    match puente.records.head(&arrival.key()).await {
+        Err(error) if is_of_one_record(&error) => {
+            puente.tell.of(&Event::RecordUnreadable { error: &error });
+            Ok(None)
+        }
+        head => head.map(Some),
+    }
 }
 
 fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Timestamp) -> Result<Message> {

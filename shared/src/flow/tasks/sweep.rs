@@ -10,7 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Result,
-    domain::{message::Message, task::Period},
+    domain::{
+        event::Event,
+        message::Message,
+        metric::{Metric, Of},
+        task::Period,
+    },
     flow::{
         Puente, depart,
         task::{Report, Task},
@@ -73,7 +78,7 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
                 }
             }
             Err(error) => {
-                tracing::warn!(event = "sweep.failed", %erp, %error);
+                puente.tell.of(&Event::SweepFailed { erp: Some(&erp), error: &error });
                 outcome = Err(error);
             }
         }
@@ -86,15 +91,30 @@ async fn wants_conductor(puente: &Puente, erp: &crate::domain::ids::ErpId) -> Re
     let now = puente.clock.now();
     let ledger = puente.accounts.ledger(erp).await?;
     let conducted = ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end >= now - limits.clock_error);
-    if conducted || depart::closed(&ledger, &limits, now).is_some() {
+    let closed = depart::closed(&ledger, &limits, now);
+    // Measured from what is read anyway.
+    let gauge = |metric, value| puente.tell.gauge(metric, Of::Account(erp), value);
+    gauge(Metric::CallsLeft, limits.per_day.saturating_sub(ledger.used_today(&limits, now)).into());
+    gauge(Metric::Closed, closed.map_or(0, |until| seconds(until.duration_since(now))));
+    if conducted || closed.is_some() {
         return Ok(false);
     }
     let reserves = shares.at(&ledger, &limits, now);
     for connection in puente.settings.connections_of(erp.as_str()) {
         let open = !ledger.holds(&connection, now) && reserves.is_open(&connection);
-        if open && puente.records.next_due(&connection).await?.is_some_and(|due| due <= now) {
+        if !open {
+            continue;
+        }
+        if let Some(due) = puente.records.next_due(&connection).await?.filter(|due| *due <= now) {
+            gauge(Metric::Overdue, seconds(now.duration_since(due)));
             return Ok(true);
         }
     }
+    gauge(Metric::Overdue, 0);
     Ok(false)
+}
+
+/// Whole seconds, the last one begun.
+fn seconds(time: SignedDuration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(0).div_ceil(1000)
 }

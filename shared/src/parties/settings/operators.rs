@@ -9,6 +9,7 @@ use crate::{
     Error, Result,
     config::Secret,
     domain::{
+        event::Event,
         ids::OperatorId,
         operator::{Operator, Scope, Sight},
     },
@@ -53,7 +54,7 @@ impl Settings {
                 Ok(keyed) if keyed.key.is(key) => found = Some(keyed.operator.clone()),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(event = "operator.unusable", operator = %name, %error);
+                    Event::OperatorUnusable { operator: name.as_str(), error: &error }.log();
                     unknown = Some(error);
                 }
             }

@@ -400,7 +400,7 @@ async fn posted_orders_have_a_secret_of_their_own() {
     );
 
     let settings = parse(&text.replace("key = { secret = 'known' }\n", "")).unwrap();
-    assert_eq!(settings.entrance(&api).await.unwrap().unwrap().store.api_keys().len(), 1);
+    assert_eq!(settings.entrance(&api).await.unwrap().unwrap().store.entrance().api_keys().len(), 1);
     // One of both entrances there must be.
     let neither = parse(&text.replace("api_keys = [{ secret = 'known' }]", "api_keys = []")).unwrap();
     let error = neither.entrance(&api).await.unwrap_err().to_string();
@@ -436,7 +436,7 @@ async fn what_faces_the_internet_is_built_from_the_edge_alone_and_the_flows_with
     assert_eq!(asked(), ["edge/acme"], "one bundle, read once");
     assert!(
         entrance.keys[0].is("canary-of-more-than-16-characters")
-            && entrance.store.secrets()[0].is("canary-of-more-than-16-characters")
+            && entrance.store.entrance().signed().unwrap().secrets[0].is("canary-of-more-than-16-characters")
     );
     // The configuration says that the shop can be asked, without what it is asked with.
     assert!(entrance.store.can_fetch());
@@ -448,7 +448,10 @@ async fn what_faces_the_internet_is_built_from_the_edge_alone_and_the_flows_with
     assert!(flows.store.can_fetch());
     // Nobody can be let in with what stands in for a key, or sign with what stands in for a secret: not even by guessing.
     let others = Settings::parse(SHOP, "puente.toml", store.clone()).unwrap().connection(&acme).await.unwrap().unwrap();
-    for (one, other) in [(&flows.keys[0], &others.keys[0]), (&flows.store.secrets()[0], &others.store.secrets()[0])] {
+    for (one, other) in [
+        (&flows.keys[0], &others.keys[0]),
+        (&flows.store.entrance().signed().unwrap().secrets[0], &others.store.entrance().signed().unwrap().secrets[0]),
+    ] {
         assert!(!one.is("canary-of-more-than-16-characters") && !one.is(other.expose()) && one.expose().len() > 43);
     }
     asked();

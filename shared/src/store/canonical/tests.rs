@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::Section;
+use crate::{config::Section, outbound::doubles::Way};
 
 const SECRET: &str = "whsec_cHVlbnRlLXRlc3Qtc2VjcmV0LTAwMDE=";
 
@@ -21,7 +21,7 @@ fn receive(body: &str) -> Reading {
         body: Bytes::copy_from_slice(body.as_bytes()),
         received,
     };
-    store.read(&webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+    store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
 }
 
 fn changed(change: impl FnOnce(&mut Value)) -> Reading {
@@ -87,8 +87,11 @@ fn a_secret_that_cannot_be_one_is_refused_at_once() {
 
 #[tokio::test]
 async fn it_cannot_be_asked_and_says_so() {
-    let (store, client) = (build(SECRET).unwrap(), Client::new().unwrap());
+    let (store, way) = (build(SECRET).unwrap(), Way::open());
     assert!(!store.can_fetch());
-    assert_eq!(store.fetch(&client, &"1".parse().unwrap()).await.unwrap_err().kind(), Kind::Config);
-    assert_eq!(store.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.err().unwrap().kind(), Kind::Config);
+    assert_eq!(store.fetch(&way.calls(), &"1".parse().unwrap()).await.unwrap_err().kind(), Kind::Config);
+    assert_eq!(
+        store.changed_since(&way.calls(), Timestamp::UNIX_EPOCH, None).await.err().unwrap().kind(),
+        Kind::Config
+    );
 }

@@ -10,35 +10,35 @@
 //! <https://shopify.dev/docs/apps/build/webhooks> ·
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order> · why REST: `docs/decisions/shopify-rest-for-fetching.md`
 
+mod call;
+mod config;
+#[cfg(feature = "fixtures")]
+mod kit;
 mod map;
 mod refunds;
 mod shop;
 mod sold;
 mod wire;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use serde::Deserialize;
 use url::Url;
 
+use self::config::{App, Shopify};
 use super::{
-    Changes, Reading, Row, Store, answer,
+    Changes, Entrance, Reading, Row, Signed, Store, answer,
     identity::Learnt,
-    parse::{deleted, elements, flag, parse},
+    parse::{deleted, flag, parse},
 };
 use crate::{
     Error, Kind, Result,
-    config::Secret,
     domain::{
         ids::OrderId,
         order::{Flag, Order},
         sign::Identity,
     },
-    outbound::{Answer, Call, Client},
+    outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
 
@@ -56,70 +56,17 @@ token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and f
 all_orders = false                               # true once the token has read_all_orders beside read_orders
 "#,
     sample: include_str!("sample.json"),
+    #[cfg(feature = "fixtures")]
+    kit: &kit::Kit,
 };
 
 const SIGNATURE: &[&str] = &["x-shopify-hmac-sha256", "shopify-hmac-sha256"];
 const SHOP_DOMAIN: &[&str] = &["x-shopify-shop-domain", "shopify-shop-domain"];
-const TIMEOUT: Duration = Duration::from_secs(20);
-const PER_PAGE: &str = "250";
+/// What a person reads who has to find out.
+const ONLY_AN_ID: &str = "the body is only an id: perhaps the order was deleted, perhaps something else of that number. Look for it in \
+                          the store; with a token Puente asks the store itself";
 
-/// The section.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    #[serde(default, rename = "kind")]
-    _kind: String,
-    /// `name.myshopify.com`.
-    shop: String,
-    /// The shop's number: the surest way to tell its orders. Learnt with the token where nobody says it.
-    #[serde(default)]
-    shop_id: Option<u64>,
-    #[serde(default)]
-    app: App,
-    /// Further domains of the shop, as its orders' status pages show them.
-    #[serde(default)]
-    domains: Vec<String>,
-    webhook_secrets: Vec<Secret>,
-    #[serde(default)]
-    token: Option<Secret>,
-    /// Whether the token may read orders older than 60 days: only then does "not found" mean "deleted".
-    #[serde(default)]
-    all_orders: bool,
-    #[serde(default = "version")]
-    api_version: String,
-    /// Where the Admin API is, if not at `https://{shop}`: a sandbox.
-    #[serde(default)]
-    api_url: Option<String>,
-}
-
-/// For how many shops the app's secret signs.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum App {
-    /// It may be installed in other shops: a signed order has to say that it is this one's.
-    #[default]
-    Shared,
-    /// It is installed in this shop alone: whatever it signs is this shop's.
-    Custom,
-}
-
-fn version() -> String {
-    "2026-07".to_owned()
-}
-
-struct Shopify {
-    shop: String,
-    shop_id: Option<u64>,
-    domains: Vec<String>,
-    app: App,
-    /// What the shop said of itself, where the configuration does not.
-    learnt: Learnt,
-    secrets: Vec<Secret>,
-    token: Option<HeaderValue>,
-    all_orders: bool,
-    /// `…/admin/api/{version}`.
-    api: Url,
-}
+const ORDER: &str = "gid://shopify/Order/";
 
 /// Whose order a status page's address says it is.
 enum Whose {
@@ -129,40 +76,6 @@ enum Whose {
 }
 
 impl Shopify {
-    fn new(config: Config) -> Result<Self> {
-        let refuse = |text: &'static str| Err(Error::new(Kind::Config, text));
-        let shop = config.shop.to_ascii_lowercase();
-        let name = shop.strip_suffix(".myshopify.com").unwrap_or_default();
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return refuse("shop is not a name such as acme.myshopify.com");
-        }
-        super::check_secrets(&config.webhook_secrets)?;
-        if !config.api_version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return refuse("api_version is not a version such as 2026-07");
-        }
-        let token = match config.token {
-            None => None,
-            Some(token) => {
-                let mut value = HeaderValue::from_str(token.expose().trim())
-                    .map_err(|_| Error::new(Kind::Config, "token has characters no Admin API token has"))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
-        let base = answer::base("api_url", config.api_url.as_deref().unwrap_or(&format!("https://{shop}")))?;
-        Ok(Self {
-            api: answer::below(&base, &["admin", "api", &config.api_version]),
-            domains: config.domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect(),
-            shop,
-            shop_id: config.shop_id,
-            app: config.app,
-            learnt: Learnt::default(),
-            secrets: config.webhook_secrets,
-            token,
-            all_orders: config.all_orders,
-        })
-    }
-
     fn is_ours(&self, host: &str) -> bool {
         let is = |domain: &String| host.eq_ignore_ascii_case(domain);
         is(&self.shop)
@@ -247,109 +160,12 @@ impl Shopify {
             None => Reading::Ignored("not about an order"),
         }
     }
-
-    fn call(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Call> {
-        let token = self.token.as_ref().ok_or_else(|| {
-            Error::new(Kind::Config, format!("{}: token is needed to ask the shop for orders", self.shop))
-        })?;
-        let mut url = answer::below(&self.api, path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert("x-shopify-access-token", token.clone());
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Call { method: Method::GET, url, headers, body: Bytes::new(), timeout: TIMEOUT })
-    }
-
-    fn one_call(&self, order: &OrderId) -> Result<Call> {
-        self.call(&["orders", &format!("{order}.json")], &[])
-    }
-
-    fn page_call(&self, since: Timestamp, page: Option<&str>) -> Result<Call> {
-        let path = &["orders.json"];
-        match page {
-            // A cursor has the filters in itself; Shopify refuses them beside it.
-            Some(cursor) => self.call(path, &[("limit", PER_PAGE), ("page_info", cursor)]),
-            None => self.call(
-                path,
-                &[
-                    ("status", "any"),
-                    ("updated_at_min", &since.to_string()),
-                    ("order", "updated_at asc"),
-                    ("limit", PER_PAGE),
-                ],
-            ),
-        }
-    }
-
-    fn one(&self, answer: Answer) -> Result<Option<Order>> {
-        let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else {
-            // Taking an old order for a deleted one would cancel its sale.
-            let why = "the shop shows no such order: deleted, or older than 60 days and the token lacks read_all_orders \
-                       (grant it and set all_orders = true)";
-            return if self.all_orders { Ok(None) } else { Err(Error::new(Kind::NotFound, why)) };
-        };
-        let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
-        let single = parse::<wire::Single<'_>>(&answer.body).map_err(unreadable)?;
-        read_order(single.order.get().as_bytes()).map(Some).map_err(|(_, flag)| unreadable(flag))
-    }
-
-    fn no_api(&self) -> Error {
-        Error::new(Kind::Config, format!("{}: there is no Admin API here: check shop, api_version", self.shop))
-    }
-
-    fn page(&self, answer: Answer) -> Result<Changes> {
-        let Some(answer) = answer::read(answer, &self.shop, "the store's token")? else {
-            return Err(self.no_api());
-        };
-        // One by one: what is wrong with one of them hides none of the others.
-        let page = elements(&answer.body, Some("orders")).ok_or_else(|| {
-            Error::new(Kind::Unreadable, format!("{}: it answered with no list of orders", self.shop))
-        })?;
-        let mut changes = Changes { next: next(&answer.headers), ..Changes::default() };
-        for order in page {
-            match read_order(order) {
-                Ok(order) => changes.orders.push(order),
-                Err(unmapped) => changes.unmapped.push(unmapped),
-            }
-        }
-        Ok(changes)
-    }
-}
-
-/// What a person reads who has to find out.
-const ONLY_AN_ID: &str = "the body is only an id: perhaps the order was deleted, perhaps something else of that number. Look for it in \
-                          the store; with a token Puente asks the store itself";
-
-const ORDER: &str = "gid://shopify/Order/";
-
-/// An order of an answer: that it is this shop's is beyond doubt.
-fn read_order(body: &[u8]) -> Result<Order, (Option<OrderId>, Flag)> {
-    match parse::<wire::Order<'_>>(body) {
-        Ok(wire) => map::order(&wire).map_err(|flag| (map::id(&wire.id).ok(), flag)),
-        Err(flag) => Err((parse::<wire::Other<'_>>(body).ok().and_then(|other| map::id(&other.id).ok()), flag)),
-    }
-}
-
-/// The cursor of the next page: `Link: <https://…?page_info=abc>; rel="next"`.
-/// <https://shopify.dev/docs/api/admin-rest/usage/pagination>
-fn next(headers: &HeaderMap) -> Option<String> {
-    let links = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
-    let next = links.flat_map(|value| value.split(',')).find(|link| link.contains("rel=\"next\""))?;
-    let address = next.split_once('<')?.1.split_once('>')?.0;
-    let url = Url::parse(address).ok()?;
-    url.query_pairs().find(|(name, _)| name == "page_info").map(|(_, cursor)| cursor.into_owned())
 }
 
 #[async_trait]
 impl Store for Shopify {
-    fn scheme(&self) -> Scheme {
-        Scheme::HmacBase64(SIGNATURE)
-    }
-
-    fn secrets(&self) -> &[Secret] {
-        &self.secrets
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance::Signed(Signed { scheme: Scheme::HmacBase64(SIGNATURE), secrets: &self.secrets })
     }
 
     fn is_ping(&self, _raw: &RawWebhook) -> bool {
@@ -397,11 +213,11 @@ impl Store for Shopify {
         (self.shop_id.is_none() && self.app == App::Shared).then_some(&self.learnt)
     }
 
-    async fn identify(&self, client: &Client) -> Result<Option<Identity>> {
+    async fn identify(&self, calls: &Calls<'_>) -> Result<Option<Identity>> {
         if self.token.is_none() || self.identity().is_none() {
             return Ok(None);
         }
-        let answer = client.send(self.call(&["shop.json"], &[])?).await?;
+        let answer = calls.http.send(self.call(&["shop.json"], &[])?).await?;
         let answer = answer::read(answer, &self.shop, "the store's token")?.ok_or_else(|| self.no_api())?;
         let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
         shop::identity(&answer.body).map(Some).map_err(unreadable)
@@ -421,17 +237,17 @@ impl Store for Shopify {
         self.token.is_some()
     }
 
-    async fn fetch(&self, client: &Client, order: &OrderId) -> Result<Option<Order>> {
+    async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
         // Shopify's ids are numbers: it has no order of another id.
         if !order.as_str().bytes().all(|b| b.is_ascii_digit()) {
             return Ok(None);
         }
-        let answer = client.send(self.one_call(order)?).await?;
+        let answer = calls.http.send(self.one_call(order)?).await?;
         self.one(answer).map_err(|error| error.within(format_args!("order {order}")))
     }
 
-    async fn changed_since(&self, client: &Client, since: Timestamp, page: Option<&str>) -> Result<Changes> {
-        let answer = client.send_for_page(self.page_call(since, page)?).await?;
+    async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
+        let answer = calls.http.send_for_page(self.page_call(since, page)?).await?;
         self.page(answer)
     }
 }

@@ -51,9 +51,9 @@ mod tests {
     use super::*;
     use crate::{
         config::Section,
-        outbound::Client,
+        outbound::doubles::Way,
         store::{Reading, Store},
-        webhook::{RawWebhook, sign, verify},
+        webhook::{RawWebhook, sign},
     };
 
     const OWN_DOMAIN: &str = "https://tienda.example/548380009/orders/a/authenticate?key=k";
@@ -71,9 +71,12 @@ mod tests {
         body["order_status_url"] = status_url.into();
         let body = Bytes::from(body.to_string());
         let mut headers = HeaderMap::new();
-        headers.insert("x-shopify-hmac-sha256", sign(&store.secrets()[0], &body).parse().unwrap());
+        headers.insert(
+            "x-shopify-hmac-sha256",
+            sign(&store.entrance().signed().unwrap().secrets[0], &body).parse().unwrap(),
+        );
         let raw = RawWebhook { headers, body, received: Timestamp::UNIX_EPOCH };
-        store.read(&verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+        store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
     }
 
     #[tokio::test]
@@ -90,7 +93,7 @@ mod tests {
         let store = store(&format!("token = {{ literal = 't' }}\napi_url = '{}'", server.uri()));
         // Unknown, the shop is asked whether the order is its own.
         assert!(matches!(reads(&store, OWN_DOMAIN), Reading::Changed(_)));
-        let identity = store.identify(&Client::new().unwrap()).await.unwrap().unwrap();
+        let identity = store.identify(&Way::open().calls()).await.unwrap().unwrap();
         assert_eq!((identity.id, identity.domains[0].as_str()), (548_380_009, "tienda.example"));
         store.identity().unwrap().set(identity);
         assert!(matches!(reads(&store, OWN_DOMAIN), Reading::Order(_)));

@@ -8,8 +8,12 @@ use wiremock::{
 
 mod edits;
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::*;
-use crate::{Retry, config::Section, domain::order::*, store::Store};
+use crate::{Retry, config::Section, domain::order::*, outbound::doubles::Way, store::Store};
 
 const CONFIG: &str = "shop = 'acme.myshopify.com'\nwebhook_secrets = [{ literal = 's' }]";
 
@@ -33,7 +37,7 @@ fn receive(store: &Shopify, body: &str, headers: &[(&'static str, &str)]) -> Rea
         all.insert(*name, value.parse().unwrap());
     }
     let raw = RawWebhook { headers: all, body: Bytes::copy_from_slice(body.as_bytes()), received };
-    store.read(&webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+    store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
 }
 
 fn read(body: &Value) -> Reading {
@@ -444,7 +448,7 @@ fn headers_without_the_x_and_repeated_delivery_ids() {
     headers.insert("shopify-hmac-sha256", webhook::sign(&store.secrets[0], ROW.sample.as_bytes()).parse().unwrap());
     headers.insert("shopify-webhook-id", "the-same".parse().unwrap());
     let raw = RawWebhook { headers, body: Bytes::from_static(ROW.sample.as_bytes()), received: Timestamp::UNIX_EPOCH };
-    let verified = webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap();
+    let verified = store.entrance().signed().unwrap().verify(raw).ok().unwrap();
     assert!(matches!(store.read(&verified), Reading::Order(_)));
 
     let mut second = sample();
@@ -479,11 +483,11 @@ fn the_section_is_checked() {
     assert_eq!(store("").one_call(&"1".parse().unwrap()).err().unwrap().kind(), Kind::Config);
 }
 
-async fn server() -> (MockServer, Shopify, Client) {
+async fn server() -> (MockServer, Shopify, Way) {
     let server = MockServer::start().await;
     let shop =
         store(&format!("token = {{ literal = 'shpat_canary' }}\nall_orders = true\napi_url = '{}'", server.uri()));
-    (server, shop, Client::new().unwrap())
+    (server, shop, Way::open())
 }
 
 fn body(json: &Value) -> ResponseTemplate {
@@ -492,38 +496,38 @@ fn body(json: &Value) -> ResponseTemplate {
 
 #[tokio::test]
 async fn one_order_is_fetched() {
-    let (server, shop, client) = server().await;
+    let (server, shop, way) = server().await;
     Mock::given(method("GET"))
         .and(path("/admin/api/2026-07/orders/5920011223344556677.json"))
         .and(header("x-shopify-access-token", "shpat_canary"))
         .respond_with(body(&json!({"order": sample()})))
         .mount(&server)
         .await;
-    let fetched = shop.fetch(&client, &"5920011223344556677".parse().unwrap()).await.unwrap().unwrap();
+    let fetched = shop.fetch(&way.calls(), &"5920011223344556677".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(fetched, order(&sample()));
     // Unknown to the server: 404.
-    assert!(shop.fetch(&client, &"7".parse().unwrap()).await.unwrap().is_none());
-    assert!(shop.fetch(&client, &"../shop".parse().unwrap()).await.unwrap().is_none());
+    assert!(shop.fetch(&way.calls(), &"7".parse().unwrap()).await.unwrap().is_none());
+    assert!(shop.fetch(&way.calls(), &"../shop".parse().unwrap()).await.unwrap().is_none());
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
     // Without read_all_orders an order older than 60 days looks the same as a deleted one.
     let limited = store(&format!("token = {{ literal = 't' }}\napi_url = '{}'", server.uri()));
-    assert_eq!(limited.fetch(&client, &"7".parse().unwrap()).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(limited.fetch(&way.calls(), &"7".parse().unwrap()).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 #[tokio::test]
 async fn an_order_that_cannot_be_read_says_which_and_why() {
-    let (server, shop, client) = server().await;
+    let (server, shop, way) = server().await;
     let mut broken = sample();
     broken["currency"] = json!("XQQ");
     Mock::given(method("GET")).respond_with(body(&json!({"order": broken}))).mount(&server).await;
-    let error = shop.fetch(&client, &"42".parse().unwrap()).await.unwrap_err();
+    let error = shop.fetch(&way.calls(), &"42".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreadable);
     assert!(error.to_string().starts_with("order 42: acme.myshopify.com: currency: XQQ"), "{error}");
 }
 
 #[tokio::test]
 async fn changes_come_by_the_page_and_one_bad_order_costs_the_others_nothing() {
-    let (server, shop, client) = server().await;
+    let (server, shop, way) = server().await;
     let mut broken = sample();
     broken["id"] = json!(7);
     broken["total_price"] = json!("x");
@@ -547,21 +551,21 @@ async fn changes_come_by_the_page_and_one_bad_order_costs_the_others_nothing() {
         .mount(&server)
         .await;
     let since = "2026-03-01T00:00:00Z".parse().unwrap();
-    let first = shop.changed_since(&client, since, None).await.unwrap();
+    let first = shop.changed_since(&way.calls(), since, None).await.unwrap();
     assert_eq!((first.orders.len(), first.unmapped.len()), (1, 1));
     assert_eq!(first.unmapped[0].0.as_ref().unwrap().as_str(), "7");
-    let second = shop.changed_since(&client, since, first.next.as_deref()).await.unwrap();
+    let second = shop.changed_since(&way.calls(), since, first.next.as_deref()).await.unwrap();
     assert_eq!((second.orders.len(), second.next), (1, None));
 }
 
 #[tokio::test]
 async fn one_item_whose_json_is_odd_is_named_and_hides_no_other() {
     for odd in ["null", "[]", "NaN", "{\"id\":7,\"total_price\":1e999}", "\"]\"", "{\"id\":7,\"name\":\"\\q\"}"] {
-        let (server, shop, client) = server().await;
+        let (server, shop, way) = server().await;
         let text = format!("\u{feff}{{\"orders\":[{0},{odd},{0}]}}", sample());
         let answer = ResponseTemplate::new(200).set_body_raw(text, "application/json");
         Mock::given(method("GET")).respond_with(answer).mount(&server).await;
-        let changes = shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.unwrap();
+        let changes = shop.changed_since(&way.calls(), Timestamp::UNIX_EPOCH, None).await.unwrap();
         assert_eq!((changes.orders.len(), changes.unmapped.len()), (2, 1), "{odd}");
     }
 }
@@ -574,10 +578,10 @@ async fn answers_tell_what_to_do_and_keep_the_token_to_themselves() {
         (429, Kind::Limited, Retry::After(Duration::from_secs(2))),
         (503, Kind::Unavailable, Retry::After(Duration::from_secs(2))),
     ] {
-        let (server, shop, client) = server().await;
+        let (server, shop, way) = server().await;
         let answer = ResponseTemplate::new(status).insert_header("retry-after", "2.0");
         Mock::given(method("GET")).respond_with(answer).mount(&server).await;
-        let error = shop.fetch(&client, &"42".parse().unwrap()).await.unwrap_err();
+        let error = shop.fetch(&way.calls(), &"42".parse().unwrap()).await.unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (kind, retry));
         assert!(!format!("{error} {error:?}").contains("canary"));
     }

@@ -1,6 +1,6 @@
 //! Fields as extensions write them, and what becomes of them.
 
-use super::*;
+use super::{words::WORDS, *};
 
 fn read(country: &str, fields: &[(&str, &str)]) -> (Option<(TaxIdKind, String)>, String) {
     let mut all = Fields::new((!country.is_empty()).then(|| country.to_owned()));

@@ -6,11 +6,16 @@ use wiremock::{
     matchers::{header, method, path, query_param},
 };
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::*;
 use crate::{
     Retry,
-    config::Section,
+    config::{Secret, Section},
     domain::{money::Amount, order::*},
+    outbound::doubles::Way,
 };
 
 const CONFIG: &str = "url = 'https://shop.example'\nwebhook_secrets = [{ literal = 's' }]";
@@ -34,7 +39,7 @@ fn receive(body: &str) -> Reading {
     // The same for two orders of one second: nothing may depend on it.
     headers.insert("x-wc-webhook-delivery-id", "the-same".parse().unwrap());
     let raw = RawWebhook { headers, body: Bytes::copy_from_slice(body.as_bytes()), received };
-    store.read(&webhook::verify(raw, store.scheme(), store.secrets()).ok().unwrap())
+    store.read(&store.entrance().signed().unwrap().verify(raw).ok().unwrap())
 }
 
 fn order(body: &Value) -> Order {
@@ -436,12 +441,12 @@ fn the_key_is_the_secret_after_entity_decoding() {
     let text = r#"a & b <c> "d" 'e' 'f' &lt; &copy; & ;"#;
     let store =
         build(&format!("url = 'https://shop.example'\nwebhook_secrets = [{{ literal = '''{stored}''' }}]")).unwrap();
-    assert_eq!(store.secrets()[0].expose(), text);
+    assert_eq!(store.entrance().signed().unwrap().secrets[0].expose(), text);
     let accepts = |secret: &str| {
         let mut headers = HeaderMap::new();
         headers.insert(SIGNATURE, webhook::sign(&Secret::new(secret), b"{}").parse().unwrap());
         let raw = RawWebhook { headers, body: Bytes::from_static(b"{}"), received: Timestamp::UNIX_EPOCH };
-        webhook::verify(raw, store.scheme(), store.secrets()).is_ok()
+        store.entrance().signed().unwrap().verify(raw).is_ok()
     };
     assert!(accepts(text) && !accepts(stored));
 }
@@ -498,7 +503,7 @@ fn a_body_that_is_no_order_is_never_passed_over_in_silence() {
                 .unwrap();
         let headers = asked.sign(body.as_bytes(), Timestamp::UNIX_EPOCH);
         let raw = RawWebhook { headers, body: body.clone().into_bytes().into(), received: Timestamp::UNIX_EPOCH };
-        let webhook = webhook::verify(raw, asked.scheme(), asked.secrets()).ok().unwrap();
+        let webhook = asked.entrance().signed().unwrap().verify(raw).ok().unwrap();
         assert!(matches!(asked.read(&webhook), Reading::Changed(order) if order.as_str() == id), "{body}");
     }
     // A refused Legacy order without an id, and bodies without anything.
@@ -533,14 +538,14 @@ fn the_section_is_checked() {
     assert_eq!(store().one_call(&"1".parse().unwrap()).err().unwrap().kind(), Kind::Config);
 }
 
-async fn server() -> (MockServer, WooCommerce, Client) {
+async fn server() -> (MockServer, WooCommerce, Way) {
     let server = MockServer::start().await;
     let section = format!(
         "url = '{}/tienda'\nwebhook_secrets = [{{ literal = 's' }}]\nconsumer_key = {{ literal = 'ck_canary' }}\n\
          consumer_secret = {{ literal = 'cs_canary' }}",
         server.uri()
     );
-    (server, build(&section).unwrap(), Client::new().unwrap())
+    (server, build(&section).unwrap(), Way::open())
 }
 
 fn json_answer(status: u16, body: &Value) -> ResponseTemplate {
@@ -549,7 +554,7 @@ fn json_answer(status: u16, body: &Value) -> ResponseTemplate {
 
 #[tokio::test]
 async fn one_order_is_fetched() {
-    let (server, shop, client) = server().await;
+    let (server, shop, way) = server().await;
     let at = "/tienda/wp-json/wc/v3/orders";
     Mock::given(method("GET"))
         .and(path(format!("{at}/70412")))
@@ -563,7 +568,7 @@ async fn one_order_is_fetched() {
     let mut draft = sample();
     draft["status"] = json!("checkout-draft");
     Mock::given(path(format!("{at}/8"))).respond_with(json_answer(200, &draft)).mount(&server).await;
-    let fetch = async |id: &str| shop.fetch(&client, &id.parse().unwrap()).await;
+    let fetch = async |id: &str| shop.fetch(&way.calls(), &id.parse().unwrap()).await;
     assert_eq!(fetch("70412").await.unwrap().unwrap(), order(&sample()));
     assert!(fetch("7").await.unwrap().is_none());
     assert!(fetch("8").await.unwrap().is_none());
@@ -581,7 +586,7 @@ async fn one_order_is_fetched() {
 
 #[tokio::test]
 async fn changes_come_from_the_last_time_seen_and_never_skip() {
-    let (server, shop, client) = server().await;
+    let (server, shop, way) = server().await;
     let at = |second: u32, id: u64| {
         let mut order = sample();
         order["id"] = json!(id);
@@ -607,14 +612,14 @@ async fn changes_come_from_the_last_time_seen_and_never_skip() {
     page("2026-03-14T21:00:48", "2").respond_with(json_answer(200, &json!([at(50, 5000)]))).mount(&server).await;
 
     let since = "2026-03-14T21:00:00.7Z".parse().unwrap();
-    let one = shop.changed_since(&client, since, None).await.unwrap();
+    let one = shop.changed_since(&way.calls(), since, None).await.unwrap();
     assert_eq!((one.orders.len(), one.unmapped.len()), (98, 1));
     assert_eq!(one.unmapped[0].0.as_ref().unwrap().as_str(), "3");
-    let two = shop.changed_since(&client, since, one.next.as_deref()).await.unwrap();
+    let two = shop.changed_since(&way.calls(), since, one.next.as_deref()).await.unwrap();
     assert_eq!(two.orders.len(), 100);
-    let three = shop.changed_since(&client, since, two.next.as_deref()).await.unwrap();
+    let three = shop.changed_since(&way.calls(), since, two.next.as_deref()).await.unwrap();
     assert_eq!((three.orders.len(), three.next), (1, None));
-    assert!(shop.changed_since(&client, since, Some("nonsense")).await.is_err());
+    assert!(shop.changed_since(&way.calls(), since, Some("nonsense")).await.is_err());
 }
 
 #[tokio::test]
@@ -628,7 +633,7 @@ async fn one_item_that_cannot_be_read_is_named_and_hides_no_other() {
         (b"{\"order\":{\"id\":7}}", Some("7")),
         (b"{\"id\":7,\"total\":[],\"line_items\":[],\"currency\":\"EUR\"}", Some("7")),
     ] {
-        let (server, shop, client) = server().await;
+        let (server, shop, way) = server().await;
         let mut body = b"\xef\xbb\xbf[".to_vec();
         for part in [sample().to_string().as_bytes(), b",", odd, b",", sample().to_string().as_bytes(), b"]"] {
             body.extend_from_slice(part);
@@ -637,14 +642,17 @@ async fn one_item_that_cannot_be_read_is_named_and_hides_no_other() {
             .respond_with(ResponseTemplate::new(200).set_body_raw(body, "application/json"))
             .mount(&server)
             .await;
-        let changes = shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.unwrap();
+        let changes = shop.changed_since(&way.calls(), Timestamp::UNIX_EPOCH, None).await.unwrap();
         let odd = String::from_utf8_lossy(odd);
         assert_eq!((changes.orders.len(), changes.unmapped.len()), (2, 1), "{odd}");
         assert_eq!(changes.unmapped[0].0.as_ref().map(OrderId::as_str), named, "{odd}");
     }
-    let (server, shop, client) = server().await;
+    let (server, shop, way) = server().await;
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_string("{}")).mount(&server).await;
-    assert_eq!(shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.err().unwrap().kind(), Kind::Unreadable);
+    assert_eq!(
+        shop.changed_since(&way.calls(), Timestamp::UNIX_EPOCH, None).await.err().unwrap().kind(),
+        Kind::Unreadable
+    );
 }
 
 #[tokio::test]
@@ -655,10 +663,10 @@ async fn answers_tell_what_to_do_and_keep_the_keys_to_themselves() {
         (429, Kind::Limited, Retry::After(Duration::from_secs(30))),
         (502, Kind::Unavailable, Retry::After(Duration::from_secs(30))),
     ] {
-        let (server, shop, client) = server().await;
+        let (server, shop, way) = server().await;
         let answer = ResponseTemplate::new(status).insert_header("retry-after", "30").set_body_string("<html>");
         Mock::given(method("GET")).respond_with(answer).mount(&server).await;
-        let error = shop.changed_since(&client, Timestamp::UNIX_EPOCH, None).await.err().unwrap();
+        let error = shop.changed_since(&way.calls(), Timestamp::UNIX_EPOCH, None).await.err().unwrap();
         assert_eq!((error.kind(), error.retryable()), (kind, retry));
         assert!(!format!("{error} {error:?}").contains("canary"));
     }

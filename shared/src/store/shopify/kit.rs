@@ -1,25 +1,137 @@
-//! Orders in the shape of Shopify's REST order, as webhooks carry it, and the signature of its deliveries.
+//! A shop of Shopify's for the suites and the sandbox: REST orders as webhooks carry them, signed, and the REST calls that fetch them,
+//! with the traps of the vendor's defaults.
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order>,
-//! <https://shopify.dev/docs/apps/build/webhooks/subscribe/https>
+//! <https://shopify.dev/docs/apps/build/webhooks/subscribe/https>, <https://shopify.dev/docs/api/admin-rest/usage/pagination>
 
-use http::HeaderMap;
+use std::collections::BTreeMap;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, StatusCode};
 use jiff::{Timestamp, tz::Offset};
+use puente_sandbox::store::{
+    Answer, Asked, Buyer, Edit, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
+};
 use serde_json::{Value, json};
 
-use super::{
-    Plan, header,
-    purchase::{Buyer, Edit, Line, Purchase, Stage, State, Story},
-    signature,
-};
-
-/// The API version of the deliveries and the REST paths.
-pub(super) const VERSION: &str = "2026-01";
+/// The API version of the deliveries.
+const VERSION: &str = "2026-01";
 
 /// The shop's number.
-pub(super) const SHOP: u64 = 1_234_567;
+const SHOP: u64 = 548_380_009;
+
+/// The vendor.
+#[derive(Debug)]
+pub(super) struct Kit;
+
+impl Vendor for Kit {
+    fn section(&self, plan: &Plan, url: &str, secret: &mut dyn FnMut(&str, &str) -> String) -> String {
+        format!(
+            "shop = '{}'\napi_url = '{url}'\nall_orders = true\nwebhook_secrets = [{}]\ntoken = {}\n",
+            plan.shop,
+            secret("secret", &plan.secret),
+            secret("token", &plan.token)
+        )
+    }
+
+    fn number(&self, purchase: &Purchase) -> String {
+        format!("#{}", purchase.number)
+    }
+
+    fn order(&self, plan: &Plan, purchase: &Purchase, state: State) -> Value {
+        order(plan, purchase, state)
+    }
+
+    fn headers(&self, plan: &Plan, purchase: &Purchase, state: State, body: &[u8]) -> HeaderMap {
+        let topic = match state.stage {
+            _ if purchase.states.first() == Some(&state) => "orders/create",
+            Stage::Cancelled => "orders/cancelled",
+            _ => "orders/updated",
+        };
+        let delivery = format!("{}-{}", purchase.token, state.at.as_second());
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("x-shopify-topic", topic),
+            ("x-shopify-shop-domain", plan.shop.as_str()),
+            ("x-shopify-api-version", VERSION),
+            ("x-shopify-webhook-id", &delivery),
+            ("x-shopify-event-id", &delivery),
+            ("x-shopify-triggered-at", &state.at.to_string()),
+            ("x-shopify-hmac-sha256", &BASE64_STANDARD.encode(digest(plan.secret.as_bytes(), body))),
+        ] {
+            header(&mut headers, name, value);
+        }
+        headers
+    }
+
+    fn answer(&self, shelf: &Shelf, asked: &Asked) -> Answer {
+        if asked.header("x-shopify-access-token") != shelf.plan.token {
+            return Answer::of(StatusCode::UNAUTHORIZED, json!({"errors": "wrong credentials"}));
+        }
+        let host = asked.header("host");
+        // Any version is served: real shops answer old ones with the oldest they still have.
+        let rest = asked.path.strip_prefix("/admin/api/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest);
+        if rest == Some("shop.json") {
+            // The number that its orders' status pages have.
+            let shop = json!({"id": SHOP, "domain": host, "myshopify_domain": host});
+            return Answer::ok(json!({ "shop": shop }));
+        }
+        let Some(rest) = rest.and_then(|rest| rest.strip_prefix("orders")) else {
+            return Answer::of(StatusCode::NOT_FOUND, Value::Null);
+        };
+        match rest.strip_prefix('/').and_then(|id| id.strip_suffix(".json")) {
+            Some(id) => match shelf.find(id) {
+                Some(order) => Answer::ok(json!({ "order": order })),
+                None => Answer::of(StatusCode::NOT_FOUND, json!({"errors": "Not Found"})),
+            },
+            None => list(shelf, asked, host),
+        }
+    }
+
+    fn adopt(&self, plan: &Plan, body: &mut Value) {
+        if body.get("line_items").is_some() {
+            body["order_status_url"] = json!(format!("https://{}/{SHOP}/orders/a/authenticate?key=b", plan.shop));
+        }
+    }
+}
+
+/// A page of orders. A later page carries only the limit and its own mark; the filters travel in the mark.
+fn list(shelf: &Shelf, asked: &Asked, host: &str) -> Answer {
+    let mark = asked.query.get("page_info").and_then(|mark| BASE64_STANDARD.decode(mark).ok());
+    let filters: BTreeMap<String, String> = match &mark {
+        Some(mark) => serde_json::from_slice(mark).unwrap_or_default(),
+        None => asked.query.clone(),
+    };
+    let since = filters.get("updated_at_min").and_then(|text| text.parse::<Timestamp>().ok());
+    let all = filters.get("status").is_some_and(|status| status == "any");
+    let limit = asked.number("limit", 50).clamp(1, 250);
+    let skip = filters.get("skip").and_then(|skip| skip.parse().ok()).unwrap_or(0_usize);
+    let mut listed: Vec<&Value> = shelf
+        .orders
+        .iter()
+        .filter(|(at, _, _)| since.is_none_or(|since| *at >= since))
+        .map(|(_, _, order)| order)
+        // Without `status=any` cancelled orders are left out.
+        .filter(|order| all || order.get("cancelled_at").is_none_or(Value::is_null))
+        .collect();
+    if filters.get("order").is_none_or(|order| !order.starts_with("updated_at asc")) {
+        listed.reverse();
+    }
+    let page: Vec<&Value> = listed.iter().skip(skip).take(limit).copied().collect();
+    let answer = Answer::ok(json!({ "orders": page }));
+    if skip + limit >= listed.len() {
+        return answer;
+    }
+    let mut next = filters;
+    next.insert("skip".to_owned(), (skip + limit).to_string());
+    next.remove("page_info");
+    let mark = BASE64_STANDARD.encode(serde_json::to_vec(&next).unwrap_or_default()).replace('+', "%2B");
+    let list = format!("http://{host}/admin/api/{VERSION}/orders.json");
+    answer.with("link", &format!("<{list}?limit={limit}&page_info={mark}>; rel=\"next\""))
+}
 
 /// One state of an order.
-pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
+fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
     let of = purchase;
     let money = |minor: i64| json!(of.money(minor));
     let set = |minor: i64| {
@@ -49,7 +161,7 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         "id": of.id,
         "admin_graphql_api_id": format!("gid://shopify/Order/{}", of.id),
         "name": format!("#{}", of.number),
-        "number": of.number - 1000,
+        "number": of.number.saturating_sub(1000),
         "order_number": of.number,
         "order_status_url": format!("https://{}/{SHOP}/orders/{}/authenticate?key=0", plan.shop, of.token),
         "token": of.token,
@@ -109,33 +221,6 @@ pub(super) fn order(plan: &Plan, purchase: &Purchase, state: State) -> Value {
         "fulfillments": [],
         "payment_gateway_names": ["bogus"],
     })
-}
-
-/// The headers of a delivery.
-pub(super) fn headers(plan: &Plan, topic: &str, body: &[u8], delivery: &str, at: Timestamp) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        ("content-type", "application/json"),
-        ("x-shopify-topic", topic),
-        ("x-shopify-shop-domain", plan.shop.as_str()),
-        ("x-shopify-api-version", VERSION),
-        ("x-shopify-webhook-id", delivery),
-        ("x-shopify-event-id", delivery),
-        ("x-shopify-triggered-at", &at.to_string()),
-        ("x-shopify-hmac-sha256", &signature(&plan.secret, body)),
-    ] {
-        header(&mut headers, name, value);
-    }
-    headers
-}
-
-/// The topic of a state.
-pub(super) fn topic(purchase: &Purchase, state: State) -> &'static str {
-    match state.stage {
-        _ if purchase.states.first() == Some(&state) => "orders/create",
-        Stage::Cancelled => "orders/cancelled",
-        _ => "orders/updated",
-    }
 }
 
 /// A line as the body has it: as bought, and how many are left.
@@ -205,7 +290,16 @@ fn refunds(of: &Purchase, removed: &[Line], refund: Option<&Refund>, set: impl F
         let items = removed.iter().map(|line| item(line.id, line.quantity, line.net(), line.tax)).collect();
         return object(items, json!([]), json!([]), json!([]));
     }
-    let Some(refund) = refund else { return json!([]) };
+    let Some(refund) = refund else {
+        let goodwill = |(id, amount): &(u64, i64)| {
+            json!({"id": id, "order_id": of.id, "note": "returned", "restock": false, "refund_line_items": [],
+                "order_adjustments": [{"kind": "refund_discrepancy", "reason": "damage", "amount_set": set(-amount),
+                    "tax_amount_set": set(0)}],
+                "transactions": [{"id": id + 1, "kind": "refund", "status": "success", "amount": of.money(amount * 2),
+                    "currency": "USD"}]})
+        };
+        return of.goodwill.iter().map(goodwill).collect();
+    };
     let line = of.lines.iter().find(|line| refund.line == Some(line.id));
     let items = line.map(|line| item(line.id, line.quantity, line.net(), line.tax)).into_iter().collect();
     let shipping = if refund.shipping {
@@ -231,7 +325,7 @@ fn line_item(of: &Purchase, line: &Line, now: i64, stage: Stage) -> Value {
         "id": line.id,
         "title": line.article.title,
         "name": line.article.title,
-        "sku": line.article.sku,
+        "sku": if line.article.sku.is_empty() { Value::Null } else { json!(line.article.sku) },
         "product_id": line.id + 1,
         "variant_id": line.id + 2,
         "quantity": line.quantity,
@@ -255,13 +349,13 @@ fn line_item(of: &Purchase, line: &Line, now: i64, stage: Stage) -> Value {
 }
 
 fn taxes(of: &Purchase, amount: i64) -> Value {
-    if of.tax_per_thousand == 0 {
+    if of.tax_per_thousand == 0 || amount == 0 {
         return json!([]);
     }
     let rate = f64::from(u16::try_from(of.tax_per_thousand).unwrap_or_default());
     #[allow(clippy::float_arithmetic, reason = "the vendor sends this rate, which is no money, as a float")]
     let rate = rate / 1000.0;
-    json!([{"title": "IVA", "price": of.money(amount), "rate": rate, "channel_liable": false}])
+    json!([{"title": of.tax_name, "price": of.money(amount), "rate": rate, "channel_liable": false}])
 }
 
 fn address(buyer: &Buyer) -> Value {

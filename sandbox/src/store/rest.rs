@@ -1,0 +1,117 @@
+//! The REST interface that orders are fetched from: HTTP on one side, the vendor's own answers on the other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Query, Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Plan;
+
+/// A call to the REST interface.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The path, as it was sent.
+    pub path: String,
+    /// The query, decoded.
+    pub query: BTreeMap<String, String>,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
+/// What the REST interface answers.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// Headers beside the usual.
+    pub headers: HeaderMap,
+    /// JSON.
+    pub body: Value,
+}
+
+/// What a shop answers from.
+pub struct Shelf {
+    /// The shop.
+    pub plan: Plan,
+    /// Every order's last state, with its modification time and its id: those modified first come first.
+    pub orders: Vec<(Timestamp, String, Value)>,
+}
+
+impl Asked {
+    /// A header as text; "" if it is missing.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A word of the query; "" if it is missing.
+    #[must_use]
+    pub fn word(&self, name: &str) -> &str {
+        self.query.get(name).map_or("", String::as_str)
+    }
+
+    /// A number of the query.
+    #[must_use]
+    pub fn number(&self, name: &str, otherwise: usize) -> usize {
+        self.word(name).parse().unwrap_or(otherwise)
+    }
+}
+
+impl Answer {
+    /// An answer.
+    #[must_use]
+    pub fn of(status: StatusCode, body: Value) -> Self {
+        Self { status, headers: HeaderMap::new(), body }
+    }
+
+    /// A success.
+    #[must_use]
+    pub fn ok(body: Value) -> Self {
+        Self::of(StatusCode::OK, body)
+    }
+
+    /// With a header more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        super::header(&mut self.headers, name, value);
+        self
+    }
+}
+
+impl Shelf {
+    /// These orders of that shop.
+    #[must_use]
+    pub fn new(plan: Plan, mut orders: Vec<(Timestamp, String, Value)>) -> Self {
+        orders.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        Self { plan, orders }
+    }
+
+    /// One order.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Value> {
+        self.orders.iter().find(|(_, own, _)| own == id).map(|(_, _, order)| order)
+    }
+}
+
+pub(super) fn router(shelf: Arc<Shelf>) -> Router {
+    Router::new().fallback(answer).with_state(shelf)
+}
+
+async fn answer(
+    State(shelf): State<Arc<Shelf>>,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Response {
+    if request.method() != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let asked = Asked { path: request.uri().path().to_owned(), query, headers: request.headers().clone() };
+    let Answer { status, headers, body } = shelf.plan.vendor.answer(&shelf, &asked);
+    (status, headers, Json(body)).into_response()
+}

@@ -1,0 +1,22 @@
+//! What the flows need from the outside: small traits, each with an adapter for one machine (`embedded`) and for AWS (`aws`).
+//! One contract suite runs against both.
+
+mod accounts;
+mod ids;
+mod queue;
+mod records;
+mod secrets;
+mod signs;
+mod time;
+mod tokens;
+
+pub use self::{
+    accounts::Accounts,
+    ids::{Ids, NoIds},
+    queue::{Dead, Delivery, Queue},
+    records::{Page, Payload, Place, Query, Records},
+    secrets::{Bundle, Secrets},
+    signs::Signs,
+    time::{Chance, Clock, SystemChance, SystemClock},
+    tokens::{Kept, Swapped, Token, Tokens, sign_in},
+};

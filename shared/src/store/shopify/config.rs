@@ -1,0 +1,103 @@
+//! The section of a Shopify store, and what is built from it.
+
+use http::HeaderValue;
+use serde::Deserialize;
+use url::Url;
+
+use super::super::{answer, check_secrets, identity::Learnt};
+use crate::{Error, Kind, Result, config::Secret};
+
+/// The section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    #[serde(default, rename = "kind")]
+    _kind: String,
+    /// `name.myshopify.com`.
+    shop: String,
+    /// The shop's number: the surest way to tell its orders. Learnt with the token where nobody says it.
+    #[serde(default)]
+    shop_id: Option<u64>,
+    #[serde(default)]
+    app: App,
+    /// Further domains of the shop, as its orders' status pages show them.
+    #[serde(default)]
+    domains: Vec<String>,
+    webhook_secrets: Vec<Secret>,
+    #[serde(default)]
+    token: Option<Secret>,
+    /// Whether the token may read orders older than 60 days: only then does "not found" mean "deleted".
+    #[serde(default)]
+    all_orders: bool,
+    #[serde(default = "version")]
+    api_version: String,
+    /// Where the Admin API is, if not at `https://{shop}`: a sandbox.
+    #[serde(default)]
+    api_url: Option<String>,
+}
+
+/// For how many shops the app's secret signs.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum App {
+    /// It may be installed in other shops: a signed order has to say that it is this one's.
+    #[default]
+    Shared,
+    /// It is installed in this shop alone: whatever it signs is this shop's.
+    Custom,
+}
+
+fn version() -> String {
+    "2026-07".to_owned()
+}
+
+/// A shop.
+pub(super) struct Shopify {
+    pub(super) shop: String,
+    pub(super) shop_id: Option<u64>,
+    pub(super) domains: Vec<String>,
+    pub(super) app: App,
+    /// What the shop said of itself, where the configuration does not.
+    pub(super) learnt: Learnt,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) token: Option<HeaderValue>,
+    pub(super) all_orders: bool,
+    /// `…/admin/api/{version}`.
+    pub(super) api: Url,
+}
+
+impl Shopify {
+    pub(super) fn new(config: Config) -> Result<Self> {
+        let refuse = |text: &'static str| Err(Error::new(Kind::Config, text));
+        let shop = config.shop.to_ascii_lowercase();
+        let name = shop.strip_suffix(".myshopify.com").unwrap_or_default();
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return refuse("shop is not a name such as acme.myshopify.com");
+        }
+        check_secrets(&config.webhook_secrets)?;
+        if !config.api_version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return refuse("api_version is not a version such as 2026-07");
+        }
+        let token = match config.token {
+            None => None,
+            Some(token) => {
+                let mut value = HeaderValue::from_str(token.expose().trim())
+                    .map_err(|_| Error::new(Kind::Config, "token has characters no Admin API token has"))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        let base = answer::base("api_url", config.api_url.as_deref().unwrap_or(&format!("https://{shop}")))?;
+        Ok(Self {
+            api: answer::below(&base, &["admin", "api", &config.api_version]),
+            domains: config.domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect(),
+            shop,
+            shop_id: config.shop_id,
+            app: config.app,
+            learnt: Learnt::default(),
+            secrets: config.webhook_secrets,
+            token,
+            all_orders: config.all_orders,
+        })
+    }
+}
