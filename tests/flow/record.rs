@@ -381,7 +381,7 @@ async fn a_list_of_ids_has_each_order_fetched_unless_a_later_state_is_on_record(
     world.shop.lists_ids.store(true, Ordering::SeqCst);
     sells(&world, "1");
     sells(&world, "2");
-    let once = backfill::backfill(&world.puente, None).await.unwrap();
+    let once = backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     assert_eq!((once[0].listed, once[0].enqueued), (2, 2));
     world.run_for(SignedDuration::from_mins(1)).await;
     for id in ["1", "2"] {
@@ -390,7 +390,7 @@ async fn a_list_of_ids_has_each_order_fetched_unless_a_later_state_is_on_record(
     // A later state of one of them is on record: its list lags, and is not asked again.
     world.arrives(0, order("1", "A", "10.00", 50)).await;
     world.work().await;
-    let again = backfill::backfill(&world.puente, Some(world.now())).await.unwrap();
+    let again = backfill::backfill(&world.puente, Some(world.now()), jiff::Timestamp::MAX).await.unwrap();
     assert_eq!((again[0].listed, again[0].enqueued), (2, 1));
 }
 

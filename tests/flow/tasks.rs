@@ -130,7 +130,8 @@ async fn a_backfill_that_somebody_asked_for_is_done_by_the_worker_and_its_failur
     let listed = order("7", "A", "10.00", 5);
     world.shop.orders.lock().unwrap().insert(listed.id.clone(), listed);
     let since = world.now() - SignedDuration::from_hours(48);
-    let ask = BackfillRequest { connection: "shop-0".parse().unwrap(), since, request: "r".into(), by: Some("ana".into()) };
+    let ask =
+        BackfillRequest { connection: "shop-0".parse().unwrap(), since, request: "r".into(), by: Some("ana".into()) };
     let message = || vec![("m".to_owned(), Ok(Message::Backfill(ask.clone())))];
     let until = world.now() + SignedDuration::from_mins(10);
     world.shop.faults.lock().unwrap().push_back(Error::new(Kind::Unavailable, "the store answered 503"));

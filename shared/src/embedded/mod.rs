@@ -12,8 +12,8 @@ mod file;
 mod owner;
 mod queue;
 mod records;
-mod search;
 mod seal;
+mod search;
 mod signs;
 #[cfg(test)]
 mod tests;

@@ -66,8 +66,7 @@ async fn the_document_and_the_routers_have_the_same_routes() {
         }
     }
     assert_eq!(routed, documented());
-    let table: BTreeSet<String> =
-        public().map(|route| format!("{} {}", route.verb.method(), route.path)).collect();
+    let table: BTreeSet<String> = public().map(|route| format!("{} {}", route.verb.method(), route.path)).collect();
     assert_eq!((routed, public().count()), (table.clone(), table.len()));
 }
 

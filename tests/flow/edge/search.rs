@@ -151,7 +151,12 @@ async fn dead_letters_are_shown_to_whoever_sees_their_connection_and_moved_by_wh
     let (edge, router) = shops().await;
     let ask = |connection: &str| {
         let since = edge.clock.now();
-        Message::Backfill(BackfillRequest { connection: connection.parse().unwrap(), since, request: "r".into(), by: None })
+        Message::Backfill(BackfillRequest {
+            connection: connection.parse().unwrap(),
+            since,
+            request: "r".into(),
+            by: None,
+        })
     };
     for message in [ask("acme"), ask("small"), Message::Wake { erp: "main".parse().unwrap() }] {
         edge.queue.bury(&message, "it gave up").await.unwrap();

@@ -73,8 +73,7 @@ pub(in crate::edge) async fn backfill(
         return Err(Error::new(Kind::Unreadable, "`since` is a time within the last year").into());
     }
     let by = operator.name;
-    let asked = Event::BackfillAsked { connection: &connection, since, by: &by, request: &request_id };
-    desk.puente.tell.of(&asked);
+    desk.puente.tell.of(&Event::BackfillAsked { connection: &connection, since, by: &by, request: &request_id });
     let ask = BackfillRequest { connection: connection.clone(), since, request: request_id, by: Some(by) };
     let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the question"));
     let sent = desk.puente.queue.send(&[Message::Backfill(ask)], std::time::Duration::ZERO).await?.pop();

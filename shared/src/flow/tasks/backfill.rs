@@ -254,7 +254,8 @@ pub(in crate::flow) async fn asked(puente: &Puente, ask: &BackfillRequest, deadl
     };
     // Pages of one moment would be listed for ever.
     let since = if rest > ask.since { rest } else { rest + SignedDuration::from_micros(1) };
-    let sent = puente.queue.send(&[Message::Backfill(BackfillRequest { since, ..ask.clone() })], Duration::ZERO).await?;
+    let sent =
+        puente.queue.send(&[Message::Backfill(BackfillRequest { since, ..ask.clone() })], Duration::ZERO).await?;
     sent.into_iter().collect()
 }
 
