@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     domain::ids::ConnectionId,
-    flow::backfill::{self, Backfilled},
+    flow::tasks::backfill::{self, Backfilled},
 };
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(one: &'a Backfilled) -> Self {
-        let Backfilled { connection, listed, enqueued, stopped } = one;
+        let Backfilled { connection, listed, enqueued, stopped, .. } = one;
         Self { connection, listed: *listed, enqueued: *enqueued, stopped: stopped.as_deref() }
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
     let mut silent: Vec<ConnectionId> = Vec::new();
     for connection in place::connections(&puente.settings, args.connection.as_ref())? {
         let spinner = progress::spinner(format!("asking {connection}"));
-        let outcome = backfill::one(&puente, &connection, since).await;
+        let outcome = backfill::one(&puente, &connection, since, Timestamp::MAX).await;
         spinner.finish_and_clear();
         match outcome {
             Ok(Some(one)) => done.push(one),
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
             // One shop's failure does not keep the others waiting.
             Err(error) => {
                 let stopped = Some(error.to_string());
-                done.push(Backfilled { connection, listed: 0, enqueued: 0, stopped });
+                done.push(Backfilled { connection, listed: 0, enqueued: 0, stopped, rest: None });
             }
         }
     }

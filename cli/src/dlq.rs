@@ -1,11 +1,7 @@
 //! `puente dlq`: what lies in the dead-letter queue, why, and moving it back.
 
 use clap::{Args, Subcommand};
-use puente::{
-    Error, Kind, Result,
-    domain::message::{Message, News},
-    ports::Dead,
-};
+use puente::{Error, Kind, Result, edge::dead::DeadView};
 use serde::Serialize;
 
 use crate::{
@@ -56,14 +52,14 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
     match dlq {
         Dlq::List(list) => {
             let dead = list.place.open().await?.queue.dead(list.limit).await?;
-            let shown: Vec<Shown> = dead.iter().map(Shown::of).collect();
+            let shown: Vec<DeadView> = dead.into_iter().map(DeadView::from).collect();
             output.answer(&shown, || {
                 if shown.is_empty() {
                     return "the dead-letter queue is empty".to_owned();
                 }
-                let row = |dead: &Shown| {
-                    let since = dead.since.map(time);
-                    vec![plain(or_dash(since)), plain(&dead.what), plain(dead.about), plain(dead.reason)]
+                let row = |letter: &DeadView| {
+                    let since = or_dash(letter.since.map(time));
+                    vec![plain(since), plain(name(letter)), plain(letter.about.as_str()), plain(&letter.reason)]
                 };
                 table(&["since", "what", "message", "why"], shown.iter().map(row))
             })
@@ -84,31 +80,11 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
     }
 }
 
-/// A dead message as it is shown: never its content, which is personal data.
-#[derive(Serialize)]
-struct Shown<'a> {
-    since: Option<jiff::Timestamp>,
-    what: String,
-    about: &'static str,
-    reason: &'a str,
-}
-
-impl<'a> Shown<'a> {
-    fn of(dead: &'a Dead) -> Self {
-        let (what, about) = match &dead.message {
-            None => ("-".to_owned(), "cannot be decoded"),
-            Some(Message::Wake { erp }) => (erp.to_string(), "wake-up"),
-            Some(Message::Arrival(arrival)) => {
-                let about = match arrival.news {
-                    News::State { .. } => "order",
-                    News::Changed => "changed",
-                    News::Deleted => "deleted",
-                    News::Unmapped { .. } => "unreadable order",
-                    News::Replay => "replay",
-                };
-                (arrival.key().to_string(), about)
-            }
-        };
-        Self { since: dead.since, what, about, reason: &dead.reason }
+/// What a letter is about.
+fn name(letter: &DeadView) -> String {
+    match (&letter.connection, &letter.order, &letter.erp) {
+        (Some(connection), Some(order), _) => format!("{connection}/{order}"),
+        (Some(connection), None, _) => connection.to_string(),
+        (None, _, erp) => or_dash(erp.as_ref()),
     }
 }

@@ -1,5 +1,5 @@
 //! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections,
-//! pump, config.
+//! tasks, pump, config.
 //!
 //! Exit codes: 0 if what was asked for holds, 1 if it does not, 2 if the command line is wrong.
 
@@ -18,6 +18,7 @@ mod quota;
 mod send;
 mod serve;
 mod story;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ enum Command {
     Backfill(backfill::Backfill),
     Send(send::Send),
     Connections(connections::Connections),
+    Tasks(tasks::Tasks),
     Pump(pump::Pump),
     #[command(subcommand)]
     Config(config::Config),
@@ -83,6 +85,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Backfill(backfill) => backfill::run(backfill, output).await,
             Command::Send(send) => send::run(send, output).await,
             Command::Connections(connections) => connections::run(connections, output).await,
+            Command::Tasks(tasks) => tasks::run(tasks, output).await,
             Command::Pump(pump) => pump::run(pump, output).await,
             Command::Config(config) => config::run(&config),
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
     domain::{
@@ -11,12 +11,16 @@ use puente::{
         message::{Arrival, Message, News},
         operator::Operator,
         record::{Head, State},
+        search::Term,
     },
     edge::{
         story::{WaitView, account_wait, story as order_story},
         views::OrderView,
     },
-    flow::Puente,
+    flow::{
+        Puente,
+        search::{self, Wanted},
+    },
     ports::{Payload, Query},
 };
 use serde::Serialize;
@@ -26,9 +30,6 @@ use crate::{
     place::{self, Location},
     story,
 };
-
-/// The most heads looked through for an order's number.
-const SEARCHED: usize = 20_000;
 
 /// The most heads on one page of the records.
 const PAGE: usize = 200;
@@ -55,6 +56,21 @@ pub(crate) struct List {
     /// Only those in this state.
     #[arg(long)]
     state: Option<StateName>,
+    /// Only those with this number, as people know it.
+    #[arg(long)]
+    number: Option<String>,
+    /// Only those whose document in the ERP has this number or id.
+    #[arg(long)]
+    document: Option<String>,
+    /// Only those of the buyer with this e-mail.
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Only those that last changed on this day (UTC) or later.
+    #[arg(long, value_name = "DAY")]
+    from: Option<Date>,
+    /// Only those that last changed on this day (UTC) or earlier.
+    #[arg(long, value_name = "DAY")]
+    to: Option<Date>,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -141,13 +157,10 @@ pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
 
 async fn list(list: &List, output: Output) -> Result<()> {
     let puente = list.place.open().await?;
-    let connections = place::connections(&puente.settings, list.connection.as_ref())?;
-    let mut heads = Vec::new();
-    for connection in &connections {
-        heads.extend(matching(&puente, connection, list.state.map(State::from), list.limit).await?);
-    }
-    heads.sort_by_key(|head| std::cmp::Reverse(head.updated));
-    heads.truncate(list.limit);
+    let heads = match list.wanted(&puente).await? {
+        Some(wanted) => found(&puente, wanted, list.limit).await?,
+        None => Vec::new(),
+    };
     let shown: Vec<OrderView> = heads.into_iter().map(OrderView::from).collect();
     let waits = account_waits(&puente, &shown).await?;
     output.answer(&shown, || {
@@ -168,6 +181,44 @@ async fn list(list: &List, output: Output) -> Result<()> {
         });
         table(&["number", "order", "state", "total", "in the ERP", "changed", "why"], rows)
     })
+}
+
+impl List {
+    /// What to look for; `None` if no order can be like that.
+    async fn wanted(&self, puente: &Puente) -> Result<Option<Wanted>> {
+        let connections = place::connections(&puente.settings, self.connection.as_ref())?;
+        let email = match &self.email {
+            Some(email) => Some(search::buyer(puente, email).await?),
+            None => None,
+        };
+        let asked = [self.number.as_deref().map(Term::number), self.document.as_deref().map(Term::document), email];
+        let Some(terms) = asked.into_iter().flatten().collect() else { return Ok(None) };
+        let begins = |day: Date| day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |midnight| midnight.timestamp());
+        Ok(Some(Wanted {
+            connections,
+            state: self.state.map(State::from),
+            from: self.from.map(begins),
+            to: self.to.map(|day| begins(day.tomorrow().unwrap_or(Date::MAX))),
+            terms,
+            limit: 0,
+            after: None,
+        }))
+    }
+}
+
+/// Up to `limit` records of what is wanted.
+async fn found(puente: &Puente, mut wanted: Wanted, limit: usize) -> Result<Vec<Head>> {
+    let mut heads = Vec::new();
+    while heads.len() < limit {
+        wanted.limit = PAGE.min(limit - heads.len());
+        let page = search::search(puente, &wanted).await?;
+        heads.extend(page.heads);
+        wanted.after = page.next;
+        if wanted.after.is_none() {
+            break;
+        }
+    }
+    Ok(heads)
 }
 
 async fn show(show: &Show, output: Output) -> Result<()> {
@@ -279,7 +330,7 @@ async fn matching(puente: &Puente, connection: &ConnectionId, state: Option<Stat
     let (mut heads, mut cursor) = (Vec::new(), None);
     while heads.len() < limit {
         let limit = PAGE.min(limit - heads.len());
-        let query = Query { connection: connection.clone(), state, limit, cursor };
+        let query = Query { connection: connection.clone(), state, from: None, limit, cursor };
         let page = puente.records.list(&query).await?;
         heads.extend(page.heads);
         cursor = page.cursor;
@@ -302,12 +353,11 @@ async fn find(puente: &Puente, text: &str, connection: Option<&ConnectionId>) ->
             }
         }
     }
-    if found.is_empty() {
-        for connection in &connections {
-            let heads = matching(puente, connection, None, SEARCHED).await?;
-            let number = text.trim_start_matches('#');
-            found.extend(heads.into_iter().filter(|h| h.summary.number.trim_start_matches('#') == number));
-        }
+    if found.is_empty()
+        && let Some(number) = Term::number(text)
+    {
+        let wanted = Wanted { connections, terms: vec![number], ..Wanted::default() };
+        found = self::found(puente, wanted, PAGE).await?;
     }
     let names = found.iter().map(|head| head.key.to_string()).collect::<Vec<_>>().join(", ");
     let mut found = found.into_iter();

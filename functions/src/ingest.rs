@@ -1,4 +1,4 @@
-//! What stores call, behind API Gateway: [`puente::edge::ingest`] served to its REST API events.
+//! What stores call, behind API Gateway: [`puente::edge::stores`] served to its REST API events.
 
 use axum::response::Response;
 use lambda_http::Request;
@@ -28,7 +28,7 @@ impl Ingest {
     /// With what outlives an invocation.
     #[must_use]
     pub fn new(app: App) -> Self {
-        Self(Gateway::new(app, puente::edge::ingest::router))
+        Self(Gateway::new(app, |puente| puente::edge::stores(puente, None)))
     }
 
     /// Answers one request, whatever happens.

@@ -1,30 +1,26 @@
-//! Every minute: [`puente::flow::sweep`]. The event says only that it is time.
+//! Every minute: the task `sweep`. The event says only that it is time.
 
-use puente::{Result, domain::event::Event, flow::sweep::sweep};
-use serde::Serialize;
+use jiff::Timestamp;
+use puente::{
+    Result,
+    domain::task::Run,
+    flow::{
+        task::{self, Task},
+        tasks::sweep::SWEEP,
+    },
+};
 
-use crate::{App, isolated, log, serve};
-
-/// What a sweep did, for whoever invokes it by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Answer {
-    /// Accounts looked at.
-    pub accounts: u32,
-    /// Accounts woken.
-    pub woken: u32,
-}
+use crate::{App, ends, log, serve};
 
 /// Sweeps on every event until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(app, "sweep", async |_, _| handle(app).await).await
+    serve(app, "sweep", async |_, context| handle(app, ends(&context)?).await).await
 }
 
-/// Sweeps once.
-pub async fn handle(app: &App) -> Result<Answer> {
+/// Sweeps once: what it did, for whoever invokes it by hand.
+pub async fn handle(app: &App, deadline: Timestamp) -> Result<Run> {
     let puente = app.puente().await?;
-    let swept = isolated("the sweep", sweep(&puente)).await??;
-    puente.tell.of(&Event::Swept { accounts: swept.accounts, woken: swept.woken });
-    Ok(Answer { accounts: swept.accounts, woken: swept.woken })
+    task::run(&puente, &SWEEP, SWEEP.period(), deadline).await
 }

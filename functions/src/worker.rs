@@ -12,33 +12,18 @@ use puente::{
     aws::decode,
     domain::{event::Event, message::Message},
     flow::work::work,
-    ports::{Clock, SystemClock},
 };
 
-use crate::{App, isolated, log, serve};
+use crate::{App, ends, isolated, log, serve};
 
 /// What is left of an invocation's time when its flows must have ended.
 const LEFT: SignedDuration = SignedDuration::from_secs(3);
-/// No invocation takes longer: Lambda's own limit.
-const LONGEST: SignedDuration = SignedDuration::from_mins(15);
 
 /// Works until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
     let app = &App::from_env().await?;
-    serve(app, "worker", async |event, context| {
-        handle(app, event.get(), ends(context.deadline, SystemClock.now())? - LEFT).await
-    })
-    .await
-}
-
-/// When the invocation ends. Lambda says it in milliseconds since 1970; `cargo lambda watch` (1.9) says how many are left, so that
-/// the worker seemed to be out of time for decades.
-fn ends(deadline: u64, now: Timestamp) -> Result<Timestamp> {
-    let told = i64::try_from(deadline).ok().and_then(|told| Timestamp::from_millisecond(told).ok());
-    let told = told.ok_or_else(|| Error::new(Kind::Bug, "Lambda did not say when the invocation ends"))?;
-    let since_1970 = told.duration_since(Timestamp::UNIX_EPOCH);
-    Ok(if since_1970 <= LONGEST { now + since_1970 } else { told })
+    serve(app, "worker", async |event, context| handle(app, event.get(), ends(&context)? - LEFT).await).await
 }
 
 /// Works on one batch until `deadline`: which messages failed.

@@ -211,7 +211,7 @@ impl Lambda {
         let puente = self.puente();
         let sweep = async move {
             // Its failure is logged; the next one is a minute away.
-            let _ = flow::sweep::sweep(&puente).await;
+            let _ = flow::tasks::sweep::sweep(&puente).await;
         };
         self.start(Function::Sweep, SWEEP, Vec::new(), Arc::default(), sweep);
     }
@@ -220,7 +220,7 @@ impl Lambda {
     pub fn backfill(&self, since: Option<jiff::Timestamp>) {
         let puente = self.puente();
         let backfill = async move {
-            let _ = flow::backfill::backfill(&puente, since).await;
+            let _ = flow::tasks::backfill::backfill(&puente, since, jiff::Timestamp::MAX).await;
         };
         self.start(Function::Backfill, BACKFILL, Vec::new(), Arc::default(), backfill);
     }

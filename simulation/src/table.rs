@@ -14,10 +14,12 @@ use puente::{
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
+        search::{SearchKey, Term, terms},
         sign::{Fact, Identity, Party, Sign},
+        task::Run,
         version::Version,
     },
-    ports::{Accounts, Chance as _, Kept, Page, Payload, Query, Records, Signs, Swapped, Token, Tokens},
+    ports::{Accounts, Chance, Kept, Page, Payload, Query, Records, Signs, Swapped, Token, Tokens},
 };
 
 use crate::{
@@ -44,6 +46,7 @@ pub struct Rows {
     /// Signs of life.
     pub signs: BTreeMap<(Party, Fact), Sign>,
     identities: BTreeMap<ConnectionId, Identity>,
+    runs: BTreeMap<String, Run>,
     kept: BTreeMap<AccountId, Kept>,
     /// Ledgers.
     pub ledgers: BTreeMap<ErpId, Ledger>,
@@ -224,6 +227,28 @@ impl Records for Table {
         .await
     }
 
+    async fn find(
+        &self,
+        term: &Term,
+        connection: Option<&ConnectionId>,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderKey>> {
+        self.call("records.find", |rows, _| {
+            let found = rows.heads.iter().filter(|(key, head)| {
+                let here = connection.is_none_or(|connection| key.connection == *connection);
+                here && after.is_none_or(|after| *key > after) && terms(head).contains(term)
+            });
+            found.map(|(key, _)| key.clone()).take(limit).collect()
+        })
+        .await
+    }
+
+    /// Drawn long ago, and read once in the life of a process: no call of a history.
+    async fn search_key(&self, _chance: Option<&dyn Chance>) -> Result<Option<SearchKey>> {
+        Ok(SearchKey::kept(&[7; 32]))
+    }
+
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
         self.call("records.note", |rows, again| {
             for (key, entry) in entries.iter().filter(|_| !again) {
@@ -239,7 +264,9 @@ impl Records for Table {
 
     async fn list(&self, query: &Query) -> Result<Page> {
         let wanted = |head: &&Head| {
-            head.key.connection == query.connection && query.state.is_none_or(|state| head.state() == state)
+            head.key.connection == query.connection
+                && query.state.is_none_or(|state| head.state() == state)
+                && query.from.is_none_or(|from| head.updated >= from)
         };
         let heads = |rows: &mut Rows, _| rows.heads.values().filter(wanted).take(query.limit).cloned().collect();
         Ok(Page { heads: self.call("records.list", heads).await?, cursor: None })
@@ -315,6 +342,17 @@ impl Signs for Table {
             rows.identities.insert(connection.clone(), identity.clone());
         })
         .await
+    }
+
+    async fn ran(&self, task: &str, run: &Run) -> Result<()> {
+        self.call("signs.ran", |rows, _| {
+            rows.runs.insert(task.to_owned(), run.clone());
+        })
+        .await
+    }
+
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
+        self.call("signs.runs", |rows, _| tasks.iter().map(|task| rows.runs.get(*task).cloned()).collect()).await
     }
 }
 

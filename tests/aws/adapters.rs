@@ -46,7 +46,7 @@ fn key(order: &str) -> OrderKey {
 }
 
 fn record(second: i64) -> Write {
-    let summary = Summary { number: "#1042".into(), total: None, currency: None, life: 1, flags: vec![] };
+    let summary = Summary { number: "#1042".into(), total: None, currency: None, life: 1, buyer: None, flags: vec![] };
     Write::Record { version: version(second), summary, arrived: at(0), over: at(0) }
 }
 

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use puente::{
     aws::decode,
     domain::message::{Message, News},
-    ports::{Clock, SystemClock},
+    ports::{Clock, Queue, SystemClock},
 };
 use puente_functions::{App, api::Api, worker};
 use serde_json::{Value, json};
@@ -43,11 +43,20 @@ async fn serve(api: &Api, event: &str) -> Answer {
 
 /// The sample event with another method and path, and no query.
 pub fn asking(method: &str, path: &str) -> String {
+    asking_with(method, path, "acme-shop", None)
+}
+
+/// The same with a body, from somebody who sees these connections.
+pub fn asking_with(method: &str, path: &str, sees: &str, body: Option<&Value>) -> String {
     let mut event: Value = serde_json::from_str(&event("api")).unwrap();
     (event["httpMethod"], event["path"]) = (method.into(), path.into());
     event["requestContext"]["path"] = format!("/live{path}").into();
     event["queryStringParameters"] = Value::Null;
     event["multiValueQueryStringParameters"] = Value::Null;
+    event["requestContext"]["authorizer"]["connections"] = sees.into();
+    if let Some(body) = body {
+        (event["body"], event["isBase64Encoded"]) = (body.to_string().into(), false.into());
+    }
     event.to_string()
 }
 
@@ -88,6 +97,54 @@ async fn a_replay_is_in_the_queue_when_it_is_answered() {
     assert_eq!(arrival.by.as_deref(), Some("ana"), "as the authorizer said in the request's context");
     assert_eq!(arrival.order.as_str(), "5920011223344556677");
     assert_eq!(arrival.request, answer.headers["x-request-id"].to_str().unwrap());
+}
+
+#[tokio::test]
+async fn orders_are_found_and_what_gave_up_is_shown_and_moved_back() {
+    let Some((world, api)) = world().await else { return };
+    let order: Value = serde_json::from_str(&event("worker")).unwrap();
+    let Message::Arrival(arrival) = decode(order["Records"][0]["body"].as_str().unwrap()).unwrap() else { panic!() };
+    let News::State { order } = &arrival.news else { panic!() };
+    let email = order.customer.as_ref().unwrap().email.as_deref().unwrap().to_uppercase();
+    let document = serve(&api, &asking("GET", ORDER)).await.body["order"]["document"]["id"].clone();
+    for (asked, hits) in [
+        (json!({ "number": "1042" }), 1),
+        (json!({ "number": "#1042", "status": "synced", "connection": "acme-shop" }), 1),
+        (json!({ "document": document }), 1),
+        (json!({ "email": email, "number": "1042" }), 1),
+        (json!({ "email": email, "status": "parked" }), 0),
+        (json!({ "email": "somebody@else.example" }), 0),
+        (json!({ "from": "2020-01-01" }), 1),
+        (json!({ "to": "2020-01-01" }), 0),
+    ] {
+        let found = serve(&api, &asking_with("POST", "/v1/orders/search", "*", Some(&asked))).await;
+        assert_eq!(
+            (found.status, found.body["orders"].as_array().unwrap().len()),
+            (200, hits),
+            "{asked}: {}",
+            found.body
+        );
+        let unseen = serve(&api, &asking_with("POST", "/v1/orders/search", "other", Some(&asked))).await;
+        assert_eq!(unseen.body, json!({ "orders": [], "cursor": null }), "{asked}");
+    }
+    assert_eq!(serve(&api, &asking("GET", "/v1/orders")).await.body["orders"][0]["number"], "#1042");
+
+    world.aws().queue.bury(&Message::Arrival(arrival), "it was refused").await.unwrap();
+    let dead = serve(&api, &asking("GET", "/v1/dead-letters")).await;
+    let letter = &dead.body["letters"][0];
+    assert_eq!(
+        (&letter["connection"], &letter["reason"]),
+        (&json!("acme-shop"), &json!("it was refused")),
+        "{}",
+        dead.body
+    );
+    assert_eq!(
+        serve(&api, &asking_with("GET", "/v1/dead-letters", "other", None)).await.body,
+        json!({ "letters": [] })
+    );
+    let redrive = |sees| asking_with("POST", "/v1/dead-letters/redrive", sees, Some(&json!({})));
+    assert_eq!(serve(&api, &redrive("acme-shop")).await.status, 403);
+    assert_eq!(serve(&api, &redrive("*")).await.body, json!({ "moved": 1 }));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::to_bytes;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use puente::{
     Kind,
     aws::{decode, encode},
@@ -12,19 +12,15 @@ use puente::{
         message::{Message, News},
         record::State,
     },
-    ports::{Accounts, Clock, Queue, Records, SystemClock},
+    ports::{Accounts, Clock, Queue, Records, Signs, SystemClock},
 };
 use puente_functions::{App, backfill, ingest::Ingest, sweep, worker};
 use serde_json::Value;
 
 use crate::{
     proxy::Proxy,
-    stack::{ROTATED, World, api_event, event, failed, shop, shopify, wide_backfill},
+    stack::{ROTATED, World, api_event, event, failed, shop, shopify, soon, wide_backfill},
 };
-
-fn soon() -> Timestamp {
-    SystemClock.now() + SignedDuration::from_mins(2)
-}
 
 /// Serves one API event: status and body.
 async fn serve(ingest: &Ingest, event: &str) -> (u16, Value) {
@@ -247,8 +243,10 @@ async fn an_event_that_is_none_is_an_error_that_quotes_nothing() {
         "{}",
         r#"{"detail-type":"x","source":"y","detail":{"hours":0}}"#,
         r#"{"detail-type":"x","source":"y","detail":{"hour":1}}"#,
+        r#"{"detail-type":"x","source":"y","detail":{"task":"sweep"}}"#,
+        r#"{"detail-type":"x","source":"y","detail":{"task":"backfill","hours":1}}"#,
     ] {
-        assert_eq!(backfill::handle(&app, event).await.unwrap_err().kind(), Kind::Unreadable, "{event}");
+        assert_eq!(backfill::handle(&app, event, soon()).await.unwrap_err().kind(), Kind::Unreadable, "{event}");
     }
 }
 
@@ -256,8 +254,10 @@ async fn an_event_that_is_none_is_an_error_that_quotes_nothing() {
 async fn a_sweep_wakes_what_is_due_and_nobody_conducts() {
     let Some(world) = World::new().await else { return };
     let app = world.app();
-    let answer = sweep::handle(&app).await.unwrap();
-    assert_eq!((answer.accounts, answer.woken), (1, 0));
+    let run = sweep::handle(&app, soon()).await.unwrap();
+    assert_eq!((run.figures["accounts"], run.figures["woken"]), (1, 0));
+    let kept = world.aws().signs.runs(&["sweep", "backfill"]).await.unwrap();
+    assert_eq!(kept, [Some(run), None]);
     // On record, and the worker ended before its departure: its time was over.
     worker::handle(&app, &event("worker"), SystemClock.now()).await.unwrap();
     assert!(world.erp.orders().is_empty());
@@ -266,7 +266,7 @@ async fn a_sweep_wakes_what_is_due_and_nobody_conducts() {
     }
     let held = world.aws().accounts.ledger(&"main".parse().unwrap()).await.unwrap();
     assert!(held.holder.is_none(), "the lease was given back: {held:?}");
-    assert_eq!(sweep::handle(&app).await.unwrap().woken, 1);
+    assert_eq!(sweep::handle(&app, soon()).await.unwrap().figures["woken"], 1);
     let batch = world.batch().await.unwrap();
     let woken = decode(batch.received[0]["Body"].as_str().unwrap()).unwrap();
     assert_eq!(woken, Message::Wake { erp: "main".parse().unwrap() });
@@ -281,18 +281,23 @@ async fn a_backfill_brings_what_no_webhook_brought() {
     let _serving = world.publish_to_fetch_from(&shop).await;
     let app = world.app();
     let wide = wide_backfill();
-    let answer = backfill::handle(&app, &wide).await.unwrap();
-    assert_eq!((answer.connections, answer.stopped.len()), (1, 0), "{answer:?}");
-    assert!(answer.enqueued >= 4, "{answer:?}");
+    let first = backfill::handle(&app, &wide, soon()).await.unwrap();
+    assert_eq!((first.figures["connections"], &first.error), (1, &None), "{first:?}");
+    assert!(first.figures["enqueued"] >= 4, "{first:?}");
     while let Some(batch) = world.batch().await {
         let answer = worker::handle(&app, &batch.event, soon()).await.unwrap();
         world.settle(&batch, &failed(&answer)).await;
     }
     // What is on record is not enqueued again.
-    let again = backfill::handle(&app, &wide).await.unwrap();
-    assert_eq!((again.listed, again.enqueued), (answer.listed, 0));
+    let again = backfill::handle(&app, &wide, soon()).await.unwrap();
+    assert_eq!((again.figures["listed"], again.figures["enqueued"]), (first.figures["listed"], 0));
+    // What somebody wants now is no run of a task.
+    let signs = world.aws().signs;
+    assert_eq!(signs.runs(&["backfill"]).await.unwrap(), [None]);
     // The frequent one begins where it ended last.
-    assert!(backfill::handle(&app, &event("backfill")).await.unwrap().stopped.is_empty());
+    let frequent = backfill::handle(&app, &event("backfill"), soon()).await.unwrap();
+    assert_eq!(frequent.error, None);
+    assert_eq!(signs.runs(&["backfill"]).await.unwrap(), [Some(frequent)]);
 }
 
 #[tokio::test]

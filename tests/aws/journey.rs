@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::SignedDuration;
 use puente::{
     domain::{
         ids::OrderKey,
@@ -15,7 +14,7 @@ use puente_functions::{ingest::Ingest, sweep, worker};
 use puente_sandbox::{erp::Fault, store::Expect};
 use rust_decimal::Decimal;
 
-use crate::stack::{World, api_event, event, shop};
+use crate::stack::{World, api_event, event, shop, soon};
 
 #[tokio::test]
 async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
@@ -74,10 +73,9 @@ async fn every_order_of_a_shop_is_in_the_erp_once_or_where_a_person_finds_it() {
     let key = OrderKey::new("acme-shop".parse().unwrap(), one.split_once('/').unwrap().1.parse().unwrap());
     let now = SystemClock.now();
     assert!(aws.records.write(&key, &Write::Replay { asked: now }, now).await.unwrap().applied());
-    assert_eq!(sweep::handle(&app).await.unwrap().woken, 1);
+    assert_eq!(sweep::handle(&app, soon()).await.unwrap().figures["woken"], 1);
     let batch = world.batch().await.unwrap();
-    let soon = SystemClock.now() + SignedDuration::from_mins(2);
-    worker::handle(&app, &batch.event, soon).await.unwrap();
+    worker::handle(&app, &batch.event, soon()).await.unwrap();
     assert_eq!(world.erp.orders().len(), made.len());
 }
 
@@ -93,7 +91,13 @@ async fn attempts_run_out_and_a_redrive_brings_the_order_into_the_erp() {
     let request = lambda_http::request::from_str(&event("ingest")).unwrap();
     assert_eq!(ingest.answer(request).await.status().as_u16(), 200);
     world.rest(&app).await;
-    let query = Query { connection: "acme-shop".parse().unwrap(), state: Some(State::Dead), limit: 10, cursor: None };
+    let query = Query {
+        connection: "acme-shop".parse().unwrap(),
+        state: Some(State::Dead),
+        from: None,
+        limit: 10,
+        cursor: None,
+    };
     let page = aws.records.list(&query).await.unwrap();
     let [head] = page.heads.as_slice() else { panic!("{page:?}") };
     assert!(head.reason.as_ref().unwrap().words().contains("gave up after 2 attempts"), "{head:?}");

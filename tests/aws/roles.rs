@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     proxy::Proxy,
-    stack::{World, event, shop, wide_backfill},
+    stack::{World, event, shop, soon, wide_backfill},
     support::moto::template,
 };
 
@@ -210,7 +210,7 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     // On record, and due: nobody is at work on it.
     let sweeper = app(&world, &sweeping);
     worker::handle(&world.app(), &event("worker"), SystemClock.now()).await.unwrap();
-    assert_eq!(sweep::handle(&sweeper).await.unwrap().woken, 1);
+    assert_eq!(sweep::handle(&sweeper, soon()).await.unwrap().figures["woken"], 1);
 
     // A webhook; its order is refused until the attempts are gone, is buried, and another one arrives.
     let ingest = Ingest::new(app(&world, &ingesting));
@@ -224,13 +224,13 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     assert!(!world.aws().queue.dead(10).await.unwrap().is_empty());
 
     let filler = app(&world, &filling);
-    assert!(backfill::handle(&filler, &wide_backfill()).await.unwrap().enqueued >= 4);
+    assert!(backfill::handle(&filler, &wide_backfill(), soon()).await.unwrap().figures["enqueued"] >= 4);
     // A store's token about to end.
     let token = Token { value: "token".into(), expires_at: None };
     let of = AccountId::Store("acme".parse().unwrap());
     filler.aws().tokens.swap(&of, None, &token).await.unwrap();
     // The frequent one remembers how far it came.
-    assert!(backfill::handle(&filler, &event("backfill")).await.unwrap().stopped.is_empty());
+    assert_eq!(backfill::handle(&filler, &event("backfill"), soon()).await.unwrap().error, None);
     world.rest_with(&worker, &sweeper).await;
 
     // The door, and everything that an operator can ask.
@@ -245,8 +245,20 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("POST", format!("/v1/connections/acme-shop/orders/{known}/replay")),
         ("GET", "/v1/connections".to_owned()),
         ("GET", "/v1/erps/main/quota".to_owned()),
+        ("GET", "/v1/tasks".to_owned()),
+        ("GET", "/v1/orders".to_owned()),
+        ("POST", "/v1/orders/search".to_owned()),
+        ("POST", "/v1/connections/acme-shop/backfill".to_owned()),
+        ("GET", "/v1/dead-letters".to_owned()),
+        ("POST", "/v1/dead-letters/redrive".to_owned()),
     ] {
-        let request = lambda_http::request::from_str(&crate::api::asking(method, &path)).unwrap();
+        let body = match path.rsplit('/').next().unwrap() {
+            "search" => json!({ "email": "ana@example.com" }),
+            "backfill" => json!({ "since": SystemClock.now() }),
+            _ => json!({}),
+        };
+        let asked = crate::api::asking_with(method, &path, "*", (method == "POST").then_some(&body));
+        let request = lambda_http::request::from_str(&asked).unwrap();
         let status = api.answer(request).await.status();
         assert!(status.is_success(), "{method} {path}: {status}");
     }

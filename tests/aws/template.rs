@@ -1,5 +1,12 @@
 //! What `template.yaml` must keep true, whoever edits it.
 
+use std::collections::BTreeSet;
+
+use puente::{
+    domain::task::Period,
+    edge::routes::{Door, ROUTES, Side},
+    flow::tasks::TASKS,
+};
 use serde_json::Value;
 
 use crate::support::moto::{properties, template};
@@ -59,37 +66,46 @@ fn a_connection_has_ten_requests_a_second_and_three_hundred_a_day() {
     assert_eq!(properties("Api").unwrap()["ApiKeySourceType"], "AUTHORIZER");
 }
 
-/// The routes of all functions: method and path, and who checks the caller.
-fn routes(template: &Value) -> Vec<(String, Option<String>, bool)> {
-    let functions = template["Resources"].as_object().unwrap().values();
-    let events =
-        functions.filter_map(|function| function["Properties"]["Events"].as_object()).flat_map(|all| all.values());
-    let api = events.filter(|event| event["Type"] == "Api").map(|event| &event["Properties"]);
-    api.map(|route| {
-        let name = format!("{} {}", route["Method"].as_str().unwrap(), route["Path"].as_str().unwrap());
-        let authorizer = route["Auth"]["Authorizer"].as_str().map(ToOwned::to_owned);
-        (name, authorizer, route["Auth"]["ApiKeyRequired"] == true)
-    })
-    .collect()
+/// A route as the template has it: who serves it, who checks the caller, and whether it counts against a plan.
+type Route = (String, String, Option<String>, bool);
+
+/// The routes of all functions.
+fn routed(template: &Value) -> BTreeSet<Route> {
+    let mut routes = BTreeSet::new();
+    for (function, resource) in template["Resources"].as_object().unwrap() {
+        let events = resource["Properties"]["Events"].as_object();
+        for event in events.into_iter().flatten().map(|(_, event)| event).filter(|event| event["Type"] == "Api") {
+            let route = &event["Properties"];
+            assert_eq!(route["RestApiId"]["Ref"], "Api", "{function}");
+            let name = format!("{} {}", route["Method"].as_str().unwrap(), route["Path"].as_str().unwrap());
+            let authorizer = route["Auth"]["Authorizer"].as_str().map(ToOwned::to_owned);
+            let counted = route["Auth"]["ApiKeyRequired"] == true;
+            assert!(routes.insert((name.clone(), function.clone(), authorizer, counted)), "{name}: twice");
+        }
+    }
+    routes
 }
 
 #[test]
-fn every_way_in_has_somebody_at_the_door() {
+fn the_template_has_the_routes_of_the_table_and_somebody_at_each_door() {
     let Some(template) = template() else { return };
-    let mut open = Vec::new();
-    for (route, authorizer, counted) in routes(template) {
-        let expected = match route.as_str() {
-            "POST /v1/connections/{connection}/webhook" => Some("Webhooks"),
-            "POST /v1/connections/{connection}/orders" => Some("Clients"),
-            "GET /v1/health" | "GET /v1/ready" | "GET /v1/openapi.json" => None,
-            _ => Some("Operators"),
+    let expected = ROUTES.iter().filter_map(|route| {
+        let function = match route.side() {
+            Side::Stores => "Ingest",
+            Side::People => "Operate",
+            Side::Process => return None,
         };
-        assert_eq!(authorizer.as_deref(), expected, "{route}");
         // What has a connection's key counts against its plan.
-        assert_eq!(counted, matches!(expected, Some("Webhooks" | "Clients")), "{route}");
-        open.extend(expected.is_none().then_some(route));
-    }
-    assert_eq!(open.len(), 3, "{open:?}");
+        let (authorizer, counted) = match route.door {
+            Door::Open => (None, false),
+            Door::Key => (Some("Webhooks"), true),
+            Door::ApiKey => (Some("Clients"), true),
+            Door::Operator(_) => (Some("Operators"), false),
+        };
+        let name = format!("{} {}", route.verb.method(), route.path);
+        Some((name, function.to_owned(), authorizer.map(ToOwned::to_owned), counted))
+    });
+    assert_eq!(routed(template), expected.collect());
     for (name, authorizer) in properties("Api").unwrap()["Auth"]["Authorizers"].as_object().unwrap() {
         assert_eq!(authorizer["FunctionPayloadType"], "REQUEST", "{name}");
         // Cached answers are for one path only: another connection's key stays another's.
@@ -172,6 +188,36 @@ fn operators_see_by_default_what_the_issuer_says_and_nothing_else() {
     );
     let known = &properties("Scopes").unwrap()["Scopes"];
     assert!(known.as_array().unwrap().iter().any(|scope| scope["ScopeName"] == "connections:*"), "{known}");
+}
+
+/// When a task runs, as EventBridge has it.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
+fn schedule(period: Period) -> String {
+    match period {
+        Period::Every(period) if period.as_mins() == 1 => "rate(1 minute)".to_owned(),
+        Period::Every(period) => format!("rate({} minutes)", period.as_mins()),
+        Period::Daily { hour, minute } => format!("cron({minute} {hour} * * ? *)"),
+    }
+}
+
+#[test]
+fn every_task_has_its_schedule_and_nothing_else_runs_on_time() {
+    let Some(template) = template() else { return };
+    let mut scheduled = BTreeSet::new();
+    for (function, resource) in template["Resources"].as_object().unwrap() {
+        let events = resource["Properties"]["Events"].as_object();
+        for event in events.into_iter().flatten().map(|(_, event)| event).filter(|event| event["Type"] == "Schedule") {
+            let input =
+                event["Properties"]["Input"].as_str().map(|input| serde_json::from_str::<Value>(input).unwrap());
+            // Without a word the function's own.
+            let task =
+                input.map_or(function.to_lowercase(), |input| input["detail"]["task"].as_str().unwrap().to_owned());
+            let when = event["Properties"]["Schedule"].as_str().unwrap();
+            assert!(scheduled.insert((task, when.to_owned())), "{function} {when}");
+        }
+    }
+    let tasks = TASKS.iter().map(|task| (task.name().to_owned(), schedule(task.period())));
+    assert_eq!(scheduled, tasks.collect());
 }
 
 #[test]

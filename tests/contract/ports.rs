@@ -176,7 +176,14 @@ fn version(second: i64, tie: u16, content: u8) -> Version {
 }
 
 fn summary(number: &str) -> Summary {
-    Summary { number: number.into(), total: None, currency: None, life: 1, flags: vec!["books: 0.01 too much".into()] }
+    Summary {
+        number: number.into(),
+        total: None,
+        currency: None,
+        life: 1,
+        buyer: None,
+        flags: vec!["books: 0.01 too much".into()],
+    }
 }
 
 fn record(version: &Version) -> Write {
@@ -215,6 +222,9 @@ macro_rules! enrol {
                 the_due_index_suggests_what_is_due
                 pages_hold_every_head_once_those_written_last_first
                 a_head_written_while_paging_is_not_shown_twice
+                a_list_ends_at_the_time_it_is_asked_for
+                orders_are_found_under_every_value_they_ever_had
+                the_key_of_search_is_drawn_once
                 counts_follow_the_states
                 a_timeline_keeps_its_order
                 ids_are_learnt_per_erp_and_forgotten
@@ -226,7 +236,8 @@ macro_rules! enrol {
                 every_mark_counts);
             enrol!($adapter: signs
                 a_sign_is_the_last_of_its_fact
-                who_a_shop_is_comes_back);
+                who_a_shop_is_comes_back
+                the_last_run_of_a_task_is_kept);
             enrol!($adapter: tokens
                 a_token_comes_back_as_it_was_kept
                 a_swap_holds_for_the_version_that_was_seen_only

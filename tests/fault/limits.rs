@@ -115,6 +115,7 @@ async fn four_workers_never_exceed_the_quota_of_the_day() {
     let query = puente::ports::Query {
         connection: "shop".parse().unwrap(),
         state: Some(State::Waiting),
+        from: None,
         limit: 200,
         cursor: None,
     };

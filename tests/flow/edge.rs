@@ -4,6 +4,7 @@
 
 pub(crate) mod doubles;
 mod openapi;
+mod search;
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
@@ -24,7 +25,7 @@ use puente::{
         share::Shares,
         sign::{Fact, Party, Sign},
     },
-    edge::{RequestId, front_door::FrontDoors, ingest, operate::Access, people, views::QuotaView},
+    edge::{RequestId, front_door::FrontDoors, operate::Access, people, stores, views::QuotaView},
     embedded::Embedded,
     flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
@@ -117,7 +118,7 @@ impl Edge {
     /// As `puente serve` does: both routers on one address.
     fn router(&self) -> Router {
         let doors = FrontDoors::new(self.clock.clone(), Arc::new(self.records.clone()));
-        ingest::limited(self.puente.clone(), doors)
+        stores(self.puente.clone(), Some(doors.into()))
             .merge(people(self.puente.clone(), Access::Keys(Some(Secret::new(OPERATOR)))))
     }
 
@@ -134,7 +135,7 @@ impl Edge {
         let deliveries = self.queue.receive(100, Duration::ZERO).await.unwrap();
         let arrivals = deliveries.into_iter().map(|delivery| match delivery.message.unwrap() {
             Message::Arrival(arrival) => arrival,
-            Message::Wake { .. } => panic!("the edge wakes nobody"),
+            Message::Wake { .. } | Message::Backfill(_) => panic!("no arrival"),
         });
         arrivals.collect()
     }
@@ -691,6 +692,12 @@ async fn reading_and_replaying_need_the_operators_credential() {
         ("POST", "/v1/connections/acme/orders/1/replay"),
         ("GET", "/v1/connections"),
         ("GET", "/v1/erps/main/quota"),
+        ("GET", "/v1/tasks"),
+        ("GET", "/v1/orders"),
+        ("POST", "/v1/orders/search"),
+        ("POST", "/v1/connections/acme/backfill"),
+        ("GET", "/v1/dead-letters"),
+        ("POST", "/v1/dead-letters/redrive"),
     ];
     for (method, path) in routes {
         for authorization in
@@ -953,7 +960,7 @@ async fn measurements_are_open_metrics_text_for_who_may_and_sees_all() {
     for arrival in edge.queued().await {
         flow::record::arrival(&edge.puente, &arrival).await.unwrap();
     }
-    flow::sweep::sweep(&edge.puente).await.unwrap();
+    flow::tasks::sweep::sweep(&edge.puente).await.unwrap();
     let asked = async |router: Router, request: Request<Body>| {
         let answer = router.oneshot(request).await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();

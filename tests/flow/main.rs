@@ -10,3 +10,4 @@ mod depart;
 mod edge;
 mod record;
 mod shopify;
+mod tasks;

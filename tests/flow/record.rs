@@ -14,7 +14,7 @@ use puente::{
         sign::{Fact, Party},
     },
     edge::views::OrderView,
-    flow::backfill,
+    flow::tasks::backfill,
     ports::{Query, Queue, Records},
 };
 
@@ -224,7 +224,8 @@ async fn an_order_that_waits_for_its_content_is_on_record_from_the_first_moment(
     let reason = head.reason.unwrap().words();
     assert!(reason.contains("asked 1 of 12 times") && reason.contains("the store answered 503"), "{reason}");
     // A list shows it, by its state too.
-    let query = Query { connection: key.connection.clone(), state: Some(State::Fetching), limit: 10, cursor: None };
+    let query =
+        Query { connection: key.connection.clone(), state: Some(State::Fetching), from: None, limit: 10, cursor: None };
     assert_eq!(world.records.list(&query).await.unwrap().heads.len(), 1);
     world.run_for(SignedDuration::from_mins(10)).await;
     let head = world.head(&key);
@@ -387,7 +388,7 @@ async fn a_list_of_ids_has_each_order_fetched_unless_a_later_state_is_on_record(
     world.shop.lists_ids.store(true, Ordering::SeqCst);
     sells(&world, "1");
     sells(&world, "2");
-    let once = backfill::backfill(&world.puente, None).await.unwrap();
+    let once = backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     assert_eq!((once[0].listed, once[0].enqueued), (2, 2));
     world.run_for(SignedDuration::from_mins(1)).await;
     for id in ["1", "2"] {
@@ -396,7 +397,7 @@ async fn a_list_of_ids_has_each_order_fetched_unless_a_later_state_is_on_record(
     // A later state of one of them is on record: its list lags, and is not asked again.
     world.arrives(0, order("1", "A", "10.00", 50)).await;
     world.work().await;
-    let again = backfill::backfill(&world.puente, Some(world.now())).await.unwrap();
+    let again = backfill::backfill(&world.puente, Some(world.now()), jiff::Timestamp::MAX).await.unwrap();
     assert_eq!((again[0].listed, again[0].enqueued), (2, 1));
 }
 
@@ -406,15 +407,15 @@ async fn signs_of_life_are_written_once_a_minute_and_a_failure_at_once() {
     let shop = Party::Connection(world.key(0, "1").connection);
     let sign = |party: &Party, fact| world.records.signs.lock().unwrap().get(&(party.clone(), fact)).cloned();
     let begun = world.now();
-    backfill::backfill(&world.puente, None).await.unwrap();
+    backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     let failed = sign(&shop, Fact::Failed).unwrap();
     assert_eq!((failed.at, failed.detail.as_deref()), (begun, Some("backfill: the store answered 503")));
     assert_eq!(sign(&shop, Fact::Fetched), None);
     // In other words a second later: too soon.
     world.clock.advance_to(begun + SignedDuration::from_secs(1));
-    backfill::backfill(&world.puente, None).await.unwrap();
+    backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     assert_eq!(sign(&shop, Fact::Failed).unwrap().at, begun);
-    backfill::backfill(&world.puente, None).await.unwrap();
+    backfill::backfill(&world.puente, None, jiff::Timestamp::MAX).await.unwrap();
     assert_eq!(sign(&shop, Fact::Fetched).unwrap().at, world.now());
     for n in 0..3 {
         world.arrives(0, order(&n.to_string(), "A", "10.00", 5)).await;

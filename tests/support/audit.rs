@@ -30,7 +30,7 @@ pub struct Audit {
 
 /// Every head of a connection.
 pub async fn heads(records: &dyn Records, connection: &ConnectionId) -> Vec<Head> {
-    let mut query = Query { connection: connection.clone(), state: None, limit: 200, cursor: None };
+    let mut query = Query { connection: connection.clone(), state: None, from: None, limit: 200, cursor: None };
     let mut heads = Vec::new();
     loop {
         let page = page(records, &query).await;

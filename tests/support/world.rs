@@ -25,8 +25,10 @@ use puente::{
         order::{Flag, Order},
         record::{Entry, Head, State, Write, Written},
         rules::Rules,
+        search::{SearchKey, Term, terms},
         share::Shares,
         sign::{Fact, Identity, Party, Sign},
+        task::Run,
         version::Version,
     },
     erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError},
@@ -100,6 +102,7 @@ pub struct MemoryRecords {
     ledgers: Mutex<HashMap<ErpId, Ledger>>,
     pub signs: Mutex<BTreeMap<(Party, Fact), Sign>>,
     identities: Mutex<HashMap<ConnectionId, Identity>>,
+    runs: Mutex<HashMap<String, Run>>,
 }
 
 #[async_trait]
@@ -139,6 +142,23 @@ impl Records for MemoryRecords {
     async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>> {
         let heads = self.heads.lock().unwrap();
         Ok(heads.values().filter(|h| &h.key.connection == connection).filter_map(|h| h.due).min())
+    }
+    async fn find(
+        &self,
+        term: &Term,
+        connection: Option<&ConnectionId>,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderKey>> {
+        let heads = self.heads.lock().unwrap();
+        let found = heads.iter().filter(|(key, head)| {
+            let here = connection.is_none_or(|connection| key.connection == *connection);
+            here && after.is_none_or(|after| *key > after) && terms(head).contains(term)
+        });
+        Ok(found.map(|(key, _)| key.clone()).take(limit).collect())
+    }
+    async fn search_key(&self, _chance: Option<&dyn Chance>) -> Result<Option<SearchKey>> {
+        Ok(SearchKey::kept(&[7; 32]))
     }
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
         for (key, entry) in entries {
@@ -209,6 +229,14 @@ impl puente::ports::Signs for MemoryRecords {
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
         self.identities.lock().unwrap().insert(connection.clone(), identity.clone());
         Ok(())
+    }
+    async fn ran(&self, task: &str, run: &Run) -> Result<()> {
+        self.runs.lock().unwrap().insert(task.to_owned(), run.clone());
+        Ok(())
+    }
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
+        let runs = self.runs.lock().unwrap();
+        Ok(tasks.iter().map(|task| runs.get(*task).cloned()).collect())
     }
 }
 
@@ -756,7 +784,7 @@ impl World {
         loop {
             self.work().await;
             if self.now() >= sweep_at {
-                flow::sweep::sweep(&self.puente).await.unwrap();
+                flow::tasks::sweep::sweep(&self.puente).await.unwrap();
                 sweep_at = self.now() + SignedDuration::from_mins(1);
                 continue;
             }

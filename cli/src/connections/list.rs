@@ -1,17 +1,23 @@
-//! `puente connections`: is everything alive? When each connection and account last received, fetched, sent, and what failed.
+//! `puente connections`: is everything alive? When each connection and account last received, fetched, sent, and what failed; and how
+//! the tasks went.
 
 use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
 use puente::{
     Result,
-    domain::ids::ConnectionId,
-    edge::life::{AccountLife, ConnectionLife, FailureView, life},
+    domain::{ids::ConnectionId, operator::Sight},
+    edge::{
+        life::{AccountLife, ConnectionLife, FailureView, LifeView, life},
+        tasks::{TaskView, tasks},
+    },
 };
+use serde::Serialize;
 
 use crate::{
     output::{Output, Tone, cell, distance, plain, table},
     place::{self, Location},
+    tasks::shown,
 };
 
 /// `connections list`.
@@ -24,19 +30,28 @@ pub(crate) struct List {
     connection: Option<ConnectionId>,
 }
 
+/// What is shown.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    life: LifeView,
+    tasks: Vec<TaskView>,
+}
+
 /// Runs the command.
 pub(super) async fn run(list: &List, output: Output) -> Result<()> {
     let puente = list.place.open().await?;
     let connections = place::connections(&puente.settings, list.connection.as_ref())?;
-    let view = life(&puente, connections).await?;
+    let view = Shown { life: life(&puente, connections).await?, tasks: tasks(&puente, &Sight::All).await?.tasks };
     let now = puente.clock.now();
     output.answer(&view, || {
-        let connections = view.connections.iter().map(|one| connection(one, now));
-        let erps = view.erps.iter().map(|one| account(one, now));
+        let connections = view.life.connections.iter().map(|one| connection(one, now));
+        let erps = view.life.erps.iter().map(|one| account(one, now));
         format!(
-            "{}\n{}",
+            "{}\n{}\n{}",
             table(&["connection", "ERP", "received", "fetched", "sent", "failed last"], connections),
-            table(&["ERP account", "sent", "blocked", "failed last"], erps)
+            table(&["ERP account", "sent", "blocked", "failed last"], erps),
+            shown(&view.tasks, now)
         )
     })
 }

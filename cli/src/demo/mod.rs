@@ -17,7 +17,7 @@ use clap::Args;
 use puente::{
     Error, Kind, Result,
     domain::{event::Happened, record::State},
-    flow::backfill,
+    flow::tasks::backfill,
 };
 use puente_sandbox::store::Expect;
 use serde::Serialize;
@@ -135,7 +135,7 @@ async fn play(stage: &Stage, began: Instant) -> Result<Played> {
     while before_backfill.recorded() < accepted && !late() {
         before_backfill = look("the queue is worked off").await?;
     }
-    let filled = backfill::backfill(&stage.puente, None).await?;
+    let filled = backfill::backfill(&stage.puente, None, jiff::Timestamp::MAX).await?;
     if let Some(stopped) = filled.iter().find_map(|one| one.stopped.clone()) {
         return Err(Error::new(Kind::Unavailable, format!("the backfill stopped: {stopped}")));
     }

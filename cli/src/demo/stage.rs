@@ -129,7 +129,7 @@ impl Stage {
         let puente = open(settings, home.path()).await?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told("cannot listen", error))?;
         // The demo backfills when all webhooks are sent: earlier it would bring them all by itself.
-        let pace = Pace { workers: 2, backfill: None, ..Pace::default() };
+        let pace = Pace { workers: 2, ..Pace::default() }.sweep_only();
         let engine = Engine::start(puente.clone(), listener, Doors::open(), pace).await?;
         Ok(Self { erp, shops, poisoned, puente, engine, _home: home })
     }

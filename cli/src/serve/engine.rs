@@ -1,4 +1,4 @@
-//! What runs while `serve` (and the demo) serves: the HTTP server, the workers, the sweeper, the backfill.
+//! What runs while `serve` (and the demo) serves: the HTTP server, the workers, and every task on time.
 //!
 //! Each is a loop that survives its own failures, logs them once and goes on. Stopping is one signal: nothing new is taken,
 //! what is in flight is finished, the lease is given back. On AWS several processes run these loops at once: the queue, the
@@ -6,15 +6,20 @@
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result,
-    domain::{event::Event, message::Message},
+    domain::{event::Event, message::Message, task::Period},
     edge::{
         host::{HostName, Hosts},
         operate::Access,
     },
-    flow::{Puente, backfill, depart, sweep, work},
+    flow::{
+        Puente, depart,
+        task::{self, Task},
+        tasks::{TASKS, sweep::SWEEP},
+        work,
+    },
     parties::Settings,
     ports::Delivery,
 };
@@ -34,29 +39,49 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a conductor begins further steps before it lets the worker look at the queue again.
 const STRETCH: SignedDuration = SignedDuration::from_secs(10);
 
-/// How far back the nightly backfill looks.
-const NIGHTLY: SignedDuration = SignedDuration::from_hours(72);
+/// How often it is looked whether a daily task is due.
+const LOOK: Duration = Duration::from_mins(1);
 
-/// The hour (UTC) from which on the nightly backfill runs.
-const NIGHT: i8 = 3;
+/// What runs as seldom as this is one process' work where several share the data; what runs oftener is cheap, and each does it.
+const SELDOM: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a daily task may take.
+const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often a connection with two keys is named in the log.
 const REMINDER: Duration = Duration::from_hours(1);
 
 /// How often things are done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Pace {
     /// Loops that take messages.
     pub(crate) workers: usize,
-    /// Between two sweeps.
-    pub(crate) sweep: Duration,
-    /// Between two backfills; `None`: none but those somebody asks for.
-    pub(crate) backfill: Option<Duration>,
+    /// What runs on time, and how often.
+    pub(crate) tasks: Vec<(&'static dyn Task, Period)>,
 }
 
 impl Default for Pace {
+    /// Every task at its own pace; sweeping costs next to nothing on one machine.
     fn default() -> Self {
-        Self { workers: 4, sweep: Duration::from_secs(1), backfill: Some(Duration::from_mins(15)) }
+        let pace = Self { workers: 4, tasks: TASKS.iter().map(|task| (*task, task.period())).collect() };
+        pace.sweeping(Duration::from_secs(1))
+    }
+}
+
+impl Pace {
+    /// With this time between two sweeps.
+    pub(crate) fn sweeping(mut self, period: Duration) -> Self {
+        let period = Period::Every(SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX));
+        for (_, own) in self.tasks.iter_mut().filter(|(task, _)| task.name() == SWEEP.name()) {
+            *own = period;
+        }
+        self
+    }
+
+    /// Without any other task than the sweep: no store is asked but when somebody says so.
+    pub(crate) fn sweep_only(mut self) -> Self {
+        self.tasks.retain(|(task, _)| task.name() == SWEEP.name());
+        self
     }
 }
 
@@ -112,17 +137,11 @@ impl Engine {
                 puente.tell.of(&Event::TwoKeys { connection: &connection, todo });
             }
         }));
-        tasks.spawn(every(pace.sweep, stopping.clone(), source.clone(), |puente| async move {
-            if let Err(error) = sweep::sweep(&puente).await {
-                puente.tell.of(&Event::SweepFailed { erp: None, error: &error });
-            }
-        }));
-        if let Some(period) = pace.backfill {
+        for (task, period) in pace.tasks {
             let shared = source.shared();
-            tasks.spawn(every(period, stopping, source, move |puente| async move {
-                let mine = !shared || claimed(&puente, period).await.unwrap_or(true);
-                if mine && let Err(error) = filled(&puente).await {
-                    puente.tell.of(&Event::BackfillFailed { connection: None, error: &error });
+            tasks.spawn(every(tick(period), stopping.clone(), source.clone(), move |puente| async move {
+                if let Err(error) = on_time(&puente, task, period, shared).await {
+                    puente.tell.of(&Event::TaskNotRun { task: task.name(), error: &error });
                 }
             }));
         }
@@ -229,29 +248,26 @@ async fn round(puente: &Puente, deliveries: Vec<Delivery>) {
     }
 }
 
-/// Whether this process is the one to backfill now. Two that ask at the same moment both are, which only asks stores twice.
-async fn claimed(puente: &Puente, period: Duration) -> Result<bool> {
-    const CURSOR: &str = "backfill/begun";
-    // The clocks of two rounds never differ by the period exactly.
-    let apart = period.saturating_sub(Duration::from_secs(30));
-    let now = puente.clock.now();
-    let last: Option<Timestamp> = puente.records.cursor(CURSOR).await?.and_then(|last| last.parse().ok());
-    if last.is_some_and(|last| now.duration_since(last).unsigned_abs() < apart) {
-        return Ok(false);
+/// How often it is looked whether a task is due.
+fn tick(period: Period) -> Duration {
+    match period {
+        Period::Every(period) => period.unsigned_abs(),
+        Period::Daily { .. } => LOOK,
     }
-    puente.records.set_cursor(CURSOR, &now.to_string()).await.map(|()| true)
 }
 
-/// A backfill from where the last one ended; once a night a wider one.
-async fn filled(puente: &Puente) -> Result<()> {
-    const CURSOR: &str = "backfill/nightly";
-    let now = puente.clock.now();
-    let night = now.to_zoned(TimeZone::UTC);
-    let today = night.date().to_string();
-    backfill::backfill(puente, None).await?;
-    if night.hour() < NIGHT || puente.records.cursor(CURSOR).await?.is_some_and(|last| last >= today) {
+/// Runs a task, if this process is the one to do it now.
+async fn on_time(puente: &Puente, task: &'static dyn Task, period: Period, shared: bool) -> Result<()> {
+    let (claimed, longest) = match period {
+        Period::Every(period) => {
+            (shared && period >= SELDOM, period.max(LOOK.try_into().unwrap_or(SignedDuration::MAX)))
+        }
+        Period::Daily { .. } => (true, LONGEST),
+    };
+    if claimed && !task::claim(puente, task, period).await? {
         return Ok(());
     }
-    backfill::backfill(puente, Some(now - NIGHTLY)).await?;
-    puente.records.set_cursor(CURSOR, &today).await
+    // What came of it is logged and kept.
+    let _ = task::run(puente, task, period, puente.clock.now() + longest).await;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! `puente serve`: both routers, the workers, the sweeper and the backfill in one process: on one file, or on AWS's table and
+//! `puente serve`: both routers, the workers and the tasks in one process: on one file, or on AWS's table and
 //! queue (`--backend aws`), where several such processes may run at once.
 //!
 //! It may be killed at any moment: a 2xx was on the disk or in the queue before it was said, and everything else is a
@@ -110,7 +110,7 @@ async fn on_aws(serve: &Serve, doors: Doors) -> Result<Engine> {
     guard(&puente.settings, serve.listen, &doors.operator)?;
     puente.queue.ready().await?;
     let listener = listen(serve.listen).await?;
-    let pace = Pace { sweep: Duration::from_mins(1), ..Pace::default() };
+    let pace = Pace::default().sweeping(Duration::from_mins(1));
     Engine::start(Source::Published(Arc::new(app)), listener, doors, serve.pace(pace)).await
 }
 
@@ -137,7 +137,11 @@ impl Serve {
 
     /// The usual pace, as far as nobody asked for another.
     fn pace(&self, usual: Pace) -> Pace {
-        Pace { workers: self.workers.into(), sweep: self.sweep.map_or(usual.sweep, Duration::from_secs), ..usual }
+        let pace = Pace { workers: self.workers.into(), ..usual };
+        match self.sweep {
+            Some(seconds) => pace.sweeping(Duration::from_secs(seconds)),
+            None => pace,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use puente::{
     Result,
     aws::App,
     domain::event::Event,
-    edge::{RequestId, front_door::FrontDoors, host::Hosts, ingest, operate, people, refusal},
+    edge::{RequestId, front_door::FrontDoors, host::Hosts, operate, people, refusal, stores},
     flow::Puente,
     parties::Settings,
     ports::{Chance, SystemChance},
@@ -115,7 +115,7 @@ impl Site {
             return Ok(router.clone());
         }
         let settings = puente.settings.clone();
-        let router = ingest::limited(puente.clone(), self.doors.clone());
+        let router = stores(puente.clone(), Some(self.doors.clone()));
         let router = router.merge(people(puente.clone(), self.operator.clone()));
         let router = self.hosts.clone().only(router, &puente);
         *built = Some((settings, router.clone()));

@@ -3,23 +3,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 
 use super::{
     head,
     item::{Reader, sortable},
-    keys::{DUE, Key, STATE, order_of, state_pk},
-    table::{Query as Ask, Table},
+    keys::{DUE, Key, STATE, order_of, place, place_sk, state_pk},
+    table::{Query as Ask, Sort, Table},
 };
 use crate::{
-    Error, Kind, Result,
+    Error, Result,
     domain::{
         ids::{ConnectionId, OrderKey},
         record::State,
     },
-    ports::{Page, Query},
+    ports::{Page, Place, Query},
 };
 
 /// Orders due at `now`, earliest first.
@@ -33,7 +32,7 @@ pub(super) async fn due(
     let ask = Ask {
         index: Some(DUE),
         partition: ("connection", connection.as_str()),
-        sort: Some(("due", "<=", &now)),
+        sort: Some(("due", Sort::AtMost(&now))),
         ascending: true,
         limit,
     };
@@ -64,15 +63,18 @@ pub(super) async fn counts(table: &Table, connection: &ConnectionId) -> Result<H
 /// A page of heads, most recently changed first.
 pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
     let limit = query.limit.clamp(1, 200);
-    let before = query.cursor.as_deref().map(place).transpose()?;
+    // Without an end, one that no place lies beyond.
+    let before = query.cursor.as_ref().map_or_else(|| "~".to_owned(), place_sk);
+    let from = query.from.map_or_else(|| "!".to_owned(), |from| place_sk(&Place { updated: from, order: None }));
     let shelves: Vec<String> = match query.state {
         Some(state) => vec![state_pk(&query.connection, state)],
         None => State::ALL.into_iter().map(|state| state_pk(&query.connection, state)).collect(),
     };
     // One more than asked for tells whether there is a next page.
     let found = shelves.iter().map(|shelf| {
-        let sort = before.as_deref().map(|before| ("listed", "<", before));
-        let ask = Ask { index: Some(STATE), partition: ("shelf", shelf), sort, ascending: false, limit: limit + 1 };
+        // Both ends belong to it; the place itself, where the last page ended, is left out below.
+        let sort = Some(("listed", Sort::Between(&from, &before)));
+        let ask = Ask { index: Some(STATE), partition: ("shelf", shelf), sort, ascending: false, limit: limit + 2 };
         async move { table.query(&ask).await }
     });
     let mut found: Vec<(String, OrderKey)> = try_join_all(found)
@@ -84,10 +86,11 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
             Ok((item.text("listed")?.to_owned(), order_of(&query.connection, item.text("pk")?)?))
         })
         .collect::<Result<_>>()?;
+    found.retain(|(listed, _)| *listed != before);
     found.sort_by(|one, other| other.cmp(one));
     let more = found.len() > limit;
     found.truncate(limit);
-    let cursor = found.last().filter(|_| more).map(|(listed, _)| URL_SAFE_NO_PAD.encode(listed));
+    let cursor = found.last().filter(|_| more).map(|(listed, _)| place(listed)).transpose()?;
 
     // While an order moves from one shelf to another the index may show it on both, or on the old one only.
     let mut seen = HashSet::new();
@@ -97,11 +100,4 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
     heads.retain(|head| query.state.is_none_or(|state| head.state() == state));
     heads.sort_by(|one, other| (other.updated, &other.key).cmp(&(one.updated, &one.key)));
     Ok(Page { heads, cursor })
-}
-
-fn place(cursor: &str) -> Result<String> {
-    let place = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    place
-        .filter(|place| !place.is_empty() && place.len() <= 512)
-        .ok_or_else(|| Error::new(Kind::Unreadable, "`cursor` is not one that a page of orders ended with"))
 }

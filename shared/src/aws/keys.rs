@@ -10,6 +10,9 @@
 //! | `erp/{erp}` | `ledger` | the lease and the limiter of an ERP account |
 //! | `token/{account}` | `token` | what an account gave us for a time |
 //! | `sign/{party}` | a fact | when it was seen last |
+//! | `task/{name}` | `run` | how the last run of a task went |
+//! | `term/{kind}/{value}` | `{connection}/{order}` | an order that is, or was, found under a value |
+//! | `secret/search` | `secret` | the key of what stands for buyers' e-mails |
 //! | `config` | `config` | the published `puente.toml`, packed |
 //! | | `retired` | names of secrets that the published file does not refer to any more |
 //! | | `shop/{connection}` | who the shop is: where the edge may read, which sees the configuration and nothing else |
@@ -33,9 +36,11 @@ use crate::{
     domain::{
         ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         record::State,
+        search::Term,
         sign::{Fact, Party},
         version::Version,
     },
+    ports::Place,
 };
 
 /// The index by connection and `due`.
@@ -102,6 +107,21 @@ impl Key {
         Self::new(format!("sign/{of}"), fact.as_str())
     }
 
+    /// That an order is found under a value.
+    pub(super) fn term(term: &Term, order: &OrderKey) -> Self {
+        Self::new(term_pk(term), order.to_string())
+    }
+
+    /// The key of what stands for buyers' e-mails.
+    pub(super) fn search_key() -> Self {
+        Self::new("secret/search", "secret")
+    }
+
+    /// How the last run of a task went.
+    pub(super) fn run(task: &str) -> Self {
+        Self::new(format!("task/{task}"), "run")
+    }
+
     /// Who a connection's shop is.
     pub(super) fn shop(connection: &ConnectionId) -> Self {
         Self::new(CONFIG, format!("shop/{connection}"))
@@ -134,6 +154,17 @@ impl Key {
     }
 }
 
+/// The orders that are found under a value.
+pub(super) fn term_pk(term: &Term) -> String {
+    format!("term/{}/{}", term.by().as_str(), term.value())
+}
+
+/// The order of a value's item.
+pub(super) fn found(sk: &str) -> Result<OrderKey> {
+    let (connection, order) = sk.split_once('/').ok_or_else(|| damaged("sk"))?;
+    Ok(OrderKey::new(connection.parse()?, order.parse()?))
+}
+
 /// The partition of an order: all that is kept of it.
 pub(super) fn partition(order: &OrderKey) -> String {
     format!("order/{order}")
@@ -153,5 +184,17 @@ pub(super) fn state_pk(connection: &ConnectionId, state: State) -> String {
 
 /// The place in a list: by time, then by order, so that a page ends at exactly one place.
 pub(super) fn state_sk(updated: Timestamp, order: &OrderKey) -> String {
-    format!("{}#{}", sortable(updated), order.order)
+    place_sk(&Place { updated, order: Some(order.order.clone()) })
+}
+
+/// The same of a place where a page ended.
+pub(super) fn place_sk(place: &Place) -> String {
+    format!("{}#{}", sortable(place.updated), place.order.as_ref().map_or("", OrderId::as_str))
+}
+
+/// The place that an item is at.
+pub(super) fn place(listed: &str) -> Result<Place> {
+    let (updated, order) = listed.split_once('#').ok_or_else(|| damaged("listed"))?;
+    let updated = updated.parse().map_err(|_| damaged("listed"))?;
+    Ok(Place { updated, order: Some(order.parse()?) })
 }

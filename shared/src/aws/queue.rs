@@ -281,6 +281,7 @@ impl Queue for SqsQueue {
 fn group(message: &Message) -> String {
     match message {
         Message::Arrival(arrival) => arrival.connection.to_string(),
+        Message::Backfill(ask) => ask.connection.to_string(),
         Message::Wake { erp } => format!("erp.{erp}"),
     }
 }

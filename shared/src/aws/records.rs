@@ -1,6 +1,9 @@
 //! The records on DynamoDB: heads, contents, timelines, ids and positions. `keys.rs` says where each lies.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,20 +13,22 @@ use uuid::Uuid;
 use super::{
     facts::Facts,
     head, index,
-    item::{Reader, damaged, number, text},
-    keys::{Key, NOTES, partition},
-    table::{self, Outcome, Query as Ask, Table},
+    item::{Reader, bytes, damaged, number, text},
+    keys::{Key, NOTES, found, partition, term_pk},
+    table::{self, Outcome, Query as Ask, Sort, Table},
     write,
 };
 use crate::{
     Error, Kind, Result,
     domain::{
+        event::Event,
         ids::{ConnectionId, ErpId, OrderKey},
         record::{Entry, Head, State, Write, Written},
+        search::{SearchKey, Term, added},
         version::Version,
     },
     payload::{pack, unpack},
-    ports::{Page, Payload, Query, Records},
+    ports::{Chance, Page, Payload, Query, Records},
 };
 
 /// How long a line of the timeline is kept.
@@ -37,11 +42,24 @@ const LONGEST_NAME: usize = 1900;
 
 /// The records of orders.
 #[derive(Clone)]
-pub struct DynamoRecords(Table);
+pub struct DynamoRecords(Table, Arc<OnceLock<SearchKey>>);
 
 impl DynamoRecords {
     pub(super) fn new(table: Table) -> Self {
-        Self(table)
+        Self(table, Arc::default())
+    }
+
+    /// Has the order found under what `write` adds. Once the write is done: an order that is not found is a nuisance, one that cannot
+    /// be written waits.
+    async fn searchable(&self, key: &OrderKey, write: &Write) {
+        let puts = added(write).into_iter().map(|term| table::put(Key::term(&term, key).item()));
+        let written = match puts.collect::<Result<Vec<_>>>() {
+            Ok(puts) => self.0.write_many(&puts).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            Event::SearchLost { order: key, error: &error }.log();
+        }
     }
 }
 
@@ -57,7 +75,11 @@ impl Records for DynamoRecords {
         for _ in 0..ROUNDS {
             let update = write::update(write, key, now, &token, facts)?;
             let (item, repeated) = match self.0.update(Key::head(key), update).await? {
-                Outcome::Done(item) => return Ok(Written::Applied(head::read(&item)?)),
+                Outcome::Done(item) => {
+                    let head = head::read(&item)?;
+                    self.searchable(key, write).await;
+                    return Ok(Written::Applied(head));
+                }
                 Outcome::Refused(None, _) if !matches!(write, Write::Record { .. }) => {
                     return Ok(Written::Refused(None));
                 }
@@ -67,6 +89,7 @@ impl Records for DynamoRecords {
             let head = head::read(&item)?;
             let ours = Reader(&item).text_if("token") == Some(&token);
             if ours || repeated && write.done_already(&head) {
+                self.searchable(key, write).await;
                 return Ok(Written::Applied(head));
             }
             if write.apply(key, Some(&head), now).is_none() {
@@ -109,6 +132,48 @@ impl Records for DynamoRecords {
         index::next_due(&self.0, connection).await
     }
 
+    async fn find(
+        &self,
+        term: &Term,
+        connection: Option<&ConnectionId>,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderKey>> {
+        let partition = term_pk(term);
+        let own = connection.map(|connection| format!("{connection}/")).unwrap_or_default();
+        // Keys with one beginning lie together, wherever those of other connections lie.
+        let after = after.filter(|after| connection.is_none_or(|connection| *connection == after.connection));
+        let after = after.map_or_else(|| own.clone(), ToString::to_string);
+        let sort = (!after.is_empty()).then_some(("sk", Sort::After(&after)));
+        let ask = Ask { index: None, partition: ("pk", &partition), sort, ascending: true, limit };
+        let items = self.0.query(&ask).await?;
+        let keys = items.iter().map(|item| Reader(item).text("sk"));
+        keys.take_while(|sk| sk.as_ref().map_or(true, |sk| sk.starts_with(&own))).map(|sk| found(sk?)).collect()
+    }
+
+    async fn search_key(&self, chance: Option<&dyn Chance>) -> Result<Option<SearchKey>> {
+        if let Some(key) = self.1.get() {
+            return Ok(Some(key.clone()));
+        }
+        let read = async || {
+            let item = self.0.get(Key::search_key()).await?;
+            let key = |item| Reader(item).bytes_if("secret").and_then(SearchKey::kept).ok_or_else(|| damaged("secret"));
+            item.as_ref().map(key).transpose()
+        };
+        let found = match (read().await?, chance) {
+            (None, Some(chance)) => {
+                let drawn = SearchKey::drawn(|| chance.token());
+                let mut item = Key::search_key().item();
+                item.insert("secret".to_owned(), bytes(drawn.bytes().to_vec()));
+                self.0.put(item, true).await?;
+                // Perhaps another process was faster.
+                read().await?
+            }
+            (found, _) => found,
+        };
+        Ok(found.map(|key| self.1.get_or_init(|| key).clone()))
+    }
+
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
         let lines = entries.iter().map(|(order, entry)| {
             let mut item = Key::note(order, entry.at).item();
@@ -124,7 +189,7 @@ impl Records for DynamoRecords {
         let ask = Ask {
             index: None,
             partition: ("pk", &partition),
-            sort: Some(("sk", "begins_with", NOTES)),
+            sort: Some(("sk", Sort::Begins(NOTES))),
             ascending: true,
             limit: usize::MAX,
         };

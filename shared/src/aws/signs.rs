@@ -1,4 +1,4 @@
-//! Signs of life and shops' identities on DynamoDB.
+//! Signs of life, shops' identities and tasks' last runs on DynamoDB.
 
 use async_trait::async_trait;
 
@@ -13,6 +13,7 @@ use crate::{
     domain::{
         ids::ConnectionId,
         sign::{Fact, Identity, Party, Sign},
+        task::Run,
     },
     ports::Signs,
 };
@@ -58,6 +59,21 @@ impl Signs for DynamoSigns {
         let mut item = Key::shop(connection).item();
         item.insert("identity".to_owned(), json(identity)?);
         self.0.write_many(&[table::put(item)?]).await
+    }
+
+    async fn ran(&self, task: &str, run: &Run) -> Result<()> {
+        let mut item = Key::run(task).item();
+        item.insert("run".to_owned(), json(run)?);
+        self.0.write_many(&[table::put(item)?]).await
+    }
+
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
+        let found = self.0.get_many(tasks.iter().map(|task| Key::run(task)), true).await?;
+        let of_task = |task: &&str| {
+            let item = found.iter().find(|item| Key::run(task).is_of(item));
+            item.map(|item| serde_json::from_str(Reader(item).text("run")?).map_err(|_| damaged("run"))).transpose()
+        };
+        tasks.iter().map(of_task).collect()
     }
 }
 

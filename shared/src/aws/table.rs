@@ -52,12 +52,25 @@ pub(super) struct Query<'a> {
     pub(super) index: Option<&'static str>,
     /// The attribute of the partition, and its value.
     pub(super) partition: (&'static str, &'a str),
-    /// The attribute to sort by, an operator (`<`, `<=`, `begins_with`) and its value.
-    pub(super) sort: Option<(&'static str, &'static str, &'a str)>,
+    /// The attribute to sort by, and its range.
+    pub(super) sort: Option<(&'static str, Sort<'a>)>,
     /// Whether the first comes first.
     pub(super) ascending: bool,
     /// At most so many.
     pub(super) limit: usize,
+}
+
+/// A range of an attribute to sort by.
+#[derive(Clone, Copy)]
+pub(super) enum Sort<'a> {
+    /// Up to this value.
+    AtMost(&'a str),
+    /// After this value.
+    After(&'a str),
+    /// From the one to the other, both of them included.
+    Between(&'a str, &'a str),
+    /// With this beginning.
+    Begins(&'a str),
 }
 
 /// A request of a batch: put this item.
@@ -89,7 +102,7 @@ impl Table {
     }
 
     /// Writes an item; with `only_new` an item of that key stays as it is.
-    async fn put(&self, item: Item, only_new: bool) -> Result<()> {
+    pub(super) async fn put(&self, item: Item, only_new: bool) -> Result<()> {
         let mut write = self.client.put_item().table_name(&*self.name).set_item(Some(item));
         if only_new {
             write = write.condition_expression("attribute_not_exists(pk)");
@@ -180,14 +193,17 @@ impl Table {
             .scan_index_forward(query.ascending)
             .expression_attribute_names("#p", partition)
             .expression_attribute_values(":p", text(value));
-        let condition = match query.sort {
-            None => "#p = :p".to_owned(),
-            Some((_, "begins_with", _)) => "#p = :p AND begins_with(#s, :s)".to_owned(),
-            Some((_, operator, _)) => format!("#p = :p AND #s {operator} :s"),
+        let Some((attribute, sort)) = query.sort else { return ask.key_condition_expression("#p = :p") };
+        let (condition, value) = match sort {
+            Sort::AtMost(value) => ("#p = :p AND #s <= :s", value),
+            Sort::After(value) => ("#p = :p AND #s > :s", value),
+            Sort::Between(value, _) => ("#p = :p AND #s BETWEEN :s AND :t", value),
+            Sort::Begins(value) => ("#p = :p AND begins_with(#s, :s)", value),
         };
-        if let Some((sort, _, value)) = query.sort {
-            ask = ask.expression_attribute_names("#s", sort).expression_attribute_values(":s", text(value));
+        if let Sort::Between(_, last) = sort {
+            ask = ask.expression_attribute_values(":t", text(last));
         }
+        ask = ask.expression_attribute_names("#s", attribute).expression_attribute_values(":s", text(value));
         ask.key_condition_expression(condition)
     }
 

@@ -287,6 +287,12 @@ events! {
     ReplayAsked { order: &'a OrderKey, by: &'a str, request: &'a str }
         = info "order.replay_asked" (connection = %order.connection, order = %order.order, by, request);
 
+    /// Somebody asked to have a store asked what changed.
+    BackfillAsked { connection: &'a ConnectionId, since: Timestamp, by: &'a str, request: &'a str }
+        = info "backfill.asked" (%connection, %since, by, request);
+    /// Somebody moved dead letters back.
+    Redriven { by: &'a str, moved: usize } = info "dead_letters.redriven" (by, moved);
+
     // ---- recording
     /// A message was not put on record: it stays in the queue.
     MessageFailed { message: &'a str, error: &'a Error } = error "message.failed" (message, %error);
@@ -301,6 +307,8 @@ events! {
     TimelineLost { order: &'a OrderKey, error: &'a Error } = warn "timeline.lost" (%order, %error);
     /// A sign of life could not be written.
     SignLost { party: &'a Party, error: &'a Error } = warn "sign.lost" (%party, %error);
+    /// What an order is found by could not be written: it is found again after its next change.
+    SearchLost { order: &'a OrderKey, error: &'a Error } = warn "search.lost" (%order, %error);
     /// A record cannot be read: another release wrote it, perhaps.
     RecordUnreadable { error: &'a Error } = error "record.unreadable" (%error);
     /// Who a connection's shop is could not be read or asked.
@@ -337,8 +345,14 @@ events! {
     TokenNotRenewed { account: &'a AccountId, error: &'a Error } = warn "token.not_renewed" (%account, %error);
 
     // ---- on time
-    /// The sweeper looked at all accounts.
-    Swept { accounts: u32, woken: u32 } = info "sweep" (accounts, woken);
+    /// A task ran. Of one that runs oftener it is said once a minute.
+    TaskRan { task: &'a str, ms: u64, did: &'a str } = info "task.ran" (task, ms, did);
+    /// A task failed, perhaps in a part of its work only.
+    TaskFailed { task: &'a str, ms: u64, why: &'a str } = warn "task.failed" (task, ms, why);
+    /// It could not be told whether it is time for a task.
+    TaskNotRun { task: &'a str, error: &'a Error } = warn "task.not_run" (task, %error);
+    /// The state of a task's last run could not be written.
+    RunLost { task: &'a str, error: &'a Error } = warn "task.not_kept" (task, %error);
     /// The sweeper could not look at an account; without one, at all.
     SweepFailed { erp: Option<&'a ErpId>, error: &'a Error } = warn "sweep.failed" (erp = erp.map(tracing::field::display), %error);
     /// A store was asked what changed.

@@ -23,6 +23,22 @@ pub enum Message {
         /// Which account.
         erp: ErpId,
     },
+    /// Somebody wants a store asked what changed.
+    Backfill(BackfillRequest),
+}
+
+/// A question to a connection's store: what changed since a time?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillRequest {
+    /// Whose store.
+    pub connection: ConnectionId,
+    /// Since when.
+    pub since: Timestamp,
+    /// The request it came with, for the log.
+    pub request: String,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Something about an order of a connection.

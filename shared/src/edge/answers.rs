@@ -1,58 +1,48 @@
-//! What can be answered besides what was asked for, as the OpenAPI document says it: the refusals that routes share.
+//! What can be answered besides what was asked for, as the OpenAPI document says it: the refusals that routes share, by who is let in
+//! and what is read of the request.
 
-use std::collections::BTreeMap;
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Object, Ref, Response, ResponseBuilder, schema::Type};
 
-use utoipa::{
-    IntoResponses,
-    openapi::{ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder, schema::Type},
-};
+use super::routes::{Door, Route};
 
 /// What can happen to any request.
-pub(super) struct Always;
-
-/// What can happen to a request that must carry the connection's key and a body.
-pub(super) struct WithKey;
-
-/// What can happen to a request that must carry the operator's credential.
-pub(super) struct WithCredential;
-
 const ALWAYS: [(u16, &str); 3] = [
     (429, "Too many requests: the connection's own, forged ones, or this address'."),
     (500, "A mistake of ours; the log has it under the request's id."),
     (503, "Something we need does not answer. Nothing was accepted."),
 ];
 
+/// … to one whose address names something.
 const ADDRESS: [(u16, &str); 2] = [(400, "The address is not UTF-8."), (404, "There is nothing of that name.")];
 
-impl IntoResponses for Always {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(ALWAYS)
-    }
-}
+/// … to one that must carry a connection's key.
+const KEY: [(u16, &str); 1] = [(401, "The key, or the store's signature, is missing or wrong.")];
 
-impl IntoResponses for WithKey {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let own = [
-            (401, "The key, or the store's signature, is missing or wrong."),
-            (413, "The body is larger than 1 MiB."),
-            (422, "The body cannot be read, or did not arrive whole."),
-        ];
-        problems(own.into_iter().chain(ADDRESS).chain(ALWAYS))
-    }
-}
+/// … to one that must carry an operator's credential.
+const CREDENTIAL: [(u16, &str); 2] = [
+    (401, "The operator's credential is missing, wrong or expired."),
+    (403, "The operator may not do this, or (on AWS) does not see that connection or account."),
+];
 
-impl IntoResponses for WithCredential {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let own = [
-            (401, "The operator's credential is missing, wrong or expired."),
-            (403, "The operator may not do this, or (on AWS) does not see that connection or account."),
-        ];
-        problems(own.into_iter().chain(ADDRESS).chain(ALWAYS))
-    }
-}
+/// … to one with a body.
+const BODY: [(u16, &str); 2] =
+    [(413, "The body is too large."), (422, "The body cannot be read, or did not arrive whole.")];
 
-fn problems(refusals: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<String, RefOr<Response>> {
-    refusals.into_iter().map(|(status, when)| (status.to_string(), problem(status, when).into())).collect()
+/// … to one with a query.
+const QUERY: [(u16, &str); 1] = [(422, "A parameter cannot be read.")];
+
+/// The refusals of a route.
+pub(super) fn refusals(route: &Route) -> impl Iterator<Item = (u16, Response)> {
+    let door: &[_] = match route.door {
+        Door::Open => &[],
+        Door::Key | Door::ApiKey => &KEY,
+        Door::Operator(_) => &CREDENTIAL,
+    };
+    let address: &[_] = if route.path.contains('{') { &ADDRESS } else { &[] };
+    let query: &[_] = if route.query.is_some() { &QUERY } else { &[] };
+    let body: &[_] = if route.body.is_some() { &BODY } else { &[] };
+    let all = [door, address, query, body, &ALWAYS].into_iter().flatten();
+    all.map(|(status, when)| (*status, problem(*status, when)))
 }
 
 /// A refusal, as [`super::problem::Problem::render`] writes it.

@@ -7,96 +7,63 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     body::Body,
     extract::{Path, Request, State},
-    http::{StatusCode, header},
-    middleware,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
 use http::request::Parts;
-use jiff::SignedDuration;
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ArrayBuilder, OneOfBuilder, OpenApi, Ref, RefOr, Schema},
+    openapi::{ArrayBuilder, OneOfBuilder, Ref, RefOr, Schema},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answers::{Always, WithKey},
+    body::{length, read},
     front_door::FrontDoors,
-    label::{RequestId, label},
+    label::RequestId,
     problem::Problem,
 };
 use crate::{
     Error, Kind, Result,
-    domain::{event::Outcome, ids::ConnectionId, order::Order},
+    domain::{event::Outcome, order::Order},
     flow::{
         Puente,
         ingest::{self, LARGEST_BODY, LARGEST_POINTER, LARGEST_UNSIGNED, MOST_ORDERS, Opened, Verdict},
     },
     parties::Connection,
-    ports::Clock,
     webhook::{self, RawWebhook},
 };
 
 /// The header that carries a key.
 const API_KEY: &str = "x-api-key";
 
-/// How long a body may take to arrive, in seconds.
-const BODY_SECONDS: i64 = 10;
-
+/// What the handlers work with.
 #[derive(Clone)]
-struct Edge {
-    puente: Puente,
-    doors: Option<Arc<FrontDoors>>,
-}
-
-/// The router, without a front door of its own: behind an API gateway that counts.
-pub fn router(puente: Puente) -> Router {
-    build(Edge { puente, doors: None })
-}
-
-/// The router, counting requests itself: for `puente serve`.
-pub fn limited(puente: Puente, doors: impl Into<Arc<FrontDoors>>) -> Router {
-    build(Edge { puente, doors: Some(doors.into()) })
-}
-
-fn build(edge: Edge) -> Router {
-    let label = middleware::from_fn_with_state(edge.puente.clone(), label);
-    let (router, _) = routes().split_for_parts();
-    router.layer(label).with_state(edge)
-}
-
-/// The routes and what is said of them, in one.
-fn routes() -> OpenApiRouter<Edge> {
-    OpenApiRouter::new().routes(routes!(webhook)).routes(routes!(orders)).routes(routes!(health))
-}
-
-/// What the OpenAPI document says of them.
-pub(super) fn described() -> OpenApi {
-    routes().into_openapi()
+pub(super) struct Edge {
+    pub(super) puente: Puente,
+    /// Counts requests, where nobody in front does.
+    pub(super) doors: Option<Arc<FrontDoors>>,
 }
 
 /// What became of the orders of a webhook.
 #[derive(Serialize, ToSchema)]
-struct Accepted {
+pub(super) struct Accepted {
     /// One for each order; none for a ping.
     accepted: Vec<Verdict>,
 }
 
 /// What became of the orders of a request.
 #[derive(Serialize, ToSchema)]
-struct Orders {
+pub(super) struct Orders {
     /// One for each order, in the request's order.
     orders: Vec<Verdict>,
 }
 
 /// One canonical order, or an array of them.
-struct OneOrMany;
+pub(super) struct OneOrMany;
 
 impl PartialSchema for OneOrMany {
     fn schema() -> RefOr<Schema> {
@@ -115,7 +82,7 @@ impl ToSchema for OneOrMany {
 
 /// That we live.
 #[derive(Serialize, ToSchema)]
-struct Health {
+pub(super) struct Health {
     /// `alive`.
     status: &'static str,
     /// Which release.
@@ -123,25 +90,14 @@ struct Health {
 }
 
 /// Whether this process answers at all.
-#[utoipa::path(
-    get, path = "/v1/health", operation_id = "health", tag = "service",
-    responses((status = 200, description = "It does.", body = Health), Always),
-)]
-async fn health() -> Json<Health> {
+pub(super) async fn health() -> Json<Health> {
     Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION") })
 }
 
 /// Takes a store's webhook, byte for byte: its signature is over the bytes, in the headers that the store sends.
 ///
 /// Whatever is signed is accepted; what cannot be read as an order is kept for a person and answered `flagged`.
-#[utoipa::path(
-    post, path = "/v1/connections/{connection}/webhook", operation_id = "receive_webhook", tag = "stores",
-    params(("connection" = ConnectionId, Path, description = "Whose webhook.")),
-    request_body(content = Option<serde_json::Value>, content_type = "application/json", description = "At most 1 MiB. Usually a JSON object."),
-    responses((status = 200, description = "The queue has it.", body = Accepted), WithKey),
-    security(("key_in_address" = []), ("key" = [])),
-)]
-async fn webhook(
+pub(super) async fn webhook(
     State(edge): State<Edge>,
     Path(name): Path<String>,
     Extension(RequestId(request)): Extension<RequestId>,
@@ -159,14 +115,7 @@ async fn webhook(
 }
 
 /// Takes canonical orders, one or an array of at most 100. Each is read by itself: an invalid one does not sink the others.
-#[utoipa::path(
-    post, path = "/v1/connections/{connection}/orders", operation_id = "post_orders", tag = "stores",
-    params(("connection" = ConnectionId, Path, description = "Whose orders: a connection whose store has `api_keys`.")),
-    request_body(content = inline(OneOrMany), description = "At most 1 MiB."),
-    responses((status = 202, description = "The queue has those that are `accepted`.", body = Orders), WithKey),
-    security(("api_key" = [])),
-)]
-async fn orders(
+pub(super) async fn orders(
     State(edge): State<Edge>,
     Path(name): Path<String>,
     Extension(RequestId(request)): Extension<RequestId>,
@@ -242,35 +191,4 @@ fn key(parts: &Parts) -> Option<String> {
     }
     let query = parts.uri.query()?.as_bytes();
     url::form_urlencoded::parse(query).find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
-}
-
-/// The length that a body is said to have.
-fn length(parts: &Parts) -> Option<usize> {
-    parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The whole body, of at most `largest` bytes.
-async fn read(parts: &Parts, body: Body, largest: usize, clock: &dyn Clock) -> Result<Bytes> {
-    let too_large = || Error::new(Kind::TooLarge, format!("the body is larger than {} KiB", largest / 1024));
-    if length(parts) > Some(largest) {
-        return Err(too_large());
-    }
-    let whole = async {
-        let mut whole = BytesMut::new();
-        let mut chunks = body.into_data_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| Error::new(Kind::Unreadable, "the body broke off"))?;
-            if whole.len() + chunk.len() > largest {
-                return Err(too_large());
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.freeze())
-    };
-    let late = clock.sleep_until(clock.now() + SignedDuration::from_secs(BODY_SECONDS));
-    tokio::select! {
-        biased;
-        whole = whole => whole,
-        () = late => Err(Error::new(Kind::Unreadable, "the body did not arrive in time")),
-    }
 }

@@ -20,9 +20,6 @@ use crate::{
     flow::tell::Sample,
 };
 
-/// Where they are.
-pub const PATH: &str = "/metrics";
-
 /// What every name begins with.
 const PREFIX: &str = "puente";
 

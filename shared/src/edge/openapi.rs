@@ -1,59 +1,127 @@
-//! The OpenAPI 3.1 document of both routers. Paths, parameters and answers stand at the handlers, in the same declaration that
-//! routes to them; here is what all of them share: who we are, what opens a door, and how refusals look.
+//! The OpenAPI 3.1 document, made from the table of routes; here is what routes share: who we are, what opens a door, what their
+//! parameters are, and how refusals look.
 //!
 //! <https://spec.openapis.org/oas/v3.1.0>
 
 use std::sync::LazyLock;
 
-use axum::{
-    http::header,
-    response::{IntoResponse as _, Response},
-};
 use bytes::Bytes;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, HeaderBuilder, Info, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr,
-        path::Operation,
+        Components, ContentBuilder, HeaderBuilder, HttpMethod, Info, LicenseBuilder, OpenApi, OpenApiBuilder, Paths,
+        Ref, RefOr, Required, ResponseBuilder, ResponsesBuilder, Schema, SecurityRequirement,
+        path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
+        request_body::RequestBodyBuilder,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answers::{Always, text},
-    ingest, operate,
+    answers::{refusals, text},
     problem::Document,
+    routes::{Door, ROUTES, Route, Side, Verb},
 };
+use crate::domain::ids::{ConnectionId, ErpId, OrderId};
+
+/// The schemas that operations refer to, by their names.
+type Known = Vec<(String, RefOr<Schema>)>;
 
 /// The document of all routes of v1.
 #[must_use]
 pub fn document() -> OpenApi {
-    let mut api = OpenApiBuilder::new().info(info()).components(Some(components())).build();
-    api.merge(ingest::described());
-    api.merge(operate::described());
-    api.merge(routes::<()>().into_openapi());
-    for path in api.paths.paths.values_mut() {
-        for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
-            label(operation);
-        }
+    let mut known = Known::new();
+    let mut paths = Paths::new();
+    for route in ROUTES.iter().filter(|route| route.side() != Side::Process) {
+        let method = match route.verb {
+            Verb::Get => HttpMethod::Get,
+            Verb::Post => HttpMethod::Post,
+        };
+        paths.add_path_operation(route.path, vec![method], operation(route, &mut known));
     }
-    api
+    OpenApiBuilder::new().info(info()).paths(paths).components(Some(components(known))).build()
 }
 
-/// The route of the document itself.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
-    OpenApiRouter::new().routes(routes!(send))
-}
-
-/// This document.
-#[utoipa::path(
-    get, path = "/v1/openapi.json", operation_id = "openapi", tag = "service",
-    responses((status = 200, description = "The OpenAPI 3.1 document.", body = serde_json::Value), Always),
-)]
-async fn send() -> Response {
+/// The same as JSON.
+pub(super) fn json() -> Bytes {
     static JSON: LazyLock<Bytes> = LazyLock::new(|| document().to_json().unwrap_or_default().into());
-    ([(header::CONTENT_TYPE, "application/json")], JSON.clone()).into_response()
+    JSON.clone()
+}
+
+fn operation(route: &Route, known: &mut Known) -> Operation {
+    let (title, more) = match route.says.split_once("\n\n") {
+        Some((title, more)) => (title, Some(more)),
+        None => (route.says, None),
+    };
+    let parameters = in_path(route.path, known).chain(route.query.map(|query| query()).unwrap_or_default());
+    let parameters: Vec<Parameter> = parameters.collect();
+    let body = route.body.as_ref().map(|body| {
+        let content = ContentBuilder::new().schema(Some((body.schema)(known))).build();
+        let required = if body.required { Required::True } else { Required::False };
+        let built = RequestBodyBuilder::new().description(Some(body.says)).required(Some(required));
+        built.content("application/json", content).build()
+    });
+    let (status, when, answer) = route.answer;
+    let content = ContentBuilder::new().schema(Some(answer(known))).build();
+    let answer = ResponseBuilder::new().description(when).content("application/json", content).build();
+    let mut responses = ResponsesBuilder::new().response(status.to_string(), answer);
+    for (status, refusal) in refusals(route) {
+        responses = responses.response(status.to_string(), refusal);
+    }
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(route.id))
+        .tag(tag(route.door))
+        .summary(Some(title))
+        .description(more)
+        .parameters((!parameters.is_empty()).then_some(parameters))
+        .request_body(body)
+        .responses(responses)
+        .securities(security(route.door))
+        .build();
+    label(&mut operation);
+    operation
+}
+
+/// The parameters of a path, which mean the same in each.
+fn in_path(path: &str, known: &mut Known) -> std::vec::IntoIter<Parameter> {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameter = |name: &str| {
+        let (schema, says) = match name {
+            "connection" => (named::<ConnectionId>(known), "Whose: the name of a connection."),
+            "erp" => (named::<ErpId>(known), "The name of an ERP account."),
+            "order" => (named::<OrderId>(known), "The store's own id of an order, percent-encoded."),
+            _ => (text().into(), ""),
+        };
+        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+        parameter.description(Some(says)).schema(Some(schema)).build()
+    };
+    names.map(parameter).collect::<Vec<_>>().into_iter()
+}
+
+fn named<T: ToSchema>(known: &mut Known) -> RefOr<Schema> {
+    known.push((T::name().into_owned(), T::schema()));
+    Ref::from_schema_name(T::name()).into()
+}
+
+fn tag(door: Door) -> &'static str {
+    match door {
+        Door::Open => "service",
+        Door::Key | Door::ApiKey => "stores",
+        Door::Operator(_) => "operators",
+    }
+}
+
+/// What opens a door: any of these.
+fn security(door: Door) -> Option<Vec<SecurityRequirement>> {
+    let none = Vec::<String>::new;
+    match door {
+        Door::Open => None,
+        Door::Key => {
+            Some(vec![SecurityRequirement::new("key_in_address", none()), SecurityRequirement::new("key", none())])
+        }
+        Door::ApiKey => Some(vec![SecurityRequirement::new("api_key", none())]),
+        Door::Operator(scope) => Some(vec![SecurityRequirement::new("operator", [scope.as_str()])]),
+    }
 }
 
 fn info() -> Info {
@@ -67,7 +135,7 @@ fn info() -> Info {
     info
 }
 
-fn components() -> Components {
+fn components(known: Known) -> Components {
     let mut components = Components::new();
     for (name, scheme) in [
         ("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("x-api-key", "The connection's key.")))),
@@ -100,6 +168,7 @@ fn components() -> Components {
     ] {
         components.add_security_scheme(name, scheme);
     }
+    components.schemas.extend(known);
     components.schemas.insert("Problem".to_owned(), Document::schema());
     let mut inner = Vec::new();
     Document::schemas(&mut inner);

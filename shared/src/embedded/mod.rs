@@ -13,6 +13,7 @@ mod owner;
 mod queue;
 mod records;
 mod seal;
+mod search;
 mod signs;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ mod writer;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -34,6 +35,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, Kind, Result,
+    domain::search::SearchKey,
     ports::{Bundle, Clock, Secrets, SystemClock},
 };
 use file::Fault;
@@ -79,6 +81,8 @@ struct Inner {
     patience: Duration,
     /// Wakes whoever waits for a message: something was sent in this process.
     sent: Notify,
+    /// Read once.
+    search_key: OnceLock<SearchKey>,
 }
 
 /// Idle reading connections kept open; more are opened while more read at once.
@@ -106,6 +110,7 @@ impl Embedded {
             max_receives,
             patience,
             sent: Notify::new(),
+            search_key: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

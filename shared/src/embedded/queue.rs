@@ -178,6 +178,7 @@ impl Row {
     fn of(message: &Message) -> Result<Self> {
         let (lane, what) = match message {
             Message::Arrival(arrival) => (arrival.connection.to_string(), format!("order {}", arrival.key())),
+            Message::Backfill(ask) => (ask.connection.to_string(), format!("a backfill of {}", ask.connection)),
             // A connection's name has no colon.
             Message::Wake { erp } => (format!("wake:{erp}"), format!("the wake-up of ERP {erp}")),
         };

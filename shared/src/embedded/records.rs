@@ -5,22 +5,22 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Embedded, file::Fault, micros, micros_now};
+use super::{Embedded, file::Fault, micros, micros_now, search};
 use crate::{
     Error, Kind, Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{ConnectionId, ErpId, OrderId, OrderKey},
         record::{Entry, Head, SCHEMA, State, Write, Written},
+        search::{SearchKey, Term, added},
         version::Version,
     },
     payload::{pack, unpack},
-    ports::{Page, Payload, Query, Records},
+    ports::{Chance, Page, Payload, Place, Query, Records},
 };
 
 /// Versions whose payloads are kept for people, beside those that are needed.
@@ -43,6 +43,7 @@ impl Records for Embedded {
             let found = head(sql, &key)?;
             let Some(next) = write.apply(&key, found.as_ref(), now) else { return Ok(Written::Refused(found)) };
             store(sql, &next)?;
+            search::add(sql, &key, &added(&write))?;
             Ok(Written::Applied(next))
         })
         .await
@@ -113,6 +114,21 @@ impl Records for Embedded {
         .await
     }
 
+    async fn find(
+        &self,
+        term: &Term,
+        connection: Option<&ConnectionId>,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderKey>> {
+        let (term, connection, after) = (term.clone(), connection.cloned(), after.cloned());
+        self.read(move |sql| search::find(sql, &term, connection.as_ref(), after.as_ref(), rows(limit))).await
+    }
+
+    async fn search_key(&self, chance: Option<&dyn Chance>) -> Result<Option<SearchKey>> {
+        self.kept_search_key(chance).await
+    }
+
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
@@ -151,27 +167,30 @@ impl Records for Embedded {
 
     async fn list(&self, query: &Query) -> Result<Page> {
         let query = query.clone();
-        let before = query.cursor.as_deref().map(Place::read).transpose()?.unwrap_or(Place::START);
         let limit = query.limit.clamp(1, 200);
+        let (updated, order) = match &query.cursor {
+            None => (i64::MAX, ""),
+            Some(Place { updated, order }) => (micros(*updated), order.as_ref().map_or("", OrderId::as_str)),
+        };
+        let (before, from) = ((updated, order.to_owned()), query.from.map_or(i64::MIN, micros));
         self.read(move |sql| {
             // One more than asked for tells whether there is a next page. Without a state the other index serves.
             let filter = if query.state.is_some() { "state = ?2" } else { "?2 IS NULL" };
             let mut select = sql.prepare_cached(&format!(
-                "SELECT json, updated, id FROM head WHERE connection = ?1 AND {filter} AND (updated, id) < (?3, ?4)
-                 ORDER BY updated DESC, id DESC LIMIT ?5"
+                "SELECT json, id FROM head WHERE connection = ?1 AND {filter} AND (updated, id) < (?3, ?4) AND updated >= ?5
+                 ORDER BY updated DESC, id DESC LIMIT ?6"
             ))?;
             let state = query.state.map(State::as_str);
-            let mut found =
-                select.query(params![query.connection.as_str(), state, before.updated, before.id, rows(limit + 1)])?;
-            let (mut heads, mut last, mut cursor) = (Vec::new(), None, None);
+            let (before, after) = (&before.0, &before.1);
+            let mut found = select.query(params![query.connection.as_str(), state, before, after, from, rows(limit + 1)])?;
+            let (mut heads, mut cursor): (Vec<Head>, _) = (Vec::new(), None);
             while let Some(row) = found.next()? {
                 if heads.len() == limit {
-                    cursor = last.as_ref().map(Place::text);
+                    let place = |last: &Head| Place { updated: last.updated, order: Some(last.key.order.clone()) };
+                    cursor = heads.last().map(place);
                     break;
                 }
-                let place = Place { updated: row.get(1)?, id: row.get(2)? };
-                heads.push(read_head(&row.get::<_, String>(0)?, &place.id)?);
-                last = Some(place);
+                heads.push(read_head(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
             }
             Ok(Page { heads, cursor })
         })
@@ -259,30 +278,6 @@ impl Records for Embedded {
     async fn ready(&self) -> Result<()> {
         // Through the writer: a file that can be read but not written is not ready.
         Embedded::write(self, |_| Ok(())).await
-    }
-}
-
-/// Where a page ended: the place of its last head in the order of the list.
-struct Place {
-    updated: i64,
-    id: String,
-}
-
-impl Place {
-    /// Before everything.
-    const START: Self = Self { updated: i64::MAX, id: String::new() };
-
-    fn text(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}/{}", self.updated, self.id))
-    }
-
-    fn read(cursor: &str) -> Result<Self> {
-        let read = || {
-            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-            let (updated, id) = text.split_once('/')?;
-            Some(Self { updated: updated.parse().ok()?, id: id.to_owned() })
-        };
-        read().ok_or_else(|| Error::new(Kind::Unreadable, "the cursor is not one that a page ended with"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Signs of life, and who each shop is: a row for each fact of each connection and account.
+//! Signs of life, who each shop is, and how tasks went: a row for each fact of each connection, account and task.
 
 use async_trait::async_trait;
 use rusqlite::OptionalExtension;
@@ -14,6 +14,7 @@ use crate::{
     domain::{
         ids::ConnectionId,
         sign::{Fact, Identity, Party, Sign},
+        task::Run,
     },
     ports::Signs,
 };
@@ -21,10 +22,13 @@ use crate::{
 /// Beside the facts that are shown: who the shop is.
 const IDENTITY: &str = "identity";
 
+/// The one fact of a task.
+const RUN: &str = "run";
+
 #[async_trait]
 impl Signs for Embedded {
     async fn sign(&self, of: &Party, sign: &Sign) -> Result<()> {
-        self.put_sign(of, sign.fact.as_str(), json(sign)?).await
+        self.put_sign(of.to_string(), sign.fact.as_str(), json(sign)?).await
     }
 
     async fn signs(&self, of: &[Party]) -> Result<Vec<Vec<Sign>>> {
@@ -45,13 +49,21 @@ impl Signs for Embedded {
     }
 
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
-        self.put_sign(&Party::Connection(connection.clone()), IDENTITY, json(identity)?).await
+        self.put_sign(Party::Connection(connection.clone()).to_string(), IDENTITY, json(identity)?).await
+    }
+
+    async fn ran(&self, task: &str, run: &Run) -> Result<()> {
+        self.put_sign(task_party(task), RUN, json(run)?).await
+    }
+
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>> {
+        let parties: Vec<String> = tasks.iter().map(|task| task_party(task)).collect();
+        self.read(move |sql| parties.iter().map(|party| row(sql, party, RUN)).collect()).await
     }
 }
 
 impl Embedded {
-    async fn put_sign(&self, of: &Party, fact: &'static str, json: String) -> Result<()> {
-        let party = of.to_string();
+    async fn put_sign(&self, party: String, fact: &'static str, json: String) -> Result<()> {
         self.write(move |sql| {
             let mut put = sql.prepare_cached(
                 "INSERT INTO sign (party, fact, json) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET json = excluded.json",
@@ -61,6 +73,11 @@ impl Embedded {
         })
         .await
     }
+}
+
+/// A task among connections and accounts.
+fn task_party(task: &str) -> String {
+    format!("task/{task}")
 }
 
 fn row<T: DeserializeOwned>(sql: &rusqlite::Connection, party: &str, fact: &str) -> Result<Option<T>, Fault> {

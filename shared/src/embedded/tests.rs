@@ -17,6 +17,7 @@ use crate::{
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         message::{Arrival, Message, News},
         record::{Entry, Intent, SCHEMA, State, Summary, Write, Written},
+        search::Term,
         sign::{Fact, Identity, Party, Sign},
         version::{ContentHash, Version},
     },
@@ -66,7 +67,7 @@ fn version(n: i64) -> Version {
 }
 
 fn record(n: i64) -> Write {
-    let summary = Summary { number: n.to_string(), total: None, currency: None, life: 0, flags: vec![] };
+    let summary = Summary { number: n.to_string(), total: None, currency: None, life: 0, buyer: None, flags: vec![] };
     Write::Record { version: version(n), summary, arrived: at(0), over: at(0) }
 }
 
@@ -297,6 +298,12 @@ async fn records_of_the_released_schema_are_read_and_written_on() {
     let complete = Write::complete(&sending, &sending.desired, &Document { id: "8".into(), number: None }).unwrap();
     let Written::Applied(head) = Records::write(&file, &key("2"), &complete, at(30)).await.unwrap() else { panic!() };
     assert_eq!((head.state(), head.due, head.steps), (State::Waiting, Some(at(30)), 1));
+    // They are found as if they had been searchable from the beginning.
+    for (term, order) in
+        [(Term::document("S7"), "1"), (Term::document("7"), "1"), (Term::document("8"), "2"), (Term::number("#3"), "3")]
+    {
+        assert_eq!(file.find(&term.unwrap(), None, None, 10).await.unwrap(), [key(order)]);
+    }
 }
 
 #[tokio::test]
@@ -533,7 +540,7 @@ async fn a_flooding_shop_does_not_starve_the_others() {
     file.send(&[arrival("quiet", "1"), arrival("quiet", "2")], Duration::ZERO).await.unwrap();
     let shop = |delivery: &crate::ports::Delivery| match delivery.message.as_ref().unwrap() {
         Message::Arrival(arrival) => arrival.connection.to_string(),
-        Message::Wake { .. } => unreachable!(),
+        Message::Wake { .. } | Message::Backfill(_) => unreachable!(),
     };
     // One at a time: in turn.
     let mut first = Vec::new();
@@ -610,15 +617,6 @@ async fn a_secret_of_aws_is_refused_with_what_to_write_instead() {
     let error = file.secrets(&Bundle::Edge("shop".parse().unwrap())).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.to_string().contains("env"), "{error}");
-}
-
-#[tokio::test]
-async fn a_foreign_cursor_is_refused() {
-    let dir = TempDir::new().unwrap();
-    let (file, _) = open(dir.path());
-    let connection: ConnectionId = "shop".parse().unwrap();
-    let query = crate::ports::Query { connection, state: None, limit: 10, cursor: Some("%%%".into()) };
-    assert_eq!(file.list(&query).await.unwrap_err().kind(), Kind::Unreadable);
 }
 
 #[tokio::test]

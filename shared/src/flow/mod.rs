@@ -2,13 +2,14 @@
 //! [`crate::outbound`].
 
 pub mod ask;
-pub mod backfill;
 pub mod depart;
 pub mod identity;
 pub mod ingest;
 pub mod record;
+pub mod search;
 pub mod signs;
-pub mod sweep;
+pub mod task;
+pub mod tasks;
 pub mod tell;
 pub mod work;
 

@@ -27,7 +27,7 @@ use crate::{
 
 mod tie;
 
-use super::{Puente, ask::Ask, backfill::REQUEST as BACKFILL, identity};
+use super::{Puente, ask::Ask, identity, search, tasks::backfill::REQUEST as BACKFILL};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
@@ -84,7 +84,7 @@ impl Recorder<'_> {
     async fn state(&self, order: &Order) -> Result<bool> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
-        match self.put(&version, &payload, Summary::of(order)).await? {
+        match self.put(&version, &payload, search::summary(self.puente, order).await?).await? {
             (Standing::Tied, Some(head)) => Box::pin(self.tie(order, &version, head)).await,
             // Of a second in which the store was asked already: perhaps whoever asked died before asking again.
             (Standing::Duplicate, Some(head))
@@ -170,7 +170,7 @@ impl Recorder<'_> {
     async fn fetched(&self, order: &Order, before: Option<&Head>) -> Result<Answer> {
         let version = order.version();
         let payload = Payload::Order(serialise(order)?);
-        match self.put(&version, &payload, Summary::of(order)).await? {
+        match self.put(&version, &payload, search::summary(self.puente, order).await?).await? {
             (Standing::Tied, Some(head)) => {
                 let unchanged = before.is_some_and(|before| before.desired == head.desired);
                 // Meanwhile the forerunner's content may have come back, and passed for a duplicate of it: the store knows.
@@ -257,7 +257,7 @@ impl Recorder<'_> {
 
     /// The summary of an order that could not be read.
     fn summary(&self, flags: Vec<String>) -> Summary {
-        Summary { number: self.arrival.order.to_string(), total: None, currency: None, life: 0, flags }
+        Summary { number: self.arrival.order.to_string(), total: None, currency: None, life: 0, buyer: None, flags }
     }
 
     /// Something happened to an order that cannot be read: noted on its record, or a record of its own.
@@ -402,7 +402,8 @@ impl Recorder<'_> {
         };
         let payload = Payload::Order(serialise(order)?);
         let arrived = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
-        let (standing, _) = self.put_at(&version, &payload, Summary::of(order), arrived, arrived).await?;
+        let summary = search::summary(self.puente, order).await?;
+        let (standing, _) = self.put_at(&version, &payload, summary, arrived, arrived).await?;
         self.above(standing)
     }
 

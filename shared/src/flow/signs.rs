@@ -1,7 +1,8 @@
-//! Signs of life: when each connection and account last received, fetched, sent, and what failed.
+//! Signs of life: when each connection and account last received, fetched, sent, and what failed; how each task's last run went.
 //!
 //! Invariant: they cost little and stop nothing. Each process writes a fact of a party at most once a minute, a failure in new words
-//! at once but not oftener than every ten seconds, and a sign that cannot be written is logged and forgotten.
+//! at once but not oftener than every ten seconds, and a sign that cannot be written is logged and forgotten. The same of the runs
+//! of a task.
 
 use std::{
     collections::HashMap,
@@ -15,6 +16,7 @@ use crate::{
     domain::{
         event::Event,
         sign::{Fact, Party, Sign},
+        task::Run,
     },
     ports,
 };
@@ -30,12 +32,13 @@ const FAILURES_APART: SignedDuration = SignedDuration::from_secs(10);
 pub struct Signs {
     port: Arc<dyn ports::Signs>,
     written: Arc<Mutex<HashMap<(Party, Fact), Sign>>>,
+    ran: Arc<Mutex<HashMap<&'static str, Run>>>,
 }
 
 impl Signs {
     /// On this port.
     pub fn new(port: Arc<dyn ports::Signs>) -> Self {
-        Self { port, written: Arc::default() }
+        Self { port, written: Arc::default(), ran: Arc::default() }
     }
 
     /// Something was seen. `detail` is for people, without secrets or personal data.
@@ -47,6 +50,25 @@ impl Signs {
         if let Err(error) = self.port.sign(&of, &sign).await {
             Event::SignLost { party: &of, error: &error }.log();
         }
+    }
+
+    /// A task ran. Whether it was news, and was written.
+    pub async fn ran(&self, task: &'static str, run: &Run) -> bool {
+        // Told when it is written again, not when it runs again.
+        let next = run.next.max(run.began.checked_add(APART).unwrap_or(Timestamp::MAX));
+        let run = Run { next, ..run.clone() };
+        {
+            let mut ran = self.ran.lock().unwrap_or_else(PoisonError::into_inner);
+            let apart = |last: &Run| if last.error == run.error { APART } else { FAILURES_APART };
+            if ran.get(task).is_some_and(|last| run.began.duration_since(last.began) < apart(last)) {
+                return false;
+            }
+            ran.insert(task, run.clone());
+        }
+        if let Err(error) = self.port.ran(task, &run).await {
+            Event::RunLost { task, error: &error }.log();
+        }
+        true
     }
 
     fn is_news(&self, of: &Party, sign: &Sign) -> bool {

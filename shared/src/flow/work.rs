@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, depart, record};
+use super::{Puente, depart, record, tasks::backfill};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 8;
 /// them, so that the queue's redrive policy takes them to the dead-letter queue.
 pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, deadline: Timestamp) -> Vec<String> {
     let whole = deadline.duration_since(puente.clock.now());
-    let done = record_all(puente, messages).await;
+    let done = record_all(puente, messages, puente.clock.now() + whole / 2).await;
     let mut accounts: BTreeMap<ErpId, Vec<OrderKey>> = BTreeMap::new();
     for (erp, order) in done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()) {
         accounts.entry(erp).or_default().extend(order);
@@ -65,11 +65,17 @@ async fn long_enough(puente: &Puente, erp: &ErpId, whole: SignedDuration) -> Res
 /// A message's id, and the account that has something to do now, with the order that was put on record.
 type Done = (String, Result<Option<(ErpId, Option<OrderKey>)>>);
 
-async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>) -> Vec<Done> {
+/// Stores are asked what changed until `until`: the rest of the time is for the ERPs.
+async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>, until: Timestamp) -> Vec<Done> {
     stream::iter(messages)
         .map(|(id, message)| async move {
             let outcome = match message {
                 Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
+                Ok(Message::Backfill(ask)) => {
+                    let isolated =
+                        std::panic::AssertUnwindSafe(backfill::asked(puente, &ask, until)).catch_unwind().await;
+                    isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "a backfill panicked"))).map(|()| None)
+                }
                 Ok(Message::Arrival(arrival)) => {
                     let isolated =
                         std::panic::AssertUnwindSafe(Box::pin(record::arrival(puente, &arrival))).catch_unwind().await;

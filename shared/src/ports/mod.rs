@@ -14,7 +14,7 @@ pub use self::{
     accounts::Accounts,
     ids::{Ids, NoIds},
     queue::{Dead, Delivery, Queue},
-    records::{Page, Payload, Query, Records},
+    records::{Page, Payload, Place, Query, Records},
     secrets::{Bundle, Secrets},
     signs::Signs,
     time::{Chance, Clock, SystemChance, SystemClock},

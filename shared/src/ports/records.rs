@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Chance;
 use crate::{
     Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{ConnectionId, ErpId, OrderId, OrderKey},
         record::{Entry, Head, State, Write, Written},
+        search::{SearchKey, Term},
         version::Version,
     },
 };
@@ -36,6 +38,20 @@ pub trait Records: Send + Sync {
 
     /// The earliest `due` of `connection`, from the same index.
     async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>>;
+
+    /// Orders that are, or once were, found under `term`, by connection and order, after `after`: an index, which may lag. Of one
+    /// connection, or of all.
+    async fn find(
+        &self,
+        term: &Term,
+        connection: Option<&ConnectionId>,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderKey>>;
+
+    /// The key under which buyers' e-mails are kept for search. Where there is none yet, `chance` draws one, and the first of several
+    /// stands; without it there is none.
+    async fn search_key(&self, chance: Option<&dyn Chance>) -> Result<Option<SearchKey>>;
 
     /// Adds lines to timelines. Lines of one order keep their order.
     async fn note(&self, entries: &[(OrderKey, Entry)]) -> Result<()>;
@@ -84,10 +100,21 @@ pub struct Query {
     pub connection: ConnectionId,
     /// Only those in this state.
     pub state: Option<State>,
+    /// Only those that were written at this time or later.
+    pub from: Option<Timestamp>,
     /// At most so many, 1 to 200.
     pub limit: usize,
     /// Where the last page ended.
-    pub cursor: Option<String>,
+    pub cursor: Option<Place>,
+}
+
+/// A place in the list of a connection, which shows the latest write first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// After what was written later than this.
+    pub updated: Timestamp,
+    /// … and, of what was written at that time, after this order; without one, after all of it.
+    pub order: Option<OrderId>,
 }
 
 /// A page of heads.
@@ -96,5 +123,5 @@ pub struct Page {
     /// The heads.
     pub heads: Vec<Head>,
     /// Where the next page begins, if there is one.
-    pub cursor: Option<String>,
+    pub cursor: Option<Place>,
 }

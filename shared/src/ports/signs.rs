@@ -1,4 +1,4 @@
-//! Signs of life, and who a shop is.
+//! Signs of life, who a shop is, and how tasks went.
 
 use async_trait::async_trait;
 
@@ -7,10 +7,11 @@ use crate::{
     domain::{
         ids::ConnectionId,
         sign::{Identity, Party, Sign},
+        task::Run,
     },
 };
 
-/// What is known of connections and accounts themselves, beside their orders.
+/// What is known of connections, accounts and tasks themselves, beside the orders.
 #[async_trait]
 pub trait Signs: Send + Sync {
     /// Keeps when something was seen last; the same fact of the same party before it is forgotten.
@@ -24,4 +25,10 @@ pub trait Signs: Send + Sync {
 
     /// Keeps who it is.
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()>;
+
+    /// Keeps how the last run of a task went; the one before is forgotten.
+    async fn ran(&self, task: &str, run: &Run) -> Result<()>;
+
+    /// The last run of each task, in the order asked for.
+    async fn runs(&self, tasks: &[&str]) -> Result<Vec<Option<Run>>>;
 }

@@ -9,7 +9,7 @@ use std::{
 use futures::future::join_all;
 use puente::{
     domain::{
-        message::{Arrival, Message, News},
+        message::{Arrival, BackfillRequest, Message, News},
         order::{Flag, Order},
     },
     ports::{Delivery, Queue},
@@ -92,6 +92,12 @@ pub(super) async fn every_kind_of_message_comes_back_as_it_was(ports: &Ports) {
         arrival("3", News::Replay),
         arrival("4", News::State { order: Arc::new(order("a table, señor", 1)) }),
         arrival("5", News::Unmapped { flag, raw: "eyJhIjoxfQ==".repeat(20_000) }),
+        Message::Backfill(BackfillRequest {
+            connection: "shop".parse().unwrap(),
+            since: at(-60),
+            request: "req-2".into(),
+            by: None,
+        }),
         // Larger than a message may be, but not once it is packed.
         arrival("6", News::State { order: Arc::new(order(&"a long title ".repeat(20), 4_000)) }),
     ];

@@ -15,10 +15,11 @@ use puente::{
         ids::{AttemptId, ConnectionId, ErpId, OrderKey},
         order::Payment,
         reason::{Reason, Why},
-        record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Write, Written},
+        record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Summary, Write, Written},
+        search::Term,
         version::Version,
     },
-    ports::{Payload, Query, Records},
+    ports::{Payload, Place, Query, Records, SystemChance},
 };
 
 use super::{Ports, at, document, intent, key, record, summary, version};
@@ -600,7 +601,7 @@ pub(super) async fn pages_hold_every_head_once_those_written_last_first(ports: &
         expected.push(records.head(&key).await.unwrap().unwrap());
     }
     write(records, &key("pages2", "1"), &record(&version(1, 0, 1)), at(0), "another shop's").await;
-    let query = |state, limit| Query { connection: "pages".parse().unwrap(), state, limit, cursor: None };
+    let query = |state, limit| Query { connection: "pages".parse().unwrap(), state, from: None, limit, cursor: None };
     for (state, limit) in [(None, 1), (None, 10), (None, 200), (Some(State::Ignored), 5), (Some(State::Waiting), 11)] {
         let heads = pages(records, &query(state, limit)).await;
         let wanted: Vec<&Head> = expected.iter().filter(|head| state.is_none_or(|s| head.state() == s)).collect();
@@ -620,13 +621,94 @@ pub(super) async fn a_head_written_while_paging_is_not_shown_twice(ports: &Ports
     for n in 0..10_u8 {
         write(records, &key("moving", &n.to_string()), &record(&version(1, 0, n)), at(i64::from(n)), "").await;
     }
-    let mut query = Query { connection: "moving".parse().unwrap(), state: None, limit: 5, cursor: None };
+    let mut query = Query { connection: "moving".parse().unwrap(), state: None, from: None, limit: 5, cursor: None };
     let first = records.list(&query).await.unwrap();
     write(records, &key("moving", "9"), &replay(), at(50), "one of the first page").await;
     query.cursor = first.cursor;
     let second = records.list(&query).await.unwrap();
     let shown: Vec<_> = first.heads.iter().chain(&second.heads).map(|head| head.key.order.to_string()).collect();
     assert_eq!(shown, ["9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+}
+
+pub(super) async fn a_list_ends_at_the_time_it_is_asked_for(ports: &Ports) {
+    let records = &*ports.records;
+    for n in 0..6_u8 {
+        write(records, &key("days", &n.to_string()), &record(&version(1, 0, n)), at(i64::from(n)), "").await;
+    }
+    let query = Query { connection: "days".parse().unwrap(), state: None, from: Some(at(2)), limit: 2, cursor: None };
+    let shown = async |query: &Query| -> Vec<String> {
+        pages(records, query).await.into_iter().map(|head| head.key.order.to_string()).collect()
+    };
+    assert_eq!(shown(&query).await, ["5", "4", "3", "2"]);
+    // From a place that no page ended at: before a time, or after one of its orders.
+    let until = |order: Option<&str>| Some(Place { updated: at(4), order: order.map(|order| order.parse().unwrap()) });
+    assert_eq!(shown(&Query { cursor: until(None), ..query.clone() }).await, ["3", "2"]);
+    assert_eq!(shown(&Query { cursor: until(Some("5")), ..query.clone() }).await, ["4", "3", "2"]);
+    assert_eq!(shown(&Query { from: Some(at(6)), ..query }).await, Vec::<String>::new());
+}
+
+/// An arrival with this number and buyer.
+fn called(version: &Version, number: &str, buyer: Option<&str>) -> Write {
+    let summary = Summary { buyer: buyer.map(str::to_owned), ..summary(number) };
+    Write::Record { version: version.clone(), summary, arrived: at(0), over: at(0) }
+}
+
+pub(super) async fn orders_are_found_under_every_value_they_ever_had(ports: &Ports) {
+    let records = &*ports.records;
+    let found = async |term: Option<Term>, connection: Option<&str>, after: Option<&OrderKey>, limit| {
+        let connection = connection.map(|name| name.parse().unwrap());
+        records.find(&term.unwrap(), connection.as_ref(), after, limit).await.unwrap()
+    };
+    // A name that another one begins with, and ids with a slash.
+    let (one, two, three) = (key("find", "a/1"), key("find", "b"), key("find-b", "a/1"));
+    for order in [&one, &two, &three] {
+        write(records, order, &called(&version(1, 0, 1), "#F-7", Some("d1")), at(0), "an arrival").await;
+    }
+    let number = || Term::number("f-7");
+    let all = found(number(), None, None, 10).await;
+    assert_eq!(all.iter().collect::<HashSet<_>>(), HashSet::from([&one, &two, &three]));
+    assert_eq!(found(number(), Some("find"), None, 10).await, [one.clone(), two.clone()]);
+    assert_eq!(found(number(), Some("find-b"), Some(&one), 10).await, [three.clone()], "another's place says nothing");
+    assert_eq!(found(number(), Some("fin"), None, 10).await, []);
+    // Page by page, each once.
+    let mut paged = Vec::new();
+    while let [next] = &found(number(), None, paged.last(), 1).await[..] {
+        paged.push(next.clone());
+    }
+    assert_eq!(paged, all);
+    // Renamed, and of another buyer: found under both.
+    write(records, &one, &called(&version(2, 0, 2), "#F-8", None), at(1), "renamed").await;
+    assert_eq!(found(Term::number("F-8"), None, None, 10).await, [one.clone()]);
+    assert!(found(number(), None, None, 10).await.contains(&one));
+    // A refused write adds nothing.
+    let old = called(&version(1, 0, 3), "#F-9", None);
+    assert!(!records.write(&one, &old, at(2)).await.unwrap().applied());
+    assert_eq!(found(Term::number("F-9"), None, None, 10).await, []);
+    // In the ERP: by the document's id and number, which no number of an order is mistaken for.
+    let begin = Write::Begin {
+        desired: version(1, 0, 1),
+        steps: 0,
+        intent: intent(&two, &version(1, 0, 1), "find", 1, at(3)),
+        due: at(30),
+    };
+    write(records, &two, &begin, at(3), "begins").await;
+    assert_eq!(found(Term::document("SO-7"), Some("find"), None, 10).await, []);
+    write(records, &two, &completes(&two, "find", &version(1, 0, 1)), at(4), "succeeds").await;
+    for text in ["7", "so-7"] {
+        assert_eq!(found(Term::document(text), Some("find"), None, 10).await, [two.clone()], "{text}");
+    }
+    assert_eq!(found(Term::number("so-7"), None, None, 10).await, []);
+}
+
+pub(super) async fn the_key_of_search_is_drawn_once(ports: &Ports) {
+    let records = &*ports.records;
+    let chance = SystemChance;
+    let drawn = futures::future::join_all((0..4).map(|_| records.search_key(Some(&chance)))).await;
+    let first = drawn[0].as_ref().unwrap().clone().unwrap();
+    for key in drawn {
+        assert_eq!(key.unwrap(), Some(first.clone()));
+    }
+    assert_eq!(records.search_key(None).await.unwrap(), Some(first));
 }
 
 pub(super) async fn counts_follow_the_states(ports: &Ports) {

@@ -1,6 +1,11 @@
-//! Signs of life, and who a shop is.
+//! Signs of life, who a shop is, and how tasks went.
 
-use puente::domain::sign::{Fact, Identity, Party, Sign};
+use std::collections::BTreeMap;
+
+use puente::domain::{
+    sign::{Fact, Identity, Party, Sign},
+    task::Run,
+};
 
 use super::{Ports, at};
 
@@ -32,4 +37,22 @@ pub(super) async fn who_a_shop_is_comes_back(ports: &Ports) {
         assert_eq!(ports.signs.identity(&shop).await.unwrap(), Some(identity));
     }
     assert_eq!(ports.signs.identity(&other).await.unwrap(), None);
+}
+
+pub(super) async fn the_last_run_of_a_task_is_kept(ports: &Ports) {
+    let run = |began, error: Option<&str>| Run {
+        began: at(began),
+        took_ms: 1_234,
+        did: "asked 2 stores".to_owned(),
+        figures: BTreeMap::from([("listed".to_owned(), 7), ("enqueued".to_owned(), u64::from(u32::MAX))]),
+        error: error.map(str::to_owned),
+        next: at(began + 900),
+    };
+    let signs = &ports.signs;
+    assert_eq!(signs.runs(&[]).await.unwrap(), []);
+    signs.ran("one", &run(1, Some("the store answered 503"))).await.unwrap();
+    signs.ran("other", &run(2, None)).await.unwrap();
+    signs.ran("one", &run(3, None)).await.unwrap();
+    let kept = signs.runs(&["other", "never", "one"]).await.unwrap();
+    assert_eq!(kept, [Some(run(2, None)), None, Some(run(3, None))]);
 }

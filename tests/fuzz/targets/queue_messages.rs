@@ -3,7 +3,7 @@
 use puente::{
     Error, Kind,
     domain::{
-        message::{Arrival, Message, News},
+        message::{Arrival, BackfillRequest, Message, News},
         order::Flag,
     },
     fuzzing::{from_sqlite, from_sqs, to_sqlite, to_sqs},
@@ -59,6 +59,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     let mut messages: Vec<Message> = news.into_iter().map(arrival).collect();
     messages.push(Message::Wake { erp: "tryton-main".parse().unwrap() });
+    let since = "2026-03-01T12:00:00Z".parse().unwrap();
+    let (connection, by) = ("shop".parse().unwrap(), Some("ana".to_owned()));
+    messages.push(Message::Backfill(BackfillRequest { connection, since, request: "r".to_owned(), by }));
     let bodies = |message: &Message| [to_sqs(message).unwrap().into_bytes(), to_sqlite(message).unwrap()];
     let mut seeds: Vec<Vec<u8>> = messages.iter().flat_map(bodies).collect();
     // What SQS refuses as text travels packed, in base64.

@@ -87,6 +87,9 @@ pub struct Summary {
     /// Its place in its life, see [`Order::life`].
     #[serde(default)]
     pub life: u8,
+    /// What stands for the buyer's e-mail, see [`crate::domain::search`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<String>,
     /// Its flags, `code: detail`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
@@ -101,6 +104,7 @@ impl Summary {
             total: Some(order.total),
             currency: Some(order.currency),
             life: order.life(),
+            buyer: None,
             flags: order.flags.iter().map(ToString::to_string).collect(),
         }
     }

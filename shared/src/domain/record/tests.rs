@@ -26,7 +26,7 @@ fn key() -> OrderKey {
 }
 
 fn summary() -> Summary {
-    Summary { number: "1042".into(), total: None, currency: None, life: 0, flags: vec![] }
+    Summary { number: "1042".into(), total: None, currency: None, life: 0, buyer: None, flags: vec![] }
 }
 
 fn document() -> Document {

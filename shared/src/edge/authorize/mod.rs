@@ -5,7 +5,7 @@
 //! whatever is not allowed here by name is refused.
 
 mod issuer;
-pub(super) mod route;
+mod route;
 mod signature;
 mod token;
 

@@ -1,16 +1,13 @@
-//! Which credential each route needs.
+//! Which credential a request needs: what the table of routes says of it.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::{
-    domain::{
-        ids::ConnectionId,
-        operator::{Scope, Sight},
-    },
-    edge::metrics,
-    parties::Settings,
+use super::super::{
+    routes::{Door, ROUTES},
+    target::Target,
 };
+use crate::domain::{ids::ConnectionId, operator::Scope};
 
 /// What a request must bring.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,78 +20,18 @@ pub(super) enum Need {
     Token(Scope, Option<Target>),
 }
 
-/// What a request is about, as its path names it; perhaps there is nothing of that name.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::edge) enum Target {
-    /// A connection, or an order of it.
-    Connection(String),
-    /// An ERP account.
-    Erp(String),
-}
-
-/// A route's credential: the key, or an API key, of the connection in its path, or a token with a scope.
-enum Credential {
-    Key,
-    ApiKey,
-    Token(Scope),
-}
-use Credential::{ApiKey, Key, Token};
-
-/// Every route behind the authorizer. Health, readiness and the OpenAPI document are in front of it.
-static ROUTES: [(Method, &str, Credential); 8] = [
-    (Method::POST, "/v1/connections/{connection}/webhook", Key),
-    (Method::POST, "/v1/connections/{connection}/orders", ApiKey),
-    (Method::GET, "/v1/connections/{connection}/orders", Token(Scope::OrdersRead)),
-    (Method::GET, "/v1/connections/{connection}/orders/{order}", Token(Scope::OrdersRead)),
-    (Method::POST, "/v1/connections/{connection}/orders/{order}/replay", Token(Scope::OrdersWrite)),
-    (Method::GET, "/v1/connections", Token(Scope::OrdersRead)),
-    (Method::GET, "/v1/erps/{erp}/quota", Token(Scope::Ops)),
-    (Method::GET, metrics::PATH, Token(Scope::Ops)),
-];
-
-impl Target {
-    /// What the decoded parameters of a path name; `None` if neither a connection nor an account is among them.
-    pub(in crate::edge) fn of<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
-        parameters.into_iter().find_map(|(name, value)| match name {
-            "connection" => Some(Self::Connection(value.to_owned())),
-            "erp" => Some(Self::Erp(value.to_owned())),
-            _ => None,
-        })
-    }
-
-    /// Whether somebody sees it. Of an account that is enough which sees one of its connections.
-    pub(in crate::edge) fn is_seen(&self, sight: &Sight, settings: &Settings) -> bool {
-        match self {
-            Self::Connection(name) => sight.sees(name),
-            Self::Erp(name) => sight.sees_any(&settings.connections_of(name)),
-        }
-    }
-}
-
-/// The scope that the route of this pattern needs; `None` if no token opens it.
-pub(in crate::edge) fn scope(method: &Method, pattern: &str) -> Option<Scope> {
-    // Answered as GET is, without a body.
-    let method = if method == Method::HEAD { &Method::GET } else { method };
-    ROUTES.iter().find_map(|(of, route, credential)| match credential {
-        Token(scope) if of == method && *route == pattern => Some(*scope),
-        _ => None,
-    })
-}
-
-/// Whether there are routes of this pattern, with whatever method.
-pub(in crate::edge) fn is_known(pattern: &str) -> bool {
-    ROUTES.iter().any(|(_, route, _)| *route == pattern)
-}
-
-/// What `method` on the percent-encoded `path` needs; `None` if there is no such route.
+/// What `method` on the percent-encoded `path` needs; `None` if there is no such route, or it is in front of the authorizer.
 pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
-    let mut of_method = ROUTES.iter().filter(|(of, ..)| of == method);
-    let (parameters, credential) =
-        of_method.find_map(|(_, pattern, credential)| Some((parameters(pattern, path)?, credential)))?;
-    Some(match credential {
-        Key => Need::Key(parameters.first()?.1.parse().ok()?),
-        ApiKey => Need::ApiKey(parameters.first()?.1.parse().ok()?),
-        Token(scope) => Need::Token(*scope, Target::of(parameters.iter().map(|(name, value)| (*name, value.as_str())))),
+    let mut of_method = ROUTES.iter().filter(|route| route.verb.method() == *method);
+    let (parameters, door) = of_method.find_map(|route| Some((parameters(route.path, path)?, route.door)))?;
+    let connection = || parameters.first()?.1.parse().ok();
+    Some(match door {
+        Door::Open => return None,
+        Door::Key => Need::Key(connection()?),
+        Door::ApiKey => Need::ApiKey(connection()?),
+        Door::Operator(scope) => {
+            Need::Token(scope, Target::of(parameters.iter().map(|(name, value)| (*name, value.as_str()))))
+        }
     })
 }
 
@@ -141,6 +78,7 @@ mod tests {
         assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), Some(token(Scope::OrdersRead, acme())));
         assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), Some(token(Scope::OrdersWrite, acme())));
         assert_eq!(needs("GET", "/v1/erps/main/quota"), Some(token(Scope::Ops, Target::Erp("main".into()))));
+        assert_eq!(needs("GET", "/v1/tasks"), Some(Need::Token(Scope::Ops, None)));
     }
 
     #[test]
@@ -175,18 +113,5 @@ mod tests {
         ] {
             assert_eq!(needs(method, path), None, "{method} {path}");
         }
-    }
-
-    #[test]
-    fn a_router_that_serves_a_route_asks_for_the_same_scope() {
-        let scope = |method: &str, pattern| scope(&method.parse().unwrap(), pattern);
-        assert_eq!(scope("GET", "/v1/connections/{connection}/orders"), Some(Scope::OrdersRead));
-        assert_eq!(scope("HEAD", "/v1/connections/{connection}/orders/{order}"), Some(Scope::OrdersRead));
-        assert_eq!(scope("POST", "/v1/connections/{connection}/orders/{order}/replay"), Some(Scope::OrdersWrite));
-        assert_eq!(scope("GET", "/v1/erps/{erp}/quota"), Some(Scope::Ops));
-        // A key's route is no operator's; what is not in the table is nobody's.
-        assert_eq!(scope("POST", "/v1/connections/{connection}/orders"), None);
-        assert_eq!(scope("GET", "/v1/secrets"), None);
-        assert!(is_known("/v1/erps/{erp}/quota") && !is_known("/v1/secrets"));
     }
 }

@@ -15,9 +15,10 @@ use crate::{
         event::Happened,
         money::Amount,
         order::{Flag, Order, Payment, Status},
-        record::{Head, Summary},
+        record::Head,
         version::{Standing, Version},
     },
+    flow::search,
     ports::Payload,
 };
 
@@ -51,7 +52,10 @@ impl Recorder<'_> {
             let payload = Payload::Order(super::serialise(&flagged)?);
             // What is further along wins whenever it arrived, unless that state arrives again meanwhile: then they are compared anew.
             let over = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
-            match self.put_at(&above, &payload, Summary::of(&flagged), self.arrived(), over).await? {
+            match self
+                .put_at(&above, &payload, search::summary(self.puente, &flagged).await?, self.arrived(), over)
+                .await?
+            {
                 (Standing::Newer, _) => {
                     self.lost(&head).await?;
                     return Ok(true);

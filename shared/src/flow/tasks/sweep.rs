@@ -5,18 +5,53 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, depart};
 use crate::{
     Result,
     domain::{
         event::Event,
         message::Message,
         metric::{Metric, Of},
+        task::Period,
+    },
+    flow::{
+        Puente, depart,
+        task::{Report, Task},
     },
     parties::Terms,
 };
+
+/// The task.
+pub static SWEEP: Sweep = Sweep;
+
+/// See [`sweep`].
+pub struct Sweep;
+
+#[async_trait]
+impl Task for Sweep {
+    fn name(&self) -> &'static str {
+        "sweep"
+    }
+
+    fn about(&self) -> &'static str {
+        "wakes whoever sends to an ERP account that has something due and nobody on it"
+    }
+
+    fn period(&self) -> Period {
+        Period::Every(SignedDuration::from_mins(1))
+    }
+
+    async fn run(&self, puente: &Puente, _deadline: Timestamp) -> Result<Report> {
+        let Swept { accounts, woken } = sweep(puente).await?;
+        Ok(Report {
+            did: format!("looked at {accounts} ERP accounts, woke {woken}"),
+            figures: vec![("accounts", accounts.into()), ("woken", woken.into())],
+            failed: None,
+        })
+    }
+}
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,26 +3,33 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, ask::Ask, identity, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
         event::Event,
         ids::{ConnectionId, OrderId},
-        message::{Arrival, Message, News},
+        message::{Arrival, BackfillRequest, Message, News},
         order::Flag,
         record::Head,
         sign::{Fact, Party},
+        task::Period,
         version::{ContentHash, Standing, compare},
+    },
+    flow::{
+        Puente,
+        ask::Ask,
+        identity, is_of_one_record,
+        task::{Report, Task},
     },
     parties::Connection,
     store::Changed,
 };
 
 /// What its messages have as their request.
-pub(super) const REQUEST: &str = "backfill";
+pub(in crate::flow) const REQUEST: &str = "backfill";
 
 /// How far behind its last position a backfill begins: a store's list may lag, and clocks differ.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
@@ -32,6 +39,76 @@ const FIRST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The most pages of one store in one run; the rest follows in the next.
 const PAGES: u32 = 40;
+
+/// From where the last one ended.
+pub static RECENT: Backfill = Backfill {
+    name: "backfill",
+    about: "asks the stores what changed since the last time, and enqueues what no webhook brought",
+    period: Period::Every(SignedDuration::from_mins(15)),
+    reach: None,
+};
+
+/// Wider, once a night: what a store's list showed late.
+pub static NIGHTLY: Backfill = Backfill {
+    name: "nightly-backfill",
+    about: "the same, for everything that changed within three days",
+    period: Period::Daily { hour: 3, minute: 17 },
+    reach: Some(SignedDuration::from_hours(72)),
+};
+
+/// A backfill of all connections, as a task.
+pub struct Backfill {
+    name: &'static str,
+    about: &'static str,
+    period: Period,
+    /// How far back it asks; from where the last one ended, if nothing is said.
+    reach: Option<SignedDuration>,
+}
+
+impl Backfill {
+    /// One that somebody wants now, of everything that changed within `reach`.
+    #[must_use]
+    pub fn within(reach: SignedDuration) -> Self {
+        Self { reach: Some(reach), ..RECENT }
+    }
+}
+
+#[async_trait]
+impl Task for Backfill {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn period(&self) -> Period {
+        self.period
+    }
+
+    async fn run(&self, puente: &Puente, deadline: Timestamp) -> Result<Report> {
+        let since = self.reach.map(|reach| puente.clock.now() - reach);
+        let done = backfill(puente, since, deadline).await?;
+        let mut stopped = 0;
+        for one in &done {
+            if let Some(why) = &one.stopped {
+                stopped += 1;
+                puente.tell.of(&Event::BackfillStopped { connection: &one.connection, why });
+            }
+        }
+        let (listed, enqueued) =
+            (done.iter().map(|one| u64::from(one.listed)).sum(), done.iter().map(|one| u64::from(one.enqueued)).sum());
+        let shops = done.len() as u64;
+        Ok(Report {
+            did: format!("asked {shops} stores, which listed {listed} orders; {enqueued} of them were news"),
+            figures: vec![("connections", shops), ("listed", listed), ("enqueued", enqueued), ("stopped", stopped)],
+            failed: (stopped > 0).then(|| {
+                format!("{stopped} of {shops} stores could not be listed to the end; `puente connections` and the log say which and why")
+            }),
+        })
+    }
+}
 
 /// What a backfill did for one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,28 +121,42 @@ pub struct Backfilled {
     pub enqueued: u32,
     /// Why it stopped early, if it did.
     pub stopped: Option<String>,
+    /// Where it goes on, if there is more.
+    pub rest: Option<Timestamp>,
 }
 
-/// Backfills every connection whose store can be asked, from its own position, or from `since` for all.
-pub async fn backfill(puente: &Puente, since: Option<Timestamp>) -> Result<Vec<Backfilled>> {
+/// Backfills every connection whose store can be asked, from its own position, or from `since` for all. No store is asked anything more
+/// after `deadline`.
+pub async fn backfill(puente: &Puente, since: Option<Timestamp>, deadline: Timestamp) -> Result<Vec<Backfilled>> {
     let mut report = Vec::new();
     for id in puente.settings.connections() {
-        let done = one(puente, &id, since).await;
+        if puente.clock.now() >= deadline {
+            let stopped = Some("the time was over before its turn".to_owned());
+            report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped, rest: since });
+            continue;
+        }
+        let done = one(puente, &id, since, deadline).await;
         match done {
             Ok(Some(done)) => report.push(done),
             Ok(None) => {}
             // One shop's failure does not keep the others waiting.
             Err(error) => {
                 failed(puente, &id, &error).await;
-                report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped: Some(error.to_string()) });
+                let stopped = Some(error.to_string());
+                report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped, rest: None });
             }
         }
     }
     Ok(report)
 }
 
-/// Backfills one connection; `None` if its store cannot be asked.
-pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -> Result<Option<Backfilled>> {
+/// Backfills one connection; `None` if its store cannot be asked. The store is asked nothing more after `deadline`.
+pub async fn one(
+    puente: &Puente,
+    id: &ConnectionId,
+    since: Option<Timestamp>,
+    deadline: Timestamp,
+) -> Result<Option<Backfilled>> {
     let Some(connection) = puente.settings.connection(id).await? else {
         return Err(Error::new(Kind::NotFound, format!("there is no connection `{id}` in the configuration")));
     };
@@ -84,12 +175,17 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
             None => begun - FIRST,
         },
     };
-    let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None };
+    let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None, rest: None };
     let ask = Ask::new(puente, &connection);
     let mut page = None;
     // The position reached: everything modified before it is on record or in the queue.
     let mut reached = from;
     for _ in 0..PAGES {
+        if puente.clock.now() >= deadline {
+            done.stopped = Some("its time was over; the next run goes on".to_owned());
+            done.rest = Some(reached);
+            break;
+        }
         let changes = match connection.store.changed_since(&ask.calls(), from, page.as_deref()).await {
             Ok(changes) => changes,
             Err(error) => {
@@ -124,6 +220,7 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     }
     if page.is_some() && done.stopped.is_none() {
         done.stopped = Some("more than one run lists at once; the next goes on".to_owned());
+        done.rest = Some(reached);
     }
     if page.is_some() && reached - OVERLAP <= from {
         // More than a run's pages within the overlap: else the same pages would be listed for ever.
@@ -134,6 +231,32 @@ pub async fn one(puente: &Puente, id: &ConnectionId, since: Option<Timestamp>) -
     }
     puente.tell.of(&Event::Backfilled { connection: id, listed: done.listed, enqueued: done.enqueued });
     Ok(Some(done))
+}
+
+/// Backfills one connection because somebody asked, until `deadline`; what is left then is asked for in a new message. An error means
+/// that the message must be delivered again.
+pub(in crate::flow) async fn asked(puente: &Puente, ask: &BackfillRequest, deadline: Timestamp) -> Result<()> {
+    let id = &ask.connection;
+    let rest = match one(puente, id, Some(ask.since), deadline).await {
+        Ok(Some(Backfilled { rest: Some(rest), .. })) => rest,
+        // The store failed: said in the connection's signs of life, and asked again when the message comes back.
+        Ok(Some(Backfilled { stopped: Some(why), .. })) => return Err(Error::new(Kind::Unavailable, why)),
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {
+            let words = "the connection has no store credentials to ask with: set them in puente.toml";
+            failed(puente, id, &Error::new(Kind::Refused, words)).await;
+            return Ok(());
+        }
+        Err(error) => {
+            failed(puente, id, &error).await;
+            return Err(error);
+        }
+    };
+    // Pages of one moment would be listed for ever.
+    let since = if rest > ask.since { rest } else { rest + SignedDuration::from_micros(1) };
+    let sent =
+        puente.queue.send(&[Message::Backfill(BackfillRequest { since, ..ask.clone() })], Duration::ZERO).await?;
+    sent.into_iter().collect()
 }
 
 /// Into the queue. An order that is too large for it is passed over, and named: it would stop the shop here for ever.

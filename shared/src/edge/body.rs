@@ -1,0 +1,59 @@
+//! Bodies of requests: never more than is allowed, and never for longer.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use http::{Request, header, request::Parts};
+use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Kind, Result, ports::Clock};
+
+/// How long a body may take to arrive, in seconds.
+const BODY_SECONDS: i64 = 10;
+
+/// The largest body of a question, in bytes.
+const LARGEST_QUESTION: usize = 16 * 1024;
+
+/// What somebody asks, as JSON. What is wrong with it is said by its place: the words would repeat what it says.
+pub(super) async fn json<T: DeserializeOwned>(request: Request<Body>, clock: &dyn Clock) -> Result<T> {
+    let (parts, body) = request.into_parts();
+    let body = read(&parts, body, LARGEST_QUESTION, clock).await?;
+    serde_json::from_slice(&body).map_err(|cause| {
+        let (line, column) = (cause.line(), cause.column());
+        let words =
+            format!("the body is not what is asked for here (line {line}, column {column}): /v1/openapi.json has it");
+        Error::new(Kind::Unreadable, words)
+    })
+}
+
+/// The length that a body is said to have.
+pub(super) fn length(parts: &Parts) -> Option<usize> {
+    parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The whole body, of at most `largest` bytes.
+pub(super) async fn read(parts: &Parts, body: Body, largest: usize, clock: &dyn Clock) -> Result<Bytes> {
+    let too_large = || Error::new(Kind::TooLarge, format!("the body is larger than {} KiB", largest / 1024));
+    if length(parts) > Some(largest) {
+        return Err(too_large());
+    }
+    let whole = async {
+        let mut whole = BytesMut::new();
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Error::new(Kind::Unreadable, "the body broke off"))?;
+            if whole.len() + chunk.len() > largest {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    };
+    let late = clock.sleep_until(clock.now() + SignedDuration::from_secs(BODY_SECONDS));
+    tokio::select! {
+        biased;
+        whole = whole => whole,
+        () = late => Err(Error::new(Kind::Unreadable, "the body did not arrive in time")),
+    }
+}

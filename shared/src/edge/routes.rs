@@ -1,0 +1,355 @@
+//! The one table of routes: method and path, who is let in, what is asked and answered, and who serves it.
+//!
+//! Everything else is made from it: both routers (`router.rs`), the OpenAPI document (`openapi.rs`), the check in front of them
+//! (`authorize/route.rs`), and what `template.yaml` is held to. Invariant: no path of ours stands anywhere else.
+
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{Ref, RefOr, Schema, path::Parameter},
+};
+
+use super::{
+    dead::DeadLettersView,
+    ingest::{self, Edge},
+    life::LifeView,
+    operate::{Desk, accounts, dead, orders, search, service},
+    story::StoryView,
+    tasks::TasksView,
+    views::{OrdersView, QuotaView},
+};
+use crate::domain::operator::Scope;
+
+/// A route.
+pub struct Route {
+    /// Its method.
+    pub verb: Verb,
+    /// Its path, with `{parameters}`.
+    pub path: &'static str,
+    /// Who is let in.
+    pub door: Door,
+    /// The operation's name in the OpenAPI document.
+    pub id: &'static str,
+    /// What it does: the first line is its title.
+    pub(super) says: &'static str,
+    /// The parameters in its query, if it takes any.
+    pub(super) query: Option<fn() -> Vec<Parameter>>,
+    /// The body that it takes, if it does.
+    pub(super) body: Option<Body>,
+    /// What it answers where it does not refuse: the status, its words and its body.
+    pub(super) answer: (u16, &'static str, SchemaOf),
+    pub(super) serve: Serve,
+}
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads. HEAD is answered too, without a body.
+    Get,
+    /// Asks for something to be done.
+    Post,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Everybody: nothing of anybody is told.
+    Open,
+    /// Who has the key of the connection in the path.
+    Key,
+    /// Who has an API key of that connection's store.
+    ApiKey,
+    /// An operator with this scope, who sees what the path names. Where it names nothing the handler shows what is seen.
+    Operator(Scope),
+}
+
+/// The body that a route takes.
+pub(super) struct Body {
+    pub(super) says: &'static str,
+    pub(super) required: bool,
+    pub(super) schema: SchemaOf,
+}
+
+/// A schema; what it refers to is added to the list.
+pub(super) type SchemaOf = fn(&mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema>;
+
+/// Which router has the route, and its handler there.
+pub(super) enum Serve {
+    /// What stores call.
+    Stores(fn(MethodFilter) -> MethodRouter<Edge>),
+    /// What people call.
+    People(fn(MethodFilter) -> MethodRouter<Desk>),
+    /// What people call where nobody decides in front.
+    Process(fn(MethodFilter) -> MethodRouter<Desk>),
+}
+
+/// Where a route is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// With what stores call.
+    Stores,
+    /// With what people call.
+    People,
+    /// By `puente serve` only, about its own process: it is no part of the API, and not in the document.
+    Process,
+}
+
+impl Verb {
+    /// The method.
+    #[must_use]
+    pub fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Post => Method::POST,
+        }
+    }
+
+    pub(super) fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+        }
+    }
+}
+
+impl Route {
+    /// Which router has it.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        match self.serve {
+            Serve::Stores(_) => Side::Stores,
+            Serve::People(_) => Side::People,
+            Serve::Process(_) => Side::Process,
+        }
+    }
+}
+
+/// A component of the document, by its name.
+fn of<T: ToSchema>(known: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    known.push((T::name().into_owned(), T::schema()));
+    T::schemas(known);
+    Ref::from_schema_name(T::name()).into()
+}
+
+/// A schema that stands where it is used.
+fn inline<T: ToSchema>(known: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    T::schemas(known);
+    T::schema()
+}
+
+/// Any JSON.
+fn anything(_: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    <serde_json::Value as PartialSchema>::schema()
+}
+
+/// Every route.
+pub static ROUTES: [Route; 17] = [
+    Route {
+        verb: Verb::Post,
+        path: "/v1/connections/{connection}/webhook",
+        door: Door::Key,
+        id: "receive_webhook",
+        says: "Takes a store's webhook, byte for byte: its signature is over the bytes, in the headers that the store sends.\n\n\
+               Whatever is signed is accepted; what cannot be read as an order is kept for a person and answered `flagged`.",
+        query: None,
+        body: Some(Body { says: "At most 1 MiB. Usually a JSON object.", required: false, schema: anything }),
+        answer: (200, "The queue has it.", of::<ingest::Accepted>),
+        serve: Serve::Stores(|verb| on(verb, ingest::webhook)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/connections/{connection}/orders",
+        door: Door::ApiKey,
+        id: "post_orders",
+        says: "Takes canonical orders, one or an array of at most 100. Each is read by itself: an invalid one does not sink the \
+               others.\n\nThe connection is one whose store has `api_keys`.",
+        query: None,
+        body: Some(Body { says: "At most 1 MiB.", required: true, schema: inline::<ingest::OneOrMany> }),
+        answer: (202, "The queue has those that are `accepted`.", of::<ingest::Orders>),
+        serve: Serve::Stores(|verb| on(verb, ingest::orders)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/health",
+        door: Door::Open,
+        id: "health",
+        says: "Whether this process answers at all.",
+        query: None,
+        body: None,
+        answer: (200, "It does.", of::<ingest::Health>),
+        serve: Serve::Stores(|verb| on(verb, ingest::health)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/connections/{connection}/orders",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "list_orders",
+        says: "A connection's orders, most recently changed first.",
+        query: Some(|| search::Filter::into_params(|| None)),
+        body: None,
+        answer: (
+            200,
+            "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
+            of::<OrdersView>,
+        ),
+        serve: Serve::People(|verb| on(verb, search::of_one)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/orders",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "list_all_orders",
+        says: "The orders of all connections that the operator sees, most recently changed first.\n\nWith `number` or `document` they \
+               are looked up by it, and come by connection.",
+        query: Some(|| search::Filter::into_params(|| None)),
+        body: None,
+        answer: (
+            200,
+            "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
+            of::<OrdersView>,
+        ),
+        serve: Serve::People(|verb| on(verb, search::across)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/orders/search",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "search_orders",
+        says: "The same, also by the buyer's e-mail, which belongs into no address: addresses are logged on the way.",
+        query: None,
+        body: Some(Body { says: "What is looked for, at most 16 KiB.", required: true, schema: of::<search::Search> }),
+        answer: (
+            200,
+            "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
+            of::<OrdersView>,
+        ),
+        serve: Serve::People(|verb| on(verb, search::search)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/connections/{connection}/orders/{order}",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "show_order",
+        says: "An order: what the store says, where it stands, what it waits for, and everything that happened to it.",
+        query: None,
+        body: None,
+        answer: (200, "The order.", of::<StoryView>),
+        serve: Serve::People(|verb| on(verb, orders::show)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/connections/{connection}/orders/{order}/replay",
+        door: Door::Operator(Scope::OrdersWrite),
+        id: "replay_order",
+        says: "Tries an order again, from its latest state.",
+        query: None,
+        body: None,
+        answer: (202, "The queue has it.", of::<orders::Replayed>),
+        serve: Serve::People(|verb| on(verb, orders::replay)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/connections",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "list_connections",
+        says: "When each connection and ERP account that the operator sees last received, fetched, sent, and what failed last.",
+        query: None,
+        body: None,
+        answer: (200, "Their signs of life.", of::<LifeView>),
+        serve: Serve::People(|verb| on(verb, accounts::connections)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/connections/{connection}/backfill",
+        door: Door::Operator(Scope::OrdersWrite),
+        id: "ask_backfill",
+        says: "Has the connection's store asked what changed since a time; what is news is put on record as if it had come by webhook.",
+        query: None,
+        body: Some(Body { says: "Since when, at most 16 KiB.", required: true, schema: of::<accounts::Since> }),
+        answer: (
+            202,
+            "The queue has it. How it went is told by the connection's signs of life.",
+            of::<accounts::Asked>,
+        ),
+        serve: Serve::People(|verb| on(verb, accounts::backfill)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/dead-letters",
+        door: Door::Operator(Scope::OrdersRead),
+        id: "list_dead_letters",
+        says: "What could not be put on record, and why. What is no connection's is shown to whoever sees all of them.",
+        query: Some(|| dead::Look::into_params(|| None)),
+        body: None,
+        answer: (200, "The letters.", of::<DeadLettersView>),
+        serve: Serve::People(|verb| on(verb, dead::list)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/dead-letters/redrive",
+        door: Door::Operator(Scope::OrdersWrite),
+        id: "redrive_dead_letters",
+        says: "Moves dead letters back into the work queue. Takes an operator who sees all connections.",
+        query: None,
+        body: Some(Body { says: "How many, at most 16 KiB.", required: true, schema: of::<dead::Redrive> }),
+        answer: (202, "They are in the work queue.", of::<dead::Redriven>),
+        serve: Serve::People(|verb| on(verb, dead::redrive)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/erps/{erp}/quota",
+        door: Door::Operator(Scope::Ops),
+        id: "show_quota",
+        says: "What an ERP account allows, and what is left of it today.",
+        query: None,
+        body: None,
+        answer: (200, "The quota.", of::<QuotaView>),
+        serve: Serve::People(|verb| on(verb, accounts::quota)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/tasks",
+        door: Door::Operator(Scope::Ops),
+        id: "list_tasks",
+        says: "What runs on time, and how it last went.",
+        query: None,
+        body: None,
+        answer: (200, "The tasks.", of::<TasksView>),
+        serve: Serve::People(|verb| on(verb, service::tasks)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/ready",
+        door: Door::Open,
+        id: "ready",
+        says: "Whether queue and records can be reached.",
+        query: None,
+        body: None,
+        answer: (200, "They can.", of::<service::Ready>),
+        serve: Serve::People(|verb| on(verb, service::ready)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/openapi.json",
+        door: Door::Open,
+        id: "openapi",
+        says: "This document.",
+        query: None,
+        body: None,
+        answer: (200, "The OpenAPI 3.1 document.", anything),
+        serve: Serve::People(|verb| on(verb, service::openapi)),
+    },
+    // Behind a gateway every process measures itself alone, and writes that down where its logs are.
+    Route {
+        verb: Verb::Get,
+        path: "/metrics",
+        door: Door::Operator(Scope::Ops),
+        id: "metrics",
+        says: "What this process measured since it began, as OpenMetrics text.",
+        query: None,
+        body: None,
+        answer: (200, "The measurements.", anything),
+        serve: Serve::Process(|verb| on(verb, service::measured)),
+    },
+];

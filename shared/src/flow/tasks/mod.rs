@@ -1,0 +1,15 @@
+//! The tasks, and the one list of them.
+
+pub mod backfill;
+pub mod sweep;
+
+use super::task::Task;
+
+/// All tasks.
+pub static TASKS: [&dyn Task; 3] = [&sweep::SWEEP, &backfill::RECENT, &backfill::NIGHTLY];
+
+/// The task of that name.
+#[must_use]
+pub fn task(name: &str) -> Option<&'static dyn Task> {
+    TASKS.into_iter().find(|task| task.name() == name)
+}
