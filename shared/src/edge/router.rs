@@ -32,9 +32,8 @@ pub fn people(puente: Puente, access: Access) -> Router {
     let mut router = Router::new();
     for route in &ROUTES {
         let serve = match route.serve {
-            Serve::People(serve) => serve,
-            Serve::Process(serve) if !desk.is_behind_another() => serve,
-            Serve::Process(_) | Serve::Stores(_) => continue,
+            Serve::People(serve) | Serve::Process(serve) => serve,
+            Serve::Stores(_) => continue,
         };
         let mut served = serve(route.verb.filter());
         if let Door::Operator(scope) = route.door {

@@ -80,7 +80,7 @@ pub(super) enum Serve {
     Stores(fn(MethodFilter) -> MethodRouter<Edge>),
     /// What people call.
     People(fn(MethodFilter) -> MethodRouter<Desk>),
-    /// What people call where nobody decides in front.
+    /// What people call, of a process and not of the service: no gateway leads here.
     Process(fn(MethodFilter) -> MethodRouter<Desk>),
 }
 
@@ -91,7 +91,7 @@ pub enum Side {
     Stores,
     /// With what people call.
     People,
-    /// By `puente serve` only, about its own process: it is no part of the API, and not in the document.
+    /// With what people call, about the process that answers: no gateway leads there, and it is not in the document.
     Process,
 }
 
@@ -340,7 +340,7 @@ pub static ROUTES: [Route; 17] = [
         answer: (200, "The OpenAPI 3.1 document.", anything),
         serve: Serve::People(|verb| on(verb, service::openapi)),
     },
-    // Behind a gateway every process measures itself alone, and writes that down where its logs are.
+    // For who collects measurements from a server. A function writes its own where its logs are, and no gateway leads here.
     Route {
         verb: Verb::Get,
         path: "/metrics",

@@ -81,11 +81,6 @@ impl Desk {
         Self { puente, access, document }
     }
 
-    /// Whether somebody in front decides who is let in.
-    pub(super) fn is_behind_another(&self) -> bool {
-        matches!(self.access, Access::Decided)
-    }
-
     /// Who asks: by the key they show, or as was `decided` in front.
     async fn operator(&self, key: Option<&str>, decided: Option<Operator>) -> Result<Operator> {
         let nobody = || Error::new(Kind::Forged, "the operator's credential is missing or wrong");
