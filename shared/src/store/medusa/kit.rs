@@ -29,6 +29,11 @@ impl Vendor for Kit {
         !matches!(story, Story::Test | Story::Edited)
     }
 
+    /// Nobody tips there.
+    fn suit(&self, purchase: &mut Purchase) {
+        purchase.tip = 0;
+    }
+
     fn id(&self, purchase: &Purchase) -> String {
         format!("order_{:026}", purchase.id)
     }
@@ -115,13 +120,8 @@ fn order(of: &Purchase, state: State, id: String) -> Value {
         let tax = money(tax) + if tax > 0 { std::mem::take(&mut extra) } else { Decimal::ZERO };
         figures(of, money(net), money(discount), tax)
     };
-    let mut items: Vec<Value> =
+    let items: Vec<Value> =
         of.lines.iter().map(|line| merged(item(of, line), part(line.net(), line.discount, line.tax))).collect();
-    if of.tip != 0 {
-        // A tip is an article like any other.
-        let tip = json!({"id": format!("ordli_{}", of.id), "title": "Propina", "quantity": 1, "unit_price": number(money(of.tip))});
-        items.push(merged(tip, part(of.tip, 0, 0)));
-    }
     let methods: Vec<Value> = of
         .shipping
         .iter()
