@@ -249,9 +249,9 @@ impl Shop {
                 (state.at, vendor.id(purchase), vendor.order(&self.plan, purchase, state))
             })
             .collect();
-        let shelf = Shelf::new(self.plan.clone(), orders);
-        let tokens = shelf.tokens.clone();
-        Ok(Serving { server: Server::start(rest::router(Arc::new(shelf))).await?, tokens })
+        let open = Shelf::new(self.plan.clone(), orders);
+        let tokens = open.tokens.clone();
+        Ok(Serving { server: Server::start(rest::router(Arc::new(open))).await?, tokens })
     }
 }
 

@@ -196,13 +196,14 @@ impl Tokens {
         let (access, refresh) = (format!("shpat_{}", state.given), format!("shprt_{}", state.given));
         // A new one takes the others back.
         state.access = Some((access.clone(), Instant::now() + self.app.lives));
-        let mut answer =
-            json!({"access_token": access, "scope": "read_orders", "expires_in": self.app.lives.as_secs()});
-        if !self.app.own {
-            answer["refresh_token"] = json!(refresh);
-            answer["refresh_token_expires_in"] = json!(7_776_000);
-            state.refresh = Some(refresh);
-        }
+        let lives = self.app.lives.as_secs();
+        let answer = if self.app.own {
+            json!({"access_token": access, "scope": "read_orders", "expires_in": lives})
+        } else {
+            state.refresh = Some(refresh.clone());
+            json!({"access_token": access, "scope": "read_orders", "expires_in": lives, "refresh_token": refresh,
+                "refresh_token_expires_in": 7_776_000})
+        };
         if state.lost > 0 {
             state.lost -= 1;
             return StatusCode::from_u16(520).unwrap_or(StatusCode::BAD_GATEWAY).into_response();

@@ -161,10 +161,10 @@ mod tests {
     #[tokio::test]
     async fn a_value_that_is_half_written_changed_or_another_accounts_is_one_clear_state() {
         for damage in [
-            "UPDATE token SET sealed = substr(sealed, 1, 20)",
+            "UPDATE token SET sealed = CAST(substr(sealed, 1, 20) AS BLOB)",
             "UPDATE token SET sealed = x''",
-            "UPDATE token SET sealed = x'02' || substr(sealed, 2)",
-            "UPDATE token SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00' || x'01'",
+            "UPDATE token SET sealed = CAST(x'02' || substr(sealed, 2) AS BLOB)",
+            "UPDATE token SET sealed = CAST(sealed || x'01' AS BLOB)",
             "UPDATE token SET sealed = (SELECT sealed FROM token WHERE account = 'store/other') WHERE account = 'store/acme'",
         ] {
             let dir = tempfile::tempdir().unwrap();

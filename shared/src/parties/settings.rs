@@ -350,11 +350,13 @@ fn is_edge(path: &str) -> bool {
 /// Whether what faces the internet reads a connection's secret: what callers show or sign with. An app's own secret signs its webhooks
 /// too, unless the part says with what else they are signed (`docs/decisions/tokens.md`).
 fn edge_reads(section: &Section, path: &str) -> bool {
-    let signs = || {
-        let store = section.child("store");
-        path == "store.client_secret" && store.is_some_and(|store| store.keys().all(|key| key != "webhook_secrets"))
-    };
-    is_edge(path) || signs()
+    is_edge(path) || signs(section, path)
+}
+
+/// Whether a secret of a connection that opens its store signs its webhooks as well.
+fn signs(section: &Section, path: &str) -> bool {
+    let store = || section.child("store");
+    path == "store.client_secret" && store().is_some_and(|store| store.keys().all(|key| key != "webhook_secrets"))
 }
 
 /// Parts built by hand refer to no secrets.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ConnectionHead, Section, Settings, all_or, connection_head, edge_reads, is_edge};
+use super::{ConnectionHead, Section, Settings, all_or, connection_head, edge_reads, is_edge, signs};
 use crate::{
     Error, Result,
     config::{FrontDoor, secret::Source},
@@ -82,7 +82,7 @@ impl Needs {
     ) {
         for (path, source) in section.references().filter(|(path, _)| of(path)) {
             let otherwise = match source {
-                Source::Named(name) if !others.contains(name) || edge_reads(section, path) => {
+                Source::Named(name) if !others.contains(name) || signs(section, path) => {
                     self.bundles.entry(bundle.clone()).or_default().insert(name.clone());
                     continue;
                 }

@@ -52,7 +52,7 @@ pub(super) enum Access {
     /// A lasting token.
     Lasting(HeaderValue),
     /// Tokens for a time.
-    App(App),
+    App(Box<App>),
 }
 
 /// An app that asks for tokens.
@@ -109,7 +109,7 @@ impl Access {
             }
         };
         let oauth = answer::below(base, &["admin", "oauth"]);
-        Ok(Self::App(App { shop: shop.to_owned(), id, secret, oauth, code }))
+        Ok(Self::App(Box::new(App { shop: shop.to_owned(), id, secret, oauth, code })))
     }
 
     /// Whether there is anything to ask with.
@@ -121,7 +121,7 @@ impl Access {
     pub(super) fn credentials(&self) -> &'static str {
         match self {
             Self::None | Self::Lasting(_) => "the store's token",
-            Self::App(App { code: None, .. }) => {
+            Self::App(app) if app.code.is_none() => {
                 "the app's client_id, client_secret and scopes, that it is installed in the shop,"
             }
             Self::App(_) => {
@@ -145,17 +145,17 @@ impl Access {
             }
             Self::Lasting(token) => Ok(send(token.clone()).await?),
             Self::App(app) => {
-                let token = calls.tokens.token(calls.http, app).await?;
+                let token = calls.tokens.token(calls.http, &**app).await?;
                 let answer = send(sensitive(token.expose_secret())?).await?;
                 if answer.status != StatusCode::UNAUTHORIZED {
                     return Ok(answer);
                 }
-                let another = calls.tokens.another(calls.http, app, &token).await?;
+                let another = calls.tokens.another(calls.http, &**app, &token).await?;
                 let answer = send(sensitive(another.expose_secret())?).await?;
                 if answer.status == StatusCode::UNAUTHORIZED {
                     let why =
                         format!("{} refuses the token that it has just given: check {}", app.shop, self.credentials());
-                    calls.tokens.refuse(app, &another, &why).await?;
+                    calls.tokens.refuse(&**app, &another, &why).await?;
                 }
                 Ok(answer)
             }

@@ -238,7 +238,7 @@ impl Store for Shopify {
 
     fn sign_in(&self) -> Option<&dyn SignIn> {
         match &self.access {
-            Access::App(app) => Some(app),
+            Access::App(app) => Some(&**app),
             Access::None | Access::Lasting(_) => None,
         }
     }
