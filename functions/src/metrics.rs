@@ -1,4 +1,4 @@
-//! The measurements of an invocation in CloudWatch's embedded metric format: lines on the standard output, which CloudWatch makes
+//! The measurements of an invocation in `CloudWatch`'s embedded metric format: lines on the standard output, which `CloudWatch` makes
 //! metrics of. No call, and nothing that an invocation could wait for.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!

@@ -13,6 +13,7 @@ use crate::{
     domain::{operator::Sight, task::Run},
     flow::{
         Puente,
+        task::Task,
         tasks::{TASKS, task},
     },
 };
@@ -62,7 +63,7 @@ const HIDDEN: &str = "it failed; an operator who sees all connections is told wh
 
 /// All tasks, as somebody of this `sight` may see them.
 pub async fn tasks(puente: &Puente, sight: &Sight) -> Result<TasksView> {
-    let names = TASKS.map(|task| task.name());
+    let names = TASKS.map(Task::name);
     let runs = puente.signs.runs(&names).await?;
     let now = puente.clock.now();
     let view = |(name, run): (&str, Option<Run>)| TaskView {

@@ -321,6 +321,28 @@ impl Head {
         self.attempts = 0;
     }
 
+    /// The step on record is done, and `found` is the version that its document carries.
+    pub(super) fn complete(&mut self, found: &Version, now: Timestamp) {
+        let intent = self.intent.take();
+        let as_planned = intent.as_ref().is_some_and(|intent| intent.planned == *found);
+        let nothing_left = intent.is_some_and(|intent| intent.last) && as_planned && self.desired == *found;
+        self.schema = SCHEMA;
+        self.reason = None;
+        self.parked = None;
+        if nothing_left {
+            self.applied = Some(found.clone());
+            self.due = None;
+            self.not_before = None;
+        } else {
+            self.due = Some(now);
+            self.not_before = Some(now);
+        }
+        // Each step has attempts of its own. Not where another version was found: that could go round for ever.
+        if as_planned {
+            self.attempts = 0;
+        }
+    }
+
     /// Ends the intent, unless its outcome is in doubt: then it stays and is looked up before anything else is sent.
     pub(super) fn drop_intent_unless_unknown(&mut self, doubtful: bool, refused: bool) {
         match &mut self.intent {

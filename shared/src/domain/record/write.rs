@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    SCHEMA,
-    head::{End, Head, Intent, Summary},
-};
+use super::head::{End, Head, Intent, Summary};
 use crate::domain::{
     document::{Booked, Document},
     ids::{AttemptId, OrderKey},
@@ -305,27 +302,10 @@ impl Write {
                 next.not_before = Some(intent.settle_at);
             }
             Self::Complete { attempt, found, booked, steps } => {
-                let intent = next.intent.take();
-                let as_planned = intent.as_ref().is_some_and(|intent| intent.planned == *found);
-                let nothing_left = intent.is_some_and(|intent| intent.last) && as_planned && next.desired == *found;
-                next.schema = SCHEMA;
+                next.complete(found, now);
                 next.booked.clone_from(booked);
                 next.steps = *steps;
                 next.last = Some(attempt.clone());
-                next.reason = None;
-                next.parked = None;
-                if nothing_left {
-                    next.applied = Some(found.clone());
-                    next.due = None;
-                    next.not_before = None;
-                } else {
-                    next.due = Some(now);
-                    next.not_before = Some(now);
-                }
-                // Each step has attempts of its own. Not where another version was found: that could go round for ever.
-                if as_planned {
-                    next.attempts = 0;
-                }
             }
             Self::Reschedule { backoff, floor, count, doubtful, reason, .. } => {
                 let same_version = next.planned_is_desired();

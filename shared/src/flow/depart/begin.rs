@@ -130,16 +130,16 @@ impl Batch<'_> {
         let Some(order) = self.order(&head.key, &head.desired).await? else {
             return Ok(stop(End::Parked, Why::Unreadable { words: record::why_raw(head) }));
         };
-        let mut held = None;
+        let mut in_erp = None;
         if let Some(version) = head.held() {
-            held = self.order(&head.key, version).await?;
-            if held.is_none() {
+            in_erp = self.order(&head.key, version).await?;
+            if in_erp.is_none() {
                 // Going on as if the ERP held nothing would create a second sale.
                 return Ok(stop(End::Parked, Why::StateMissing));
             }
         }
         // A panic in one order's own work parks that order and costs its batchmates nothing.
-        let isolated = AssertUnwindSafe(|| plan(head, order, held.as_ref(), &connection.orders));
+        let isolated = AssertUnwindSafe(|| plan(head, order, in_erp.as_ref(), &connection.orders));
         Ok(std::panic::catch_unwind(isolated).unwrap_or_else(|_| stop(End::Parked, Why::Bug)))
     }
 }

@@ -38,15 +38,15 @@ pub struct Next {
     pub last: bool,
 }
 
-/// Plans an order that could be read. `held` is the state the ERP holds, if it holds one.
+/// Plans an order that could be read. `in_erp` is the state the ERP holds, if it holds one.
 #[must_use]
-pub fn plan(head: &Head, desired: Order, held: Option<&Order>, rules: &Rules) -> Plan {
-    let desired = match super::status::explained(desired, held.is_some(), rules) {
+pub fn plan(head: &Head, desired: Order, in_erp: Option<&Order>, rules: &Rules) -> Plan {
+    let desired = match super::status::explained(desired, in_erp.is_some(), rules) {
         Ok(desired) => desired,
         Err(rest) => return Plan::Rest(rest),
     };
-    match held {
-        Some(held) => amend(head, &desired, held, rules),
+    match in_erp {
+        Some(in_erp) => amend(head, &desired, in_erp, rules),
         None => create(&head.key, desired, rules),
     }
 }
@@ -118,18 +118,18 @@ fn unbalanced(proof: &Proof, currency: Currency) -> Why {
 }
 
 /// The ERP holds a state of it already: what happened since is said with what to do about it there.
-fn amend(head: &Head, desired: &Order, held: &Order, rules: &Rules) -> Plan {
+fn amend(head: &Head, desired: &Order, in_erp: &Order, rules: &Rules) -> Plan {
     let mut facts = Vec::new();
-    if desired.status == Status::Cancelled && held.status != Status::Cancelled {
+    if desired.status == Status::Cancelled && in_erp.status != Status::Cancelled {
         // What is cancelled has no lines any more: that is no fact of its own.
         facts.push(Fact::Cancelled);
-    } else if !desired.same_goods(held) {
-        facts.push(Fact::Goods { changes: changes(held, desired) });
-    } else if desired.status != held.status {
+    } else if !desired.same_goods(in_erp) {
+        facts.push(Fact::Goods { changes: changes(in_erp, desired) });
+    } else if desired.status != in_erp.status {
         facts.push(Fact::Reopened);
     }
-    facts.extend(refunded(desired, &held.refunds).map(|refund| Fact::Refund { refund }));
-    let (now, before) = (desired.payment, super::status::payment(held, rules));
+    facts.extend(refunded(desired, &in_erp.refunds).map(|refund| Fact::Refund { refund }));
+    let (now, before) = (desired.payment, super::status::payment(in_erp, rules));
     if is_lost(now) && !is_lost(before) {
         facts.push(Fact::PaymentLost);
     } else if now == Payment::Pending && is_paid(before) {

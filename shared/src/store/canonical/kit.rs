@@ -1,5 +1,7 @@
 //! Somebody's own system for the suites and the sandbox: canonical orders, signed by the Standard Webhooks scheme.
 
+#![allow(clippy::indexing_slicing, reason = "a key of an object is added, whatever it is called")]
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderMap;
 use puente_sandbox::store::{Buyer, Line, Plan, Purchase, Stage, State, Story, Vendor, digest, header};

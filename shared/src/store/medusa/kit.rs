@@ -43,7 +43,7 @@ impl Vendor for Kit {
     }
 
     fn order(&self, _plan: &Plan, of: &Purchase, state: State) -> Value {
-        order(of, state, self.id(of))
+        order(of, state, &self.id(of))
     }
 
     fn body(&self, plan: &Plan, purchase: &Purchase, state: State) -> Value {
@@ -72,13 +72,11 @@ impl Vendor for Kit {
             return Answer::of(StatusCode::NOT_FOUND, Value::Null);
         };
         if let Some(id) = rest.strip_prefix('/') {
-            return match shelf.find(id) {
-                Some(order) => Answer::ok(json!({ "order": order })),
-                None => {
-                    let words = json!({"type": "not_found", "message": format!("Order id not found: {id}")});
-                    Answer::of(StatusCode::NOT_FOUND, words)
-                }
+            let Some(order) = shelf.find(id) else {
+                let words = json!({"type": "not_found", "message": format!("Order id not found: {id}")});
+                return Answer::of(StatusCode::NOT_FOUND, words);
             };
+            return Answer::ok(json!({ "order": order }));
         }
         let since = asked.word("updated_at[$gte]").parse::<Timestamp>().ok();
         let later = shelf.orders.iter().filter(|(at, _, _)| since.is_none_or(|since| *at >= since));
@@ -108,7 +106,7 @@ fn number(amount: Decimal) -> Value {
 }
 
 /// One state of an order.
-fn order(of: &Purchase, state: State, id: String) -> Value {
+fn order(of: &Purchase, state: State, id: &str) -> Value {
     let at = state.at.to_string();
     // Less than half a minor unit, all of it in the first tax.
     let fraction = Decimal::new(if of.tax() > 0 { 37 } else { 0 }, of.currency.1 + 2);

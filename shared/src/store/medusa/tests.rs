@@ -1,5 +1,7 @@
 //! Medusa's pitfalls, one test each. The figures are those that Medusa 2.21 wrote for orders placed in it.
 
+#![allow(clippy::unreadable_literal, reason = "as the vendor sends them")]
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wiremock::{

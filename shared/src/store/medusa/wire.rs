@@ -145,6 +145,7 @@ pub(super) struct Channel<'a> {
     pub(super) name: Text<'a>,
 }
 
+#[allow(clippy::struct_field_names, reason = "the vendor's own names")]
 #[derive(Deserialize)]
 pub(super) struct Address<'a> {
     #[serde(borrow, default)]

@@ -90,16 +90,12 @@ impl Vendor for Kit {
         let Some(rest) = asked.path.strip_prefix("/wp-json/wc/v3/orders") else {
             return Answer::of(StatusCode::NOT_FOUND, Value::Null);
         };
-        match rest.strip_prefix('/') {
-            Some(id) => match shelf.find(id) {
-                Some(order) => Answer::ok(order.clone()),
-                None => {
-                    let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
-                    Answer::of(StatusCode::NOT_FOUND, words)
-                }
-            },
-            None => list(shelf, asked),
-        }
+        let Some(id) = rest.strip_prefix('/') else { return list(shelf, asked) };
+        let Some(order) = shelf.find(id) else {
+            let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
+            return Answer::of(StatusCode::NOT_FOUND, words);
+        };
+        Answer::ok(order.clone())
     }
 }
 
