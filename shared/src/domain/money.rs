@@ -203,6 +203,13 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+/// Reads an amount that we have written, which is text. For tagged enums, whose content serde may have to put aside first: what reads
+/// the raw token cannot be put aside. For `#[serde(deserialize_with = "money::text")]`.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Amount::parse(&text).map_err(serde::de::Error::custom)
+}
+
 /// Reads an exact amount from TOML: text such as `"0.05"`, or a number, which is taken as its decimal text.
 /// For `#[serde(deserialize_with = "puente::domain::money::decimal")]`.
 pub fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
