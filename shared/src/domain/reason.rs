@@ -553,8 +553,7 @@ mod tests {
     fn each() -> Vec<Why> {
         let amount = |text: &str| Amount::parse(text).unwrap();
         let (eur, words) = (Currency::EUR, || "words".to_owned());
-        let refund =
-            || Refunded::Amount { currency: eur, amount: amount("12.5"), taken_off: amount("-0.0000000001") };
+        let refund = || Refunded::Amount { currency: eur, amount: amount("12.5"), taken_off: amount("-0.0000000001") };
         let key = OrderKey::new("shop".parse().unwrap(), "7".parse().unwrap());
         let facts = vec![
             Fact::Cancelled,

@@ -5,9 +5,14 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::{Request, header, request::Parts};
 use jiff::SignedDuration;
-use serde::de::DeserializeOwned;
+use rust_decimal::prelude::ToPrimitive;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::value::RawValue;
 
-use crate::{Error, Kind, Result, ports::Clock};
+use crate::{Error, Kind, Result, domain::money::Amount, ports::Clock};
 
 /// How long a body may take to arrive, in seconds.
 const BODY_SECONDS: i64 = 10;
@@ -55,5 +60,38 @@ pub(super) async fn read(parts: &Parts, body: Body, largest: usize, clock: &dyn 
         biased;
         whole = whole => whole,
         () = late => Err(Error::new(Kind::Unreadable, "the body did not arrive in time")),
+    }
+}
+
+/// A whole number, for `#[serde(deserialize_with = "whole")]`. JSON has one kind of number, and 27.0 is a whole one:
+/// <https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.2>.
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let Some(raw) = Option::<&RawValue>::deserialize(deserializer)? else { return Ok(None) };
+    let number = Amount::parse(raw.get()).ok().map(Amount::decimal).filter(|number| number.fract().is_zero());
+    let whole = number.and_then(|number| number.to_usize());
+    whole.map(Some).ok_or_else(|| D::Error::custom("not a whole number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default, deserialize_with = "whole")]
+        limit: Option<usize>,
+    }
+
+    #[test]
+    fn a_whole_number_is_whole_however_it_is_written() {
+        let read = |text: &str| serde_json::from_str::<Body>(text).map(|body| body.limit).ok();
+        for (text, limit) in [("27", 27), ("27.0", 27), ("2.7e1", 27), ("0", 0)] {
+            assert_eq!(read(&format!(r#"{{"limit":{text}}}"#)), Some(Some(limit)), "{text}");
+        }
+        assert_eq!(read("{}"), Some(None));
+        assert_eq!(read(r#"{"limit":null}"#), Some(None));
+        for text in [r#""27""#, "27.5", "-1", "true", "[27]", "1e99"] {
+            assert_eq!(read(&format!(r#"{{"limit":{text}}}"#)), None, "{text}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         operator::{Operator, Sight},
     },
     edge::{
-        body::json,
+        body::{json, whole},
         dead::{DeadLettersView, DeadView},
         problem::Problem,
     },
@@ -42,6 +42,7 @@ pub(in crate::edge) struct Look {
 pub(in crate::edge) struct Redrive {
     /// At most so many.
     #[schema(minimum = 1, maximum = 100, default = 50)]
+    #[serde(default, deserialize_with = "whole")]
     limit: Option<usize>,
 }
 

@@ -22,7 +22,7 @@ use crate::{
         search::Term,
     },
     edge::{
-        body::json,
+        body::{json, whole},
         problem::Problem,
         views::{OrderView, OrdersView},
     },
@@ -34,6 +34,9 @@ const PAGE: usize = 50;
 
 /// The most orders a page has.
 const LARGEST_PAGE: usize = 200;
+
+/// The most characters of an e-mail address: 64 before the `@`, 255 after it (RFC 5321, 4.5.3.1).
+const LONGEST_EMAIL: usize = 320;
 
 /// The most connections whose lists are read for one page.
 const MOST_LISTS: usize = 50;
@@ -81,6 +84,7 @@ pub(in crate::edge) struct Search {
     to: Option<Date>,
     /// How many a page has at most.
     #[schema(minimum = 1, maximum = 200, default = 50)]
+    #[serde(default, deserialize_with = "whole")]
     limit: Option<usize>,
     /// Where the page begins: the `cursor` of the page before, of the same search.
     cursor: Option<String>,
@@ -126,6 +130,9 @@ async fn page(desk: &Desk, connections: Vec<ConnectionId>, search: Search) -> Re
     let limit = limit.unwrap_or(PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
         return Err(unreadable().into());
+    }
+    if email.as_ref().is_some_and(|email| email.chars().count() > LONGEST_EMAIL) {
+        return Err(Error::new(Kind::Unreadable, format!("email has at most {LONGEST_EMAIL} characters")).into());
     }
     let mut terms = Vec::new();
     let mut possible = true;
