@@ -155,13 +155,15 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
     } else {
         Ok("no credentials to ask with: webhooks only, no backfill".to_owned())
     };
-    let token = token(puente, connection).await;
+    let ok = outcome.is_ok();
+    let answer = outcome.unwrap_or_else(|error| error.to_string());
+    let token = token(puente, connection, &answer).await;
     let lacks = connection.store.lacks();
     ConnectionReport {
         connection: connection.id.to_string(),
         erp: connection.erp.to_string(),
-        ok: outcome.is_ok(),
-        answer: outcome.unwrap_or_else(|error| error.to_string()),
+        ok,
+        answer,
         token,
         lacks,
         class,
@@ -172,8 +174,9 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
     }
 }
 
-/// Which kind of token opens the store, and when it ends, where the store gives them for a time.
-async fn token(puente: &Puente, connection: &Connection) -> Option<String> {
+/// Which kind of token opens the store, and when it ends, where the store gives them for a time. What `answer` says already is not
+/// said again.
+async fn token(puente: &Puente, connection: &Connection, answer: &str) -> Option<String> {
     let app = connection.store.sign_in()?;
     let keeper = puente.keeper(AccountId::Store(connection.id.clone()));
     let ends = |at| format!("ends {}, renewed before", output::time(at));
@@ -183,6 +186,7 @@ async fn token(puente: &Puente, connection: &Connection) -> Option<String> {
         Ok(standing) => standing?,
     };
     let state = match (standing.ended, standing.expires_at) {
+        (Some(why), _) if answer.contains(why.as_str()) => "not renewed".to_owned(),
         (Some(why), _) => format!("not renewed: {why}"),
         (None, Some(at)) => ends(at),
         (None, None) => "without an end".to_owned(),

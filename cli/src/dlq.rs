@@ -1,5 +1,7 @@
 //! `puente dlq`: what lies in the dead-letter queue, why, and moving it back.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, Subcommand};
 use puente::{Error, Kind, Result, edge::dead::DeadView};
 use serde::Serialize;
@@ -24,8 +26,8 @@ pub(crate) struct List {
     #[command(flatten)]
     place: Location,
     /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value = "50")]
+    limit: NonZeroUsize,
 }
 
 /// `dlq redrive`.
@@ -35,7 +37,7 @@ pub(crate) struct Redrive {
     place: Location,
     /// At most so many, oldest first.
     #[arg(long)]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// All of them.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
@@ -51,7 +53,7 @@ struct Redriven {
 pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
     match dlq {
         Dlq::List(list) => {
-            let dead = list.place.open().await?.queue.dead(list.limit).await?;
+            let dead = list.place.open().await?.queue.dead(list.limit.get()).await?;
             let shown: Vec<DeadView> = dead.into_iter().map(DeadView::from).collect();
             output.answer(&shown, || {
                 if shown.is_empty() {
@@ -66,7 +68,7 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
         }
         Dlq::Redrive(redrive) => {
             let limit = match (redrive.limit, redrive.all) {
-                (Some(limit), _) => limit,
+                (Some(limit), _) => limit.get(),
                 (None, true) => usize::MAX,
                 (None, false) => return Err(Error::new(Kind::Unreadable, "pass `--limit N` or `--all`")),
             };

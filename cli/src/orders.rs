@@ -1,6 +1,6 @@
 //! `puente orders`: where an order is, why it stopped, and trying it again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -72,8 +72,8 @@ pub(crate) struct List {
     #[arg(long, value_name = "DAY")]
     to: Option<Date>,
     /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value = "50")]
+    limit: NonZeroUsize,
 }
 
 /// `orders show`.
@@ -157,10 +157,18 @@ pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
 
 async fn list(list: &List, output: Output) -> Result<()> {
     let puente = list.place.open().await?;
-    let heads = match list.wanted(&puente).await? {
-        Some(wanted) => found(&puente, wanted, list.limit).await?,
+    let limit = list.limit.get();
+    // One more than is shown says whether there are more.
+    let mut heads = match list.wanted(&puente).await? {
+        Some(wanted) => found(&puente, wanted, limit.saturating_add(1)).await?,
         None => Vec::new(),
     };
+    if heads.len() > limit {
+        heads.truncate(limit);
+        output::remark(format!(
+            "there are more than these {limit}: --limit shows them, or say more of what you look for"
+        ));
+    }
     let shown: Vec<OrderView> = heads.into_iter().map(OrderView::from).collect();
     let waits = account_waits(&puente, &shown).await?;
     output.answer(&shown, || {
@@ -363,7 +371,9 @@ async fn find(puente: &Puente, text: &str, connection: Option<&ConnectionId>) ->
     let mut found = found.into_iter();
     match (found.next(), found.next()) {
         (Some(head), None) => Ok(head),
-        (Some(_), Some(_)) => Err(Error::new(Kind::NotFound, format!("{text} names several orders: {names}"))),
+        (Some(_), Some(_)) => {
+            Err(Error::new(Kind::NotFound, format!("{text} names several orders: say which of {names}")))
+        }
         (None, _) => {
             let words = format!(
                 "order {text} was not seen yet: no webhook or backfill brought it. `puente backfill` asks the stores now"

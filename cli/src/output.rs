@@ -180,7 +180,7 @@ pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
         (0..48, _) => format!("{hours}h {minutes}m"),
         _ => format!("{}d", hours / 24),
     };
-    if seconds < 0 { format!("{words} ago") } else { format!("in {words}") }
+    if at <= now { format!("{words} ago") } else { format!("in {words}") }
 }
 
 /// The tone of an order's state.
@@ -228,6 +228,16 @@ mod tests {
             "\u{1b}[1;31mred\u{1b}[0m \\u{1b}[2J\\u{1b}c"
         );
         assert_eq!(inert("número 7\ninvoice, שלום"), "número 7\ninvoice, שלום");
+    }
+
+    #[test]
+    fn less_than_a_second_ago_is_not_yet_to_come() {
+        let now: Timestamp = "2026-03-01T12:00:00.5Z".parse().unwrap();
+        let from = |at: &str| distance(at.parse().unwrap(), now);
+        assert_eq!(from("2026-03-01T12:00:00.4Z"), "0s ago");
+        assert_eq!(from("2026-03-01T11:59:55.5Z"), "5s ago");
+        assert_eq!(from("2026-03-01T12:00:00.9Z"), "in 0s");
+        assert_eq!(from("2026-03-01T12:03:20.5Z"), "in 3m 20s");
     }
 
     #[test]

@@ -198,6 +198,24 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     home.until("synced");
     assert_eq!(erp.orders().len(), 1);
 
+    // Another order of the same number: the number alone names neither, and a list that is cut says so.
+    let sample = puente::store::STORES.iter().find(|row| row.kind == "shopify").unwrap().sample;
+    let twin = "5920011223344556999";
+    fs::write(home.path().join("twin.json"), sample.replace(id, twin)).unwrap();
+    let sent = home.json(&["send", "--connection", "acme", "twin.json", "--url", &serving.url]);
+    assert_eq!(sent["body"]["accepted"][0]["order"], twin, "{sent}");
+    let began = Instant::now();
+    while home.json(&["orders", "list", "--number", number]).as_array().unwrap().len() < 2 {
+        assert!(began.elapsed() < Duration::from_mins(2));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let both = home.fails(&["orders", "show", number]);
+    assert!(both.contains("say which of") && both.contains(id) && both.contains(twin), "{both}");
+    let cut = home.run(&["orders", "list", "--limit", "1", "--json"]);
+    assert!(cut.status.success() && String::from_utf8_lossy(&cut.stderr).contains("there are more"), "{}", text(&cut));
+    assert_eq!(serde_json::from_slice::<Value>(&cut.stdout).unwrap().as_array().unwrap().len(), 1);
+    assert!(home.run(&["orders", "list", "--limit", "2"]).stderr.is_empty());
+
     // A second serve on the same data would be a second conductor of everything.
     let second = home.fails(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(second.contains("another process serves"), "{second}");
@@ -341,6 +359,11 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     let unknown = home.fails(&["send", "--connection", "acmee", "--sample"]);
     assert!(unknown.contains("no connection `acmee`") && unknown.contains("acme"), "{unknown}");
     assert!(home.fails(&["orders", "list"]).contains("there is no data in puente-data"));
+    // Nothing at all is no answer to a question for nothing.
+    for none in [["orders", "list"], ["dlq", "list"], ["dlq", "redrive"]] {
+        let none = home.run(&[none.as_slice(), &["--limit", "0"]].concat());
+        assert_eq!(none.status.code(), Some(2), "{}", text(&none));
+    }
     let other = home.fails(&["check", "--config", "other.toml"]);
     assert!(other.contains("other.toml: there is no such file"), "{other}");
     let beyond = home.fails(&["serve", "--listen", "0.0.0.0:0"]);
@@ -362,11 +385,26 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert!(missing.contains("puente.toml:") && missing.contains("webhook_secrets[0]"), "{missing}");
     assert!(!home.path().join("puente-data").exists(), "a mistake leaves nothing behind");
 
-    erp.listen(false);
     fs::write(home.path().join("secret"), "a-secret-of-the-canary").unwrap();
+    let nobody = home.fails(&["connections", "authorize", "acmee"]);
+    assert!(nobody.contains("no connection `acmee`") && nobody.contains("there is: acme"), "{nobody}");
+    let lasting = home.fails(&["connections", "authorize", "acme"]);
+    assert!(lasting.contains("client_id and client_secret"), "{lasting}");
+    erp.listen(false);
     let check = home.run(&["check"]);
     assert_eq!(check.status.code(), Some(1));
     assert!(text(&check).contains("failed") && !text(&check).contains("canary"), "{}", text(&check));
+
+    // An app whose tokens nobody gives: why is said once.
+    let settings = fs::read_to_string(home.path().join("puente.toml")).unwrap();
+    let app = "client_id = \"app-1\", client_secret = { file = \"secret\" }, api_url = \"http://127.0.0.1:1\"";
+    let app = settings.replace("webhook_secrets = [{ file = \"secret\" }]", app);
+    fs::write(home.path().join("app.toml"), app).unwrap();
+    let check = home.run(&["check", "--config", "app.toml", "--json"]);
+    let told: Value = serde_json::from_slice(&check.stdout).unwrap();
+    let shop = &told["connections"][0];
+    assert!(shop["answer"].as_str().unwrap().contains("cannot connect"), "{shop}");
+    assert_eq!(shop["token"], "token: client credentials, not renewed", "{shop}");
 }
 
 #[test]

@@ -17,13 +17,10 @@ use serde::Serialize;
 
 use crate::{
     output::{self, Output},
-    place::Location,
+    place::{self, Location},
 };
 
 /// `connections authorize`.
-///
-/// Where a person has to let the app in, this prints the page to open, and reads the address that the shop sends back to from standard
-/// input.
 #[derive(Debug, Args)]
 pub(crate) struct Authorize {
     /// The connection.
@@ -45,11 +42,10 @@ pub(super) async fn run(authorize: Authorize, output: Output) -> Result<()> {
     // Where nobody has served yet the data begin here.
     let puente = authorize.place.begin().await?;
     let id = &authorize.connection;
-    let connection = puente
-        .settings
-        .connection(id)
-        .await?
-        .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{id}` in the configuration")))?;
+    // Says which there are, if it is none of them.
+    place::connections(&puente.settings, Some(id))?;
+    let connection = puente.settings.connection(id).await?;
+    let connection = connection.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{id}`")))?;
     let Some(app) = connection.store.sign_in() else {
         let words = format!("the store of `{id}` has no app to sign in with: it needs client_id and client_secret");
         return Err(Error::new(Kind::Config, words));

@@ -55,6 +55,9 @@ enum Command {
     /// Shows when each connection and ERP account last received, fetched, sent, and what failed last.
     List(list::List),
     /// Signs in to a store that gives its tokens for a time only.
+    ///
+    /// An app of the shop's own organisation needs nobody. Where a person has to let the app in, this prints the page to open, and
+    /// reads the address that the shop sends back to from standard input. What was kept before is replaced.
     Authorize(authorize::Authorize),
     /// Publishes puente.toml to AWS: secrets, API keys, usage plans, the configuration itself.
     Apply(Apply),
