@@ -104,6 +104,8 @@ async fn orders_are_listed_across_the_connections_that_are_seen() {
     {
         assert_eq!(get(&all(), wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
+    let told = get(&all(), "?staus=parked").await;
+    assert!(told.body["detail"].as_str().unwrap().contains("status, number, document"), "{}", told.body);
     let told = get(&all(), "?email=ana@example.com").await;
     assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(told.body["detail"].as_str().unwrap().contains("POST /v1/orders/search"), "{}", told.body);
@@ -137,6 +139,11 @@ async fn a_buyers_orders_are_found_by_e_mail_which_is_kept_and_logged_nowhere() 
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(!refused.body.to_string().to_lowercase().contains("canary"), "{}", refused.body);
     }
+    let address =
+        asked(&router, &all(), "POST", "/v1/orders/search?email=canary@buyer.example", Some(&json!({}))).await;
+    assert_eq!(address.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(address.body["detail"].as_str().unwrap().contains("into the body"), "{}", address.body);
+    assert!(!address.body.to_string().contains("canary"), "{}", address.body);
     let large = json!({ "email": "x".repeat(17 * 1024) });
     assert_eq!(search(&all(), large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     let text = log.stop();

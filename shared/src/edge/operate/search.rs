@@ -117,6 +117,12 @@ pub(in crate::edge) async fn search(
     Extension(operator): Extension<Operator>,
     request: Request,
 ) -> Result<Json<OrdersView>, Problem> {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        // Passed over, it would be asked for again, and stand in logs on the way.
+        return Err(
+            Error::new(Kind::Unreadable, "what is looked for belongs into the body, not into the address").into()
+        );
+    }
     let search: Search = json(request, &*desk.puente.clock).await?;
     let mut connections = desk.seen(&operator);
     if let Some(only) = &search.connection {
@@ -181,8 +187,9 @@ impl From<Filter> for Search {
 fn unreadable() -> Error {
     let states = Standing::ALL.map(Standing::as_str).join(", ");
     let words = format!(
-        "status is one of {states}; from and to are days such as 2026-03-01; limit is a number from 1 to {LARGEST_PAGE}; an e-mail is \
-         looked for with POST /v1/orders/search, in the body"
+        "a list is asked for by status, number, document, from, to, limit and cursor, each once: status is one of {states}; from and \
+         to are days such as 2026-03-01; limit is a number from 1 to {LARGEST_PAGE}; an e-mail is looked for with POST \
+         /v1/orders/search, in the body"
     );
     Error::new(Kind::Unreadable, words)
 }
