@@ -17,7 +17,7 @@ pub(crate) fn read(answer: Answer, store: &str, credentials: &str) -> Result<Opt
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let what =
-                format!("{store} refused our credentials ({status}): check {credentials} and what they may read");
+                format!("{store} refused our credentials ({status}): check {credentials}, and what they may read");
             Error::new(Kind::Config, what)
         }
         // 430 is Shopify's own for a client it takes for an attack; 423 and 402 close a shop for a while.

@@ -122,7 +122,7 @@ impl Access {
         match self {
             Self::None | Self::Lasting(_) => "the store's token",
             Self::App(app) if app.code.is_none() => {
-                "the app's client_id, client_secret and scopes, that it is installed in the shop,"
+                "the app's client_id, client_secret and scopes, that it is installed in the shop"
             }
             Self::App(_) => {
                 "that the app is still installed in the shop (if not: `puente connections authorize` with its name)"

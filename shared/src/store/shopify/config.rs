@@ -86,17 +86,19 @@ impl Shopify {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("shop is not a name such as acme.myshopify.com");
         }
-        // The app's secret signs its webhooks.
-        let secrets = config.webhook_secrets.unwrap_or_else(|| config.client_secret.iter().cloned().collect());
-        check_secrets(&secrets)?;
         if !config.api_version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("api_version is not a version such as 2026-07");
         }
         let base = answer::base("api_url", config.api_url.as_deref().unwrap_or(&format!("https://{shop}")))?;
+        // The app's secret signs its webhooks.
+        let secrets = config.webhook_secrets.unwrap_or_else(|| config.client_secret.iter().cloned().collect());
         let (token, client_id, client_secret) = (config.token, config.client_id, config.client_secret);
         let keys = Keys { token, client_id, client_secret, redirect_url: config.redirect_url, scopes: config.scopes };
+        // First: a client_secret that is missing is the reason why nothing signs.
+        let access = Access::new(keys, &shop, &base)?;
+        check_secrets(&secrets)?;
         Ok(Self {
-            access: Access::new(keys, &shop, &base)?,
+            access,
             api: answer::below(&base, &["admin", "api", &config.api_version]),
             domains: config.domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             shop,

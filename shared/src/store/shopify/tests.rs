@@ -494,6 +494,7 @@ fn an_api_is_opened_in_one_way_and_half_a_way_is_told() {
     for (bad, told) in [
         (format!("{app}token = {{ literal = 't' }}"), "two ways"),
         ("client_id = 'app-1'\nwebhook_secrets = [{ literal = 's' }]".to_owned(), "client_secret"),
+        ("client_id = 'app-1'".to_owned(), "client_secret is missing"),
         ("client_secret = { literal = 's' }".to_owned(), "client_id"),
         (format!("{app}scopes = ['read_orders']"), "redirect_url"),
         ("redirect_url = 'https://a.example'\nwebhook_secrets = [{ literal = 's' }]".to_owned(), "client_id"),
