@@ -18,7 +18,7 @@ const HEAD: &str = r#"# puente.toml: one [erp.NAME] for each account in an ERP, 
 #   [operator.ana]
 #   key = { env = "ANA_KEY" }
 #   connections = ["shopify"]                 # ["*"] is all
-#   scopes = ["orders:read", "orders:write"]  # to read, unless more is said; "ops" sees quotas
+#   scopes = ["orders:read", "orders:write"]  # to read, unless more is said; "ops" sees quotas and tasks
 #
 # Keep the parts you need and delete the others. `puente check --config puente.toml` tries what is left.
 "#;
