@@ -25,6 +25,9 @@ use puente_simulation::planted::{self, Bug};
 /// So many seeds have to find a bug.
 const SEEDS: &str = "10000";
 
+/// The packages that are copied: the simulation, and what it is built from.
+const MEMBERS: [&str; 3] = ["shared", "sandbox", "simulation"];
+
 /// Where the table stands for readers.
 const PAGE: &str = "docs/planted-bugs.md";
 
@@ -95,14 +98,14 @@ struct Copy {
 impl Copy {
     fn of(root: &Path, bugs: &[Bug]) -> Self {
         let path = root.join("target/planted");
-        for part in ["shared", "simulation"] {
+        for part in MEMBERS {
             let _ = fs::remove_dir_all(path.join(part));
             copy_tree(&root.join(part), &path.join(part));
         }
         let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
-        let members = r#"members = ["shared", "simulation"]"#;
+        let members = format!("members = {MEMBERS:?}");
         let whole = manifest.lines().map(|line| match line {
-            line if line.starts_with("members = ") => members,
+            line if line.starts_with("members = ") => members.as_str(),
             line if line.starts_with("default-members") => "",
             line => line,
         });
