@@ -5,6 +5,7 @@
 //! hidden second attempts either: no redirects (they would carry credentials to another host), no retries, HTTP/1.1 only
 //! (HTTP/2 may silently repeat a refused stream), no proxy from the environment.
 
+mod basic;
 mod calls;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod doubles;
@@ -18,6 +19,7 @@ use http::{HeaderMap, Method, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822, tz::TimeZone};
 use url::Url;
 
+pub(crate) use self::basic::basic;
 pub use self::{
     calls::Calls,
     tokens::{Grant, Keeper, NotRenewed, Renewal, Standing},

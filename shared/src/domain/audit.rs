@@ -96,8 +96,6 @@ pub struct Exception {
 pub struct Audit {
     /// Documents in the books.
     pub in_erp: usize,
-    /// Orders that belong there.
-    pub expected: usize,
     /// Orders on their way: not where they will stay yet.
     pub on_their_way: usize,
     /// Orders on record, by state.
@@ -125,7 +123,6 @@ impl Audit {
             if let Some(record) = &record {
                 *audit.states.entry(record.state.as_str()).or_default() += 1;
             }
-            audit.expected += usize::from(matches!(expect, Expect::InErp { .. }));
             let (findings, on_its_way) = examine(&expect, record.as_ref(), &there);
             audit.on_their_way += usize::from(on_its_way);
             audit.exceptions.extend(findings.into_iter().map(|finding| Exception { of: key.to_string(), finding }));
@@ -153,7 +150,6 @@ impl Audit {
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.in_erp += other.in_erp;
-        self.expected += other.expected;
         self.on_their_way += other.on_their_way;
         for (state, count) in other.states {
             *self.states.entry(state).or_default() += count;

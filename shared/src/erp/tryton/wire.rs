@@ -3,7 +3,6 @@
 //! Exact numbers travel as `{"__class__":"Decimal","decimal":"9.95"}`, quantities as JSON numbers written digit by digit; no
 //! float ever holds either. Shapes as in `trytond/protocols/{dispatcher,jsonrpc}.py` of Tryton 8.0, seen on a running one.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method,
@@ -24,7 +23,7 @@ use crate::{
     config::Secret,
     domain::money::Amount,
     erp::SendError,
-    outbound::{Call, Metered},
+    outbound::{Call, Metered, basic},
 };
 
 /// One database of one server, and whoever calls.
@@ -314,14 +313,8 @@ impl Server {
         let (mut root, mut rpc) = (url.clone(), url.clone());
         root.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(["rpc", ""]);
         rpc.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend([database, "rpc", ""]);
-        let mut credentials = HeaderValue::try_from(format!(
-            "Basic {}",
-            BASE64_STANDARD.encode(format!("{username}:{}", password.expose()))
-        ))
-        .map_err(|_| Error::new(Kind::Config, "tryton: `username` and `password` do not make a header"))?;
-        credentials.set_sensitive(true);
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, credentials);
+        headers.insert(AUTHORIZATION, basic(username, password.expose())?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(Self { rpc, root, headers, context: Context { company, language: "en" }, timeout })
     }

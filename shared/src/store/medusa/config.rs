@@ -1,12 +1,11 @@
 //! The section of a Medusa store, and what is built from it.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
 use super::super::{answer, check_secrets};
-use crate::{Error, Kind, Result, config::Secret};
+use crate::{Result, config::Secret, outbound::basic};
 
 /// The section.
 #[derive(Deserialize)]
@@ -35,16 +34,7 @@ impl Medusa {
     pub(super) fn new(config: Config) -> Result<Self> {
         check_secrets(&config.webhook_secrets)?;
         let base = answer::base("url", &config.url)?;
-        let authorization = match config.api_key {
-            None => None,
-            Some(key) => {
-                let user = BASE64_STANDARD.encode(format!("{}:", key.expose().trim()));
-                let mut value = HeaderValue::from_str(&format!("Basic {user}"))
-                    .map_err(|_| Error::new(Kind::Config, "api_key makes no header"))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
+        let authorization = config.api_key.map(|key| basic(key.expose().trim(), "")).transpose()?;
         Ok(Self {
             name: base.host_str().unwrap_or_default().to_owned(),
             orders: answer::below(&base, &["admin", "orders"]),

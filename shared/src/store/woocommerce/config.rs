@@ -1,12 +1,11 @@
 //! The section of a `WooCommerce` store, and what is built from it.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
 use super::super::{answer, check_secrets, parse};
-use crate::{Error, Kind, Result, config::Secret};
+use crate::{Error, Kind, Result, config::Secret, outbound::basic};
 
 /// The section.
 #[derive(Deserialize)]
@@ -39,13 +38,7 @@ impl WooCommerce {
         let base = answer::base("url", &config.url)?;
         let authorization = match (config.consumer_key, config.consumer_secret) {
             (None, None) => None,
-            (Some(key), Some(secret)) => {
-                let pair = BASE64_STANDARD.encode(format!("{}:{}", key.expose().trim(), secret.expose().trim()));
-                let mut value = HeaderValue::from_str(&format!("Basic {pair}"))
-                    .map_err(|_| Error::new(Kind::Config, "consumer_key and consumer_secret make no header"))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
+            (Some(key), Some(secret)) => Some(basic(key.expose().trim(), secret.expose().trim())?),
             _ => return Err(Error::new(Kind::Config, "consumer_key and consumer_secret come together")),
         };
         Ok(Self {
