@@ -390,7 +390,7 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert!(nobody.contains("no connection `acmee`") && nobody.contains("there is: acme"), "{nobody}");
     let lasting = home.fails(&["connections", "authorize", "acme"]);
     assert!(lasting.contains("client_id and client_secret"), "{lasting}");
-    erp.listen(false);
+    erp.listen(false).await;
     let check = home.run(&["check"]);
     assert_eq!(check.status.code(), Some(1));
     assert!(text(&check).contains("failed") && !text(&check).contains("canary"), "{}", text(&check));

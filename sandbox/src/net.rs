@@ -31,6 +31,7 @@ pub(crate) struct Server {
     /// Where it listens: a port the system chose.
     pub(crate) addr: SocketAddr,
     open: watch::Sender<bool>,
+    listens: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
@@ -40,18 +41,21 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let (open, watching) = watch::channel(true);
-        let door = Door { addr, listener: Some(listener), open: watching };
+        let (tells, listens) = watch::channel(true);
+        let door = Door { addr, listener: Some(listener), open: watching, listens: tells };
         let service = router.into_make_service_with_connect_info::<Cut>();
         let task = tokio::spawn(async move {
             // Only a listener that cannot accept any more ends it, and ours always can.
             let _ = axum::serve(door, service).await;
         });
-        Ok(Self { addr, open, task })
+        Ok(Self { addr, open, listens, task })
     }
 
-    /// Closes the port (new connections are refused), or opens it again.
-    pub(crate) fn listen(&self, open: bool) {
+    /// Closes the port (new connections are refused), or opens it again. Returns when it is so.
+    pub(crate) async fn listen(&self, open: bool) {
         self.open.send_replace(open);
+        // Only a server that has ended says nothing any more, and ours ends when it is dropped.
+        let _ = self.listens.clone().wait_for(|listens| *listens == open).await;
     }
 
     /// Whether the port is open.
@@ -91,6 +95,8 @@ struct Door {
     addr: SocketAddr,
     listener: Option<TcpListener>,
     open: watch::Receiver<bool>,
+    /// Whether it does listen: it follows `open` a moment later.
+    listens: watch::Sender<bool>,
 }
 
 impl Listener for Door {
@@ -101,6 +107,7 @@ impl Listener for Door {
         loop {
             if !*self.open.borrow_and_update() {
                 self.listener = None;
+                self.listens.send_replace(false);
                 if self.open.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -114,6 +121,7 @@ impl Listener for Door {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
+            self.listens.send_replace(true);
             tokio::select! {
                 accepted = listener.accept() => {
                     self.listener = Some(listener);

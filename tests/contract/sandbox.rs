@@ -115,7 +115,7 @@ async fn a_backfill_finds_every_order_also_those_no_webhook_told_of() {
         let (id, one) = truth.iter().find(|(_, truth)| truth.lost).unwrap();
         agrees(&store.fetch(&way.calls(), &id.parse().unwrap()).await.unwrap().expect("it exists"), one);
         assert!(store.fetch(&way.calls(), &"404404".parse().unwrap()).await.unwrap().is_none(), "{}", row.kind);
-        serving.listen(false);
+        serving.listen(false).await;
     }
 }
 

@@ -23,6 +23,7 @@ use puente::{
     store::{Entrance, Row, STORES, Store},
 };
 use puente_sandbox::store::{App, Plan, Serving, Shop, Tokens};
+use tokio::net::TcpListener;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -238,10 +239,20 @@ async fn whoever_dies_while_renewing_holds_the_others_up_for_a_minute() {
     bench.sign_in(&bench.keeper()).await;
     bench.clock.pass(minutes(61));
     let dying = bench.keeper();
-    bench.serving.listen(false);
-    // Cut off in the middle of its question.
-    let _ = tokio::time::timeout(Duration::from_millis(1), bench.fetch(&dying)).await;
-    bench.serving.listen(true);
+    // A server that takes the question, and a holder that is gone before the answer.
+    bench.serving.listen(false).await;
+    let silent = TcpListener::bind(bench.serving.addr()).await.unwrap();
+    // Its own way out: another one may have a connection from before.
+    let way = Way::open();
+    let (calls, order) = (Calls::new(&way.http, &NoIds, &dying), bench.order.parse().unwrap());
+    tokio::select! {
+        outcome = bench.store.fetch(&calls, &order) => panic!("{outcome:?}"),
+        asked = silent.accept() => drop(asked.unwrap()),
+    }
+    drop(silent);
+    bench.serving.listen(true).await;
+    let waits = bench.fetch(&bench.keeper()).await.unwrap_err();
+    assert!(matches!(waits.retryable(), Retry::After(_)), "{waits}");
     bench.clock.pass(minutes(2));
     assert!(bench.fetch(&bench.keeper()).await.unwrap().is_some());
 }

@@ -161,9 +161,9 @@ impl Erp {
         lock(&self.shared.gate).script.push_back((what.to_owned(), fault));
     }
 
-    /// Closes the port, so that connections are refused; or opens it again.
-    pub fn listen(&self, open: bool) {
-        self.server.listen(open);
+    /// Closes the port, so that connections are refused; or opens it again. Returns when it is so.
+    pub async fn listen(&self, open: bool) {
+        self.server.listen(open).await;
     }
 
     /// Every order in the books, oldest first.

@@ -275,9 +275,9 @@ impl Serving {
         self.tokens.as_deref()
     }
 
-    /// Closes the port, so that connections are refused; or opens it again.
-    pub fn listen(&self, open: bool) {
-        self.server.listen(open);
+    /// Closes the port, so that connections are refused; or opens it again. Returns when it is so.
+    pub async fn listen(&self, open: bool) {
+        self.server.listen(open).await;
     }
 }
 
