@@ -100,7 +100,7 @@ fn healthy(method: &str, parameters: &Value) -> Value {
 
 async fn drafts(erp: &dyn Erp, sales: &[Job]) -> Vec<Draft> {
     let (way, _) = counted();
-    let answers = erp.prepare(&way.with(&Memory::default()), sales, false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, sales, false).await;
     answers.into_iter().map(Result::unwrap).collect()
 }
 
@@ -219,7 +219,7 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     orders[3].customer.as_mut().unwrap().email = Some("canary@example".to_owned());
     let sales: Vec<Job> = orders.into_iter().map(sale).collect();
     let (way, _) = counted();
-    let answers = erp.prepare(&way.with(&Memory::default()), &sales, false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, &sales, false).await;
     for (n, answer) in answers.iter().enumerate() {
         match answer {
             Err(SendError::Refused(error)) if n == 3 => {
@@ -232,13 +232,13 @@ async fn a_customer_that_tryton_refuses_does_not_hold_the_others() {
     // A customer whose creation is in doubt: of the sale nothing was sent, and the doubt is told.
     let lost = |method: &str, _: &Value| (method == "model.party.party.create").then(|| ResponseTemplate::new(504));
     let (_server, erp, _) = pretend(lost).await;
-    let answers = erp.prepare(&way.with(&Memory::default()), &sales[..1], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, &sales[..1], false).await;
     assert!(matches!(&answers[0], Err(SendError::Unknown(_))), "{answers:?}");
     // A read that fails is no doubt at all.
     let down =
         |method: &str, _: &Value| (method == "model.party.party.search_read").then(|| ResponseTemplate::new(500));
     let (_server, erp, _) = pretend(down).await;
-    let answers = erp.prepare(&way.with(&Memory::default()), &sales[..1], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, &sales[..1], false).await;
     assert!(matches!(&answers[0], Err(SendError::NotNow(_))), "{answers:?}");
 }
 
@@ -257,9 +257,9 @@ async fn a_refusal_is_not_remembered() {
     let (_server, erp, _) = pretend(twist).await;
     let (way, _) = counted();
     let (ids, order) = (Memory::default(), sale(small()));
-    let first = erp.prepare(&way.with(&ids), std::slice::from_ref(&order), false).await;
+    let first = erp.prepare(&way.with(&ids), Operation::Create, std::slice::from_ref(&order), false).await;
     assert!(matches!(&first[0], Err(SendError::Refused(_))), "{first:?}");
-    let second = erp.prepare(&way.with(&ids), &[order], false).await;
+    let second = erp.prepare(&way.with(&ids), Operation::Create, &[order], false).await;
     assert!(second[0].is_ok(), "{second:?}");
 }
 
@@ -267,7 +267,7 @@ async fn a_refusal_is_not_remembered() {
 async fn nothing_to_do_takes_no_call() {
     let (_server, erp, requests) = pretend(|_, _| None).await;
     let (way, _) = counted();
-    assert!(erp.prepare(&way.with(&Memory::default()), &[], false).await.is_empty());
+    assert!(erp.prepare(&way.with(&Memory::default()), Operation::Create, &[], false).await.is_empty());
     assert!(erp.send(&way.calls(), Operation::Create, &[]).await.is_empty());
     assert!(erp.finish(&way.calls(), &[]).await.is_empty());
     assert!(erp.look_up(&way.calls(), &[]).await.unwrap().is_empty());

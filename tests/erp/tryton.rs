@@ -24,7 +24,7 @@ fn words(send_error: &SendError) -> String {
 }
 
 async fn drafts(erp: &dyn Erp, way: &Way, ids: &Memory, sales: &[Job]) -> Vec<Draft> {
-    let answers = erp.prepare(&way.with(ids), sales, false).await;
+    let answers = erp.prepare(&way.with(ids), Operation::Create, sales, false).await;
     assert_eq!(answers.len(), sales.len());
     answers.into_iter().map(|answer| answer.unwrap_or_else(|send_error| panic!("{}", words(&send_error)))).collect()
 }
@@ -37,7 +37,7 @@ async fn created(erp: &dyn Erp, way: &Way, ids: &Memory, sales: &[Job]) -> Vec<D
 
 async fn refused(erp: &dyn Erp, sale: Job) -> String {
     let (way, _) = counted();
-    let answers = erp.prepare(&way.with(&Memory::default()), &[sale], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, &[sale], false).await;
     match answers.into_iter().next() {
         Some(Err(SendError::Refused(error))) => error.to_string(),
         other => panic!("{:?}", other.map(|answer| answer.map_err(|send_error| words(&send_error)))),
@@ -392,7 +392,7 @@ async fn a_total_that_tryton_made_otherwise_is_taken_back() {
     assert!(in_tryton(&tryton, &wrong).await.is_empty());
     assert_eq!(in_tryton(&tryton, &right).await.len(), 1);
     // Resolved afresh, the connector knows before it sends.
-    let afresh = erp.prepare(&way.with(&ids), &[wrong], true).await;
+    let afresh = erp.prepare(&way.with(&ids), Operation::Create, &[wrong], true).await;
     let remark = afresh[0].as_ref().unwrap().remark.as_deref();
     assert_eq!(remark, Some("0.01 EUR of rounding, on a line of its own"));
 }
@@ -446,7 +446,7 @@ async fn a_wrong_log_in_is_the_accounts_fault_and_told_without_the_password() {
     let section = tryton.section("").replace("username = \"puente\"", "username = \"nobody\"");
     let section = section.replace("integration-pw-1", "canary-password");
     let erp = connector(&section);
-    let answers = erp.prepare(&way.with(&Memory::default()), &[sale(small())], false).await;
+    let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, &[sale(small())], false).await;
     let Err(SendError::Account(error)) = &answers[0] else { panic!("{answers:?}") };
     assert!(error.to_string().contains("`username` and `password`"), "{error}");
     assert!(!format!("{error:?}").contains("canary"));
@@ -455,7 +455,7 @@ async fn a_wrong_log_in_is_the_accounts_fault_and_told_without_the_password() {
     // A server that is not there: nothing was sent.
     let gone =
         connector(&section.replace(&tryton.url, &format!("http://127.0.0.1:{}", crate::support::venv::free_port())));
-    let answers = gone.prepare(&way.with(&Memory::default()), &[sale(small())], false).await;
+    let answers = gone.prepare(&way.with(&Memory::default()), Operation::Create, &[sale(small())], false).await;
     assert!(matches!(&answers[0], Err(SendError::Account(_))), "{answers:?}");
 }
 

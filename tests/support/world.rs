@@ -473,6 +473,7 @@ impl Erp for ErpHandle {
     async fn prepare(
         &self,
         _calls: &Calls<'_>,
+        _operation: Operation,
         sales: &[Job],
         _afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {

@@ -26,6 +26,22 @@ impl Operation {
             Self::Create => "create",
         }
     }
+
+    /// What it does, for people: "the ERP cannot …".
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Create => "create a sale",
+        }
+    }
+
+    /// What came of it, for the order's timeline.
+    #[must_use]
+    pub fn told(self, document: &Document) -> String {
+        match self {
+            Self::Create => format!("as {}", document.name()),
+        }
+    }
 }
 
 /// What is done to the ERP, and under which reference.

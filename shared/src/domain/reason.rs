@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
 use super::{
     changes::listed,
+    document::Operation,
     ids::{OrderKey, Reference},
     money::{self, Amount},
     order::Payment,
@@ -159,6 +160,11 @@ pub enum Why {
         document: String,
         /// Why it does not go on.
         words: String,
+    },
+    /// The ERP cannot do what is to be done there, as it is configured.
+    CannotDo {
+        /// What that is.
+        operation: Operation,
     },
     /// The ERP holds a state of it that is not on record.
     StateMissing,
@@ -338,6 +344,7 @@ impl Why {
             Self::NotLookedUp { .. } => "not_looked_up",
             Self::ForeignDocument { .. } => "foreign_document",
             Self::DraftStuck { .. } => "draft_stuck",
+            Self::CannotDo { .. } => "cannot_do",
             Self::StateMissing => "state_missing",
             Self::BeforeItsTurn => "before_its_turn",
             Self::NotItsTurn => "not_its_turn",
@@ -446,6 +453,10 @@ impl Why {
             Self::DraftStuck { document, words } => {
                 format!("sale {document} is in the ERP as a draft, which will not go on: {words}")
             }
+            Self::CannotDo { operation } => format!(
+                "this ERP cannot {} as it is configured: change its section and replay the order, or do it there by hand",
+                operation.words()
+            ),
             Self::StateMissing => {
                 "the ERP holds a state of it that is not on record (was a backup restored?): compare the sale there with the store \
                  by hand"
@@ -603,6 +614,7 @@ mod tests {
             Why::NotLookedUp { reference: key.sale(), words: words() },
             Why::ForeignDocument { document: words() },
             Why::DraftStuck { document: words(), words: words() },
+            Why::CannotDo { operation: Operation::Create },
             Why::StateMissing,
             Why::BeforeItsTurn,
             Why::NotItsTurn,
@@ -638,6 +650,6 @@ mod tests {
             let text = serde_json::to_string(&line).unwrap();
             assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line, "{text}");
         }
-        assert_eq!(codes.len(), 34, "a new code is missing above: {codes:?}");
+        assert_eq!(codes.len(), 35, "a new code is missing above: {codes:?}");
     }
 }

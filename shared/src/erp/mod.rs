@@ -212,10 +212,16 @@ pub trait Erp: Send + Sync {
     /// How long it may take.
     fn patience(&self) -> Patience;
 
-    /// Resolves products and customers of all jobs together (creating customers that are missing, each under its own
-    /// reference, looked up first) and renders the documents. One answer per job, in order. `afresh`: known ids may be stale,
+    /// Resolves products and customers of all jobs of one operation together (creating customers that are missing, each under its
+    /// own reference, looked up first) and renders the documents. One answer per job, in order. `afresh`: known ids may be stale,
     /// resolve them again.
-    async fn prepare(&self, calls: &Calls<'_>, jobs: &[Job], afresh: bool) -> Vec<Result<Draft, SendError>>;
+    async fn prepare(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        jobs: &[Job],
+        afresh: bool,
+    ) -> Vec<Result<Draft, SendError>>;
 
     /// Sends the documents of one operation in one call (and takes them to the configured state, in as few calls as possible). One
     /// answer per draft, in order. In an atomic bulk every answer of a refused call is the same `Refused`.

@@ -170,7 +170,7 @@ impl Connector {
 impl Erp for Connector {
     fn can(&self, operation: Operation) -> Option<Capabilities> {
         match operation {
-            Operation::Create => Some(self.0.settings.creates),
+            Operation::Create => (!self.0.books().cannot).then_some(self.0.settings.creates),
         }
     }
 
@@ -181,9 +181,11 @@ impl Erp for Connector {
     async fn prepare(
         &self,
         calls: &Calls<'_>,
+        operation: Operation,
         sales: &[Job],
         afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
+        let Operation::Create = operation;
         let sku = |sale: &Job| sale.order.lines.first().and_then(|line| line.sku.clone()).unwrap_or_default();
         let customer = |sale: &Job| {
             let id = sale.order.customer.as_ref().and_then(|customer| customer.id.as_ref())?;

@@ -106,6 +106,8 @@ pub struct Books {
     pub refuses_until: Micros,
     /// Until then it answers every create with 403: we lost the right.
     pub forbids_until: Micros,
+    /// Whether its section was changed so that it takes no sales any more.
+    pub cannot: bool,
     /// References that nobody may ask for: a look-up that does is answered 414.
     pub unaskable: BTreeSet<String>,
     /// So much later a document can be found.

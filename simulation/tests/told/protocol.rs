@@ -636,6 +636,37 @@ fn where_nobody_can_be_asked_replayed_orders_go_alone() {
 }
 
 #[test]
+fn what_the_erp_cannot_do_any_more_is_a_persons_and_is_never_sent() {
+    let history = Teller::new(calm(Class::Unique));
+    // Made, and the answer lost.
+    history.next("erp.create", Fault::ErpResetAfter);
+    history.place(0, "1", "A");
+    history.pass(3 * SECOND);
+    assert_eq!(history.state(0, "1"), State::Sending);
+    history.0.erp.books().cannot = true;
+    history.place(0, "2", "A");
+    history.pass(HOUR);
+    assert_eq!([history.state(0, "1"), history.state(0, "2")], [State::Parked; 2]);
+    assert_eq!(history.told_of("this ERP cannot create a sale as it is configured"), ["shop-0/2"]);
+    let sent = history.0.erp.books().sent.len();
+    for id in ["1", "2"] {
+        history.0.replay(&history.key(0, id));
+    }
+    history.pass(HOUR);
+    assert_eq!([history.state(0, "1"), history.state(0, "2")], [State::Parked; 2]);
+    assert_eq!(history.0.erp.books().sent.len(), sent);
+    // Its section is as it was.
+    history.0.erp.books().cannot = false;
+    for id in ["1", "2"] {
+        history.0.replay(&history.key(0, id));
+    }
+    history.pass(HOUR);
+    assert_eq!([history.state(0, "1"), history.state(0, "2")], [State::Synced; 2]);
+    assert_eq!(history.booked(), 2);
+    history.end();
+}
+
+#[test]
 fn what_cannot_be_read_is_not_laid_over_a_state_that_came_meanwhile() {
     for offset in 0..60 {
         let history = Teller::new(calm(Class::Unique));

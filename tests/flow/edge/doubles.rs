@@ -144,7 +144,7 @@ impl Erp for UncalledErp {
         let timeout = Duration::from_secs(10);
         Patience { timeout, settle: timeout * 2 }
     }
-    async fn prepare(&self, _: &Calls<'_>, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
+    async fn prepare(&self, _: &Calls<'_>, _: Operation, _: &[Job], _: bool) -> Vec<Result<Draft, SendError>> {
         panic!("the edge calls no ERP")
     }
     async fn send(&self, _: &Calls<'_>, _: Operation, _: &[Draft]) -> Vec<Result<Document, SendError>> {

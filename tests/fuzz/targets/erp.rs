@@ -21,7 +21,7 @@ use puente::{
     Error, Kind, Result,
     config::Section,
     domain::{
-        document::Step,
+        document::{Operation, Step},
         ids::{OrderId, OrderKey},
         order::Order,
         rules::Rules,
@@ -319,7 +319,7 @@ pub fn renders(order: &Order) {
     let id: OrderId = order.id.clone();
     let sale = sale(Order { id, ..order.clone() });
     let calls = WAY.calls();
-    let prepared = std::pin::pin!(PLAIN.prepare(&calls, std::slice::from_ref(&sale), false));
+    let prepared = std::pin::pin!(PLAIN.prepare(&calls, Operation::Create, std::slice::from_ref(&sale), false));
     // Nothing to wait for, so no runtime either.
     let mut idle = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(outcomes) = prepared.poll(&mut idle) else { panic!("it waits for something") };

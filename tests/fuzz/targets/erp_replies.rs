@@ -4,7 +4,10 @@
 //! The first byte chooses the connector and the question, the rest is a script of answers (see `erp`).
 
 use puente::{
-    domain::{document::Document, ids::Reference},
+    domain::{
+        document::{Document, Operation},
+        ids::Reference,
+    },
     erp::Found,
 };
 use serde_json::Value;
@@ -52,7 +55,8 @@ pub fn erp_replies(data: &[u8]) {
             }
             _ => {
                 let sales = &bench.sales;
-                let outcomes = bench.ask(async |calls| connected.erp.prepare(calls, sales, false).await);
+                let outcomes =
+                    bench.ask(async |calls| connected.erp.prepare(calls, Operation::Create, sales, false).await);
                 assert_eq!(outcomes.len(), sales.len(), "one draft for each sale");
                 for (outcome, sale) in outcomes.iter().zip(sales) {
                     match outcome {

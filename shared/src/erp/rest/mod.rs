@@ -171,8 +171,16 @@ impl Erp for Rest {
         Patience { timeout, settle: self.section.settle.unwrap_or(timeout * 2) }
     }
 
-    async fn prepare(&self, calls: &Calls<'_>, jobs: &[Job], afresh: bool) -> Vec<Result<Draft, SendError>> {
-        self.drafts(calls.http, calls.ids, jobs, afresh).await
+    async fn prepare(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        jobs: &[Job],
+        afresh: bool,
+    ) -> Vec<Result<Draft, SendError>> {
+        match operation {
+            Operation::Create => self.drafts(calls.http, calls.ids, jobs, afresh).await,
+        }
     }
 
     async fn send(

@@ -66,12 +66,21 @@ impl Erp for Tryton {
         Patience { timeout, settle: timeout * 2 }
     }
 
-    async fn prepare(&self, calls: &Calls<'_>, jobs: &[Job], afresh: bool) -> Vec<Result<Draft, SendError>> {
+    async fn prepare(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        jobs: &[Job],
+        afresh: bool,
+    ) -> Vec<Result<Draft, SendError>> {
         if jobs.is_empty() {
             return Vec::new();
         }
         let resolver = resolve::Resolver { tryton: self, calls: calls.http, ids: calls.ids, afresh };
-        match resolver.drafts(jobs).await {
+        let drafts = match operation {
+            Operation::Create => resolver.drafts(jobs).await,
+        };
+        match drafts {
             Ok(answers) => answers,
             Err(send_error) => jobs.iter().map(|_| Err(send_error.again())).collect(),
         }

@@ -104,7 +104,7 @@ impl Batch<'_> {
                 // Perhaps a remembered id is stale: resolve once more before blaming anybody.
                 words = refusal(outcomes);
                 let ready = group.into_iter().map(|one| one.ready).collect();
-                groups.push(self.prepare(ready, true).await?);
+                groups.push(self.prepare(operation, ready, true).await?);
                 continue;
             }
             let unexplained = outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Ambiguous(_))));
@@ -143,7 +143,7 @@ impl Batch<'_> {
                 }
             }
             if !stale.is_empty() {
-                groups.push(self.prepare(stale, true).await?);
+                groups.push(self.prepare(operation, stale, true).await?);
             }
         }
         // If the loop ended early and nothing was accepted, nobody knows yet whether orders or the account are to blame. One order goes

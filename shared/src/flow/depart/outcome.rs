@@ -98,7 +98,8 @@ impl Batch<'_> {
         let Some(write) = Write::complete(head, found, document) else { return Ok(()) };
         if self.write(&head.key, write).await?.applied() {
             let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
-            self.tell(&head.key, what, Some(&format!("as {}", document.name())), attempt).await;
+            let told = head.intent.as_ref().map(|intent| intent.step.operation.told(document));
+            self.tell(&head.key, what, told.as_deref(), attempt).await;
             self.sent(&head.key).await;
         }
         Ok(())

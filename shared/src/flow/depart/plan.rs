@@ -7,10 +7,10 @@ use iso_currency::Currency;
 use crate::{
     domain::{
         changes::changes,
-        document::Step,
+        document::{Operation, Step},
         ids::OrderKey,
         order::{Order, Payment, Proof, Refund, Status},
-        reason::{Fact, Refunded, Why},
+        reason::{Fact, Reason, Refunded, Why},
         record::{End, Head, Rest},
         rounding::{self, Difference},
         rules::{CreateWhen, Rules},
@@ -48,6 +48,23 @@ pub fn plan(head: &Head, desired: Order, in_erp: Option<&Order>, rules: &Rules) 
     match in_erp {
         Some(in_erp) => amend(head, &desired, in_erp, rules),
         None => create(&head.key, desired, rules),
+    }
+}
+
+/// Plans the step on record once more, with the content that goes out with it: or where the order stops instead.
+///
+/// It is in doubt and was looked up: nothing of it is in the ERP.
+///
+/// # Errors
+/// Where the order stops.
+pub fn again(step: &Step, head: &Head, content: Order, rules: &Rules) -> Result<Next, (End, Reason)> {
+    let planned = match step.operation {
+        Operation::Create => plan(head, content, None, rules),
+    };
+    match planned {
+        Plan::Take(next) if next.step == *step => Ok(next),
+        Plan::Rest(Rest::Stop { end, reason }) => Err((end, reason)),
+        Plan::Take(_) | Plan::Rest(Rest::Synced) => Err((End::Parked, Why::NothingToSend.into())),
     }
 }
 

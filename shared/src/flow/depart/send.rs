@@ -20,35 +20,46 @@ use crate::{
     domain::{
         document::Operation,
         event::Happened,
-        record::{End, Head, Rest, Write, Written},
+        reason::{Reason, Why},
+        record::{Doubt, End, Head, Rest, Write, Written},
     },
     erp::{Draft, Job, SendError},
 };
 
 impl Batch<'_> {
-    /// Prepares jobs together, writes the intents of those that have none yet, and sends them in bulks of one operation.
-    pub(super) async fn send(&mut self, ready: Vec<Ready>, max_bulk: usize) -> Result<()> {
-        if self.closing().await {
-            return self.left_behind(ready).await;
+    /// Sends jobs, operation by operation. What the ERP cannot do is a person's.
+    pub(super) async fn send(&mut self, mut ready: Vec<Ready>, max_bulk: usize) -> Result<()> {
+        for operation in Operation::ALL {
+            let (jobs, others) = ready.into_iter().partition(|one| one.job.step.operation == operation);
+            ready = others;
+            match self.account.erp.can(operation) {
+                Some(can) => self.send_all(operation, jobs, can.max_bulk.min(max_bulk)).await?,
+                None => {
+                    for one in &jobs {
+                        self.refuse(one, Why::CannotDo { operation }.into()).await?;
+                    }
+                }
+            }
         }
-        if ready.is_empty() {
+        Ok(())
+    }
+
+    /// Prepares jobs of one operation together, writes the intents of those that have none yet, and sends them in bulks.
+    async fn send_all(&mut self, operation: Operation, jobs: Vec<Ready>, max_bulk: usize) -> Result<()> {
+        if self.closing().await {
+            return self.left_behind(jobs).await;
+        }
+        if jobs.is_empty() {
             return Ok(());
         }
-        let mut rendered = self.prepare(ready, false).await?;
-        for operation in Operation::ALL {
-            let (of_it, others): (Vec<_>, Vec<_>) = rendered.into_iter().partition(|one| one.operation() == operation);
-            rendered = others;
-            let limit = self.can(operation).max_bulk.min(max_bulk).max(1);
-            let mut rest = of_it.into_iter().peekable();
-            while rest.peek().is_some() {
-                let chunk: Vec<Rendered> = rest.by_ref().take(limit).collect();
-                if self.closing().await {
-                    let left = chunk.into_iter().chain(rest).chain(rendered).map(|one| one.ready).collect();
-                    return self.left_behind(left).await;
-                }
-                let chunk = self.intend_all(chunk).await?;
-                self.send_bulk(operation, chunk).await?;
+        let mut rest = self.prepare(operation, jobs, false).await?.into_iter().peekable();
+        while rest.peek().is_some() {
+            let chunk: Vec<Rendered> = rest.by_ref().take(max_bulk.max(1)).collect();
+            if self.closing().await {
+                return self.left_behind(chunk.into_iter().chain(rest).map(|one| one.ready).collect()).await;
             }
+            let chunk = self.intend_all(chunk).await?;
+            self.send_bulk(operation, chunk).await?;
         }
         Ok(())
     }
@@ -61,7 +72,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    pub(super) async fn prepare(&mut self, ready: Vec<Ready>, afresh: bool) -> Result<Vec<Rendered>> {
+    pub(super) async fn prepare(
+        &mut self,
+        operation: Operation,
+        ready: Vec<Ready>,
+        afresh: bool,
+    ) -> Result<Vec<Rendered>> {
         let (mut rendered, mut suspects) = (Vec::new(), Vec::new());
         // Whether the ERP answered for one of them, whatever it said.
         let mut answered = false;
@@ -72,7 +88,7 @@ impl Batch<'_> {
                 break;
             }
             let mut refused = Vec::new();
-            for (ready, outcome) in self.render(group, afresh).await {
+            for (ready, outcome) in self.render(operation, group, afresh).await {
                 answered |= matches!(outcome, Ok(_) | Err(SendError::Refused(_)));
                 match outcome {
                     Ok(draft) => rendered.push(Rendered { ready, draft, afresh }),
@@ -98,12 +114,17 @@ impl Batch<'_> {
     }
 
     /// What the connector makes of each.
-    async fn render(&self, ready: Vec<Ready>, afresh: bool) -> Vec<(Ready, std::result::Result<Draft, SendError>)> {
+    async fn render(
+        &self,
+        operation: Operation,
+        ready: Vec<Ready>,
+        afresh: bool,
+    ) -> Vec<(Ready, std::result::Result<Draft, SendError>)> {
         let jobs: Vec<Job> = ready.iter().map(|one| one.job.clone()).collect();
         let erp = &self.account.erp;
         let ids = Cache(self);
         let calls = self.calls(&ids);
-        let together = AssertUnwindSafe(erp.prepare(&calls, &jobs, afresh)).catch_unwind().await;
+        let together = AssertUnwindSafe(erp.prepare(&calls, operation, &jobs, afresh)).catch_unwind().await;
         let outcomes = if let Ok(outcomes) = together {
             outcomes
         } else {
@@ -111,7 +132,7 @@ impl Batch<'_> {
             let mut outcomes = Vec::new();
             for job in &jobs {
                 let one = std::slice::from_ref(job);
-                let alone = AssertUnwindSafe(erp.prepare(&calls, one, afresh)).catch_unwind().await;
+                let alone = AssertUnwindSafe(erp.prepare(&calls, operation, one, afresh)).catch_unwind().await;
                 outcomes.push(alone.ok().and_then(|mut outcomes| outcomes.pop()).unwrap_or_else(|| {
                     Err(SendError::Refused(Error::new(
                         Kind::Bug,
@@ -136,14 +157,7 @@ impl Batch<'_> {
         let (now, head) = (self.now(), &ready.head);
         let (desired, steps) = (head.desired.clone(), head.steps);
         match send_error {
-            SendError::Refused(error) => {
-                let reason = refused(&error);
-                let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
-                let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
-                if self.write(&head.key, write).await?.applied() {
-                    self.tell_why(&head.key, Happened::Parked, &reason, None).await;
-                }
-            }
+            SendError::Refused(error) => self.refuse(&ready, refused(&error)).await?,
             SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
                 let reason = failed(error);
                 // A customer whose creation is in doubt is looked up again, once that can be trusted.
@@ -171,6 +185,21 @@ impl Batch<'_> {
             SendError::Account(error) => self.close(&error).await?,
             SendError::Ambiguous(error) => self.judge(vec![(&ready, error)], false).await?,
             SendError::Exists => {}
+        }
+        Ok(())
+    }
+
+    /// A job of which nothing was sent stops for a person.
+    async fn refuse(&mut self, ready: &Ready, reason: Reason) -> Result<()> {
+        let head = &ready.head;
+        if head.intent.is_some() {
+            return self.park(head, &ready.job.version, Doubt::None, End::Parked, reason).await;
+        }
+        let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
+        let (desired, steps) = (head.desired.clone(), head.steps);
+        let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
+        if self.write(&head.key, write).await?.applied() {
+            self.tell_why(&head.key, Happened::Parked, &reason, None).await;
         }
         Ok(())
     }
