@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
-        document::{Document, Step},
+        document::{Document, Operation, Step},
         ids::{AttemptId, OrderKey},
         record::{Intent, Summary, Write},
         version::Version,
@@ -195,8 +195,10 @@ fn document(id: &str) -> Document {
 }
 
 fn intent(key: &OrderKey, planned: &Version, attempt: &str, epoch: u64, now: Timestamp) -> Intent {
+    // Each of them is written and read back by some of the cases.
+    let operation = Operation::ALL[attempt.bytes().map(usize::from).sum::<usize>() % Operation::ALL.len()];
     Intent {
-        step: Step::create(key.sale()),
+        step: Step { operation, reference: key.sale() },
         planned: planned.clone(),
         last: true,
         attempt: AttemptId::new(attempt),

@@ -6,15 +6,13 @@
 //! | `document` | of a record of schema 1, in place of `booked` and `steps`: the one document, as JSON text |
 //! | `desired`, `desired_content`, `desired_tie`, `newest` | the version as sortable text, and apart what the version rule compares |
 //! | `applied`, `parked_version`, `parked_end`, `parked_reason` | versions as text, comparable with `desired` inside a condition |
-//! | `intent` | a map: `operation`, `reference`, `planned`, `last`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
+//! | `intent` | a map: the members of its [`Step`](crate::domain::document::Step) by their own names, `planned`, `last`, `attempt`, `epoch`, `start_by`, `settle_at`, `unknown`, `refused` |
 //! | `due`, `soon` (`not_before`), `updated`, `arrived` | times as text that sorts |
 //! | `why`, `parked_why` | the code of `reason` and of `parked_reason`, its arguments, and a digest of the words that it is about |
 //! | `token` | drawn for each write: whose write this item is |
 //! | `shelf`, `listed` | where the index for lists has it |
 //!
 //! Its key, and those of the indexes, are in `keys.rs`. Heads without a `due` are not in the index `due`.
-
-use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -23,7 +21,7 @@ use super::item::{Item, Reader, damaged, number, text, time};
 use crate::{
     Error, Kind, Result,
     domain::{
-        document::{Booked, Operation, Step},
+        document::Booked,
         ids::{AttemptId, OrderKey},
         reason::{Reason, Why},
         record::{End, Head, Intent, Parked, SCHEMA},
@@ -66,10 +64,10 @@ fn reason(words: &str, why: Option<&str>) -> Reason {
 }
 
 /// An intent as a map.
-pub(super) fn intent(intent: &Intent) -> AttributeValue {
-    AttributeValue::M(HashMap::from([
-        ("operation".to_owned(), text(intent.step.operation.as_str())),
-        ("reference".to_owned(), text(intent.step.reference.as_str())),
+pub(super) fn intent(intent: &Intent) -> Result<AttributeValue> {
+    let mut map: Item = serde_dynamo::to_item(&intent.step)
+        .map_err(|cause| Error::new(Kind::Bug, "the step cannot be written as a map").caused_by(cause))?;
+    map.extend([
         ("planned".to_owned(), text(intent.planned.to_string())),
         ("last".to_owned(), AttributeValue::Bool(intent.last)),
         ("attempt".to_owned(), text(intent.attempt.as_str())),
@@ -78,7 +76,8 @@ pub(super) fn intent(intent: &Intent) -> AttributeValue {
         ("settle_at".to_owned(), time(intent.settle_at)),
         ("unknown".to_owned(), AttributeValue::Bool(intent.unknown)),
         ("refused".to_owned(), AttributeValue::Bool(intent.refused)),
-    ]))
+    ]);
+    Ok(AttributeValue::M(map))
 }
 
 /// The head in an item.
@@ -124,12 +123,8 @@ fn read_booked(item: Reader<'_>, key: &OrderKey) -> Result<Vec<Booked>> {
 }
 
 fn read_intent(map: Reader<'_>) -> Result<Intent> {
-    let operation = map.text("operation")?;
-    let operation = Operation::ALL.into_iter().find(|known| known.as_str() == operation);
-    let operation = operation.ok_or_else(|| damaged("intent.operation"))?;
-    let reference = serde_json::from_value(map.text("reference")?.into()).map_err(|_| damaged("intent.reference"))?;
     Ok(Intent {
-        step: Step { operation, reference },
+        step: serde_dynamo::from_item(map.0.clone()).map_err(|_| damaged("intent"))?,
         planned: map.parsed("planned")?,
         // An intent of schema 1 says nothing of it: then planning once more finds out.
         last: map.flag("last"),

@@ -70,11 +70,11 @@ impl Draft<'_> {
             }
             Write::Begin { desired, steps, intent: step, due } => {
                 self.planned_from(desired, *steps);
-                return Ok(self.begin(step, *due));
+                return self.begin(step, *due);
             }
             Write::Resend { looked_up, intent: step, due } => {
                 self.attempt(looked_up);
-                return Ok(self.begin(step, *due));
+                return self.begin(step, *due);
             }
             Write::Reschedule { attempt, backoff, floor, count, doubtful, reason } => {
                 self.attempt(attempt);
@@ -192,12 +192,12 @@ impl Draft<'_> {
             .set("arrived", time(arrived));
     }
 
-    fn begin(&mut self, step: &Intent, due: Timestamp) -> Option<State> {
+    fn begin(&mut self, step: &Intent, due: Timestamp) -> Result<Option<State>> {
         self.is("epoch", "<=", number(step.epoch));
         self.wait(due, step.settle_at);
-        self.update.set("epoch", number(step.epoch)).set("intent", intent(step)).add("attempts", number(1));
+        self.update.set("epoch", number(step.epoch)).set("intent", intent(step)?).add("attempts", number(1));
         self.stopped();
-        Facts { intent: true, ..self.facts }.state()
+        Ok(Facts { intent: true, ..self.facts }.state())
     }
 
     fn complete(

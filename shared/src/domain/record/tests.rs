@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    document::{Document, Step},
+    document::{Document, Operation, Step},
     ids::{AttemptId, OrderKey},
     reason::Reason,
     version::{ContentHash, Standing, Version, compare},
@@ -35,7 +35,7 @@ fn document() -> Document {
 
 fn intent(planned: &Version, attempt: u32, epoch: u64, now: Timestamp, unknown: bool) -> Intent {
     Intent {
-        step: Step::create(key().sale()),
+        step: Step { operation: Operation::ALL[attempt as usize % Operation::ALL.len()], reference: key().sale() },
         planned: planned.clone(),
         last: true,
         attempt: AttemptId::new(attempt.to_string()),

@@ -10,7 +10,7 @@ use crate::{
         document::{Operation, Step},
         ids::OrderKey,
         order::{Order, Payment, Proof, Refund, Status},
-        reason::{Fact, Reason, Refunded, Why},
+        reason::{Fact, Refunded, Why},
         record::{End, Head, Rest},
         rounding::{self, Difference},
         rules::{CreateWhen, Rules},
@@ -51,20 +51,17 @@ pub fn plan(head: &Head, desired: Order, in_erp: Option<&Order>, rules: &Rules) 
     }
 }
 
-/// Plans the step on record once more, with the content that goes out with it: or where the order stops instead.
+/// Plans the step on record once more, with the content that goes out with it: that step, or none.
 ///
 /// It is in doubt and was looked up: nothing of it is in the ERP.
-///
-/// # Errors
-/// Where the order stops.
-pub fn again(step: &Step, head: &Head, content: Order, rules: &Rules) -> Result<Next, (End, Reason)> {
+#[must_use]
+pub fn again(step: &Step, head: &Head, content: Order, rules: &Rules) -> Plan {
     let planned = match step.operation {
         Operation::Create => plan(head, content, None, rules),
     };
     match planned {
-        Plan::Take(next) if next.step == *step => Ok(next),
-        Plan::Rest(Rest::Stop { end, reason }) => Err((end, reason)),
-        Plan::Take(_) | Plan::Rest(Rest::Synced) => Err((End::Parked, Why::NothingToSend.into())),
+        Plan::Take(next) if next.step != *step => stop(End::Parked, Why::NothingToSend),
+        planned => planned,
     }
 }
 

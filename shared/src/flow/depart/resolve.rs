@@ -10,7 +10,7 @@ use super::{
     look_up::Looked,
     outcome::failed,
     pace::backoff,
-    plan::{Next, again},
+    plan::{Next, Plan, again},
 };
 use crate::{
     Error, Kind, Result,
@@ -18,7 +18,7 @@ use crate::{
         document::Document,
         event::Happened,
         reason::Why,
-        record::{Count, Doubt, End, Head, Intent, Write, Written},
+        record::{Count, Doubt, End, Head, Intent, Rest, Write, Written},
     },
     erp::{Class, Found, Job, SendError},
 };
@@ -201,17 +201,17 @@ impl Batch<'_> {
             }
             Err(error) => return Err(error),
         };
-        match again(&intent.step, head, order, &connection.orders) {
-            Ok(Next { step, order, last }) => {
+        let (end, reason) = match again(&intent.step, head, order, &connection.orders) {
+            Plan::Take(Next { step, order, last }) => {
                 let rules = Arc::new(connection.orders.clone());
                 let job = Job { key: head.key.clone(), step, version: content.clone(), order, rules };
-                self.send_once_more(head, intent, job, last).await
+                return self.send_once_more(head, intent, job, last).await;
             }
-            Err((end, reason)) => {
-                self.park(head, content, Doubt::Stands, end, reason).await?;
-                Ok(None)
-            }
-        }
+            Plan::Rest(Rest::Stop { end, reason }) => (end, reason),
+            Plan::Rest(Rest::Synced) => (End::Parked, Why::NothingToSend.into()),
+        };
+        self.park(head, content, Doubt::Stands, end, reason).await?;
+        Ok(None)
     }
 
     /// On record before anything else is tried: from here every failure knows of the doubt.
