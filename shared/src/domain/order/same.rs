@@ -1,0 +1,80 @@
+//! Which state of an order is which: its version, how far along it is, and what two of them have in common.
+
+use sha2::Sha256;
+
+use super::{Order, Payment, Status};
+use crate::domain::version::{ContentHash, Version};
+
+impl Order {
+    /// This state's version: the modification time and the hash of everything but `updated_at`.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version { modified: self.updated_at.at(), tie: 0, content: self.content() }
+    }
+
+    /// How far along in its life this state is: decides between two states of one modification time when the store
+    /// cannot be asked.
+    #[must_use]
+    pub fn life(&self) -> u8 {
+        let payment = if self.payment == Payment::Unknown { 0 } else { self.payment as u8 };
+        let refunds = u8::try_from(self.refunds.len().min(100)).unwrap_or(100);
+        if self.status == Status::Cancelled { 200 } else { payment.saturating_add(refunds) }
+    }
+
+    /// Whether the ERP's documents would be the same for both: what was sold, whether it stands, what was given back. Payment and
+    /// flags may differ.
+    #[must_use]
+    pub fn same_sale(&self, other: &Self) -> bool {
+        self.status == other.status && self.refunds == other.refunds && self.same_goods(other)
+    }
+
+    /// Whether both sold the same to the same buyer for the same money: everything that a sale in the ERP is made from. A refund
+    /// alone changes nothing here.
+    #[must_use]
+    pub fn same_goods(&self, other: &Self) -> bool {
+        self.currency == other.currency
+            && self.customer == other.customer
+            && self.billing == other.billing
+            && self.shipping == other.shipping
+            && self.lines == other.lines
+            && self.charges == other.charges
+            && self.discounts == other.discounts
+            && self.tax_included == other.tax_included
+            && self.tax == other.tax
+            && self.total == other.total
+            && self.proof().unexplained == other.proof().unexplained
+    }
+
+    fn content(&self) -> ContentHash {
+        // Everything but `updated_at`, field by field: a copy of the order only to blank one field would cost more than
+        // the hash.
+        ContentHash::of(|sha| {
+            let head = (&self.id, &self.number, &self.placed_at, &self.currency, &self.channel, self.test);
+            let state = (self.status, self.payment, &self.customer, &self.billing, &self.shipping);
+            let books = (&self.lines, &self.charges, &self.discounts, self.tax_included, self.tax, self.total);
+            // Serialising plain data into a hash cannot fail; a failure would only shorten the hashed text.
+            let _ = serde_json::to_writer(Hashing(sha), &(head, state, books, &self.refunds));
+            // What the order comes to now follows from the rest, unless the refunds do not explain it.
+            let unexplained = self.proof().unexplained;
+            if !unexplained.is_zero() {
+                let _ = serde_json::to_writer(Hashing(sha), &unexplained);
+            }
+            // Only where there is one: the hash of every other order stays what it was.
+            if let Some(word) = &self.store_status {
+                let _ = serde_json::to_writer(Hashing(sha), word);
+            }
+        })
+    }
+}
+
+struct Hashing<'a>(&'a mut Sha256);
+
+impl std::io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        sha2::Digest::update(self.0, bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
