@@ -7,6 +7,7 @@ use std::{
     borrow::Cow,
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,12 +15,12 @@ use std::{
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, whether a retry can help, and the words for the person who reads it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
     retry: Retry,
     context: Cow<'static, str>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     /// What tells it from others that were given the same words.
     was: Option<u64>,
 }
@@ -75,9 +76,10 @@ impl Error {
         self
     }
 
-    /// The same error with what caused it.
+    /// The same error with what caused it. An error without words of its own says what its cause says.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source: Box<dyn std::error::Error + Send + Sync> = source.into();
         self.source = Some(source.into());
         self
     }
@@ -85,7 +87,10 @@ impl Error {
     /// The same error, its text preceded by `context`: `order 1042: …`.
     #[must_use]
     pub fn within(mut self, context: impl fmt::Display) -> Self {
-        self.context = Cow::Owned(format!("{context}: {}", self.context));
+        self.context = Cow::Owned(match &*self.context {
+            "" => context.to_string(),
+            own => format!("{context}: {own}"),
+        });
         self
     }
 
@@ -101,12 +106,6 @@ impl Error {
     #[must_use]
     pub fn is_alike(&self, other: &Self) -> bool {
         self.was == other.was && self.to_string() == other.to_string()
-    }
-
-    /// The same for another order: its words, without what caused it.
-    #[must_use]
-    pub(crate) fn again(&self) -> Self {
-        Self { was: self.was, ..Self::new(self.kind, self.to_string()).retry(self.retry) }
     }
 
     /// Its family.
@@ -126,9 +125,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.context)?;
         // The causes belong to the sentence: "cannot open puente.db: disk is full".
+        let mut colon = if self.context.is_empty() { "" } else { ": " };
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            write!(f, "{colon}{cause}")?;
+            colon = ": ";
             source = cause.source();
         }
         Ok(())

@@ -18,6 +18,7 @@ use puente::{
         ids::{OrderId, OrderKey, Reference},
         money::Amount,
         order::Order,
+        reason::Why,
         rules::Rules,
     },
     erp::{Class, Draft, ERPS, Erp, Job, SendError},
@@ -157,6 +158,8 @@ pub async fn an_unknown_article_stops_its_own_order_only(bench: &Bench, order: &
     assert!(prepared[0].is_ok() && prepared[2].is_ok(), "{prepared:?}");
     let Err(SendError::Refused(error)) = &prepared[1] else { panic!("{prepared:?}") };
     assert!(error.to_string().contains("NO-SUCH-SKU"), "{error}");
+    // By its code: a list groups those of all ERPs.
+    assert_eq!(Why::of(error), Some(&Why::UnknownArticle { sku: "NO-SUCH-SKU".to_owned() }));
 }
 
 /// Where the calls end before all is resolved, what was answered stays answered: otherwise a day of few calls would be spent on the

@@ -5,6 +5,7 @@ use puente::{
         document::{Document, Operation, Step},
         ids::OrderKey,
         order::{ChargeKind, Order},
+        reason::Why,
     },
     erp::{Draft, Erp, Job, SendError},
     fuzzing::Way,
@@ -39,7 +40,10 @@ async fn refused(erp: &dyn Erp, sale: Job) -> String {
     let (way, _) = counted();
     let answers = erp.prepare(&way.with(&Memory::default()), Operation::Create, &[sale], false).await;
     match answers.into_iter().next() {
-        Some(Err(SendError::Refused(error))) => error.to_string(),
+        Some(Err(SendError::Refused(error))) => {
+            assert!(Why::of(&error).is_some(), "it has no code: {error}");
+            error.to_string()
+        }
         other => panic!("{:?}", other.map(|answer| answer.map_err(|send_error| words(&send_error)))),
     }
 }

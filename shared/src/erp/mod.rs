@@ -121,7 +121,7 @@ pub struct Draft {
 }
 
 /// Why a job did not become a document (yet).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SendError {
     /// For certain nothing happened, and it will not until a person changes something: unknown SKU, a total that differs.
     Refused(Error),
@@ -174,19 +174,6 @@ impl SendError {
             Self::Account(error) => Self::Account(reword(error)),
             Self::Ambiguous(error) => Self::Ambiguous(reword(error)),
             Self::Unknown(error) => Self::Unknown(reword(error)),
-            Self::Exists => Self::Exists,
-        }
-    }
-
-    /// The same for another order.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        match self {
-            Self::Refused(error) => Self::Refused(error.again()),
-            Self::NotNow(error) => Self::NotNow(error.again()),
-            Self::Account(error) => Self::Account(error.again()),
-            Self::Ambiguous(error) => Self::Ambiguous(error.again()),
-            Self::Unknown(error) => Self::Unknown(error.again()),
             Self::Exists => Self::Exists,
         }
     }

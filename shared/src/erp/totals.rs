@@ -8,8 +8,10 @@ use rust_decimal::Decimal;
 
 use super::Job;
 use crate::{
-    Error, Kind, Result,
+    Result,
     domain::{
+        money::Amount,
+        reason::{self, Why},
         rounding::{Difference, of_books},
         rules::{Mismatch, Rules},
     },
@@ -36,9 +38,9 @@ impl Balancing {
     }
 }
 
-/// What is booked for `sale` in an ERP whose total differs by `erp` from the sum of the order's parts. `told` says how it comes to
-/// its total, for the person who has to look at the order.
-pub(crate) fn settle(sale: &Job, erp: Difference, told: impl FnOnce() -> String) -> Result<Balancing> {
+/// What is booked for `sale` in an ERP whose total differs by `erp` from the sum of the order's parts. `told` says what
+/// differs, for the person who has to look at the order.
+pub(crate) fn settle(sale: &Job, erp: Difference, told: impl FnOnce() -> reason::Mismatch) -> Result<Balancing> {
     let (own, mut booked) = (of_books(&sale.order), Balancing::default());
     for difference in [own, erp] {
         match difference {
@@ -50,17 +52,20 @@ pub(crate) fn settle(sale: &Job, erp: Difference, told: impl FnOnce() -> String)
     if booked.adjustment.is_zero() || allowed(&sale.rules, booked.adjustment) {
         return Ok(booked);
     }
-    let (currency, limit) = (sale.order.currency.code(), sale.rules.adjust_limit);
-    let differs = match erp {
+    let how = match erp {
         Difference::Unexplained(_) => told(),
-        _ => format!("the store's total is {} and its own lines, charges and taxes make another", sale.order.total),
+        _ => reason::Mismatch::Store { total: sale.order.total },
     };
-    let by = booked.adjustment.normalize();
-    let policy = match sale.rules.total_mismatch {
-        Mismatch::Park => String::new(),
-        Mismatch::Adjust => format!(", which is more than `adjust_limit` ({limit})"),
+    let limit = match sale.rules.total_mismatch {
+        Mismatch::Park => None,
+        Mismatch::Adjust => Some(sale.rules.adjust_limit.to_string()),
     };
-    Err(Error::new(Kind::Refused, format!("{differs}: {by} {currency}, more than rounding explains{policy}")))
+    Err(Why::ErpDiffers { how, currency: sale.order.currency, difference: stored(booked.adjustment), limit }.into())
+}
+
+/// A computed amount as a reason keeps it: at most ten decimals.
+pub(crate) fn stored(amount: Decimal) -> Amount {
+    Amount::try_from(amount).unwrap_or_default()
 }
 
 /// Whether the rules let so much be booked that nobody can explain.

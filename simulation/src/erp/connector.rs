@@ -203,14 +203,14 @@ impl Erp for Connector {
         }
         let Resolved { known, absent, failed } = match self.resolve(calls, needs.clone(), afresh).await {
             Ok(resolved) => resolved,
-            Err(send_error) => return sales.iter().map(|_| Err(send_error.again())).collect(),
+            Err(send_error) => return sales.iter().map(|_| Err(send_error.clone())).collect(),
         };
         let render = |(sale, needs): (&Job, &BTreeSet<String>)| {
             let sku = sku(sale);
             let is_absent = needs.iter().any(|name| absent.contains(name));
             let open = needs.iter().any(|name| !known.contains_key(name));
             if let Some(send_error) = failed.as_ref().filter(|_| open && !is_absent) {
-                return Err(send_error.again());
+                return Err(send_error.clone());
             }
             let Some(product) = known.get(&format!("product/{sku}")) else {
                 return Err(refused(format!("article {sku} is not in the ERP")));

@@ -10,6 +10,7 @@ use serde_json::{Number, Value};
 use super::config::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
+    domain::reason::{Reason, Why},
     erp::{SendError, quoted},
     outbound::{Answer, Failure, retry_after},
 };
@@ -24,7 +25,7 @@ pub(super) struct Verdict {
     pub(super) what: What,
     kind: Kind,
     retry: Option<Retry>,
-    words: String,
+    says: Box<Reason>,
 }
 
 /// Which error it is.
@@ -39,20 +40,20 @@ pub(super) enum What {
 }
 
 impl Verdict {
-    pub(super) fn new(what: What, kind: Kind, words: impl Into<String>) -> Self {
-        Self { what, kind, retry: None, words: words.into() }
+    pub(super) fn new(what: What, kind: Kind, says: impl Into<Reason>) -> Self {
+        Self { what, kind, retry: None, says: Box::new(says.into()) }
     }
 
-    pub(super) fn refused(words: impl Into<String>) -> Self {
-        Self::new(What::Refused, Kind::Refused, words)
+    pub(super) fn refused(says: impl Into<Reason>) -> Self {
+        Self::new(What::Refused, Kind::Refused, says)
     }
 
-    pub(super) fn ambiguous(words: impl Into<String>) -> Self {
-        Self::new(What::Ambiguous, Kind::Refused, words)
+    pub(super) fn ambiguous(says: impl Into<Reason>) -> Self {
+        Self::new(What::Ambiguous, Kind::Refused, says)
     }
 
-    pub(super) fn unknown(words: impl Into<String>) -> Self {
-        Self::new(What::Unknown, Kind::Unavailable, words)
+    pub(super) fn unknown(says: impl Into<Reason>) -> Self {
+        Self::new(What::Unknown, Kind::Unavailable, says)
     }
 
     pub(super) fn exists() -> Self {
@@ -61,7 +62,7 @@ impl Verdict {
 
     /// The same words, but of something that left the outcome open.
     pub(super) fn in_doubt(self, words: &str) -> Self {
-        Self { what: What::Unknown, words: format!("{words}: {}", self.words), ..self }
+        Self { what: What::Unknown, says: Box::new(format!("{words}: {}", self.says).into()), ..self }
     }
 
     /// The same words, with the whole account as the reason.
@@ -71,11 +72,8 @@ impl Verdict {
 
     /// The same words, of an order: calls that ask for something else pass.
     pub(super) fn of_the_order(self) -> Self {
-        let words = format!(
-            "{}. Calls for other names pass: something in front of the ERP objects to this one, or it is too long",
-            self.words
-        );
-        Self { what: What::Refused, words, ..self }
+        let why = Why::NameRefused { because: self.says };
+        Self { what: What::Refused, says: Box::new(why.into()), ..self }
     }
 
     /// Whether it was said of the whole call, whatever it carried.
@@ -94,8 +92,8 @@ impl Verdict {
 
     /// A customer that has to be created first.
     pub(super) fn absent() -> Self {
-        let words = "the customer is not in the ERP yet".to_owned();
-        Self { what: What::NotNow, kind: Kind::NotFound, retry: Some(Retry::Backoff), words }
+        let says = Box::new("the customer is not in the ERP yet".into());
+        Self { what: What::NotNow, kind: Kind::NotFound, retry: Some(Retry::Backoff), says }
     }
 
     /// Whether it only says that something is not there.
@@ -104,7 +102,10 @@ impl Verdict {
     }
 
     pub(super) fn error(&self) -> Error {
-        let error = Error::new(self.kind, self.words.clone());
+        let error = match &*self.says {
+            Reason::Known(why) => Error::new(self.kind, "").caused_by(why.clone()),
+            Reason::Text(words) => Error::new(self.kind, words.clone()),
+        };
         match self.retry {
             Some(retry) => error.retry(retry),
             None => error,
@@ -135,7 +136,7 @@ pub(super) fn failed(failure: &Failure, write: bool) -> Verdict {
             _ => What::NotNow,
         },
     };
-    Verdict { what, kind: error.kind(), retry: Some(error.retryable()), words: error.to_string() }
+    Verdict { what, kind: error.kind(), retry: Some(error.retryable()), says: Box::new(Reason::of(error)) }
 }
 
 /// The body of an answer that is a success, or what it is instead. `name` is the request's key in the section.
@@ -150,7 +151,7 @@ pub(super) fn read(name: &str, request: &Request, answer: &Answer, write: bool) 
         Some(body) => match words_at(request.error.as_ref(), &body) {
             None => Ok(body),
             Some(words) if request.says_exists(status, Some(&words)) => Err(Verdict::exists()),
-            Some(words) => Err(Verdict::refused(format!("the ERP refused it: {words}"))),
+            Some(said) => Err(Verdict::refused(Why::ErpRefused { request: None, status: None, said: Some(said) })),
         },
         None if answer.body.is_empty() && !write => Ok(Value::Null),
         None => {
@@ -177,7 +178,7 @@ fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>
             what: What::Account,
             kind: Kind::Limited,
             retry: Some(wait(&answer.headers).map_or(Retry::Backoff, Retry::After)),
-            words: format!("the ERP's own limit is reached (429){tail}"),
+            says: Box::new(format!("the ERP's own limit is reached (429){tail}").into()),
         },
         401 => {
             let todo = "check the credentials in secret_headers and their rights";
@@ -192,14 +193,15 @@ fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>
             Verdict::new(What::Account, Kind::Config, format!("{name} is redirected ({status}); {todo}"))
         }
         _ if (400..500).contains(&status) && status != 408 => {
-            let said = format!("the ERP refused {name} ({status}){tail}");
-            if request.says_exists(status, words.as_deref()) {
+            let exists = request.says_exists(status, words.as_deref());
+            let why = Why::ErpRefused { request: Some(name.to_owned()), status: Some(status), said: words };
+            if exists {
                 Verdict::exists()
             } else if write {
-                Verdict::refused(said)
+                Verdict::refused(why)
             } else {
                 // Asked together: it is for one of them, or for all.
-                Verdict::ambiguous(said)
+                Verdict::ambiguous(why)
             }
         }
         _ => Verdict {
@@ -213,7 +215,7 @@ fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>
             },
             kind: Kind::Unavailable,
             retry: wait(&answer.headers).map(Retry::After),
-            words: format!("the ERP answered {name} with {status}{tail}"),
+            says: Box::new(format!("the ERP answered {name} with {status}{tail}").into()),
         },
     }
 }

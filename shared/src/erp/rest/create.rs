@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::{document::Document, money::Amount},
+    domain::{document::Document, money::Amount, reason::Why},
     erp::{Bulk, Draft, Job, SendError, repeatable, totals::Balancing},
     outbound::{Answer, Metered},
 };
@@ -157,17 +157,17 @@ impl Rest {
                         format!("the ERP let the document wait ({status}){tail}"),
                     )
                 } else {
-                    Verdict::refused(format!("the ERP refused it ({status}){tail}"))
+                    Verdict::refused(Why::ErpRefused { request: None, status: Some(status), said: words })
                 });
             }
             _ => {}
         }
-        if let Some(words) = words {
-            let exists = request.exists_text.as_deref().is_some_and(|sought| words.contains(sought));
+        if let Some(said) = words {
+            let exists = request.exists_text.as_deref().is_some_and(|sought| said.contains(sought));
             return Err(if exists {
                 Verdict::exists()
             } else {
-                Verdict::refused(format!("the ERP refused it: {words}"))
+                Verdict::refused(Why::ErpRefused { request: None, status: None, said: Some(said) })
             });
         }
         let Some(id) = text_at(request.id.as_ref(), item) else {

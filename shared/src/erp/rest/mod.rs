@@ -29,7 +29,7 @@ use url::Url;
 use self::{
     answer::{Verdict, What, items, read, text_at, words_at},
     config::{Request, wrong},
-    template::Templates,
+    template::{Templates, unusable},
 };
 use super::{Capabilities, Draft, Erp, Found, Job, Patience, Row, SendError, totals::Balancing};
 use crate::{
@@ -115,7 +115,7 @@ impl Rest {
     fn call(&self, name: &str, request: &Request, data: &Data, idempotency: Option<&str>) -> Result<Call> {
         let path = self.templates.path(&format!("{name}.path"), data)?;
         let url = Url::parse(&format!("{}{path}", self.base))
-            .map_err(|error| Error::new(Kind::Refused, format!("{name}.path does not render to a URL: {error}")))?;
+            .map_err(|error| unusable(format!("{name}.path does not render to a URL: {error}")))?;
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| wrong(format!("{name}.method: is not an HTTP method")))?;
         let mut headers = self.headers.clone();
@@ -127,7 +127,7 @@ impl Rest {
             None => Bytes::new(),
         };
         if let (Some(header), Some(key)) = (&request.idempotency_header, idempotency) {
-            let told = || Error::new(Kind::Refused, format!("{name}.idempotency_header cannot carry this reference"));
+            let told = || unusable(format!("{name}.idempotency_header cannot carry this reference"));
             let name = HeaderName::from_bytes(header.as_bytes()).map_err(|_| told())?;
             headers.insert(name, HeaderValue::from_str(key).map_err(|_| told())?);
         }

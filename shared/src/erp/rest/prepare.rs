@@ -14,10 +14,13 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::event::Event,
+    domain::{
+        event::Event,
+        reason::{Mismatch, Reason, Why},
+    },
     erp::{
         Draft, Ids, Job, SendError,
-        totals::{Balancing, settle},
+        totals::{Balancing, settle, stored},
         wanted::{MOST_CALLS, Wanted},
     },
     outbound::Metered,
@@ -76,17 +79,12 @@ impl Rest {
     /// What is booked beside the order's own lines, so that the ERP comes to the store's total.
     pub(super) fn books(&self, sale: &Job) -> Result<Balancing> {
         let foreseen = foreseen(&sale.order, self.section.tax_rounding);
-        let told = || {
-            let (store, erp) = (sale.order.tax, foreseen.tax.normalize());
-            format!("the store's tax is {store} and the ERP would compute {erp} from its rates (tax_rounding)")
-        };
+        let told = || Mismatch::Tax { store: sale.order.tax, erp: stored(foreseen.tax) };
         let booked = settle(sale, foreseen.difference, told)?;
         if booked == Balancing::default() || self.carries_rounding {
             return Ok(booked);
         }
-        let words = "rounding leaves a difference to the store's total, and the template `document` has no place for it: let it go \
-                     through all of order.charges";
-        Err(Error::new(Kind::Refused, words))
+        Err(Why::NoPlaceForRounding.into())
     }
 
     async fn products(&self, calls: &Metered, ids: &dyn Ids, sales: &[&Job], afresh: bool) -> Known {
@@ -95,11 +93,7 @@ impl Rest {
             sale.order.lines.iter().filter_map(|line| map::sku(sale, line)).map(str::to_owned).collect()
         };
         let skus: Vec<BTreeSet<String>> = sales.iter().map(skus_of).collect();
-        let missing = |sku: &str| {
-            Verdict::refused(format!(
-                "the ERP has no article with the code {sku:?}: create it there, or name another in orders.sku"
-            ))
-        };
+        let missing = |sku: &str| Verdict::refused(Why::UnknownArticle { sku: sku.to_owned() });
         self.resolve(calls, ids, "product", skus, afresh, ("products", request), &missing).await
     }
 
@@ -183,8 +177,8 @@ impl Rest {
             };
             let item =
                 item.ok_or_else(|| Verdict::unknown("the answer to customers does not tell of this one").later())?;
-            if let Some(words) = words_at(request.error.as_ref(), item) {
-                return Err(Verdict::refused(format!("the ERP refused the customer: {words}")));
+            if let Some(said) = words_at(request.error.as_ref(), item) {
+                return Err(Verdict::refused(Why::CustomerRefused { because: Box::new(Reason::Text(said)) }));
             }
             text_at(request.id.as_ref(), item)
                 .ok_or_else(|| Verdict::unknown("the answer to customers has no id for this one").later())
@@ -259,12 +253,9 @@ impl Rest {
         }
         let calls = MOST_CALLS;
         for name in too_long {
-            known.entry(name).or_insert_with(|| {
-                Err(Verdict::refused(format!(
-                    "it names so many articles that the ERP does not know by now that looking them up would take more than {calls} \
-                     calls: let {key}.at_most ask for more at a time"
-                )))
-            });
+            known
+                .entry(name)
+                .or_insert_with(|| Err(Verdict::refused(Why::TooManyArticles { calls, request: key.to_owned() })));
         }
         known
     }
@@ -328,11 +319,7 @@ fn told(request: &Request, items: &[&Value]) -> Known {
         };
         // Once in doubt it stays so, whatever a third entry says.
         let twice = found.get(&name).is_some_and(|other: &Result<String, Verdict>| other.as_ref().ok() != Some(&id));
-        let id = if twice {
-            Err(Verdict::refused(format!("the ERP has more than one entry with the code {name:?}: keep one of them")))
-        } else {
-            Ok(id)
-        };
+        let id = if twice { Err(Verdict::refused(Why::FoundTwice { name: name.clone() })) } else { Ok(id) };
         found.insert(name, id);
     }
     found

@@ -14,7 +14,10 @@ use rust_decimal::RoundingStrategy;
 use serde_json::value::RawValue;
 
 use super::config::{Section, wrong};
-use crate::{Error, Kind, Result, domain::money::Amount};
+use crate::{
+    Error, Result,
+    domain::{money::Amount, reason::Why},
+};
 
 /// RFC 3986's unreserved characters stay as they are.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -64,7 +67,7 @@ impl Templates {
             Ok(json) => Ok(json.get().to_owned()),
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
-                Err(refused(format!("{name} renders to text that is not JSON: see its line {line}, column {column}")))
+                Err(unusable(format!("{name} renders to text that is not JSON: see its line {line}, column {column}")))
             }
         }
     }
@@ -75,19 +78,20 @@ impl Templates {
         let path = text.split(['?', '#']).next().unwrap_or_default();
         // An order whose id is ".." must not reach another resource.
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(refused(format!("{name} renders to a path with a segment \".\" or \"..\"")));
+            return Err(unusable(format!("{name} renders to a path with a segment \".\" or \"..\"")));
         }
         Ok(text)
     }
 
     fn render(&self, name: &str, data: &Value) -> Result<String> {
         let template = self.environment.get_template(name).map_err(|_| wrong(format!("{name}: is missing")))?;
-        template.render(data).map_err(|error| refused(tell(name, template.source(), &error)))
+        template.render(data).map_err(|error| unusable(tell(name, template.source(), &error)))
     }
 }
 
-fn refused(words: String) -> Error {
-    Error::new(Kind::Refused, words)
+/// What a template makes of this order cannot be sent.
+pub(super) fn unusable(words: String) -> Error {
+    Why::Template { words }.into()
 }
 
 /// The place and the kind of an error, without any value of the order.

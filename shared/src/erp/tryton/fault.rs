@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, Kind, Retry,
+    domain::reason::Why,
     erp::{SendError, quoted},
     outbound::{Answer, Failure},
 };
@@ -69,15 +70,12 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
         StatusCode::REQUEST_TIMEOUT => {
             in_doubt(Error::new(Kind::Unavailable, "Tryton gave up on the call (408)"), intent)
         }
-        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => SendError::Refused(Error::new(
-            Kind::Refused,
-            "the call is too large for Tryton (413): set a smaller `bulk`",
-        )),
+        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => SendError::Refused(Why::CallTooLarge.into()),
         code if code.is_server_error() => {
             in_doubt(Error::new(Kind::Unavailable, format!("Tryton is failing ({})", code.as_u16())), intent)
         }
         code => {
-            let error = Error::new(Kind::Refused, format!("Tryton refuses the call ({})", code.as_u16()));
+            let error = Error::from(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None });
             match intent {
                 // Asked together: it is for one of them, or for all.
                 Intent::Read => SendError::Ambiguous(error),
@@ -106,16 +104,12 @@ pub(super) fn said(error: &str, intent: Intent) -> SendError {
             if UNIQUE.iter().any(|key| message.contains(key)) {
                 return SendError::Exists;
             }
-            SendError::Refused(Error::new(Kind::Refused, format!("Tryton says: {}", without_people(&message))))
+            let said = Some(without_people(&message));
+            SendError::Refused(Why::ErpRefused { request: None, status: None, said }.into())
         }
         "UserWarning" => {
-            let message = first_of(text(1), 1);
-            let words = format!(
-                "Tryton warns and waits for a person: {} Confirm it there once as the integration user, with \"always \
-                 ignore\", then replay",
-                without_people(&message)
-            );
-            SendError::Refused(Error::new(Kind::Refused, words))
+            let said = without_people(&first_of(text(1), 1));
+            SendError::Refused(Why::ErpWarns { said }.into())
         }
         "ConcurrencyException" => SendError::NotNow(Error::new(
             Kind::Unavailable,
@@ -130,10 +124,7 @@ pub(super) fn said(error: &str, intent: Intent) -> SendError {
             in_doubt(Error::new(Kind::Unavailable, "Tryton lost its database during the call"), intent)
         }
         // The text of a Python exception can hold anything: it stays in Tryton's own log.
-        _ => SendError::Refused(Error::new(
-            Kind::Refused,
-            "Tryton failed on this call with an unexpected error: its own log has the traceback",
-        )),
+        _ => SendError::Refused(Why::ErpFailed.into()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Invariant: the sale that Tryton will compute has the store's total to the minor unit, or there is no sale. What rounding
 //! explains stands on a line of its own, on the product `products.rounding`; nothing else ever stands there.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -15,15 +15,16 @@ use super::{
     wire::{self, Add, Create, Date, Exact, Quantity},
 };
 use crate::{
-    Error, Kind, Result,
+    Error, Result,
     domain::{
         money::Amount,
         order::{self, ChargeKind, Order},
+        reason::{Mismatch, TaxedLine, Why},
         rounding::{Rounded, difference},
     },
     erp::{
         Job,
-        totals::{Balancing, settle},
+        totals::{Balancing, settle, stored},
     },
 };
 
@@ -152,17 +153,12 @@ pub(super) fn books<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<Books<'a>, Re
     let order = &sale.order;
     let (items, mut labels) = items(sale, rates)?;
     if items.is_empty() {
-        return Err(refused("it has no lines").into());
+        return Err(Error::from(Why::NoLines).into());
     }
     let (included, rounding) = (order.tax_included, rates.rounding);
     let mut lines = books::lines(&items, included, rounding);
     let sum = |lines: &[Vec<books::Line>]| {
-        books::total(&lines.concat(), rounding).map_err(|books::NeverAnswers| {
-            refused(
-                "Tryton 8.0 never comes to an end with two taxes that both round to nothing on so small an amount: book \
-                 this order by hand",
-            )
-        })
+        books::total(&lines.concat(), rounding).map_err(|books::NeverAnswers| Error::from(Why::TaxesTooSmall))
     };
     let foreseen = sum(&lines)?;
     if included {
@@ -182,16 +178,16 @@ pub(super) fn books<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<Books<'a>, Re
     ];
     for (amount, code, key, text) in own.into_iter().filter(|(amount, ..)| !amount.is_zero()) {
         let code = code.as_deref().ok_or_else(|| {
-            let (by, code) = (amount.normalize(), order.currency.code());
-            let what = format!("{by} {code} of {key} between the store's total and Tryton's");
-            unnamed(key, &what, rates.place)
+            let (key, section) = (key.to_owned(), rates.place.to_owned());
+            let (currency, difference) = (order.currency, stored(amount));
+            Error::from(Why::DifferenceProductNotSet { key, section, currency, difference })
         })?;
         lines.push(vec![books::Line { quantity: Decimal::ONE, price: amount, taxes: Vec::new() }]);
         labels.push(Label { code, text: text.to_owned(), stated: Decimal::ZERO });
     }
     if sum(&lines)?.total() != order.total.decimal() {
-        let by = order.total.decimal() - foreseen.total();
-        return Err(refused(format!("the difference {by} cannot be booked exactly in Tryton")).into());
+        let difference = stored(order.total.decimal() - foreseen.total());
+        return Err(Error::from(Why::NotExact { difference }).into());
     }
     Ok(Books { lines, labels, booked })
 }
@@ -241,10 +237,8 @@ pub(super) fn sale(sale: &Job, books: &Books<'_>, to: &Resolved<'_>) -> Result<S
 fn line_of(line: &books::Line, label: &Label<'_>, product: Product) -> Result<wire::SaleLine> {
     let quantity = line.quantity;
     if quantity.normalize().scale() > product.digits {
-        return Err(refused(format!(
-            "Tryton sells {} with {} decimals and the order has a quantity of {quantity}: change the product's unit",
-            label.code, product.digits
-        )));
+        let (sku, decimals, quantity) = (label.code.to_owned(), product.digits, stored(quantity));
+        return Err(Why::QuantityTooFine { sku, decimals, quantity }.into());
     }
     Ok(wire::SaleLine {
         product: product.id,
@@ -263,11 +257,11 @@ fn items<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a
     let mut items = Vec::new();
     let mut labels = Vec::new();
     let stated = |taxes: &[order::Tax]| taxes.iter().map(|tax| tax.amount).sum::<Amount>().decimal();
-    let missing = |key: &str| unnamed(key, &format!("a {} line", key.replace('_', " ")), rates.place);
+    let missing = |key: &str| Error::from(Why::ProductNotSet { key: key.to_owned(), section: rates.place.to_owned() });
     for line in &order.lines {
         let code = code_of(sale, line, rates.codes).ok_or_else(|| {
             let key = if line.gift_card { "gift_card" } else { "custom" };
-            refused(format!("line {} has no article code: name a product for such lines as `products.{key}`", line.id))
+            Error::from(Why::NoArticleCode { line: line.id.clone(), key: key.to_owned() })
         })?;
         let quantity = line.quantity.decimal();
         if quantity.is_zero() {
@@ -275,7 +269,7 @@ fn items<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a
                 // Removed from the order after it was placed.
                 continue;
             }
-            return Err(refused(format!("line {} costs something without a quantity", line.id)));
+            return Err(Why::NoQuantity { line: line.id.clone() }.into());
         }
         items.push(Item { quantity, amount: line.net().decimal(), taxes: taxes(&line.taxes, line.net(), rates)? });
         labels.push(Label { code, text: described(&line.title, &line.discounts), stated: stated(&line.taxes) });
@@ -304,14 +298,10 @@ fn code_of<'a>(sale: &'a Job, line: &'a order::Line, codes: &'a Codes) -> Option
 }
 
 fn product(code: &str, to: &Resolved<'_>) -> Result<Product> {
-    let product = to.products.get(code).ok_or_else(|| {
-        refused(format!(
-            "Tryton has no product with the code {code}: create it there, or map the store's code to another with \
-             `orders.sku`, then replay"
-        ))
-    })?;
+    let sku = || code.to_owned();
+    let product = to.products.get(code).ok_or_else(|| Error::from(Why::UnknownArticle { sku: sku() }))?;
     if !product.salable {
-        return Err(refused(format!("the product {code} is not marked as salable in Tryton: mark it, then replay")));
+        return Err(Why::NotForSale { sku: sku() }.into());
     }
     Ok(*product)
 }
@@ -354,18 +344,10 @@ fn taxes(stated: &[order::Tax], net: Amount, rates: Rates<'_>) -> Result<Vec<Tax
             continue;
         }
         let Some(name) = tax_name(tax, rates.names) else {
-            let rate = tax.rate.map_or_else(|| "without a rate".to_owned(), |rate| format!("at a rate of {rate}"));
-            let name = &tax.name;
-            return Err(refused(format!(
-                "Tryton's tax for the store's \"{name}\" {rate} is not known: name it under `taxes`, by that name or rate"
-            )));
+            let rate = tax.rate.map(|rate| rate.to_string());
+            return Err(Why::UnknownTax { tax: tax.name.clone(), rate }.into());
         };
-        let known = rates.taxes.get(name).ok_or_else(|| {
-            refused(format!(
-                "Tryton has no plain percentage tax \"{name}\" for this company (taxes with children or a fixed amount are \
-                 not supported): correct `taxes`"
-            ))
-        })?;
+        let known = rates.taxes.get(name).ok_or_else(|| Error::from(Why::TaxNotUsable { tax: name.to_owned() }))?;
         if !taxes.contains(known) {
             taxes.push(known.clone());
         }
@@ -383,42 +365,19 @@ fn check_tax(order: &Order, items: &[Item], foreseen: Decimal, rounding: Roundin
     if difference.abs() <= tolerance {
         return Ok(());
     }
-    Err(refused(format!(
-        "the store states a tax of {} and Tryton would compute {foreseen}: check which of Tryton's taxes stand for the store's \
-         (`taxes`)",
-        order.tax
-    )))
+    Err(Why::TaxDiffers { currency: order.currency, store: order.tax, erp: stored(foreseen) }.into())
 }
 
 /// What differs, for the person who has to look: both totals, and the line whose tax is furthest from Tryton's.
-fn differing(order: &Order, items: &[Item], labels: &[Label<'_>], foreseen: books::Total) -> String {
-    let (total, tryton) = (order.total, foreseen.total());
-    let mut text = format!("the store's total is {total} and Tryton's would be {tryton}");
-    if order.tax_included {
-        return text;
-    }
+fn differing(order: &Order, items: &[Item], labels: &[Label<'_>], foreseen: books::Total) -> Mismatch {
     let off = |(item, label): &(&Item, &Label<'_>)| (label.stated - item.tax()).abs();
-    if let Some((item, label)) = items.iter().zip(labels).max_by_key(off).filter(|pair| !off(pair).is_zero()) {
-        let (stated, computed) = (label.stated.normalize(), item.tax().round_dp(books::PRICE_DECIMALS).normalize());
-        let _ = write!(
-            text,
-            "; the store states a tax of {stated} on {}, and Tryton's taxes for it make {computed} (check `taxes`)",
-            label.code
-        );
-    }
-    text
-}
-
-/// A product that the configuration does not name.
-fn unnamed(key: &str, what: &str, place: &str) -> Error {
-    let place = if place.is_empty() { String::new() } else { format!(" in [{place}]") };
-    refused(format!(
-        "this order has {what}: set `products.{key}`{place} to the code of the product to book it on, then replay"
-    ))
-}
-
-fn refused(text: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(Kind::Refused, text)
+    let furthest = items.iter().zip(labels).max_by_key(off).filter(|pair| !order.tax_included && !off(pair).is_zero());
+    let line = furthest.map(|(item, label)| TaxedLine {
+        sku: label.code.to_owned(),
+        store: stored(label.stated),
+        erp: stored(item.tax().round_dp(books::PRICE_DECIMALS)),
+    });
+    Mismatch::Total { store: order.total, erp: stored(foreseen.total()), line }
 }
 
 impl Codes {

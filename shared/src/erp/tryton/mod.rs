@@ -82,7 +82,7 @@ impl Erp for Tryton {
         };
         match drafts {
             Ok(answers) => answers,
-            Err(send_error) => jobs.iter().map(|_| Err(send_error.again())).collect(),
+            Err(send_error) => jobs.iter().map(|_| Err(send_error.clone())).collect(),
         }
     }
 

@@ -7,7 +7,11 @@ use super::{
     resolve::{Resolver, name},
     wire::{self, Address, FoundParty, NewAddress, parameters},
 };
-use crate::{Error, Kind, erp::SendError};
+use crate::{
+    Error, Kind,
+    domain::reason::{Reason, Why},
+    erp::SendError,
+};
 
 fn address_name(reference: &str, address: &Address) -> String {
     name("address", format_args!("{reference}/{}", address.hash()))
@@ -19,7 +23,7 @@ pub(super) struct Parties {
     /// Parties and addresses by the names they are remembered under.
     ids: HashMap<String, i64>,
     /// Refused, by reference: why.
-    refused: HashMap<String, String>,
+    refused: HashMap<String, Why>,
     /// Created by somebody at this moment, by reference.
     later: HashSet<String>,
 }
@@ -28,8 +32,8 @@ impl Parties {
     /// The party, the invoice's address and the shipment's.
     pub(super) fn of(&self, buyer: &Buyer) -> Result<(i64, i64, i64), SendError> {
         let reference = buyer.reference.as_str();
-        if let Some(text) = self.refused.get(reference) {
-            return Err(SendError::Refused(Error::new(Kind::Refused, text.clone())));
+        if let Some(why) = self.refused.get(reference) {
+            return Err(SendError::Refused(why.clone().into()));
         }
         let party = self.ids.get(&name("party", reference));
         let address = |address| self.ids.get(&address_name(reference, address));
@@ -92,8 +96,8 @@ impl Resolver<'_> {
         let mut learnt = Vec::new();
         for party in found {
             if !party.active.0 {
-                let text = format!("the customer {} is deactivated in Tryton: activate it, then replay", party.code);
-                parties.refused.insert(party.code, text);
+                let why = Why::CustomerDeactivated { customer: party.code.clone() };
+                parties.refused.insert(party.code, why);
                 continue;
             }
             learnt.push((name("party", &party.code), party.id));
@@ -126,8 +130,8 @@ impl Resolver<'_> {
                     parties.ids.extend(learnt);
                 }
                 (Err(SendError::Refused(error)), [party]) => {
-                    let text = format!("Tryton refuses the customer (name, e-mail, phone or tax id): {error}");
-                    parties.refused.insert(party.code.clone(), text);
+                    let why = Why::CustomerRefused { because: Box::new(Reason::of(&error)) };
+                    parties.refused.insert(party.code.clone(), why);
                 }
                 (Err(SendError::Refused(_)), _) => {
                     let (first, second) = group.split_at(group.len() / 2);
@@ -183,8 +187,8 @@ impl Resolver<'_> {
                 }
                 Err(SendError::Refused(error)) => {
                     self.not_made(&group).await?;
-                    let text = format!("Tryton refuses an address of the customer: {error}");
-                    parties.refused.extend(group.iter().map(|absent| (absent.reference.to_owned(), text.clone())));
+                    let why = Why::AddressRefused { because: Box::new(Reason::of(&error)) };
+                    parties.refused.extend(group.iter().map(|absent| (absent.reference.to_owned(), why.clone())));
                 }
                 Err(send_error) => {
                     if !matches!(send_error, SendError::Unknown(_)) {

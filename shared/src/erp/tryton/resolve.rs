@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Kind,
-    domain::money::minor_unit,
+    domain::{money::minor_unit, reason::Why},
     erp::{Draft, Ids, Job, SendError},
     outbound::Metered,
 };
@@ -115,7 +115,7 @@ impl Resolver<'_> {
         };
         // What is refused for another reason stays refused where the customers cannot be had: were it asked for again each time, a day of
         // few calls would be spent on it, day after day.
-        let ids = customers.await.unwrap_or_else(|error| fine.iter().map(|_| Err(error.again())).collect());
+        let ids = customers.await.unwrap_or_else(|error| fine.iter().map(|_| Err(error.clone())).collect());
 
         let mut of_fine = ids.into_iter();
         for ((sale, books), answer) in sales.iter().zip(&sound).zip(answers.iter_mut()) {
@@ -388,9 +388,8 @@ impl Resolver<'_> {
 
 /// The currency of a sale.
 fn currency(known: &HashMap<String, Currency>, sale: &Job) -> Result<Currency, Error> {
-    let code = sale.order.currency.code();
-    let missing = || Error::new(Kind::Refused, format!("Tryton has no currency {code}: create it there, then replay"));
-    known.get(code).copied().ok_or_else(missing)
+    let currency = sale.order.currency;
+    known.get(currency.code()).copied().ok_or_else(|| Why::UnknownCurrency { currency }.into())
 }
 
 /// An error of the account's configuration: no order is to blame.

@@ -14,8 +14,11 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::document::{Document, Step},
-    erp::{Draft, Found, SendError, repeatable},
+    domain::{
+        document::{Document, Step},
+        reason::{Reason, Why},
+    },
+    erp::{Draft, Found, SendError, repeatable, totals::stored},
     outbound::Metered,
 };
 
@@ -40,7 +43,7 @@ impl Tryton {
         if drafts.is_empty() {
             return Vec::new();
         }
-        let all = |send_error: &SendError| drafts.iter().map(|_| Err(send_error.again())).collect();
+        let all = |send_error: &SendError| drafts.iter().map(|_| Err(send_error.clone())).collect();
         let bodies: Result<Vec<&RawValue>, _> = drafts.iter().map(|draft| serde_json::from_str(&draft.body)).collect();
         let Ok(bodies) = bodies else {
             return all(&SendError::Refused(Error::new(Kind::Bug, "the rendered sale is not JSON")));
@@ -118,7 +121,7 @@ impl Tryton {
                 return Err(send_error);
             }
             if let Some(send_error) = &failed {
-                return Err(in_doubt(send_error.again(), created));
+                return Err(in_doubt(send_error.clone(), created));
             }
             found.get(id).map(FoundSale::document).ok_or_else(|| {
                 SendError::Unknown(Error::new(
@@ -198,9 +201,8 @@ impl Tryton {
                     groups.extend([second, group]);
                 }
                 Err(SendError::Refused(error)) => {
-                    let words = format!("its sale is in Tryton, which refuses to {button} it");
-                    let error = error.within(words);
-                    setbacks.extend(group.first().map(|id| (*id, SendError::Refused(error))));
+                    let why = Why::NotTakenOn { step: button.to_owned(), because: Box::new(Reason::of(&error)) };
+                    setbacks.extend(group.first().map(|id| (*id, SendError::Refused(why.into()))));
                 }
                 Err(send_error) => {
                     // Those that went through before are not known from those that did not: all are looked up.
@@ -225,10 +227,8 @@ impl Tryton {
         if undone.is_err() {
             for (id, send_error) in setbacks.iter_mut().filter(|(id, _)| wrong.contains(id)) {
                 if let SendError::Refused(error) = send_error {
-                    *send_error = SendError::Refused(Error::new(
-                        Kind::Refused,
-                        format!("{error}. Its sale (id {id}) could not be taken back: delete it in Tryton first"),
-                    ));
+                    let because = Box::new(Reason::of(error));
+                    *send_error = SendError::Refused(Why::NotTakenBack { document: id.to_string(), because }.into());
                 }
             }
         }
@@ -239,23 +239,16 @@ impl Tryton {
 fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
     let mut wrong = Vec::new();
     for (id, sale) in found {
-        let refused = |text: String| SendError::Refused(Error::new(Kind::Refused, text));
-        let name = sale.number.as_deref().map_or_else(|| id.to_string(), repeatable);
+        let document = sale.number.as_deref().map_or_else(|| id.to_string(), repeatable);
         if State::of(&sale.state).is_none() {
-            let state = repeatable(&sale.state);
-            let text = format!("sale {name} was cancelled in Tryton (it is {state}): a person has to decide");
-            setbacks.insert(*id, refused(text));
+            let why = Why::SaleCancelled { document, state: repeatable(&sale.state) };
+            setbacks.insert(*id, SendError::Refused(why.into()));
             continue;
         }
         let (Some((_, total)), Some(is)) = (sale.mark(), sale.total_amount) else { continue };
         if is.0 != total {
-            let difference = total - is.0;
-            let text = format!(
-                "the store's total is {total} and Tryton came to {}, a difference of {difference}: check the taxes and \
-                 the tax rounding of both, then replay",
-                is.0
-            );
-            setbacks.entry(*id).or_insert_with(|| refused(text));
+            let why = Why::MadeOtherwise { store: stored(total), erp: stored(is.0) };
+            setbacks.entry(*id).or_insert_with(|| SendError::Refused(why.into()));
             wrong.push(*id);
         }
     }

@@ -161,7 +161,7 @@ impl Batch<'_> {
         }
         // A refusal with reasons is an answer too.
         self.passed |= accepted || (!account_is_to_blame && !refused.is_empty());
-        let told = suspects.iter().map(|(one, error)| (&one.ready, error.again())).collect();
+        let told = suspects.iter().map(|(one, error)| (&one.ready, error.clone())).collect();
         self.judge(told, self.passed).await?;
         for (one, error) in refused {
             let spared = account_is_to_blame && self.is_spared(&one, &error);

@@ -20,18 +20,16 @@ pub(super) fn discreet<T>(outcomes: Vec<Result<T, SendError>>, orders: &[&Order]
 }
 
 fn reworded(error: Error, orders: &[&Order]) -> Error {
-    let words = error.to_string();
-    if !erp::quotes(&words) {
+    if !erp::quotes(&error.to_string()) {
         return error;
     }
-    error.reworded(erp::discreet(&words, orders.iter().copied()))
+    error.hiding(|words| erp::discreet(words, orders.iter().copied()))
 }
 
 impl Batch<'_> {
     /// The same of orders that are only known by their records: they are read where an ERP's words are among the error's.
     pub(super) async fn discreet_about(&self, error: Error, heads: &[&Head]) -> Error {
-        let words = error.to_string();
-        if !erp::quotes(&words) {
+        if !erp::quotes(&error.to_string()) {
             return error;
         }
         let versions = heads.iter().flat_map(|head| {
@@ -40,10 +38,10 @@ impl Batch<'_> {
             [Some(&head.desired), planned].into_iter().flatten().map(|version| self.order(&head.key, version))
         });
         let read: Result<Vec<Option<Order>>, Error> = join_all(versions).await.into_iter().collect();
-        error.reworded(match read {
-            Ok(orders) => erp::discreet(&words, orders.iter().flatten()),
+        error.hiding(|words| match &read {
+            Ok(orders) => erp::discreet(words, orders.iter().flatten()),
             // Nobody can say what is personal in them.
-            Err(_) => erp::wordless(&words),
+            Err(_) => erp::wordless(words),
         })
     }
 }

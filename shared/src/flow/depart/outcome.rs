@@ -21,14 +21,14 @@ use crate::{
     erp::SendError,
 };
 
-/// It was refused for good.
+/// It was refused for good: by the code that the connector gave, or in words.
 pub(super) fn refused(error: &Error) -> Reason {
-    Why::Refused { words: error.to_string() }.into()
+    Why::of(error).cloned().unwrap_or_else(|| Why::Refused { words: error.to_string() }).into()
 }
 
-/// It failed, and is tried again.
+/// It failed, and is tried again: by the code that the connector gave, or in words.
 pub(super) fn failed(error: &Error) -> Reason {
-    Why::Failed { words: error.to_string() }.into()
+    Why::of(error).cloned().unwrap_or_else(|| Why::Failed { words: error.to_string() }).into()
 }
 
 /// Whether something happened to the order itself that it waits for.
@@ -172,5 +172,26 @@ impl Batch<'_> {
             news: News::Replay,
         };
         self.puente.queue.bury(&Message::Arrival(arrival), reason).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    #[test]
+    fn a_refusal_keeps_the_connectors_code_and_the_errors_words() {
+        let why = Why::UnknownArticle { sku: "MATE-01".to_owned() };
+        let error = Error::from(why.clone());
+        assert_eq!((refused(&error), failed(&error)), (why.clone().into(), why.into()));
+        assert_eq!(refused(&error).words(), error.to_string());
+        let plain = Error::new(Kind::Refused, "the period is closed");
+        let words = || "the period is closed".to_owned();
+        assert_eq!(refused(&plain), Why::Refused { words: words() }.into());
+        assert_eq!(failed(&plain), Why::Failed { words: words() }.into());
+        // Who adds words says more than the code.
+        let more = error.within("created, but not finished");
+        assert_eq!(refused(&more), Why::Refused { words: more.to_string() }.into());
     }
 }

@@ -106,7 +106,7 @@ impl Batch<'_> {
             }
         }
         let others_pass = answered || self.passed;
-        self.judge(suspects.iter().map(|(ready, error)| (ready, error.again())).collect(), others_pass).await?;
+        self.judge(suspects.iter().map(|(ready, error)| (ready, error.clone())).collect(), others_pass).await?;
         for ready in groups.into_iter().flatten() {
             self.not_sent(&ready).await?;
         }
