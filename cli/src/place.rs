@@ -135,7 +135,7 @@ impl Location {
 
 /// The stack on AWS that the environment names.
 pub(crate) async fn aws() -> Result<App> {
-    App::new(Aws::new(&Access::discovered().await?, aws::Place::from_env()?))
+    App::new(Aws::new(&Access::discovered().await?, aws::Place::from_env()?), Tell::default())
 }
 
 /// Everything the flows need, on one machine.

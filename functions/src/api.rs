@@ -8,7 +8,7 @@ use lambda_http::Request;
 use puente::edge::{operate, people};
 
 use crate::{
-    App,
+    App, Tell,
     gateway::{Gateway, serve},
     log,
 };
@@ -19,7 +19,7 @@ pub struct Api(Gateway);
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let Api(gateway) = &Api::new(App::from_env().await?);
+    let Api(gateway) = &Api::new(App::from_env(Tell::default()).await?);
     serve(gateway, "api").await
 }
 

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    App,
+    App, Tell,
     gateway::{CONNECTIONS, SCOPES, SUBJECT},
     isolated, log, metrics,
 };
@@ -101,16 +101,19 @@ type Multiple = BTreeMap<String, Option<Vec<String>>>;
 /// Answers until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let authorizer = &Authorizer::new(App::from_env().await?, server());
+    let tell = Tell::default();
+    let server = server(&tell);
+    let authorizer = &Authorizer::new(App::from_env(tell).await?, server);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = isolated("authorizing a request", authorizer.answer(event.payload.get())).await.flatten();
-        metrics::flush(authorizer.app.tell(), "authorizer");
-        answer.map_err(|error| {
+        let answer = answer.map_err(|error| {
             if error.kind() != Kind::Forged {
-                event::Event::InvocationFailed { error: &error }.log();
+                authorizer.app.tell().of(&event::Event::InvocationFailed { error: &error });
             }
             lambda_runtime::Error::from(error.to_string())
-        })
+        });
+        metrics::flush(authorizer.app.tell(), "authorizer");
+        answer
     }))
     .await
 }
@@ -210,9 +213,9 @@ fn unreadable(why: &str) -> Error {
 
 /// The server for the tokens of the environment's issuer, if that is usable. If not, keys go on being checked: a mistake about
 /// people must cost no order.
-fn server() -> Option<ResourceServer> {
+fn server(tell: &Tell) -> Option<ResourceServer> {
     let made = Client::new().and_then(|client| ResourceServer::new(trust()?, client, Arc::new(SystemClock)));
-    made.inspect_err(|error| event::Event::TokensRefused { error }.log()).ok()
+    made.inspect_err(|error| tell.of(&event::Event::TokensRefused { error })).ok()
 }
 
 /// Whose tokens are taken, as `template.yaml` says it: `PUENTE_ISSUER`, `PUENTE_AUDIENCE` (separated by commas),

@@ -5,7 +5,7 @@ use lambda_http::Request;
 use puente::{domain::event::Event, ports::Queue};
 
 use crate::{
-    App,
+    App, Tell,
     gateway::{Gateway, serve},
     log,
 };
@@ -16,9 +16,9 @@ pub struct Ingest(Gateway);
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let app = App::from_env().await?;
+    let app = App::from_env(Tell::default()).await?;
     if let Err(error) = app.aws().queue.ready().await {
-        Event::QueueUnready { error: &error }.log();
+        app.tell().of(&Event::QueueUnready { error: &error });
     }
     let Ingest(gateway) = &Ingest::new(app);
     serve(gateway, "ingest").await

@@ -20,14 +20,14 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use puente::{
     Error, Kind,
-    domain::event::Event,
+    domain::event::{Event, Told},
     ports::{Clock, SystemClock},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing_subscriber::EnvFilter;
 
-pub use puente::aws::App;
+pub use puente::{aws::App, flow::tell::Tell};
 
 /// Answers events with `handle` until Lambda ends the process, and writes down what each invocation measured, as the function of that
 /// name. Events come as raw JSON text: what is wrong with one is said by its handler.
@@ -43,11 +43,12 @@ where
     let handle = &handle;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = handle(event.payload, event.context).await;
-        metrics::flush(app.tell(), function);
-        answer.map_err(|error| {
-            Event::InvocationFailed { error: &error }.log();
+        let answer = answer.map_err(|error| {
+            app.tell().of(&Event::InvocationFailed { error: &error });
             lambda_runtime::Error::from(error.to_string())
-        })
+        });
+        metrics::flush(app.tell(), function);
+        answer
     }))
     .await
 }
@@ -73,6 +74,7 @@ fn log() {
     // The standard hook would print a panic's own words, which may hold an order: where it happened is enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        // One hook for the whole process, whatever `Tell` there is.
         Event::Panicked { place: &place }.log();
     }));
 }

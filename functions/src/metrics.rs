@@ -30,7 +30,7 @@ pub(crate) fn flush(tell: &Tell, function: &str) {
     }
     let text = lines(&samples, function, &namespace(), SystemClock.now());
     if let Err(error) = io::stdout().lock().write_all(text.as_bytes()) {
-        Event::MetricsLost { error: &error }.log();
+        tell.of(&Event::MetricsLost { error: &error });
     }
 }
 
@@ -80,12 +80,10 @@ pub fn lines(samples: &[Sample], function: &str, namespace: &str, now: Timestamp
         sets.entry((&sample.label, sample.metric.about().result)).or_default().push(sample);
     }
     let mut text = String::new();
-    for ((label, result), samples) in sets {
+    for samples in sets.into_values() {
         let mut members = Map::from_iter([("function".to_owned(), function.into())]);
         let mut dimensions = vec!["function"];
-        for (name, value) in
-            label.iter().map(|(name, value)| (*name, value.as_str())).chain(result.map(|r| ("result", r)))
-        {
+        for (name, value) in samples.first().into_iter().flat_map(|sample| sample.labels()) {
             if name != "connection" {
                 dimensions.push(name);
             }
@@ -113,6 +111,8 @@ pub fn lines(samples: &[Sample], function: &str, namespace: &str, now: Timestamp
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use puente::domain::{
         event::Outcome,
         ids::{ConnectionId, ErpId},
@@ -121,36 +121,155 @@ mod tests {
 
     use super::*;
 
-    /// As the specification has it: what every line must be.
-    fn check(line: &str, now: Timestamp) -> Value {
-        let line: Value = serde_json::from_str(line).unwrap();
-        let root = line.as_object().unwrap();
-        let metadata = root["_aws"].as_object().unwrap();
-        assert_eq!(metadata.keys().collect::<Vec<_>>(), ["CloudWatchMetrics", "Timestamp"]);
-        assert_eq!(metadata["Timestamp"], now.as_millisecond());
-        for directive in metadata["CloudWatchMetrics"].as_array().unwrap() {
-            let namespace = directive["Namespace"].as_str().unwrap();
-            assert!((1..=255).contains(&namespace.len()));
-            let sets = directive["Dimensions"].as_array().unwrap();
-            assert!(!sets.is_empty());
+    fn exactly(object: &Map<String, Value>, names: &[&str]) -> bool {
+        object.keys().map(String::as_str).eq(names.iter().copied())
+    }
+
+    /// Where a line breaks the specification (embedded metric format, and `PutMetricData` for what it leaves open), if it does.
+    fn broken(text: &str, now: Timestamp) -> Option<&'static str> {
+        let rule = |holds: bool, rule: &'static str| if holds { None } else { Some(rule) };
+        let within = |text: &str| (1..=255).contains(&text.len());
+        if text.len() > 256 * 1024 {
+            return Some("a line has at most 256 KB");
+        }
+        let Ok(Value::Object(root)) = serde_json::from_str(text) else { return Some("a line is one JSON object") };
+        let Some(metadata) = root.get("_aws").and_then(Value::as_object) else { return Some("the root has `_aws`") };
+        let Some(directives) = metadata.get("CloudWatchMetrics").and_then(Value::as_array) else {
+            return Some("`CloudWatchMetrics` is a list");
+        };
+        let (day, hour) = (24 * 3_600_000, 3_600_000);
+        let ago = metadata.get("Timestamp").and_then(Value::as_i64).map(|then| now.as_millisecond() - then);
+        let mut rules = vec![
+            rule(exactly(metadata, &["CloudWatchMetrics", "Timestamp"]), "`_aws` has these two members and no other"),
+            rule(
+                ago.is_some_and(|ago| (-2 * hour..=14 * day).contains(&ago)),
+                "`Timestamp` is in milliseconds, two weeks old at most and no more than two hours ahead",
+            ),
+        ];
+        for directive in directives {
+            let Some(directive) =
+                directive.as_object().filter(|it| exactly(it, &["Dimensions", "Metrics", "Namespace"]))
+            else {
+                return Some("a directive has these three members and no other");
+            };
+            let namespace = directive["Namespace"].as_str().unwrap_or_default();
+            rules.push(rule(within(namespace) && !namespace.starts_with("AWS/"), "a namespace of 1 to 255 characters"));
+            let sets = directive["Dimensions"].as_array().map(Vec::as_slice).unwrap_or_default();
+            rules.push(rule(!sets.is_empty(), "at least one set of dimensions"));
+            let mut taken = BTreeSet::new();
             for set in sets {
-                let set = set.as_array().unwrap();
-                assert!((1..=30).contains(&set.len()));
-                for name in set {
-                    let value =
-                        root[name.as_str().unwrap()].as_str().expect("a dimension's value is a text at the root");
-                    assert!((1..=1024).contains(&value.len()) && value.is_ascii());
+                let set = set.as_array().map(Vec::as_slice).unwrap_or_default();
+                rules.push(rule(set.len() <= 30, "at most 30 dimensions in a set"));
+                for name in set.iter().map(|name| name.as_str().unwrap_or_default()) {
+                    let value = root.get(name).and_then(Value::as_str).unwrap_or_default();
+                    let fits = within(name) && !name.starts_with(':') && (1..=1024).contains(&value.len());
+                    rules.push(rule(
+                        fits && value.is_ascii(),
+                        "a dimension is a text at the root, of 1 to 1024 ASCII characters",
+                    ));
+                    taken.insert(name);
                 }
             }
-            let metrics = directive["Metrics"].as_array().unwrap();
-            assert!((1..=100).contains(&metrics.len()));
+            let metrics = directive["Metrics"].as_array().map(Vec::as_slice).unwrap_or_default();
+            rules.push(rule((1..=100).contains(&metrics.len()), "1 to 100 metrics in a directive"));
             for metric in metrics {
-                assert!(["Count", "Seconds"].contains(&metric["Unit"].as_str().unwrap()));
-                let value = &root[metric["Name"].as_str().unwrap()];
-                assert!(value.is_number(), "a metric's value is a number at the root: {value}");
+                let Some(metric) = metric.as_object().filter(|it| exactly(it, &["Name", "Unit"])) else {
+                    return Some("a metric has a name and a unit, and nothing else");
+                };
+                let name = metric["Name"].as_str().unwrap_or_default();
+                rules.push(rule(within(name) && taken.insert(name), "no name is used twice"));
+                rules.push(rule(root.get(name).is_some_and(Value::is_number), "a metric is a number at the root"));
+                rules.push(rule(
+                    ["Count", "Seconds"].iter().any(|unit| metric["Unit"] == *unit),
+                    "a unit of CloudWatch's",
+                ));
             }
         }
-        line
+        rules.into_iter().flatten().next()
+    }
+
+    fn check(line: &str, now: Timestamp) -> Value {
+        assert_eq!(broken(line, now), None, "{line}");
+        serde_json::from_str(line).unwrap()
+    }
+
+    #[test]
+    fn every_metric_of_everybody_keeps_every_rule() {
+        let (tell, now) = (Tell::default(), "2026-03-15T00:06:33.5Z".parse().unwrap());
+        for n in 0..=puente::flow::tell::MOST {
+            let (connection, erp) = (format!("shop-{n}").parse().unwrap(), format!("erp-{n}").parse().unwrap());
+            for metric in Metric::ALL {
+                for of in [Of::Connection(&connection), Of::Account(&erp), Of::Service] {
+                    tell.gauge(*metric, of, u64::MAX);
+                }
+            }
+        }
+        let text = lines(&tell.drain(), "worker", "Puente/shop", now);
+        let mut sets = 0;
+        for line in text.lines() {
+            check(line, now);
+            sets += 1;
+        }
+        assert!(sets > 2 * puente::flow::tell::MOST, "{sets}");
+    }
+
+    #[test]
+    fn each_rule_of_the_specification_is_checked() {
+        let now: Timestamp = "2026-03-15T00:06:33.5Z".parse().unwrap();
+        let good = || {
+            serde_json::json!({
+                "_aws": {
+                    "Timestamp": now.as_millisecond(),
+                    "CloudWatchMetrics": [{
+                        "Namespace": "Puente",
+                        "Dimensions": [["function"]],
+                        "Metrics": [{"Name": "departures", "Unit": "Count"}],
+                    }],
+                },
+                "function": "worker", "departures": 1, "connection": "acme",
+            })
+        };
+        assert_eq!(broken(&good().to_string(), now), None);
+        let many = |n: usize, of: fn(usize) -> Value| (0..n).map(of).collect::<Value>();
+        let directive = "/_aws/CloudWatchMetrics/0";
+        for (place, value) in [
+            ("/_aws", Value::Null),
+            ("/_aws/Timestamp", now.as_second().into()),
+            ("/_aws/Timestamp", now.to_string().into()),
+            ("/_aws/Timestamp", (now.as_millisecond() + 3 * 3_600_000).into()),
+            ("/_aws/CloudWatchMetrics", Value::Null),
+            (directive, serde_json::json!({"Namespace": "Puente", "Dimensions": [[]]})),
+            ("/_aws/CloudWatchMetrics/0/Namespace", "".into()),
+            ("/_aws/CloudWatchMetrics/0/Namespace", "x".repeat(256).into()),
+            ("/_aws/CloudWatchMetrics/0/Namespace", "AWS/Lambda".into()),
+            ("/_aws/CloudWatchMetrics/0/Dimensions", serde_json::json!([])),
+            ("/_aws/CloudWatchMetrics/0/Dimensions/0", many(31, |_| "function".into())),
+            ("/_aws/CloudWatchMetrics/0/Dimensions/0/0", "nowhere".into()),
+            ("/_aws/CloudWatchMetrics/0/Metrics", serde_json::json!([])),
+            (
+                "/_aws/CloudWatchMetrics/0/Metrics",
+                many(101, |_| serde_json::json!({"Name": "departures", "Unit": "Count"})),
+            ),
+            (
+                "/_aws/CloudWatchMetrics/0/Metrics/0",
+                serde_json::json!({"Name": "departures", "Unit": "Count", "Label": 1}),
+            ),
+            ("/_aws/CloudWatchMetrics/0/Metrics/0/Name", "nowhere".into()),
+            ("/_aws/CloudWatchMetrics/0/Metrics/0/Name", "function".into()),
+            ("/_aws/CloudWatchMetrics/0/Metrics/0/Unit", "Orders".into()),
+            ("/function", 7.into()),
+            ("/function", "".into()),
+            ("/function", "x".repeat(1025).into()),
+            ("/function", "trabajador-ñ".into()),
+            ("/departures", "1".into()),
+            ("/departures", serde_json::json!({"of": 1})),
+            ("/connection", "x".repeat(256 * 1024).into()),
+        ] {
+            let mut line = good();
+            *line.pointer_mut(place).unwrap() = value;
+            assert!(broken(&line.to_string(), now).is_some(), "{place}");
+        }
+        assert!(broken(&format!("{} {}", good(), good()), now).is_some());
     }
 
     #[test]

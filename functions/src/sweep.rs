@@ -10,12 +10,12 @@ use puente::{
     },
 };
 
-use crate::{App, ends, log, serve};
+use crate::{App, Tell, ends, log, serve};
 
 /// Sweeps on every event until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let app = &App::from_env().await?;
+    let app = &App::from_env(Tell::default()).await?;
     serve(app, "sweep", async |_, context| handle(app, ends(&context)?).await).await
 }
 

@@ -14,7 +14,7 @@ use puente::{
     flow::work::work,
 };
 
-use crate::{App, ends, isolated, log, serve};
+use crate::{App, Tell, ends, isolated, log, serve};
 
 /// What is left of an invocation's time when its flows must have ended.
 const LEFT: SignedDuration = SignedDuration::from_secs(3);
@@ -22,7 +22,7 @@ const LEFT: SignedDuration = SignedDuration::from_secs(3);
 /// Works until Lambda ends the process.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log();
-    let app = &App::from_env().await?;
+    let app = &App::from_env(Tell::default()).await?;
     serve(app, "worker", async |event, context| handle(app, event.get(), ends(&context)? - LEFT).await).await
 }
 

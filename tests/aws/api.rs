@@ -8,7 +8,7 @@ use puente::{
     domain::message::{Message, News},
     ports::{Clock, Queue, SystemClock},
 };
-use puente_functions::{App, api::Api, worker};
+use puente_functions::{App, Tell, api::Api, worker};
 use serde_json::{Value, json};
 
 use crate::{
@@ -217,7 +217,7 @@ async fn an_event_that_is_none_of_api_gateways_is_refused() {
 async fn without_its_table_it_says_to_come_again() {
     let Some(world) = World::new().await else { return };
     let proxy = Proxy::before(&world.stack.endpoint).await;
-    let api = Api::new(App::new(world.through(&proxy.endpoint)).unwrap());
+    let api = Api::new(App::new(world.through(&proxy.endpoint), Tell::default()).unwrap());
     proxy.down(true);
     let answer = serve(&api, &event("api")).await;
     assert_eq!(answer.status, 503, "no configuration");

@@ -8,7 +8,7 @@ use puente::{
     outbound::Client,
     ports::{Clock, SystemClock},
 };
-use puente_functions::{App, authorizer::Authorizer};
+use puente_functions::{App, Tell, authorizer::Authorizer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -167,7 +167,7 @@ async fn an_event_that_is_none_is_an_error_that_quotes_nothing() {
 async fn what_cannot_be_decided_is_an_error_and_no_401() {
     let Some(world) = World::new().await else { return };
     let proxy = Proxy::before(&world.stack.endpoint).await;
-    let authorizer = Authorizer::new(App::new(world.through(&proxy.endpoint)).unwrap(), None);
+    let authorizer = Authorizer::new(App::new(world.through(&proxy.endpoint), Tell::default()).unwrap(), None);
     proxy.down(true);
     let error = authorizer.answer(&event("authorizer")).await.err().unwrap();
     assert_ne!(error.kind(), Kind::Forged, "a store that is told 401 gives up: {error}");

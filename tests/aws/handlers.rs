@@ -14,7 +14,7 @@ use puente::{
     },
     ports::{Accounts, Clock, Queue, Records, Signs, SystemClock},
 };
-use puente_functions::{App, backfill, ingest::Ingest, sweep, worker};
+use puente_functions::{App, Tell, backfill, ingest::Ingest, sweep, worker};
 use serde_json::Value;
 
 use crate::{
@@ -87,7 +87,7 @@ async fn a_body_that_is_not_the_signed_one_is_refused_and_nothing_is_accepted() 
 async fn without_a_queue_or_a_configuration_the_store_is_told_to_come_again() {
     let Some(world) = World::new().await else { return };
     let proxy = Proxy::before(&world.stack.endpoint).await;
-    let ingest = Ingest::new(App::new(world.through(&proxy.endpoint)).unwrap());
+    let ingest = Ingest::new(App::new(world.through(&proxy.endpoint), Tell::default()).unwrap());
     proxy.down(true);
     assert_eq!(serve(&ingest, &event("ingest")).await.0, 503, "no configuration");
     proxy.down(false);
@@ -129,7 +129,7 @@ async fn the_configuration_is_read_again_after_five_minutes_and_an_old_one_outli
     let proxy = Proxy::before(&world.stack.endpoint).await;
     let clock = Arc::new(HandClock(SystemClock.now().as_second().into()));
     let pass = |seconds| clock.0.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
-    let app = App::with_clock(world.through(&proxy.endpoint), clock.clone()).unwrap();
+    let app = App::with_clock(world.through(&proxy.endpoint), Tell::default(), clock.clone()).unwrap();
     let first = app.puente().await.unwrap().settings;
     pass(299);
     assert!(Arc::ptr_eq(&first, &app.puente().await.unwrap().settings));
@@ -148,7 +148,7 @@ async fn a_signature_nobody_knows_is_looked_for_in_the_newest_configuration_once
     let clock = Arc::new(HandClock(SystemClock.now().as_second().into()));
     let pass = |seconds| clock.0.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
     // A shop that signs with a secret of its own is not known yet.
-    let ingest = Ingest::new(App::with_clock(world.through(&proxy.endpoint), clock.clone()).unwrap());
+    let ingest = Ingest::new(App::with_clock(world.through(&proxy.endpoint), Tell::default(), clock.clone()).unwrap());
     assert_eq!(serve(&ingest, &event("ingest")).await.0, 200);
     let text = world.aws().published.config().await.unwrap().unwrap();
     world.publish_text(&text.replace("secret = \"webhook\"", "secret = \"rotated\"")).await;
@@ -215,7 +215,7 @@ async fn a_message_that_cannot_be_decoded_fails_alone() {
 async fn a_batch_that_cannot_be_recorded_fails_as_a_whole_and_message_by_message() {
     let Some(world) = World::new().await else { return };
     let proxy = Proxy::before(&world.stack.endpoint).await;
-    let app = App::new(world.through(&proxy.endpoint)).unwrap();
+    let app = App::new(world.through(&proxy.endpoint), Tell::default()).unwrap();
     app.puente().await.unwrap();
     proxy.down(true);
     let answer = worker::handle(&app, &event("worker"), soon()).await.unwrap();

@@ -9,7 +9,7 @@ use puente::{
     domain::ids::AccountId,
     ports::{Clock, Queue, SystemClock, Token, Tokens},
 };
-use puente_functions::{App, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
+use puente_functions::{App, Tell, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
 use serde_json::{Value, json};
 
@@ -195,7 +195,7 @@ fn compared(statements: &[Value], asked: &BTreeSet<Asked>) -> (Vec<String>, Vec<
 }
 
 fn app(world: &World, proxy: &Proxy) -> App {
-    App::new(world.through(&proxy.endpoint)).unwrap()
+    App::new(world.through(&proxy.endpoint), Tell::default()).unwrap()
 }
 
 #[tokio::test]

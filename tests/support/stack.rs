@@ -7,7 +7,7 @@ use puente::{
     ports::{Clock, Records, SystemClock},
     store::{STORES, Store},
 };
-use puente_functions::{App, sweep, worker};
+use puente_functions::{App, Tell, sweep, worker};
 use puente_sandbox::{
     erp::{Config, Erp},
     store::{Plan, Serving, Shop},
@@ -122,7 +122,7 @@ impl World {
     }
 
     pub fn app(&self) -> App {
-        App::new(self.aws()).unwrap()
+        App::new(self.aws(), Tell::default()).unwrap()
     }
 
     /// The adapters, reached through `endpoint`.

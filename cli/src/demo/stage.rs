@@ -14,7 +14,7 @@ use std::{
 use puente::{
     Error, Kind, Result,
     domain::{
-        event::Event,
+        event::{Event, Told},
         ids::{ConnectionId, ErpId, OrderKey},
         ledger::Ledger,
     },

@@ -198,7 +198,7 @@ where
         }
         match source.puente().await {
             Ok(puente) => task(puente).await,
-            Err(error) => Event::ConfigUnusable { error: &error }.log(),
+            Err(error) => source.tell().of(&Event::ConfigUnusable { error: &error }),
         }
     }
 }
@@ -207,7 +207,7 @@ where
 async fn worker(source: Source, stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         if let Err(error) = turn(&source, &stopping).await {
-            Event::QueueFailed { error: &error }.log();
+            source.tell().of(&Event::QueueFailed { error: &error });
             tokio::select! {
                 () = stopped(stopping.clone()) => return,
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}

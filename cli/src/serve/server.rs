@@ -23,7 +23,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use puente::domain::event::Event;
+use puente::domain::event::{Event, Told};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{oneshot, watch},

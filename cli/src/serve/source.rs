@@ -15,7 +15,7 @@ use puente::{
     aws::App,
     domain::event::Event,
     edge::{RequestId, front_door::FrontDoors, host::Hosts, operate, people, refusal, stores},
-    flow::Puente,
+    flow::{Puente, tell::Tell},
     parties::Settings,
     ports::{Chance, SystemChance},
 };
@@ -42,6 +42,14 @@ impl Source {
         match self {
             Self::Fixed(puente) => Ok(puente.as_ref().clone()),
             Self::Published(app) => app.puente().await,
+        }
+    }
+
+    /// Where what happens is told, whatever the configuration says.
+    pub(super) fn tell(&self) -> &Tell {
+        match self {
+            Self::Fixed(puente) => &puente.tell,
+            Self::Published(app) => app.tell(),
         }
     }
 
@@ -100,7 +108,7 @@ impl Site {
                 Err(never) => match never {},
             },
             Err(error) => {
-                Event::HttpUnavailable { request: &id, error: &error }.log();
+                self.source.tell().of(&Event::HttpUnavailable { request: &id, error: &error });
                 refusal(error, &id)
             }
         }

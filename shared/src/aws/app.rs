@@ -42,24 +42,24 @@ struct Loaded {
 
 impl App {
     /// As the environment says, see [`Aws::from_env`]. The connection to the table is warm when this returns.
-    pub async fn from_env() -> Result<Self> {
-        let app = Self::new(Aws::from_env().await?)?;
+    pub async fn from_env(tell: Tell) -> Result<Self> {
+        let app = Self::new(Aws::from_env().await?, tell)?;
         if let Err(error) = app.puente().await {
             // No reason to end: each invocation says so again, and it works as soon as a configuration is published.
-            Event::ConfigUnusable { error: &error }.log();
+            app.tell.of(&Event::ConfigUnusable { error: &error });
         }
         Ok(app)
     }
 
-    /// On these adapters.
-    pub fn new(aws: Aws) -> Result<Self> {
-        Self::with_clock(aws, Arc::new(SystemClock))
+    /// On these adapters; what happens is told to `tell`.
+    pub fn new(aws: Aws, tell: Tell) -> Result<Self> {
+        Self::with_clock(aws, tell, Arc::new(SystemClock))
     }
 
-    /// On these adapters, by this clock.
-    pub fn with_clock(aws: Aws, clock: Arc<dyn Clock>) -> Result<Self> {
+    /// The same, by this clock.
+    pub fn with_clock(aws: Aws, tell: Tell, clock: Arc<dyn Clock>) -> Result<Self> {
         let signs = Signs::new(aws.signs.clone());
-        Ok(Self { aws, client: Client::new()?, signs, tell: Tell::default(), clock, loaded: Mutex::new(None) })
+        Ok(Self { aws, client: Client::new()?, signs, tell, clock, loaded: Mutex::new(None) })
     }
 
     /// The adapters.
@@ -120,7 +120,7 @@ impl App {
             }
             // An order must not wait for a table that is slow to say what it said five minutes ago.
             (Err(error), Some(known)) => {
-                Event::ConfigStale { error: &error }.log();
+                self.tell.of(&Event::ConfigStale { error: &error });
                 known.until = now + AGAIN;
                 Ok(known.settings.clone())
             }

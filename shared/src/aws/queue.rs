@@ -29,7 +29,10 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    domain::{event::Event, message::Message},
+    domain::{
+        event::{Event, Told},
+        message::Message,
+    },
     ports::{Dead, Delivery, Queue},
 };
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
-        event::Event,
+        event::{Event, Told},
         ids::{ConnectionId, ErpId, OrderKey},
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term, added},

@@ -27,7 +27,10 @@ use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use crate::{
     Error, Kind, Result, Retry,
     config::FrontDoor,
-    domain::{event::Event, ids::ConnectionId},
+    domain::{
+        event::{Event, Told},
+        ids::ConnectionId,
+    },
     parties::Connection,
     ports::{Clock, Records},
 };

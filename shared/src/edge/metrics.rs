@@ -14,6 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit as Suffix},
 };
 
+use super::routes::Media;
 use crate::{
     Error, Kind, Result,
     domain::metric::{About, Form, Unit},
@@ -23,13 +24,10 @@ use crate::{
 /// What every name begins with.
 const PREFIX: &str = "puente";
 
-/// Their media type.
-const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// The answer.
 pub(super) fn answer(samples: Vec<Sample>) -> Result<Response> {
     let mut response = text(samples)?.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(Media::OpenMetrics.name()));
     Ok(response)
 }
 
@@ -62,9 +60,7 @@ impl Collector for Measured {
             };
             let mut encoder = encoder.encode_descriptor(name, help, suffix, kind)?;
             for sample in family {
-                let whose = sample.label.as_ref().map(|(name, value)| (*name, value.as_str()));
-                let result = sample.metric.about().result.map(|result| ("result", result));
-                let labels: Vec<(&str, &str)> = whose.into_iter().chain(result).collect();
+                let labels: Vec<(&str, &str)> = sample.labels().collect();
                 let series = encoder.encode_family(&labels)?;
                 match form {
                     Form::Counter => ConstCounter::new(sample.value).encode(series)?,

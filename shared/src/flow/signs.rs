@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     domain::{
-        event::Event,
+        event::{Event, Told},
         sign::{Fact, Party, Sign},
         task::Run,
     },

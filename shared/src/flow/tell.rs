@@ -10,7 +10,7 @@ use std::{
 
 use super::Puente;
 use crate::domain::{
-    event::{Event, OrderEvent},
+    event::{Event, OrderEvent, Told},
     ids::{ConnectionId, ErpId},
     metric::{Form, Metric, Of},
 };
@@ -35,6 +35,14 @@ pub struct Sample {
     pub label: Option<(&'static str, String)>,
     /// How much.
     pub value: u64,
+}
+
+impl Sample {
+    /// Its labels, as every sink has them: whose it is, and the result.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let whose = self.label.as_ref().map(|(name, value)| (*name, value.as_str()));
+        whose.into_iter().chain(self.metric.about().result.map(|result| ("result", result)))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,15 +78,16 @@ impl<I: Clone + Eq + Hash> Rows<I> {
         }
         self.own.get_mut(id).unwrap_or(&mut self.others)
     }
+
+    fn rows(&mut self) -> impl Iterator<Item = &mut Row> {
+        self.own.values_mut().chain([&mut self.others])
+    }
 }
 
 impl Puente {
     /// Tells what happened to an order.
     pub async fn tell(&self, event: OrderEvent<'_>) {
-        event.log();
-        if let Some(metric) = event.what.metric() {
-            self.tell.measured().add(metric, Of::Connection(&event.order.connection), 1);
-        }
+        self.tell.of(&event);
         let entry = event.entry(self.clock.now());
         if let Err(error) = self.records.note(&[(event.order.clone(), entry)]).await {
             self.tell.of(&Event::TimelineLost { order: event.order, error: &error });
@@ -87,10 +96,11 @@ impl Puente {
 }
 
 impl Tell {
-    /// Tells an event that is no order's own.
-    pub fn of(&self, event: &Event<'_>) {
+    /// Tells an event: its line of the log, and what is counted of it. What happened to an order has a line in its timeline besides, see
+    /// [`Puente::tell`].
+    pub fn of(&self, event: &impl Told) {
         event.log();
-        event.count(|metric, of, by| self.measured().add(metric, of, by));
+        event.count(&mut |metric, of, by| self.measured().add(metric, of, by));
     }
 
     /// What a gauge shows from now on.
@@ -104,10 +114,14 @@ impl Tell {
         self.measured().samples()
     }
 
-    /// Everything measured since this was last called, sorted; forgotten here.
+    /// Everything measured since this was last called, sorted; forgotten here. Who is measured one by one stays so: the bound is on the
+    /// process, however often it is drained.
     #[must_use]
     pub fn drain(&self) -> Vec<Sample> {
-        std::mem::take(&mut *self.measured()).samples()
+        let mut measured = self.measured();
+        let samples = measured.samples();
+        measured.forget();
+        samples
     }
 
     fn measured(&self) -> MutexGuard<'_, Measured> {
@@ -130,6 +144,10 @@ impl Measured {
             let count = self.row(of).entry(metric).or_default();
             *count = count.saturating_add(by);
         }
+    }
+
+    fn forget(&mut self) {
+        self.connections.rows().chain(self.accounts.rows()).chain([&mut self.service]).for_each(Row::clear);
     }
 
     fn samples(&self) -> Vec<Sample> {
@@ -185,5 +203,19 @@ mod tests {
         assert_eq!(tell.samples(), expected);
         assert_eq!(tell.drain(), expected);
         assert!(tell.drain().is_empty());
+    }
+
+    #[test]
+    fn the_most_is_of_the_process_however_often_it_is_drained() {
+        let tell = Tell::default();
+        let count = |n: usize| {
+            let connection = format!("shop-{n}").parse::<ConnectionId>().unwrap();
+            tell.of(&Event::Backfilled { connection: &connection, listed: 1, enqueued: 1 });
+        };
+        (0..MOST).for_each(count);
+        assert_eq!(tell.drain().len(), MOST);
+        [0, MOST, MOST + 1].into_iter().for_each(count);
+        let told: Vec<_> = tell.drain().into_iter().map(|sample| (sample.label.unwrap().1, sample.value)).collect();
+        assert_eq!(told, [(OTHER.to_owned(), 2), ("shop-0".to_owned(), 1)]);
     }
 }

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::Metered;
 use crate::{
     Error, Kind, Result, Retry,
-    domain::{event::Event, ids::AccountId},
+    domain::{
+        event::{Event, Told},
+        ids::AccountId,
+    },
     ports::{Clock, Swapped, Token, Tokens, sign_in},
 };
 

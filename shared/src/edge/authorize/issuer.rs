@@ -19,7 +19,7 @@ use url::{Host, Url};
 
 use crate::{
     Error, Kind, Result,
-    domain::event::Event,
+    domain::event::{Event, Told},
     outbound::{Call, Client},
     ports::Clock,
 };

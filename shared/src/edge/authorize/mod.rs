@@ -17,7 +17,11 @@ pub use crate::domain::operator::Scope;
 use crate::{
     Error, Kind, Result,
     config::Secret,
-    domain::{event::Event, ids::ConnectionId, operator::Operator},
+    domain::{
+        event::{Event, Told},
+        ids::ConnectionId,
+        operator::Operator,
+    },
     parties::Settings,
 };
 

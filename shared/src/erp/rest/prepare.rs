@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
-        event::Event,
+        event::{Event, Told},
         reason::{Mismatch, Reason, Why},
     },
     erp::{

@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     config::Secret,
     domain::{
-        event::Event,
+        event::{Event, Told},
         ids::OperatorId,
         operator::{Operator, Scope, Sight},
     },
