@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit as Suffix},
 };
 
-use super::routes::Media;
+use super::media::Media;
 use crate::{
     Error, Kind, Result,
     domain::metric::{About, Form, Unit},

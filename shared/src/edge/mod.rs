@@ -13,6 +13,7 @@ pub mod host;
 mod ingest;
 mod label;
 pub mod life;
+pub mod media;
 pub mod metrics;
 pub mod openapi;
 pub mod operate;

@@ -20,7 +20,7 @@ use utoipa::{
 use super::{
     answers::{refusals, text},
     problem::Document,
-    routes::{Door, ROUTES, Route, Side, Verb},
+    routes::{Answer, Door, ROUTES, Reach, Route, Verb},
 };
 use crate::domain::ids::{ConnectionId, ErpId, OrderId};
 
@@ -32,7 +32,7 @@ type Known = Vec<(String, RefOr<Schema>)>;
 pub fn document() -> OpenApi {
     let mut known = Known::new();
     let mut paths = Paths::new();
-    for route in ROUTES.iter().filter(|route| route.side() != Side::Process) {
+    for route in ROUTES.iter().filter(|route| route.reach == Reach::Service) {
         let method = match route.verb {
             Verb::Get => HttpMethod::Get,
             Verb::Post => HttpMethod::Post,
@@ -61,9 +61,9 @@ fn operation(route: &Route, known: &mut Known) -> Operation {
         let built = RequestBodyBuilder::new().description(Some(body.says)).required(Some(required));
         built.content("application/json", content).build()
     });
-    let (status, when, answer) = route.answer;
-    let content = ContentBuilder::new().schema(Some(answer(known))).build();
-    let answer = ResponseBuilder::new().description(when).content("application/json", content).build();
+    let Answer { status, says, media, schema } = route.answer;
+    let content = ContentBuilder::new().schema(Some(schema(known))).build();
+    let answer = ResponseBuilder::new().description(says).content(media.name(), content).build();
     let mut responses = ResponsesBuilder::new().response(status.to_string(), answer);
     for (status, refusal) in refusals(route) {
         responses = responses.response(status.to_string(), refusal);

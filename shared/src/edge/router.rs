@@ -32,7 +32,7 @@ pub fn people(puente: Puente, access: Access) -> Router {
     let mut router = Router::new();
     for route in &ROUTES {
         let serve = match route.serve {
-            Serve::People(serve) | Serve::Process(serve) => serve,
+            Serve::People(serve) => serve,
             Serve::Stores(_) => continue,
         };
         let mut served = serve(route.verb.filter());

@@ -14,6 +14,7 @@ use super::{
     dead::DeadLettersView,
     ingest::{self, Edge},
     life::LifeView,
+    media::Media,
     operate::{Desk, accounts, dead, orders, search, service},
     story::StoryView,
     tasks::TasksView,
@@ -29,6 +30,8 @@ pub struct Route {
     pub path: &'static str,
     /// Who is let in.
     pub door: Door,
+    /// From where it is reached.
+    pub reach: Reach,
     /// The operation's name in the OpenAPI document.
     pub id: &'static str,
     /// What it does: the first line is its title.
@@ -37,8 +40,8 @@ pub struct Route {
     pub(super) query: Option<fn() -> Vec<Parameter>>,
     /// The body that it takes, if it does.
     pub(super) body: Option<Body>,
-    /// What it answers where it does not refuse: the status, its words and its body.
-    pub(super) answer: (u16, &'static str, SchemaOf),
+    /// What it answers where it does not refuse.
+    pub(super) answer: Answer,
     pub(super) serve: Serve,
 }
 
@@ -64,6 +67,23 @@ pub enum Door {
     Operator(Scope),
 }
 
+/// From where a route is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From everywhere: gateways lead there, and it is in the OpenAPI document.
+    Service,
+    /// From beside the process only, which it is about: no gateway leads there, and it is not in the document.
+    Process,
+}
+
+/// What a route answers where it does not refuse.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) says: &'static str,
+    pub(super) media: Media,
+    pub(super) schema: SchemaOf,
+}
+
 /// The body that a route takes.
 pub(super) struct Body {
     pub(super) says: &'static str,
@@ -80,19 +100,15 @@ pub(super) enum Serve {
     Stores(fn(MethodFilter) -> MethodRouter<Edge>),
     /// What people call.
     People(fn(MethodFilter) -> MethodRouter<Desk>),
-    /// What people call, of a process and not of the service: no gateway leads here.
-    Process(fn(MethodFilter) -> MethodRouter<Desk>),
 }
 
-/// Where a route is served.
+/// With what a route is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// With what stores call.
     Stores,
     /// With what people call.
     People,
-    /// With what people call, about the process that answers: no gateway leads there, and it is not in the document.
-    Process,
 }
 
 impl Verb {
@@ -113,14 +129,25 @@ impl Verb {
     }
 }
 
+impl Answer {
+    const fn json(status: u16, says: &'static str, schema: SchemaOf) -> Self {
+        Self { status, says, media: Media::Json, schema }
+    }
+}
+
 impl Route {
+    /// What its answer is written in.
+    #[must_use]
+    pub fn media(&self) -> Media {
+        self.answer.media
+    }
+
     /// Which router has it.
     #[must_use]
     pub fn side(&self) -> Side {
         match self.serve {
             Serve::Stores(_) => Side::Stores,
             Serve::People(_) => Side::People,
-            Serve::Process(_) => Side::Process,
         }
     }
 }
@@ -149,46 +176,50 @@ pub static ROUTES: [Route; 17] = [
         verb: Verb::Post,
         path: "/v1/connections/{connection}/webhook",
         door: Door::Key,
+        reach: Reach::Service,
         id: "receive_webhook",
         says: "Takes a store's webhook, byte for byte: its signature is over the bytes, in the headers that the store sends.\n\n\
                Whatever is signed is accepted; what cannot be read as an order is kept for a person and answered `flagged`.",
         query: None,
         body: Some(Body { says: "At most 1 MiB. Usually a JSON object.", required: false, schema: anything }),
-        answer: (200, "The queue has it.", of::<ingest::Accepted>),
+        answer: Answer::json(200, "The queue has it.", of::<ingest::Accepted>),
         serve: Serve::Stores(|verb| on(verb, ingest::webhook)),
     },
     Route {
         verb: Verb::Post,
         path: "/v1/connections/{connection}/orders",
         door: Door::ApiKey,
+        reach: Reach::Service,
         id: "post_orders",
         says: "Takes canonical orders, one or an array of at most 100. Each is read by itself: an invalid one does not sink the \
                others.\n\nThe connection is one whose store has `api_keys`.",
         query: None,
         body: Some(Body { says: "At most 1 MiB.", required: true, schema: inline::<ingest::OneOrMany> }),
-        answer: (202, "The queue has those that are `accepted`.", of::<ingest::Orders>),
+        answer: Answer::json(202, "The queue has those that are `accepted`.", of::<ingest::Orders>),
         serve: Serve::Stores(|verb| on(verb, ingest::orders)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/health",
         door: Door::Open,
+        reach: Reach::Service,
         id: "health",
         says: "Whether this process answers at all.",
         query: None,
         body: None,
-        answer: (200, "It does.", of::<ingest::Health>),
+        answer: Answer::json(200, "It does.", of::<ingest::Health>),
         serve: Serve::Stores(|verb| on(verb, ingest::health)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/connections/{connection}/orders",
         door: Door::Operator(Scope::OrdersRead),
+        reach: Reach::Service,
         id: "list_orders",
         says: "A connection's orders, most recently changed first.",
         query: Some(|| search::Filter::into_params(|| None)),
         body: None,
-        answer: (
+        answer: Answer::json(
             200,
             "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
             of::<OrdersView>,
@@ -199,12 +230,13 @@ pub static ROUTES: [Route; 17] = [
         verb: Verb::Get,
         path: "/v1/orders",
         door: Door::Operator(Scope::OrdersRead),
+        reach: Reach::Service,
         id: "list_all_orders",
         says: "The orders of all connections that the operator sees, most recently changed first.\n\nWith `number` or `document` they \
                are looked up by it, and come by connection.",
         query: Some(|| search::Filter::into_params(|| None)),
         body: None,
-        answer: (
+        answer: Answer::json(
             200,
             "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
             of::<OrdersView>,
@@ -215,11 +247,12 @@ pub static ROUTES: [Route; 17] = [
         verb: Verb::Post,
         path: "/v1/orders/search",
         door: Door::Operator(Scope::OrdersRead),
+        reach: Reach::Service,
         id: "search_orders",
         says: "The same, also by the buyer's e-mail, which belongs into no address: addresses are logged on the way.",
         query: None,
         body: Some(Body { says: "What is looked for, at most 16 KiB.", required: true, schema: of::<search::Search> }),
-        answer: (
+        answer: Answer::json(
             200,
             "A page. It may have fewer orders than asked for; without a `cursor` it is the last.",
             of::<OrdersView>,
@@ -230,44 +263,48 @@ pub static ROUTES: [Route; 17] = [
         verb: Verb::Get,
         path: "/v1/connections/{connection}/orders/{order}",
         door: Door::Operator(Scope::OrdersRead),
+        reach: Reach::Service,
         id: "show_order",
         says: "An order: what the store says, where it stands, what it waits for, and everything that happened to it.",
         query: None,
         body: None,
-        answer: (200, "The order.", of::<StoryView>),
+        answer: Answer::json(200, "The order.", of::<StoryView>),
         serve: Serve::People(|verb| on(verb, orders::show)),
     },
     Route {
         verb: Verb::Post,
         path: "/v1/connections/{connection}/orders/{order}/replay",
         door: Door::Operator(Scope::OrdersWrite),
+        reach: Reach::Service,
         id: "replay_order",
         says: "Tries an order again, from its latest state.",
         query: None,
         body: None,
-        answer: (202, "The queue has it.", of::<orders::Replayed>),
+        answer: Answer::json(202, "The queue has it.", of::<orders::Replayed>),
         serve: Serve::People(|verb| on(verb, orders::replay)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/connections",
         door: Door::Operator(Scope::OrdersRead),
+        reach: Reach::Service,
         id: "list_connections",
         says: "When each connection and ERP account that the operator sees last received, fetched, sent, and what failed last.",
         query: None,
         body: None,
-        answer: (200, "Their signs of life.", of::<LifeView>),
+        answer: Answer::json(200, "Their signs of life.", of::<LifeView>),
         serve: Serve::People(|verb| on(verb, accounts::connections)),
     },
     Route {
         verb: Verb::Post,
         path: "/v1/connections/{connection}/backfill",
         door: Door::Operator(Scope::OrdersWrite),
+        reach: Reach::Service,
         id: "ask_backfill",
         says: "Has the connection's store asked what changed since a time; what is news is put on record as if it had come by webhook.",
         query: None,
         body: Some(Body { says: "Since when, at most 16 KiB.", required: true, schema: of::<accounts::Since> }),
-        answer: (
+        answer: Answer::json(
             202,
             "The queue has it. How it went is told by the connection's signs of life.",
             of::<accounts::Asked>,
@@ -278,66 +315,72 @@ pub static ROUTES: [Route; 17] = [
         verb: Verb::Get,
         path: "/v1/dead-letters",
         door: Door::Operator(Scope::OrdersRead),
+        reach: Reach::Service,
         id: "list_dead_letters",
         says: "What could not be put on record, and why. What is no connection's is shown to whoever sees all of them.",
         query: Some(|| dead::Look::into_params(|| None)),
         body: None,
-        answer: (200, "The letters.", of::<DeadLettersView>),
+        answer: Answer::json(200, "The letters.", of::<DeadLettersView>),
         serve: Serve::People(|verb| on(verb, dead::list)),
     },
     Route {
         verb: Verb::Post,
         path: "/v1/dead-letters/redrive",
         door: Door::Operator(Scope::OrdersWrite),
+        reach: Reach::Service,
         id: "redrive_dead_letters",
         says: "Moves dead letters back into the work queue. Takes an operator who sees all connections.",
         query: None,
         body: Some(Body { says: "How many, at most 16 KiB.", required: true, schema: of::<dead::Redrive> }),
-        answer: (202, "They are in the work queue.", of::<dead::Redriven>),
+        answer: Answer::json(202, "They are in the work queue.", of::<dead::Redriven>),
         serve: Serve::People(|verb| on(verb, dead::redrive)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/erps/{erp}/quota",
         door: Door::Operator(Scope::Ops),
+        reach: Reach::Service,
         id: "show_quota",
         says: "What an ERP account allows, and what is left of it today.",
         query: None,
         body: None,
-        answer: (200, "The quota.", of::<QuotaView>),
+        answer: Answer::json(200, "The quota.", of::<QuotaView>),
         serve: Serve::People(|verb| on(verb, accounts::quota)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/tasks",
         door: Door::Operator(Scope::Ops),
+        reach: Reach::Service,
         id: "list_tasks",
         says: "What runs on time, and how it last went.",
         query: None,
         body: None,
-        answer: (200, "The tasks.", of::<TasksView>),
+        answer: Answer::json(200, "The tasks.", of::<TasksView>),
         serve: Serve::People(|verb| on(verb, service::tasks)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/ready",
         door: Door::Open,
+        reach: Reach::Service,
         id: "ready",
         says: "Whether queue and records can be reached.",
         query: None,
         body: None,
-        answer: (200, "They can.", of::<service::Ready>),
+        answer: Answer::json(200, "They can.", of::<service::Ready>),
         serve: Serve::People(|verb| on(verb, service::ready)),
     },
     Route {
         verb: Verb::Get,
         path: "/v1/openapi.json",
         door: Door::Open,
+        reach: Reach::Service,
         id: "openapi",
         says: "This document.",
         query: None,
         body: None,
-        answer: (200, "The OpenAPI 3.1 document.", anything),
+        answer: Answer::json(200, "The OpenAPI 3.1 document.", anything),
         serve: Serve::People(|verb| on(verb, service::openapi)),
     },
     // For who collects measurements from a server. A function writes its own where its logs are, and no gateway leads here.
@@ -345,11 +388,12 @@ pub static ROUTES: [Route; 17] = [
         verb: Verb::Get,
         path: "/metrics",
         door: Door::Operator(Scope::Ops),
+        reach: Reach::Process,
         id: "metrics",
         says: "What this process measured since it began, as OpenMetrics text.",
         query: None,
         body: None,
-        answer: (200, "The measurements.", anything),
-        serve: Serve::Process(|verb| on(verb, service::measured)),
+        answer: Answer { status: 200, says: "The measurements.", media: Media::OpenMetrics, schema: inline::<String> },
+        serve: Serve::People(|verb| on(verb, service::measured)),
     },
 ];
