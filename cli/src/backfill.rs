@@ -47,7 +47,11 @@ impl std::str::FromStr for Since {
             "d" => 24,
             _ => return Err("write 36h, 7d or a time such as 2026-01-31T00:00:00Z".to_owned()),
         };
-        let count: i64 = count.parse().ok().filter(|n| (1..=36_500).contains(n)).ok_or("how many? Write 36h or 7d")?;
+        let count: i64 = count
+            .parse()
+            .ok()
+            .filter(|n| (1..=36_500).contains(n))
+            .ok_or("write 36h or 7d, with a number from 1 to 36500")?;
         Ok(Self::Ago(SignedDuration::from_hours(count * hours)))
     }
 }

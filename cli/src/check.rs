@@ -31,7 +31,7 @@ use crate::{
 
 /// Parse the configuration, then ask every store and ERP.
 ///
-/// Questions to an ERP are calls of its day like any other, and counted in the data.
+/// Each question to an ERP is one of its calls of the day, and is counted as one.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -242,7 +242,7 @@ impl Report {
         });
         format!(
             "{}\n{}",
-            table(&["ERP", "", "says", "what is promised", "limits"], erps),
+            table(&["ERP", "", "says", "guarantee", "limits"], erps),
             table(&["connection", "", "its store", "its orders", "front door"], connections)
         )
     }

@@ -5,7 +5,7 @@ use puente::{Result, parties};
 
 use crate::output;
 
-/// The configuration file.
+/// Print an example of the configuration file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Prints a commented puente.toml with one part for every kind of ERP and store.

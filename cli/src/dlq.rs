@@ -11,12 +11,12 @@ use crate::{
     place::Location,
 };
 
-/// The dead-letter queue: list it, move it back.
+/// List the dead-letter queue (messages that gave up), or move them back into the work queue.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dlq {
-    /// Lists what gave up, and why.
+    /// Lists the messages that gave up, and why.
     List(List),
-    /// Moves messages back into the work queue.
+    /// Moves messages back into the work queue, to be tried again.
     Redrive(Redrive),
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Dlq {
 pub(crate) struct List {
     #[command(flatten)]
     place: Location,
-    /// At most so many.
+    /// How many at most.
     #[arg(long, default_value = "50")]
     limit: NonZeroUsize,
 }
@@ -35,7 +35,7 @@ pub(crate) struct List {
 pub(crate) struct Redrive {
     #[command(flatten)]
     place: Location,
-    /// At most so many, oldest first.
+    /// How many at most, oldest first.
     #[arg(long)]
     limit: Option<NonZeroUsize>,
     /// All of them.

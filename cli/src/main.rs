@@ -1,6 +1,8 @@
 //! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections,
 //! tasks, pump, config.
 //!
+//! With `--json` standard output carries the answer as JSON, and standard error why there is none: `title` and `detail`.
+//!
 //! Exit codes: 0 if what was asked for holds, 1 if it does not, 2 if the command line is wrong.
 
 mod backfill;
@@ -29,9 +31,9 @@ use crate::output::Output;
 
 /// Carries orders from ecommerce stores into an ERP, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "puente", version, about, max_term_width = 110)]
+#[command(name = "puente", version, max_term_width = 110)]
 struct Cli {
-    /// Answer in JSON, for programs.
+    /// Answer in JSON, for programs; errors too, on standard error.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -58,11 +60,20 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version are no mistakes.
+        Err(wrong) if wrong.use_stderr() && std::env::args_os().any(|arg| arg == "--json") => {
+            output::misuse(&wrong.render().to_string());
+            return ExitCode::from(2);
+        }
+        Err(wrong) => wrong.exit(),
+    };
+    let json = cli.json;
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::failure(&error);
+            output::failure(&error, json);
             ExitCode::FAILURE
         }
     }

@@ -34,7 +34,7 @@ use crate::{
 /// The most heads on one page of the records.
 const PAGE: usize = 200;
 
-/// Orders: list them, show one, try some again.
+/// List orders, show one, try some again.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Orders {
     /// Lists orders, most recently changed first.
@@ -71,7 +71,7 @@ pub(crate) struct List {
     /// Only those that last changed on this day (UTC) or earlier.
     #[arg(long, value_name = "DAY")]
     to: Option<Date>,
-    /// At most so many.
+    /// How many at most.
     #[arg(long, default_value = "50")]
     limit: NonZeroUsize,
 }
@@ -83,10 +83,10 @@ pub(crate) struct Show {
     place: Location,
     /// The store's id of the order, `connection/id`, or the number people use.
     order: String,
-    /// Whose order, where several connections have one of that name.
+    /// The connection of the order, if several have one with that id or number.
     #[arg(long)]
     connection: Option<ConnectionId>,
-    /// Only its body, as it is kept: raw as it came where it could not be read.
+    /// Print only the stored body: the order, or what the store sent if that could not be read.
     #[arg(long)]
     raw: bool,
 }
@@ -108,7 +108,7 @@ pub(crate) struct Replay {
     /// Who asks, for the log and the orders' timelines.
     #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME", default_value = "somebody at a terminal")]
     by: String,
-    /// Only say which.
+    /// Only show which orders match.
     #[arg(long)]
     dry_run: bool,
 }
@@ -118,7 +118,7 @@ pub(crate) struct Replay {
 pub(crate) enum StateName {
     /// It will be taken to the ERP.
     Waiting,
-    /// On its way, or to be looked up.
+    /// On its way to the ERP, or its outcome is being looked up.
     Sending,
     /// In the ERP.
     Synced,
@@ -128,7 +128,7 @@ pub(crate) enum StateName {
     Dead,
     /// A rule keeps it out of the ERP.
     Ignored,
-    /// Its content is still asked of the store.
+    /// Its content is being fetched from the store.
     Fetching,
 }
 
@@ -156,6 +156,12 @@ pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
 }
 
 async fn list(list: &List, output: Output) -> Result<()> {
+    if let (Some(from), Some(to)) = (list.from, list.to)
+        && from > to
+    {
+        let words = format!("--from {from} is after --to {to}: no day is in between");
+        return Err(Error::new(Kind::Unreadable, words));
+    }
     let puente = list.place.open().await?;
     let limit = list.limit.get();
     // One more than is shown says whether there are more.
@@ -375,6 +381,12 @@ async fn find(puente: &Puente, text: &str, connection: Option<&ConnectionId>) ->
             Err(Error::new(Kind::NotFound, format!("{text} names several orders: say which of {names}")))
         }
         (None, _) => {
+            let connection = text.split_once('/').and_then(|(connection, _)| connection.parse().ok());
+            // A number may have a slash too, so that only what was not found is judged.
+            if let Some(connection) = connection {
+                place::connections(&puente.settings, Some(&connection))
+                    .map_err(|error| error.within(format_args!("order {text} is not on record")))?;
+            }
             let words = format!(
                 "order {text} was not seen yet: no webhook or backfill brought it. `puente backfill` asks the stores now"
             );

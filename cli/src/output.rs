@@ -70,10 +70,45 @@ pub(crate) fn remark(text: impl Display) {
     let _ = write(&mut io::stderr().lock(), &inert(text));
 }
 
+/// Why a command failed, for programs: the members of a problem document (RFC 9457) that make sense without HTTP.
+#[derive(Serialize)]
+struct Failure<'a> {
+    title: &'a str,
+    detail: &'a str,
+}
+
 /// Writes why a command failed, on standard error.
-pub(crate) fn failure(error: &Error) {
+pub(crate) fn failure(error: &Error, json: bool) {
+    if json {
+        return told_as_json(title(error.kind()), &error.to_string());
+    }
     let label = console::style("error:").for_stderr().red().bold();
     let _ = write(&mut io::stderr().lock(), &format!("{label} {}", inert(error)));
+}
+
+/// Writes what is wrong with the command line, for programs.
+pub(crate) fn misuse(words: &str) {
+    told_as_json("the command line is wrong", words.trim().trim_start_matches("error: "));
+}
+
+fn told_as_json(title: &str, detail: &str) {
+    let text = serde_json::to_string_pretty(&Failure { title, detail }).unwrap_or_default();
+    let _ = write(&mut io::stderr().lock(), &text);
+}
+
+/// The kind of a failure in words.
+fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Config => "the configuration cannot be used",
+        Kind::Forged => "not let in",
+        Kind::Unreadable => "the input cannot be used",
+        Kind::TooLarge => "too large",
+        Kind::NotFound => "not found",
+        Kind::Refused => "refused",
+        Kind::Limited => "a limit is reached",
+        Kind::Unavailable => "not available now",
+        Kind::Bug => "a bug of puente's",
+    }
 }
 
 /// Text that a terminal shows and does not obey: control characters (but the end of a line), and those that turn the direction of

@@ -50,10 +50,10 @@ pub(crate) struct Pump {
     /// The most messages at once.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=10))]
     batch: u8,
-    /// Seconds that an empty queue is listened to before it is asked again.
+    /// Seconds to wait at an empty queue before asking again.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=20))]
     wait: u8,
-    /// Carry one batch, or find the queue empty, and end. It fails if a message failed.
+    /// Carry one batch, or none if the queue is empty, and exit: with 1 if a message failed.
     #[arg(long)]
     once: bool,
 }

@@ -10,7 +10,7 @@ use crate::{
     place::{self, Location},
 };
 
-/// The ERP quota: used, left, and what waits for it.
+/// Show each ERP account's quota: used, left, and when orders leave next.
 #[derive(Debug, Args)]
 pub(crate) struct Quota {
     #[command(flatten)]

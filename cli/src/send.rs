@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use puente::{
     Error, Kind, Result,
     config::Secret,
@@ -26,17 +26,17 @@ use crate::{
 
 /// Sign a webhook as the store would, and post it to a running serve.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["body", "sample"])))]
 pub(crate) struct Send {
     #[command(flatten)]
     file: ConfigFile,
-    /// Whose webhook it is.
+    /// The connection it is sent to.
     #[arg(long)]
     connection: ConnectionId,
     /// The body, byte for byte; `-` reads standard input.
-    #[arg(required_unless_present = "sample")]
     body: Option<PathBuf>,
-    /// Send the store's own sample order.
-    #[arg(long, conflicts_with = "body")]
+    /// Send the store's own sample order, instead of a body.
+    #[arg(long)]
     sample: bool,
     /// Where `puente serve` listens.
     #[arg(long, default_value = "http://127.0.0.1:8080")]

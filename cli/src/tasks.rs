@@ -13,6 +13,8 @@ use puente::{
     },
 };
 
+use serde::Serialize;
+
 use crate::{
     output::{Output, Tone, cell, distance, number, or_dash, plain, table},
     place::Location,
@@ -22,7 +24,7 @@ use crate::{
 /// How long a task that is run by hand may take.
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
-/// Tasks: what `puente serve` or the functions run on time, and how each last went.
+/// Show the tasks that `puente serve` or the functions run on time, and how each last went; run one now.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Tasks {
@@ -36,7 +38,7 @@ pub(crate) struct Tasks {
 enum Command {
     /// Lists the tasks and how each last went.
     List(List),
-    /// Runs one now, as it is run on time.
+    /// Runs a task now.
     Run(Run),
 }
 
@@ -52,8 +54,16 @@ struct List {
 struct Run {
     #[command(flatten)]
     place: Location,
-    /// Its name.
+    /// The task, as `puente tasks` names it.
     name: String,
+}
+
+/// What `tasks run` did.
+#[derive(Serialize)]
+struct Ran {
+    task: &'static str,
+    #[serde(flatten)]
+    run: RunView,
 }
 
 /// Runs the command.
@@ -110,8 +120,9 @@ async fn now(run: &Run, output: Output) -> Result<()> {
     spinner.finish_and_clear();
     let ran = ran?;
     let error = ran.error.clone();
-    let view = RunView::of(ran, &Sight::All, puente.clock.now());
-    output.answer(&view, || {
+    let ran = Ran { task: task.name(), run: RunView::of(ran, &Sight::All, puente.clock.now()) };
+    output.answer(&ran, || {
+        let view = &ran.run;
         let figures = view.figures.iter().map(|(name, n)| vec![plain(name), number(n)]);
         format!("{}: {}\n{}", task.name(), view.did, table(&["what", "how many"], figures))
     })?;

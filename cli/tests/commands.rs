@@ -407,6 +407,70 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert_eq!(shop["token"], "token: client credentials, not renewed", "{shop}");
 }
 
+/// What a command that fails says to programs: its exit code, title and detail.
+fn problem(output: &Output) -> (Option<i32>, String, String) {
+    assert!(output.stdout.is_empty(), "{}", text(output));
+    let told: Value =
+        serde_json::from_slice(&output.stderr).unwrap_or_else(|error| panic!("{error}: {}", text(output)));
+    let word = |name: &str| told[name].as_str().unwrap_or_else(|| panic!("{name}: {told}")).to_owned();
+    (output.status.code(), word("title"), word("detail"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_json_a_failure_is_json_too() {
+    let erp = Erp::start(Config::default()).await.unwrap();
+    let home = Home::new(&erp);
+    let (code, title, detail) = problem(&home.run(&["orders", "list", "--json"]));
+    assert_eq!((code, title.as_str()), (Some(1), "the configuration cannot be used"));
+    assert!(detail.contains("there is no data in puente-data"), "{detail}");
+    let (code, title, detail) = problem(&home.run(&["--json", "send", "--connection", "acmee", "--sample"]));
+    assert_eq!((code, title.as_str()), (Some(1), "not found"));
+    assert!(detail.contains("no connection `acmee`"), "{detail}");
+    let (code, title, detail) = problem(&home.run(&["orders", "list", "--limit", "0", "--json"]));
+    assert_eq!((code, title.as_str()), (Some(2), "the command line is wrong"));
+    assert!(detail.contains("--limit") && !detail.starts_with("error"), "{detail}");
+    // Asked for, and so no failure.
+    let help = home.run(&["orders", "--json", "--help"]);
+    assert!(help.status.success() && help.stderr.is_empty(), "{}", text(&help));
+    // Without it, words.
+    assert!(home.fails(&["orders", "list"]).starts_with("error: there is no data"));
+}
+
+#[test]
+fn a_webhook_without_a_body_is_told_of_the_sample() {
+    let output = puente().args(["send", "--connection", "acme"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("--sample"), "{}", text(&output));
+    let both = puente().args(["send", "--connection", "acme", "order.json", "--sample"]).output().unwrap();
+    assert_eq!(both.status.code(), Some(2), "{}", text(&both));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_that_nothing_can_answer_are_told_as_mistakes() {
+    let erp = Erp::start(selling()).await.unwrap();
+    let home = Home::new(&erp);
+    let serving = home.serve();
+    home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    home.until("synced");
+    // A connection that is none is not asked of the stores.
+    let nowhere = home.fails(&["orders", "show", "nope/1"]);
+    assert!(nowhere.contains("no connection `nope`") && nowhere.contains("there is: acme"), "{nowhere}");
+    assert!(!nowhere.contains("backfill"), "{nowhere}");
+    assert!(home.fails(&["orders", "show", "acme/77"]).contains("was not seen yet"));
+    // Days the wrong way round are no empty list; one day is a day.
+    let round = home.fails(&["orders", "list", "--from", "2026-03-02", "--to", "2026-03-01"]);
+    assert!(round.contains("--from 2026-03-02 is after --to 2026-03-01"), "{round}");
+    let day = home.run(&["orders", "list", "--from", "2026-03-01", "--to", "2026-03-01"]);
+    assert!(day.status.success(), "{}", text(&day));
+    // A task says its name, and counts in words.
+    let ran = home.json(&["tasks", "run", "sweep"]);
+    assert_eq!(
+        (&ran["task"], &ran["did"]),
+        (&Value::from("sweep"), &Value::from("looked at 1 ERP account, woke 0")),
+        "{ran}"
+    );
+}
+
 #[test]
 fn the_example_is_a_configuration() {
     let output = puente().args(["config", "example"]).output().unwrap();

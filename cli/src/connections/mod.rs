@@ -40,7 +40,7 @@ use crate::{
     progress,
 };
 
-/// Connections: when each last received, fetched, sent, and what failed; and publishing them to AWS.
+/// Show when each connection last received, fetched and sent, and what failed; sign in to stores; publish to AWS.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Connections {
@@ -54,7 +54,7 @@ pub(crate) struct Connections {
 enum Command {
     /// Shows when each connection and ERP account last received, fetched, sent, and what failed last.
     List(list::List),
-    /// Signs in to a store that gives its tokens for a time only.
+    /// Signs in to a store whose tokens expire.
     ///
     /// An app of the shop's own organisation needs nobody. Where a person has to let the app in, this prints the page to open, and
     /// reads the address that the shop sends back to from standard input. What was kept before is replaced.

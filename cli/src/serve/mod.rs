@@ -15,7 +15,7 @@ use clap::Args;
 use puente::{
     Error, Kind, Result,
     config::Secret,
-    domain::event::Event,
+    domain::event::{Event, Told},
     edge::{host::HostName, operate::Access},
     embedded::{Embedded, Options, Ownership},
     parties::Settings,
@@ -38,25 +38,27 @@ use source::Source;
 pub(crate) struct Serve {
     #[command(flatten)]
     place: Location,
-    /// The address to listen on. Beyond this machine it takes keys and an operator's credential. Port 0 takes a free one.
+    /// The address to listen on. Beyond this machine every connection needs a key, and operators one of theirs. Port 0 picks a free
+    /// port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// How many workers take messages from the queue.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
-    /// Seconds between two looks for what is due and has nobody on it. Without it 1 on this machine, 60 on AWS.
+    /// Seconds between two sweeps for orders that are due and that nobody is sending. Default: 1 on this machine, 60 on AWS.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     sweep: Option<u64>,
-    /// A public name under which it is called, such as `shop.example`: what its proxy passes on as `Host`. Each one; requests
-    /// that ask for another name are refused, but for those of this machine.
+    /// A public host name of this service, such as `shop.example`: what its proxy passes on as `Host`. Repeatable. Requests for any
+    /// other name are refused, except this machine's own.
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<HostName>,
     /// Let everybody on this machine read and replay orders over HTTP, without an operator's key.
     #[arg(long)]
     open: bool,
-    /// A file with what people show to read and replay the orders of all connections over HTTP, as `Authorization: Bearer ...`: at
-    /// least 16 characters. Without it the environment's `PUENTE_OPERATOR_KEY` is that key. The configuration may have further
-    /// operators, who see some: `[operator.NAME]`. Without any nobody can. Never an argument: everybody on the machine sees those.
+    /// A file with the key, of at least 16 characters, that opens the orders of all connections over HTTP: `Authorization: Bearer ...`.
+    /// Without it the key is that of the environment's `PUENTE_OPERATOR_KEY`. Operators who see some connections only are in the
+    /// configuration, as `[operator.NAME]`. Without any of these nobody can read or replay. (A key is never an argument: everybody on
+    /// the machine can read those.)
     #[arg(long, value_name = "FILE")]
     operator_key_file: Option<PathBuf>,
     /// What is logged, such as `info` or `warn,puente=debug`.

@@ -172,7 +172,7 @@ impl Draft<'_> {
         let (modified, tie, content) = (time(version.modified), number(version.tie), text(version.content.to_string()));
         let first = self.update.missing("desired");
         let condition = if version.is_unread() {
-            // "Still asked of the store" is laid over nothing.
+            // "Still asked of the store" never overwrites a state.
             first
         } else {
             let other = self.update.is("desired_content", "<>", content.clone());

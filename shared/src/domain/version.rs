@@ -160,7 +160,7 @@ mod tests {
         for at in ["1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2026-01-01T00:00:00Z"] {
             let state = version(at, 0, b"a");
             assert_eq!(compare(&unread, unread.modified, &state), Standing::Newer, "{at}");
-            // A state on record is never laid over with "still asked".
+            // A state on record is never overwritten with "still asked".
             assert_ne!(compare(&state, state.modified, &unread), Standing::Newer, "{at}");
         }
         assert_eq!(compare(&unread, unread.modified, &unread), Standing::Duplicate);

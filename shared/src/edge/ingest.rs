@@ -80,7 +80,7 @@ impl ToSchema for OneOrMany {
     }
 }
 
-/// That we live.
+/// The answer of liveness: this process answers at all.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
     /// `alive`.
@@ -138,7 +138,7 @@ pub(super) async fn orders(
     let error = if any(Outcome::Unavailable) {
         Error::new(Kind::Unavailable, "the queue could not take any order")
     } else {
-        Error::new(Kind::Unreadable, "no order is valid; each names its field")
+        Error::new(Kind::Unreadable, "none of the orders is valid: `orders` says what is wrong with each")
     };
     Err(Problem::from(error).of(&connection.id).with(orders))
 }

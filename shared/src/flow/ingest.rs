@@ -308,7 +308,7 @@ fn split(body: &[u8]) -> Result<Vec<&RawValue>> {
     match orders.len() {
         0 => Err(Error::new(Kind::Unreadable, "the array has no order")),
         1..=MOST_ORDERS => Ok(orders),
-        n => Err(Error::new(Kind::Unreadable, format!("the array has {n} orders; {MOST_ORDERS} are taken at once"))),
+        n => Err(Error::new(Kind::Unreadable, format!("the array has {n} orders: send at most {MOST_ORDERS} at once"))),
     }
 }
 

@@ -171,5 +171,5 @@ impl Wanted {
 }
 
 fn foreign() -> Error {
-    Error::new(Kind::Unreadable, "`cursor` is not one that a page of this search ended with")
+    Error::new(Kind::Unreadable, "`cursor` is not one of this search: take it from the page before")
 }

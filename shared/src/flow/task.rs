@@ -44,6 +44,14 @@ pub struct Report {
     pub failed: Option<String>,
 }
 
+/// So many of a thing, in words: `1 store`, `2 stores`.
+#[must_use]
+pub fn counted(n: impl Into<u64>, thing: &str) -> String {
+    let n = n.into();
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {thing}{plural}")
+}
+
 /// Whether it is time for `task`; if so, this process has it: the next who asks is told no. Two that ask at the same moment may both
 /// be told yes, which a task must take.
 pub async fn claim(puente: &Puente, task: &dyn Task, period: Period) -> Result<bool> {

@@ -142,7 +142,7 @@ async fn a_buyers_orders_are_found_by_e_mail_which_is_kept_and_logged_nowhere() 
     let address =
         asked(&router, &all(), "POST", "/v1/orders/search?email=canary@buyer.example", Some(&json!({}))).await;
     assert_eq!(address.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(address.body["detail"].as_str().unwrap().contains("into the body"), "{}", address.body);
+    assert!(address.body["detail"].as_str().unwrap().contains("in the body"), "{}", address.body);
     assert!(!address.body.to_string().contains("canary"), "{}", address.body);
     let large = json!({ "email": "x".repeat(17 * 1024) });
     assert_eq!(search(&all(), large).await.status, StatusCode::PAYLOAD_TOO_LARGE);

@@ -70,7 +70,7 @@ pub(in crate::edge) async fn backfill(
     let Since { since } = json(request, &*desk.puente.clock).await?;
     let now = desk.puente.clock.now();
     if since > now || since < now - FARTHEST {
-        return Err(Error::new(Kind::Unreadable, "`since` is a time within the last year").into());
+        return Err(Error::new(Kind::Unreadable, "`since` must be a time within the last year").into());
     }
     let by = operator.name;
     desk.puente.tell.of(&Event::BackfillAsked { connection: &connection, since, by: &by, request: &request_id });

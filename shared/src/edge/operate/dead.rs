@@ -87,5 +87,5 @@ fn limit(asked: Option<usize>) -> Result<usize, Problem> {
 }
 
 fn unreadable() -> Error {
-    Error::new(Kind::Unreadable, format!("limit is a number from 1 to {MOST_LETTERS}"))
+    Error::new(Kind::Unreadable, format!("`limit` must be a number from 1 to {MOST_LETTERS}"))
 }

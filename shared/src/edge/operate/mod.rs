@@ -132,7 +132,7 @@ impl Desk {
 
     async fn head(&self, name: &str, order: String) -> Result<Head> {
         let connection = self.connection(name)?;
-        let unseen = || Error::new(Kind::NotFound, "not seen yet: no webhook, no backfill brought this order so far");
+        let unseen = || Error::new(Kind::NotFound, "not seen yet: no webhook or backfill has brought this order");
         let order = OrderId::try_from(order).map_err(|_| unseen())?;
         self.puente.records.head(&OrderKey::new(connection, order)).await?.ok_or_else(unseen)
     }

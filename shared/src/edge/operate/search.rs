@@ -119,9 +119,7 @@ pub(in crate::edge) async fn search(
 ) -> Result<Json<OrdersView>, Problem> {
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         // Passed over, it would be asked for again, and stand in logs on the way.
-        return Err(
-            Error::new(Kind::Unreadable, "what is looked for belongs into the body, not into the address").into()
-        );
+        return Err(Error::new(Kind::Unreadable, "what is looked for belongs in the body, not in the address").into());
     }
     let search: Search = json(request, &*desk.puente.clock).await?;
     let mut connections = desk.seen(&operator);
@@ -136,6 +134,15 @@ async fn page(desk: &Desk, connections: Vec<ConnectionId>, search: Search) -> Re
     let limit = limit.unwrap_or(PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
         return Err(unreadable().into());
+    }
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        return Err(Error::new(
+            Kind::Unreadable,
+            format!("`from` ({from}) is after `to` ({to}): no day is in between"),
+        )
+        .into());
     }
     if email.as_ref().is_some_and(|email| email.chars().count() > LONGEST_EMAIL) {
         return Err(Error::new(Kind::Unreadable, format!("email has at most {LONGEST_EMAIL} characters")).into());
@@ -216,7 +223,8 @@ fn read(cursor: &str) -> Result<After> {
         let key = OrderKey::new(connection.parse().ok()?, order.parse().ok()?);
         Some(if updated.is_empty() { After::Found(key) } else { After::Listed(updated.parse().ok()?, key) })
     };
-    place().ok_or_else(|| Error::new(Kind::Unreadable, "`cursor` is not one that a page of orders ended with"))
+    place()
+        .ok_or_else(|| Error::new(Kind::Unreadable, "`cursor` is not one of this list: take it from the page before"))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// That we can work.
+/// The answer of readiness: queue and records can be reached.
 #[derive(Serialize, ToSchema)]
 pub(in crate::edge) struct Ready {
     /// `ready`.

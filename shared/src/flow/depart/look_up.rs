@@ -19,7 +19,7 @@ pub(super) enum Looked {
     Missing,
     /// It does not say, though it answers for others. `refused`: it said no, instead of failing.
     Refused { error: Error, refused: bool },
-    /// It was not asked, or answers nobody now.
+    /// It was not asked, or cannot be reached now.
     Unasked,
 }
 

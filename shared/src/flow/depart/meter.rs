@@ -40,7 +40,7 @@ pub(super) fn lease(account: &Account) -> SignedDuration {
 
 const LEASE: SignedDuration = SignedDuration::from_secs(90);
 
-/// After so many slots in a row that had passed when they were granted, the departure ends: the ledger is too slow at the moment.
+/// After so many consecutive missed slots (granted when they had passed already) the departure ends: the ledger is too slow now.
 const LATE: u32 = 3;
 
 /// The longest that a reservation is believed to take.
@@ -194,7 +194,7 @@ pub(crate) fn refusal(denied: Denied, now: Timestamp) -> Error {
         Denied::Day(until) => ("the ERP's quota of the day has no call left", until),
         Denied::Horizon(until) => ("the ERP's rate has no slot soon", until),
         Denied::Blocked(until) => ("the ERP account is blocked", until),
-        Denied::Lost => return Error::new(Kind::Limited, "another conductor has the lease"),
+        Denied::Lost => return Error::new(Kind::Limited, "another worker sends to this ERP account now"),
     };
     let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
     Error::new(Kind::Limited, format!("{text} (until {until})")).retry(Retry::After(wait))

@@ -22,7 +22,7 @@ use crate::{
         Puente,
         ask::Ask,
         identity, is_of_one_record,
-        task::{Report, Task},
+        task::{Report, Task, counted},
     },
     parties::Connection,
     store::Changed,
@@ -101,10 +101,17 @@ impl Task for Backfill {
             (done.iter().map(|one| u64::from(one.listed)).sum(), done.iter().map(|one| u64::from(one.enqueued)).sum());
         let shops = done.len() as u64;
         Ok(Report {
-            did: format!("asked {shops} stores, which listed {listed} orders; {enqueued} of them were news"),
+            did: format!(
+                "asked {}, which listed {}; {enqueued} of them were new to us",
+                counted(shops, "store"),
+                counted(listed, "order")
+            ),
             figures: vec![("connections", shops), ("listed", listed), ("enqueued", enqueued), ("stopped", stopped)],
             failed: (stopped > 0).then(|| {
-                format!("{stopped} of {shops} stores could not be listed to the end; `puente connections` and the log say which and why")
+                format!(
+                    "{stopped} of {} could not be listed to the end; `puente connections` and the log say which and why",
+                    counted(shops, "store")
+                )
             }),
         })
     }

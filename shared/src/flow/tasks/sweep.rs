@@ -18,7 +18,7 @@ use crate::{
     },
     flow::{
         Puente, depart,
-        task::{Report, Task},
+        task::{Report, Task, counted},
     },
     parties::Terms,
 };
@@ -46,7 +46,7 @@ impl Task for Sweep {
     async fn run(&self, puente: &Puente, _deadline: Timestamp) -> Result<Report> {
         let Swept { accounts, woken } = sweep(puente).await?;
         Ok(Report {
-            did: format!("looked at {accounts} ERP accounts, woke {woken}"),
+            did: format!("looked at {}, woke {woken}", counted(accounts, "ERP account")),
             figures: vec![("accounts", accounts.into()), ("woken", woken.into())],
             failed: None,
         })
