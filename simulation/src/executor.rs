@@ -201,6 +201,22 @@ impl Executor {
         while self.step(until) {}
     }
 
+    /// Lets happen what happens until `future` ends, and returns its end. It is no process: nothing befalls it.
+    ///
+    /// # Panics
+    /// Where nothing is left that could wake it, or nothing ends it.
+    pub fn play<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        for _ in 0..MOST_STEPS {
+            if let Poll::Ready(end) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return end;
+            }
+            let next = self.next_event();
+            self.run_until(next.unwrap_or_else(|| panic!("nothing would ever wake it")));
+        }
+        panic!("it runs hot");
+    }
+
     /// The next moment at which something happens by itself.
     #[must_use]
     pub fn next_event(&self) -> Option<Micros> {

@@ -148,7 +148,7 @@ impl Run {
         let patience = Patience { timeout, settle: timeout * 2 };
         let model = ModelErp::new(
             world.clone(),
-            erp::Settings { creates, patience, drafts: false, customers: false, at_most: 100 },
+            erp::Settings { creates, patience, drafts: false, more_calls: 0, customers: false, at_most: 100 },
         );
         let account = || Account {
             id: "main".parse().unwrap(),

@@ -98,7 +98,8 @@ impl Sqs {
             if visible.is_empty() {
                 break;
             }
-            let id = visible[self.world.chance.index(visible.len())];
+            let place = if self.world.in_order() { 0 } else { self.world.chance.index(visible.len()) };
+            let id = visible[place];
             let most = self.settings.most_receives;
             let message = letters.work.get_mut(&id).unwrap();
             if message.receives >= most {

@@ -63,6 +63,8 @@ pub struct Scenario {
     pub skew: Micros,
     /// What goes wrong.
     pub faults: Faults,
+    /// Whether the world is in order: see [`World::put_in_order`](crate::world::World::put_in_order).
+    pub in_order: bool,
 }
 
 impl Scenario {
@@ -98,6 +100,7 @@ impl Scenario {
                 creates,
                 patience,
                 drafts: chance.permille(250),
+                more_calls: 0,
                 customers: class != Class::Nothing && chance.permille(400),
                 at_most: if one_by_one { 1 } else { 100 },
             },
@@ -108,6 +111,7 @@ impl Scenario {
             workers: 2 + chance.index(3),
             skew: if faults.had(Fault::Skew) || faults.had(Fault::ClockJump) { 50_000 } else { 0 },
             faults,
+            in_order: false,
         }
     }
 }
@@ -127,7 +131,7 @@ impl Scenario {
             can_fetch: true,
             backfill: Backfills::Wide,
             tries: 3,
-            erp: erp::Settings { creates, patience, drafts: false, customers: false, at_most: 100 },
+            erp: erp::Settings { creates, patience, drafts: false, more_calls: 0, customers: false, at_most: 100 },
             limits: Limits { per_day: 100_000, ..Limits::default() },
             max_attempts: 6,
             queue: queue::Settings { visibility: 30 * SECOND, most_receives: 5 },
@@ -135,6 +139,7 @@ impl Scenario {
             workers: 2,
             skew: 0,
             faults: Faults::default(),
+            in_order: false,
         }
     }
 }

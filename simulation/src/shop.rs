@@ -2,10 +2,10 @@
 //! shop's own list is the truth that everything is judged by.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,7 +22,7 @@ use puente::{
         time::Stamp,
     },
     outbound::Calls,
-    store::{Changes, Entrance, Reading, Signed, Store, canonical::read_order},
+    store::{Changed, Changes, Entrance, Reading, Signed, Store, canonical::read_order},
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
 
@@ -71,8 +71,14 @@ pub struct Shop {
     signs_with: AtomicUsize,
     /// How many of them our configuration knows.
     known: AtomicUsize,
-    can_fetch: bool,
+    can_fetch: AtomicBool,
+    /// Whether its list has nothing but ids.
+    lists_ids: AtomicBool,
     orders: Mutex<BTreeMap<OrderId, Known>>,
+    /// What its next answers are, in place of what it was asked for.
+    told: Mutex<VecDeque<Error>>,
+    /// What every body says, since somebody mended our configuration.
+    reads: Mutex<Option<Order>>,
 }
 
 /// The production's side of a shop.
@@ -102,8 +108,11 @@ impl Shop {
             signs_with: AtomicUsize::new(0),
             known: AtomicUsize::new(1),
             id,
-            can_fetch,
+            can_fetch: AtomicBool::new(can_fetch),
+            lists_ids: AtomicBool::new(false),
             orders: Mutex::default(),
+            told: Mutex::default(),
+            reads: Mutex::default(),
         })
     }
 
@@ -116,7 +125,34 @@ impl Shop {
     /// Whether it can be asked.
     #[must_use]
     pub fn answers(&self) -> bool {
-        self.can_fetch
+        self.can_fetch.load(Ordering::Relaxed)
+    }
+
+    /// It can be asked from now on.
+    pub fn answer(&self) {
+        self.can_fetch.store(true, Ordering::Relaxed);
+    }
+
+    /// Its list has nothing but ids from now on.
+    pub fn list_ids(&self) {
+        self.lists_ids.store(true, Ordering::Relaxed);
+    }
+
+    /// This is what comes of the next question that nobody told of yet.
+    pub fn fails(&self, with: Error) {
+        self.told.lock().unwrap().push_back(with);
+    }
+
+    /// Somebody mended our configuration: every body says this.
+    pub fn mend(&self, order: Order) {
+        *self.reads.lock().unwrap() = Some(order);
+    }
+
+    /// It has this order.
+    pub fn sell(&self, order: Order) {
+        let known =
+            Known { states: vec![order.clone()], deleted: false, changed_at: self.world.now(), ambiguous: false };
+        self.orders().insert(order.id, known);
     }
 
     /// Signs with the new secret from now on.
@@ -150,8 +186,7 @@ impl Shop {
         if paid {
             order.payment = Payment::Paid;
         }
-        let known = Known { states: vec![order], deleted: false, changed_at: now, ambiguous: false };
-        self.orders().insert(id.clone(), known);
+        self.sell(order);
     }
 
     /// Some shops' sums are off, by a cent of rounding or by what nothing explains: which, the order's total says.
@@ -223,7 +258,10 @@ impl Shop {
     /// A question to the shop.
     async fn ask<T>(&self, name: &'static str, answer: impl Fn() -> T) -> Result<T> {
         let told = self.world.call(Place::Store, name, |_| answer()).await?;
-        self.world.executor.sleep(self.world.chance.within(20_000, 400_000)).await;
+        self.world.executor.sleep(self.world.takes(20_000, 400_000)).await;
+        if let Some(error) = self.told.lock().unwrap().pop_front() {
+            return Err(error);
+        }
         if self.world.strikes(Fault::StoreDown, 300) {
             let error = if self.world.chance.permille(500) {
                 let wait = Duration::from_secs(self.world.chance.within(1, 120).unsigned_abs());
@@ -329,6 +367,9 @@ impl Store for Asked {
     }
 
     fn read(&self, webhook: &VerifiedWebhook) -> Reading {
+        if let Some(order) = self.0.reads.lock().unwrap().clone() {
+            return Reading::Order(Box::new(order));
+        }
         let text = std::str::from_utf8(webhook.body()).unwrap_or_default();
         let mut words = text.split(' ');
         let id = |words: &mut std::str::Split<'_, char>| words.next().and_then(|id| id.parse::<OrderId>().ok());
@@ -351,7 +392,7 @@ impl Store for Asked {
     }
 
     fn can_fetch(&self) -> bool {
-        self.0.can_fetch
+        self.0.answers()
     }
 
     async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
@@ -385,6 +426,10 @@ impl Store for Asked {
         let more = orders.len() > PAGE;
         orders.truncate(PAGE);
         let next = orders.last().filter(|_| more).map(after);
+        if shop.lists_ids.load(Ordering::Relaxed) {
+            let of = |order: Order| Changed { order: order.id, modified: order.updated_at.at() };
+            return Ok(Changes { ids: orders.into_iter().map(of).collect(), next, ..Changes::default() });
+        }
         Ok(Changes { orders, next, ..Changes::default() })
     }
 }

@@ -134,7 +134,7 @@ impl Table {
         let lag = if self.world.strikes(Fault::IndexLags, 100) {
             chance.within(SECOND, 2 * MINUTE)
         } else {
-            chance.within(0, SECOND / 20)
+            self.world.takes(0, SECOND / 20)
         };
         let at = (self.world.now() + lag).max(rows.shown.get(key).copied().unwrap_or(0));
         rows.shown.insert(key.clone(), at);

@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
 };
 
@@ -87,6 +90,7 @@ pub struct World {
     violations: Mutex<Vec<String>>,
     trace: Option<Mutex<Vec<String>>>,
     start: Micros,
+    in_order: AtomicBool,
 }
 
 impl World {
@@ -102,7 +106,26 @@ impl World {
             violations: Mutex::default(),
             trace: traced.then(Mutex::default),
             start,
+            in_order: AtomicBool::new(false),
         })
+    }
+
+    /// From now on whatever is asked answers at once, and messages come in the order in which they were sent: for those who say
+    /// what happens at which second.
+    pub fn put_in_order(&self) {
+        self.in_order.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was put in order.
+    #[must_use]
+    pub fn in_order(&self) -> bool {
+        self.in_order.load(Ordering::Relaxed)
+    }
+
+    /// The time that something takes, by chance within `from..to`.
+    #[must_use]
+    pub fn takes(&self, from: Micros, to: Micros) -> Micros {
+        if self.in_order() { 0 } else { self.chance.within(from, to) }
     }
 
     /// True time.
@@ -237,7 +260,7 @@ impl World {
 
     /// What a call within a region or a data centre takes.
     async fn travel(&self) {
-        self.executor.sleep(self.chance.within(1_000, 12_000)).await;
+        self.executor.sleep(self.takes(1_000, 12_000)).await;
     }
 
     /// What becomes of this call: as a point says, or as chance has it.
@@ -299,7 +322,7 @@ impl Clock for SkewedClock {
         let at = micros(when) - self.0.executor.skew();
         if at > self.0.now() {
             // A scheduler wakes a little late.
-            self.0.executor.sleep_until(at + self.0.chance.within(0, 5_000)).await;
+            self.0.executor.sleep_until(at + self.0.takes(0, 5_000)).await;
         }
     }
 }

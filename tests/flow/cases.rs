@@ -6,13 +6,11 @@
 
 use std::{
     collections::BTreeMap,
-    panic::AssertUnwindSafe,
+    panic::catch_unwind,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use futures::FutureExt as _;
 use jiff::SignedDuration;
 use puente::{
     config::{FrontDoor, Section},
@@ -28,13 +26,14 @@ use puente::{
     },
     flow::ingest::{self, Verdict},
     parties::{Account, Connection, Settings},
-    ports::{Payload, Records as _},
+    ports::Payload,
     store::STORES,
     webhook::RawWebhook,
 };
+use puente_simulation::erp::Connector;
 use serde::Deserialize;
 
-use crate::support::world::{ErpHandle, World};
+use crate::calm::World;
 
 /// What came of a case.
 struct Played {
@@ -76,10 +75,11 @@ fn connections(erp: &ErpId) -> Vec<Connection> {
 
 fn world() -> World {
     let mut world = World::starting("2026-10-06T08:00:00Z", 1, 0, Limits::default());
-    let connections = connections(&world.erp_id);
+    let erp = &world.history.erp_id;
+    let connections = connections(erp);
     let account = Account {
-        id: world.erp_id.clone(),
-        erp: Box::new(ErpHandle(world.erp.clone())),
+        id: erp.clone(),
+        erp: Box::new(Connector(world.history.erp.clone())),
         limits: Limits::default(),
         shares: Shares::equal(&connections.iter().map(|connection| connection.id.clone()).collect::<Vec<_>>()),
         connections: connections.iter().map(|connection| connection.id.clone()).collect(),
@@ -91,26 +91,25 @@ fn world() -> World {
 }
 
 /// Delivers what a case delivers, signed as its store signs, and lets everything come to rest after each.
-async fn play(folder: &Path) -> Played {
+fn play(folder: &Path) -> Played {
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
     let deliveries = std::fs::read(folder.join("deliveries.json")).unwrap();
     let deliveries: Vec<Delivery> = serde_json::from_slice(&deliveries).unwrap();
     let (world, mut verdicts) = (world(), Vec::new());
     for delivery in deliveries {
         let id = delivery.connection.parse().unwrap();
-        let connection = world.puente.settings.connection(&id).await.unwrap().unwrap();
+        let connection = world.play(world.puente.settings.connection(&id)).unwrap().unwrap();
         let body = std::fs::read(folder.join(&delivery.file)).unwrap();
         let mut headers = connection.store.sign(&body, world.now());
         for (header, value) in &delivery.headers {
             headers.insert(http::HeaderName::try_from(header).unwrap(), value.parse().unwrap());
         }
         let raw = RawWebhook { headers, body: body.into(), received: world.now() };
-        verdicts.extend(
-            ingest::webhook(&world.puente, &connection, "case", ingest::open(&connection, raw).unwrap()).await.unwrap(),
-        );
-        world.run_for(SignedDuration::from_mins(2)).await;
+        let opened = ingest::open(&connection, raw).unwrap();
+        verdicts.extend(world.play(ingest::webhook(&world.puente, &connection, "case", opened)).unwrap());
+        world.run_for(SignedDuration::from_mins(2));
     }
-    world.run_for(SignedDuration::from_mins(30)).await;
+    world.run_for(SignedDuration::from_mins(30));
     world.assert_single();
     Played { name, world, verdicts }
 }
@@ -122,27 +121,27 @@ impl Played {
 
     /// The only order of the case.
     fn head(&self) -> Head {
-        let heads = self.world.records.heads.lock().unwrap();
+        let heads = self.world.heads();
         assert_eq!(heads.len(), 1, "{}: {:?}", self.name, heads.keys());
         heads.values().next().unwrap().clone()
     }
 
     /// Its state as it was understood.
-    async fn order(&self) -> Order {
+    fn order(&self) -> Order {
         let head = self.head();
-        match self.world.records.payload(&head.key, &head.desired).await.unwrap() {
+        match self.world.play(self.world.puente.records.payload(&head.key, &head.desired)).unwrap() {
             Some(Payload::Order(bytes)) => serde_json::from_slice(&bytes).unwrap(),
             other => panic!("{}: {other:?}", self.name),
         }
     }
 
-    async fn timeline(&self, key: &OrderKey) -> Vec<Entry> {
-        self.world.records.timeline(key).await.unwrap()
+    fn timeline(&self, key: &OrderKey) -> Vec<Entry> {
+        self.world.timeline(key)
     }
 
     /// The totals of the sales in the ERP.
     fn sales(&self) -> Vec<String> {
-        self.world.erp.sales.lock().unwrap().iter().map(|(.., total)| total.clone()).collect()
+        self.world.sales().into_iter().map(|sale| sale.total).collect()
     }
 
     fn is(&self, state: State) {
@@ -165,10 +164,10 @@ impl Played {
 }
 
 /// Its README's "right", as assertions.
-async fn is_right(case: &Played) {
+fn is_right(case: &Played) {
     match case.name.split('-').next().unwrap() {
         "01" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Synced);
             assert_eq!((case.sales(), order.total.to_string()), (vec!["33.3".into()], "33.3".into()));
             assert_eq!((order.lines.len(), order.payment), (3, Payment::Paid));
@@ -178,7 +177,7 @@ async fn is_right(case: &Played) {
             assert_eq!((id.kind, id.value.as_str()), (TaxIdKind::Dni, "4589743"));
         }
         "04" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Synced);
             assert_eq!(case.sales(), ["504"]);
             let id = order.customer.unwrap().tax_id.unwrap();
@@ -188,25 +187,25 @@ async fn is_right(case: &Played) {
             assert!(flag.detail.contains("_billing_cnpj") && !flag.detail.contains("222"), "{}", flag.detail);
         }
         "05" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Synced);
             assert_eq!((case.sales(), order.currency.code()), (vec!["119000".into()], "COP"));
             assert_eq!(order.customer.unwrap().tax_id.unwrap().value, "1020304050");
         }
         "10" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Ignored);
             assert_eq!((order.payment, order.total.to_string()), (Payment::PartiallyPaid, "25".into()));
             assert!(case.sales().is_empty() && case.reason().contains("not paid yet"), "{}", case.reason());
         }
         "14" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Synced);
             assert_eq!((case.sales(), order.lines[0].quantity.to_string()), (vec!["12.45".into()], "0.5".into()));
             assert_eq!(order.lines[0].title, "Vorhang „Lino“ – 1,5 m × 2 & Bordüre");
         }
         "18" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Synced);
             assert_eq!((case.sales(), order.total.to_string()), (vec!["38.4".into()], "38.4".into()));
             assert_eq!((order.lines.len(), order.lines[0].quantity.to_string()), (1, "1".into()));
@@ -215,7 +214,7 @@ async fn is_right(case: &Played) {
             assert!(order.proof().holds());
         }
         "20" => {
-            let order = case.order().await;
+            let order = case.order();
             case.is(State::Synced);
             assert_eq!((case.sales(), order.total.to_string()), (vec!["30".into()], "30".into()));
             let skus: Vec<_> = order.lines.iter().map(|line| line.sku.as_deref().unwrap_or_default()).collect();
@@ -232,7 +231,7 @@ async fn is_right(case: &Played) {
         "38" => {
             // Both shapes of the error are there for a person, with what to change.
             assert!(case.verdicts.iter().all(|verdict| verdict.result == Outcome::Flagged), "{:?}", case.verdicts);
-            let heads: Vec<Head> = case.world.records.heads.lock().unwrap().values().cloned().collect();
+            let heads: Vec<Head> = case.world.heads().values().cloned().collect();
             assert_eq!(heads.len(), 2);
             for head in heads {
                 let reason = head.reason.as_ref().map(Reason::words).unwrap_or_default();
@@ -251,11 +250,11 @@ async fn is_right(case: &Played) {
             assert_eq!(case.sales(), ["10"]);
         }
         "42" => {
-            let order = case.order().await;
+            let order = case.order();
             assert_eq!((order.total.to_string(), order.lines[0].quantity.to_string()), ("60".into(), "6".into()));
             case.is(State::Ignored);
             // No state is dropped without a trace.
-            let timeline = case.timeline(&case.head().key).await;
+            let timeline = case.timeline(&case.head().key);
             for (total, units) in [("20.00", 2), ("30.00", 3), ("40.00", 4), ("50.00", 5)] {
                 let says = format!("total {total} EUR, {units} units on 1 line");
                 let told =
@@ -267,8 +266,8 @@ async fn is_right(case: &Played) {
     }
 }
 
-#[tokio::test]
-async fn orders_as_real_shops_sent_them_come_out_right() {
+#[test]
+fn orders_as_real_shops_sent_them_come_out_right() {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases");
     let Ok(folders) = std::fs::read_dir(&place) else {
         println!("skipped: the cases are not beside this checkout ({})", place.display());
@@ -279,12 +278,8 @@ async fn orders_as_real_shops_sent_them_come_out_right() {
     let mut wrong = Vec::new();
     for folder in &folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let case = async {
-            let case = tokio::time::timeout(Duration::from_secs(60), play(folder)).await.unwrap();
-            is_right(&case).await;
-        };
         // All of them are tried, whatever is wrong with one.
-        if AssertUnwindSafe(case).catch_unwind().await.is_err() {
+        if catch_unwind(|| is_right(&play(folder))).is_err() {
             wrong.push(name);
         }
     }

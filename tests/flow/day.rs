@@ -6,16 +6,18 @@ use puente::{
     ports::Chance,
 };
 
-use crate::support::world::{SeededChance, World, order};
+use puente_simulation::chance::Seeded;
 
-#[tokio::test]
-async fn two_thousand_orders_leave_in_a_day_of_three_hundred_calls() {
+use crate::calm::{World, order};
+
+#[test]
+fn two_thousand_orders_leave_in_a_day_of_three_hundred_calls() {
     let limits = Limits { per_day: 300, ..Limits::default() };
     let midnight: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
     let world = World::starting("2026-03-01T00:00:00Z", 11, 5, limits);
     // What a departure takes at a Tryton: create, read back, quote, confirm, process.
-    *world.erp.more_calls.lock().unwrap() = 4;
-    let chance = SeededChance::new(5);
+    world.history.erp.set_up(|erp| erp.more_calls = 4);
+    let chance = Seeded::new(5);
     // Spread over the first 23 hours; one shop floods with half of all orders in one hour of the evening.
     let mut arrivals: Vec<(Timestamp, usize)> = (0..2000)
         .map(|i| {
@@ -34,17 +36,17 @@ async fn two_thousand_orders_leave_in_a_day_of_three_hundred_calls() {
     arrivals.sort();
     let mut arrived = std::collections::HashMap::new();
     for (i, (at, shop)) in arrivals.iter().enumerate() {
-        world.run_until(*at).await;
+        world.run_until(*at);
         let id = format!("o{i}");
         arrived.insert(world.key(*shop, &id), *at);
-        world.arrives(*shop, order(&id, "A", "10.00", i as i64)).await;
+        world.arrives(*shop, order(&id, "A", "10.00", i as i64));
     }
-    world.run_until(midnight + SignedDuration::from_hours(24)).await;
-    let calls = world.erp.calls.lock().unwrap().len();
+    world.run_until(midnight + SignedDuration::from_hours(24));
+    let calls = world.calls().len();
     assert!(calls <= 300, "{calls} calls");
     world.assert_rate(10, SignedDuration::from_secs(1));
     world.assert_single();
-    let heads = world.records.heads.lock().unwrap();
+    let heads = world.heads();
     let synced = heads.values().filter(|h| h.state() == State::Synced).count();
     assert_eq!(synced, 2000, "all left within the day");
     let waits = |of: &dyn Fn(&str) -> bool| {

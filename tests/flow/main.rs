@@ -4,6 +4,7 @@
 mod support;
 
 mod authorize;
+mod calm;
 mod cases;
 mod day;
 mod depart;

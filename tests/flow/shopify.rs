@@ -9,9 +9,9 @@ use puente::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    orders::{SECRET, SHOP, verified},
-    world::World,
+use crate::{
+    calm::World,
+    support::orders::{SECRET, SHOP, verified},
 };
 
 fn shop() -> Box<dyn Store> {
@@ -63,56 +63,56 @@ fn one_cup_less(body: &mut Value, paid: bool) {
 }
 
 /// What the ERP holds and why the order stands, after these states.
-async fn after(states: Vec<Order>) -> (Vec<String>, State, String) {
+fn after(states: Vec<Order>) -> (Vec<String>, State, String) {
     let world = World::new(1, 1, Limits::default());
     for state in states {
-        world.arrives(0, state).await;
-        world.run_for(SignedDuration::from_mins(1)).await;
+        world.arrives(0, state);
+        world.run_for(SignedDuration::from_mins(1));
     }
     world.assert_single();
     let head = world.head(&world.key(0, "1"));
-    let totals = world.erp.sales.lock().unwrap().iter().map(|sale| sale.2.clone()).collect();
+    let totals = world.sales().iter().map(|sale| sale.total.clone()).collect();
     (totals, head.state(), head.reason.map(|reason| reason.words()).unwrap_or_default())
 }
 
-#[tokio::test]
-async fn an_edit_is_what_was_sold_and_waits_for_a_person_once_the_erp_has_the_old_state() {
+#[test]
+fn an_edit_is_what_was_sold_and_waits_for_a_person_once_the_erp_has_the_old_state() {
     let edited = || read(5, |body| one_cup_less(body, false));
-    assert_eq!(after(vec![edited()]).await, (vec!["13".into()], State::Synced, String::new()));
-    let (totals, state, reason) = after(vec![placed(), edited()]).await;
+    assert_eq!(after(vec![edited()]), (vec!["13".into()], State::Synced, String::new()));
+    let (totals, state, reason) = after(vec![placed(), edited()]);
     assert_eq!((totals, state), (vec!["21".into()], State::Parked));
     assert_eq!(
         reason,
         "its quantity of CUP-1 (1 instead of 2) and its total (13.00 EUR instead of 21.00 EUR) changed after it reached the ERP: \
-         change sale S1 there by hand"
+         change sale S0 there by hand"
     );
 }
 
-#[tokio::test]
-async fn a_restocked_refund_waits_for_its_credit_note_and_never_lowers_the_sale() {
+#[test]
+fn a_restocked_refund_waits_for_its_credit_note_and_never_lowers_the_sale() {
     let refunded = || read(5, |body| one_cup_less(body, true));
     assert!(refunded().same_goods(&placed()));
-    let (totals, state, reason) = after(vec![refunded()]).await;
+    let (totals, state, reason) = after(vec![refunded()]);
     assert_eq!((totals, state), (vec![], State::Parked));
     assert!(reason.starts_with("8.00 EUR were refunded before it reached the ERP: create the sale and"), "{reason}");
-    let (totals, state, reason) = after(vec![placed(), refunded()]).await;
+    let (totals, state, reason) = after(vec![placed(), refunded()]);
     assert_eq!((totals, state), (vec!["21".into()], State::Parked));
-    assert_eq!(reason, "8.00 EUR were refunded after it reached the ERP: credit sale S1 there by hand");
+    assert_eq!(reason, "8.00 EUR were refunded after it reached the ERP: credit sale S0 there by hand");
 }
 
-#[tokio::test]
-async fn a_refund_that_nothing_explains_and_a_total_that_nothing_proves_wait() {
+#[test]
+fn a_refund_that_nothing_explains_and_a_total_that_nothing_proves_wait() {
     let unexplained = || read(5, |body| body["financial_status"] = json!("partially_refunded"));
     for states in [vec![unexplained()], vec![placed(), unexplained()]] {
-        let (_, state, reason) = after(states).await;
+        let (_, state, reason) = after(states);
         assert_eq!(state, State::Parked);
         assert!(reason.contains("no refund in the store says how much"), "{reason}");
     }
     let unproven = || read(5, |body| body["current_total_price"] = json!("19.50"));
-    let (totals, state, reason) = after(vec![unproven()]).await;
+    let (totals, state, reason) = after(vec![unproven()]);
     assert_eq!((totals, state), (vec![], State::Parked));
     assert!(reason.contains("21.00 EUR were sold") && reason.contains("19.50 EUR now, 1.50 EUR less"), "{reason}");
-    let (_, state, reason) = after(vec![placed(), unproven()]).await;
+    let (_, state, reason) = after(vec![placed(), unproven()]);
     assert_eq!(state, State::Parked);
     assert!(
         reason.starts_with("what it comes to in the store now (19.50 EUR instead of 21.00 EUR) changed"),
@@ -120,11 +120,11 @@ async fn a_refund_that_nothing_explains_and_a_total_that_nothing_proves_wait() {
     );
 }
 
-#[tokio::test]
-async fn a_payment_that_is_given_up_after_the_sale_waits() {
+#[test]
+fn a_payment_that_is_given_up_after_the_sale_waits() {
     let voided = || read(5, |body| body["financial_status"] = json!("voided"));
-    assert_eq!(after(vec![voided()]).await.1, State::Ignored);
-    let (totals, state, reason) = after(vec![placed(), voided()]).await;
+    assert_eq!(after(vec![voided()]).1, State::Ignored);
+    let (totals, state, reason) = after(vec![placed(), voided()]);
     assert_eq!((totals, state), (vec!["21".into()], State::Parked));
     assert!(
         reason.starts_with("its payment failed, was given up or was charged back after it reached the ERP"),

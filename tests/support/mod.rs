@@ -12,4 +12,3 @@ pub mod proxy;
 pub mod stack;
 pub mod tryton;
 pub mod venv;
-pub mod world;

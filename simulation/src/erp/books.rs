@@ -32,10 +32,13 @@ impl ModelErp {
         if rendered.iter().any(|one| one.sku == POISON_SKU) {
             return alike(&Said::Failed);
         }
-        let unique = self.settings.creates.class == Class::Unique;
+        let unique = self.settings().creates.class == Class::Unique;
         let wrong = |books: &Books, draft: &Draft, one: &Rendered| {
             if one.stale {
                 return Some(Said::Refused("there is no such article any more".to_owned()));
+            }
+            if let Some(words) = books.words.get(&one.sku) {
+                return Some(Said::Refused(words.clone()));
             }
             if one.sku == REFUSED_SKU || self.world.now() < books.refuses_until {
                 return Some(Said::Refused(PERIOD_CLOSED.to_owned()));
@@ -43,7 +46,7 @@ impl ModelErp {
             let known = books.sales.iter().any(|sale| sale.reference == draft.reference);
             (unique && known).then_some(Said::Exists)
         };
-        if self.settings.creates.bulk == Bulk::Atomic {
+        if self.settings().creates.bulk == Bulk::Atomic {
             let wrongs = drafts.iter().zip(&rendered).filter_map(|(draft, one)| wrong(books, draft, one));
             let wrongs: Vec<Said> = wrongs.collect();
             if let Some(first) = wrongs.iter().find(|said| matches!(said, Said::Exists)).or(wrongs.first()) {
@@ -53,10 +56,10 @@ impl ModelErp {
         let mut said = Vec::new();
         let half = drafts.len() > 1 && self.world.strikes(Fault::HalfCommitted, 100);
         for (place, (draft, one)) in drafts.iter().zip(&rendered).enumerate() {
-            let broken = half && self.settings.creates.bulk == Bulk::Unknown && place >= drafts.len() / 2;
+            let broken = half && self.settings().creates.bulk == Bulk::Unknown && place >= drafts.len() / 2;
             match wrong(books, draft, one) {
                 // What came before the wrong one is made, and nobody is told.
-                Some(_) if self.settings.creates.bulk == Bulk::Unknown && drafts.len() > 1 => {
+                Some(_) if self.settings().creates.bulk == Bulk::Unknown && drafts.len() > 1 => {
                     return alike(&Said::Half);
                 }
                 _ if broken => return alike(&Said::Half),
@@ -70,7 +73,7 @@ impl ModelErp {
     fn book(&self, books: &mut Books, draft: &Draft, one: &Rendered) -> Document {
         let known = books.sales.iter().position(|sale| sale.reference == draft.reference);
         // An idempotency key: the first document is the answer.
-        if self.settings.creates.class == Class::Key
+        if self.settings().creates.class == Class::Key
             && let Some(place) = known
         {
             return document(place);
@@ -78,8 +81,8 @@ impl ModelErp {
         let now = self.world.now() + books.found_after;
         let found_from = if self.world.strikes(Fault::LookUpLags, 300) {
             // Within settle, as long as the reference's uniqueness does not catch what comes too early.
-            let settle = Micros::try_from(self.settings.patience.settle.as_micros()).unwrap_or(MINUTE);
-            let most = if self.settings.creates.class == Class::Searchable { settle / 8 } else { 5 * MINUTE };
+            let settle = Micros::try_from(self.settings().patience.settle.as_micros()).unwrap_or(MINUTE);
+            let most = if self.settings().creates.class == Class::Searchable { settle / 8 } else { 5 * MINUTE };
             now + self.world.chance.within(0, most)
         } else {
             now
@@ -90,7 +93,7 @@ impl ModelErp {
             reference: draft.reference.clone(),
             version: one.version.clone(),
             total: one.total.clone(),
-            finished: !self.settings.drafts,
+            finished: !self.settings().drafts,
             found_from,
         });
         document(books.sales.len() - 1)

@@ -19,6 +19,7 @@ use puente::{
 use super::{
     GONE, LONG_SKU, ModelErp, NEW_SKU, ON_REQUEST, PANIC_SKU, UNKNOWN_SKU,
     books::{Rendered, Said, document},
+    network::Lost,
 };
 
 /// The connector.
@@ -87,7 +88,7 @@ impl Connector {
         for names in &mut needs {
             names.retain(|name| is_product(name));
         }
-        let mut wanted = Wanted::new(needs, self.0.settings.at_most);
+        let mut wanted = Wanted::new(needs, self.0.settings().at_most);
         wanted.give_up_the_longest();
         let (mut found, mut unmade, mut absent, mut failed) = (Vec::new(), Vec::new(), BTreeSet::new(), None);
         loop {
@@ -145,7 +146,7 @@ impl Connector {
         if !unmade.is_empty() {
             let references = unmade.clone();
             let made = self.0.reach(calls, "erp.create_customers", &[], move |erp, books| {
-                let class = erp.settings.creates.class;
+                let class = erp.settings().creates.class;
                 let id = |name: &String| (name.clone(), format!("id of {name}"));
                 let made: Vec<_> = references.iter().map(id).collect();
                 for reference in &references {
@@ -170,12 +171,12 @@ impl Connector {
 impl Erp for Connector {
     fn can(&self, operation: Operation) -> Option<Capabilities> {
         match operation {
-            Operation::Create => (!self.0.books().cannot).then_some(self.0.settings.creates),
+            Operation::Create => (!self.0.books().cannot).then_some(self.0.settings().creates),
         }
     }
 
     fn patience(&self) -> Patience {
-        self.0.settings.patience
+        self.0.settings().patience
     }
 
     async fn prepare(
@@ -189,13 +190,14 @@ impl Erp for Connector {
         let sku = |sale: &Job| sale.order.lines.first().and_then(|line| line.sku.clone()).unwrap_or_default();
         let customer = |sale: &Job| {
             let id = sale.order.customer.as_ref().and_then(|customer| customer.id.as_ref())?;
-            let wanted = self.0.settings.customers;
+            let wanted = self.0.settings().customers;
             wanted.then(|| Reference::customer(&sale.key.connection, id).to_string())
         };
         let mut needs: Vec<BTreeSet<String>> = Vec::new();
         for sale in sales {
             assert_ne!(sku(sale), PANIC_SKU, "{ON_REQUEST}");
-            if sale.order.number != sale.key.to_string() {
+            // A shop of ours numbers its orders by their keys; a real one's numbers say nothing.
+            if sale.order.number.contains('/') && sale.order.number != sale.key.to_string() {
                 self.0.world.violated(format!("{} is sent with the content of {}", sale.key, sale.order.number));
             }
             let skus = sale.order.lines.iter().filter_map(|line| line.sku.as_ref());
@@ -213,7 +215,8 @@ impl Erp for Connector {
                 return Err(send_error.clone());
             }
             let Some(product) = known.get(&format!("product/{sku}")) else {
-                return Err(refused(format!("article {sku} is not in the ERP")));
+                let words = self.0.books().words.get(&sku).cloned();
+                return Err(refused(words.unwrap_or_else(|| format!("article {sku} is not in the ERP"))));
             };
             if let Some(name) = customer(sale).filter(|name| !known.contains_key(name)) {
                 return Err(SendError::NotNow(Error::new(Kind::Unavailable, format!("{name} is being created"))));
@@ -236,7 +239,18 @@ impl Erp for Connector {
             Ok(said) => said.into_iter().map(Self::outcome).collect(),
         };
         let open: Vec<Document> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).cloned().collect();
-        if !self.0.settings.drafts || open.is_empty() {
+        if open.is_empty() {
+            return outcomes;
+        }
+        for _ in 0..self.0.settings().more_calls {
+            if let Err(lost) = self.0.reach(calls, "erp.more", &[], |_, _| ()).await {
+                let error = match lost {
+                    Lost::Account(error) | Lost::Unknown(error) => SendError::Unknown(error),
+                };
+                return drafts.iter().map(|_| Err(error.clone())).collect();
+            }
+        }
+        if !self.0.settings().drafts {
             return outcomes;
         }
         let mut finished = self.finish(calls, &open).await.into_iter();
@@ -264,7 +278,7 @@ impl Erp for Connector {
                 sales.next().map(|(place, sale)| Found {
                     document: document(place),
                     version: Some(sale.version.clone()),
-                    finished: sale.finished,
+                    finished: sale.finished && !books.stuck.contains_key(reference.as_str()),
                 })
             };
             Ok(asked.iter().map(find).collect::<Vec<_>>())
@@ -275,18 +289,27 @@ impl Erp for Connector {
     async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Outcome> {
         let places: Vec<usize> = documents.iter().map(|document| document.id.parse().unwrap()).collect();
         let finished = self.0.reach(calls, "erp.finish", &[], move |_, books| {
-            for place in &places {
-                books.sales[*place].finished = true;
-            }
+            let finish = |place: &usize| {
+                let sale = &mut books.sales[*place];
+                let stuck = books.stuck.get(sale.reference.as_str()).copied();
+                sale.finished |= stuck.is_none();
+                stuck
+            };
+            places.iter().map(finish).collect::<Vec<_>>()
         });
+        let outcome = |(document, stuck): (&Document, Option<bool>)| match stuck {
+            None => Ok(document.clone()),
+            Some(true) => Err(refused("the warehouse is closed")),
+            Some(false) => Err(SendError::Unknown(Error::new(Kind::Unavailable, "the ERP answered 500"))),
+        };
         match finished.await {
-            Ok(()) => documents.iter().cloned().map(Ok).collect(),
+            Ok(stuck) => documents.iter().zip(stuck).map(outcome).collect(),
             Err(lost) => documents.iter().map(|_| Err(lost.send_error())).collect(),
         }
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
-        calls.http.permit(self.0.settings.patience.timeout).await?;
+        calls.http.permit(self.0.settings().patience.timeout).await?;
         Ok("model".to_owned())
     }
 }

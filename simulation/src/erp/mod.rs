@@ -9,7 +9,7 @@ mod connector;
 mod network;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -54,6 +54,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Whether a sale is made as a draft and confirmed by a second call.
     pub drafts: bool,
+    /// Calls of a create after its first, such as reading back, which make nothing.
+    pub more_calls: u32,
     /// Whether sales need customers, which are made by calls of their own.
     pub customers: bool,
     /// For how many articles one call asks.
@@ -93,8 +95,8 @@ pub struct Told {
     pub call: &'static str,
     /// What happens to it.
     pub fault: Fault,
-    /// When a late one lands, counted from its sending.
-    pub lands: Micros,
+    /// When a late one lands, counted from its sending; how long a 429 says to wait.
+    pub time: Micros,
 }
 
 /// What the ERP holds.
@@ -110,6 +112,10 @@ pub struct Books {
     pub cannot: bool,
     /// References that nobody may ask for: a look-up that does is answered 414.
     pub unaskable: BTreeSet<String>,
+    /// What it says of an article in place of its usual words: of one that it does not know, or refuses for that.
+    pub words: BTreeMap<String, String>,
+    /// References whose documents are found unfinished: finishing one is refused (`true`), or fails with a 500.
+    pub stuck: BTreeMap<String, bool>,
     /// So much later a document can be found.
     pub found_after: Micros,
     /// How long it is at each call, if that is told.
@@ -131,7 +137,7 @@ pub struct Books {
 /// The ERP.
 pub struct ModelErp {
     world: Arc<World>,
-    settings: Settings,
+    settings: Mutex<Settings>,
     books: Mutex<Books>,
 }
 
@@ -139,7 +145,7 @@ impl ModelErp {
     /// One with empty books.
     #[must_use]
     pub fn new(world: Arc<World>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { world, settings, books: Mutex::default() })
+        Arc::new(Self { world, settings: Mutex::new(settings), books: Mutex::default() })
     }
 
     /// Its books.
@@ -150,6 +156,11 @@ impl ModelErp {
     /// How it is.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        self.settings
+        *self.settings.lock().unwrap()
+    }
+
+    /// Its owner sets it up differently.
+    pub fn set_up(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings.lock().unwrap());
     }
 }

@@ -47,7 +47,7 @@ impl ModelErp {
             Effect::FreezeBefore(time) => world.freeze(time).await,
             _ => {}
         }
-        let timeout = self.settings.patience.timeout;
+        let timeout = self.settings().patience.timeout;
         calls.http.permit(timeout).await.map_err(Lost::Account)?;
         let permille = world.faults().permille;
         let stalled = world.strikes(Fault::FreezeBeforeSend, permille);
@@ -146,16 +146,17 @@ impl ModelErp {
                 Err(unknown("the ERP's answer cannot be read"))
             }
             Fault::ErpTooMany => {
-                let wait = Duration::from_secs(world.chance.within(1, 300).unsigned_abs());
+                let wait = told.map_or_else(|| world.chance.within(1, 300) * SECOND, |told| told.time);
+                let wait = Duration::from_micros(wait.unsigned_abs());
                 let error = Error::new(Kind::Limited, "the ERP answered 429").retry(Retry::After(wait));
                 Err(Lost::Account(error))
             }
             Fault::ErpTooManySilent => Err(Lost::Account(Error::new(Kind::Limited, "the ERP answered 429"))),
             Fault::ErpLate | Fault::ErpVeryLate => {
-                let settle = Micros::try_from(self.settings.patience.settle.as_micros()).unwrap_or(MINUTE);
+                let settle = Micros::try_from(self.settings().patience.settle.as_micros()).unwrap_or(MINUTE);
                 let now = world.now();
                 let lands = if let Some(told) = told {
-                    now + told.lands
+                    now + told.time
                 } else if fault == Fault::ErpLate {
                     // Within what the ERP can still be at work on it, clocks considered.
                     now + world.chance.within(timeout, (settle - SECOND).max(timeout + 1))

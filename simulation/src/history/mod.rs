@@ -119,6 +119,9 @@ impl History {
     pub fn new(scenario: Scenario, seed: u64, client: &Client, points: Vec<Point>, traced: bool) -> Arc<Self> {
         let chance = Seeded::new(seed);
         let world = World::new(scenario.start, chance, scenario.faults.clone(), points, traced);
+        if scenario.in_order {
+            world.put_in_order();
+        }
         let table = Arc::new(Table::new(world.clone()));
         let queue = Arc::new(Sqs::new(world.clone(), scenario.queue));
         let erp = ModelErp::new(world.clone(), scenario.erp);

@@ -114,7 +114,7 @@ fn an_order_that_may_not_be_asked_for_is_parked_and_the_others_in_doubt_are_foun
     while history.0.erp.books().sales.is_empty() {
         history.pass(SECOND / 10);
     }
-    history.0.erp.books().told.push(Told { call: "erp.create", fault: Fault::ErpResetAfter, lands: 0 });
+    history.0.erp.books().told.push(Told { call: "erp.create", fault: Fault::ErpResetAfter, time: 0 });
     history.pass(20 * SECOND);
     for n in 0..10 {
         history.neighbour(1, &format!("neighbour-{n}"));
@@ -138,7 +138,7 @@ fn an_order_that_may_not_be_asked_for_is_parked_and_the_others_in_doubt_are_foun
 fn a_single_order_that_may_not_be_asked_for_does_not_close_the_account() {
     let history = Teller::new(shops(2));
     history.0.erp.books().unaskable.insert(history.key(0, "1").to_string());
-    history.0.erp.books().told.push(Told { call: "erp.create", fault: Fault::ErpResetBefore, lands: 0 });
+    history.0.erp.books().told.push(Told { call: "erp.create", fault: Fault::ErpResetBefore, time: 0 });
     history.place(0, "1", "A");
     history.pass(8 * SECOND);
     for n in 0..20 {

@@ -99,12 +99,12 @@ impl Teller {
     }
 
     /// The next call of that name is lost, and what it asked for lands so long after.
-    pub fn late(&self, call: &'static str, lands: Micros) {
-        self.0.erp.books().told.push(Told { call, fault: Fault::ErpLate, lands });
+    pub fn late(&self, call: &'static str, time: Micros) {
+        self.0.erp.books().told.push(Told { call, fault: Fault::ErpLate, time });
     }
 
     pub fn next(&self, call: &'static str, fault: Fault) {
-        self.0.erp.books().told.push(Told { call, fault, lands: 0 });
+        self.0.erp.books().told.push(Told { call, fault, time: 0 });
     }
 
     /// The ERP answers nobody for a while.
