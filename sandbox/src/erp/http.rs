@@ -9,31 +9,17 @@ use axum::{
     response::Response,
 };
 use futures::stream;
-use http::{HeaderMap, Method, StatusCode, header};
-use percent_encoding::percent_decode_str;
+use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{
-    Call, Fault, Shared,
-    books::{Reply, refusal},
-};
-use crate::{net::Cut, now};
+use super::{Asked, Fault, Reply, Shared};
+use crate::net::Cut;
 
 /// The largest body that is read.
 const LARGEST: usize = 32 * 1024 * 1024;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(answer).with_state(shared)
-}
-
-/// A call as it came.
-#[derive(Clone)]
-struct Asked {
-    method: Method,
-    path: String,
-    query: String,
-    headers: HeaderMap,
-    body: Bytes,
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<Cut>, request: Request) -> Response {
@@ -56,13 +42,14 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo
         return limited(Some(wait));
     }
     if !shared.lets_in(&asked.headers) {
-        return plain(401, &refusal(401, "unauthorized", "wrong token").1);
+        return plain(401, &json!({"error": "wrong token", "code": "unauthorized"}));
     }
     if let Some(status) = shared.poisoned(&asked.query, &asked.body) {
-        return plain(status, &refusal(status, "poison", "this cannot be processed").1);
+        return plain(status, &json!({"error": "this cannot be processed", "code": "poison"}));
     }
-    let Some(fault) = shared.fault(number, &asked.method, &asked.path) else {
-        return reply(act(&shared, &asked));
+    let vendor = shared.config.vendor;
+    let Some(fault) = shared.fault(number, vendor.name(&asked), vendor.writes(&asked)) else {
+        return reply(shared.act(&asked));
     };
     misbehave(&shared, &cut, asked, fault).await
 }
@@ -71,7 +58,7 @@ async fn misbehave(shared: &Arc<Shared>, cut: &Cut, asked: Asked, fault: Fault) 
     match fault {
         Fault::ErrorBefore => plain(500, &json!({"error": "internal error"})),
         Fault::ErrorAfter => {
-            act(shared, &asked);
+            shared.act(&asked);
             plain(500, &json!({"error": "internal error"}))
         }
         Fault::Unavailable => plain(503, &json!({"error": "maintenance"})),
@@ -79,7 +66,7 @@ async fn misbehave(shared: &Arc<Shared>, cut: &Cut, asked: Asked, fault: Fault) 
         Fault::Unauthorized => plain(401, &json!({"error": "token expired"})),
         Fault::HangBefore => hang(shared, cut).await,
         Fault::HangAfter => {
-            act(shared, &asked);
+            shared.act(&asked);
             hang(shared, cut).await
         }
         Fault::Late(delay) => {
@@ -87,17 +74,17 @@ async fn misbehave(shared: &Arc<Shared>, cut: &Cut, asked: Asked, fault: Fault) 
             let later = Arc::clone(shared);
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
-                act(&later, &asked);
+                later.act(&asked);
             });
             hang(shared, cut).await
         }
         Fault::ResetBefore => reset(cut),
         Fault::ResetAfter => {
-            act(shared, &asked);
+            shared.act(&asked);
             reset(cut)
         }
         Fault::BrokenBody => {
-            let (_, body) = act(shared, &asked);
+            let (_, body) = shared.act(&asked);
             let whole = body.to_string();
             let half = whole.get(..whole.len() / 2).unwrap_or("{").to_owned();
             let mut response = Response::new(Body::from(half));
@@ -105,7 +92,7 @@ async fn misbehave(shared: &Arc<Shared>, cut: &Cut, asked: Asked, fault: Fault) 
             response
         }
         Fault::Drip(delay) => {
-            let (status, body) = act(shared, &asked);
+            let (status, body) = shared.act(&asked);
             let bytes = body.to_string().into_bytes().into_iter();
             let drops = stream::unfold(bytes, move |mut bytes| async move {
                 let byte = bytes.next()?;
@@ -116,37 +103,8 @@ async fn misbehave(shared: &Arc<Shared>, cut: &Cut, asked: Asked, fault: Fault) 
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
             response
         }
-        Fault::Half => {
-            let body = serde_json::from_slice(&asked.body).unwrap_or_default();
-            reply(shared.books(|books| books.post_half(body, now())))
-        }
+        Fault::Half => reply(shared.books(|books| shared.config.vendor.half(books, &asked))),
     }
-}
-
-/// Does what was asked.
-fn act(shared: &Shared, asked: &Asked) -> Reply {
-    let query = |key: &str| -> Vec<String> {
-        let pairs = asked.query.split('&').filter_map(|pair| pair.split_once('='));
-        let plain = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        pairs.filter(|(name, _)| *name == key).map(|(_, value)| plain(value)).collect()
-    };
-    let body =
-        || serde_json::from_slice::<Value>(&asked.body).map_err(|error| refusal(400, "json", &error.to_string()));
-    let lag = shared.look_up_lag();
-    let key = asked.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-    shared.books(|books| match (asked.method.as_str(), asked.path.as_str()) {
-        ("POST", "/orders") => body().map_or_else(|refusal| refusal, |body| books.post_orders(body, key, now())),
-        ("GET", "/orders") => books.find_orders(&query("reference"), now(), lag),
-        ("GET", "/products") => books.find_products(&query("sku")),
-        ("GET", "/customers") => books.find_parties(&query("reference")),
-        ("POST", "/customers") => body().map_or_else(|refusal| refusal, |body| books.post_party(&body)),
-        ("GET", "/health") => (200, json!({"name": "sandbox ERP 1.0"})),
-        ("POST", path) => {
-            let id = path.strip_prefix("/orders/").and_then(|rest| rest.strip_suffix("/confirm"));
-            id.map_or_else(|| refusal(404, "path", "no such path"), |id| books.confirm(id))
-        }
-        _ => refusal(404, "path", "no such path"),
-    })
 }
 
 /// Answers nothing for as long as anybody would wait, or until the ERP goes down.
@@ -182,11 +140,4 @@ fn plain(status: u16, body: &Value) -> Response {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
-}
-
-impl Call {
-    /// Whether a call of this name writes.
-    pub(super) fn writes(method: &Method) -> bool {
-        method != Method::GET && method != Method::HEAD
-    }
 }

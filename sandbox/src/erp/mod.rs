@@ -13,23 +13,25 @@
 mod books;
 mod faults;
 mod http;
+mod plain;
+mod vendor;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt::Write as _,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use ::http::{HeaderMap, Method, header};
+use ::http::{HeaderMap, header};
 use tokio::sync::watch;
 
-use self::books::Books;
 pub use self::{
-    books::{Made, Party},
+    books::{Books, Entry, Made, Party},
     faults::{Fault, Faults, Outage, Poison},
+    plain::Plain,
+    vendor::{Asked, Reply, Vendor, id_text},
 };
 use crate::net::Server;
 
@@ -60,6 +62,8 @@ pub enum Bulk {
 /// How the ERP is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What kind of ERP it is.
+    pub vendor: &'static dyn Vendor,
     /// Its protection from doubles.
     pub class: Class,
     /// Its bulk mode.
@@ -96,6 +100,7 @@ pub struct Limits {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            vendor: &Plain,
             class: Class::Unique,
             bulk: Bulk::Atomic,
             bulk_limit: 50,
@@ -114,7 +119,7 @@ impl Default for Config {
 pub struct Call {
     /// When, counted from the ERP's start.
     pub at: Duration,
-    /// Method and path, without the query: `POST /orders`.
+    /// Its name: method and path, without the query (`POST /orders`), where its vendor does not tell calls apart otherwise.
     pub what: String,
 }
 
@@ -143,10 +148,10 @@ impl Erp {
         self.server.addr
     }
 
-    /// The section of `puente.toml` that reaches it, without `[erp.NAME]` and `kind = "rest"`.
+    /// The section of `puente.toml` that reaches it, without `[erp.NAME]` and `kind`.
     #[must_use]
     pub fn config_example(&self) -> String {
-        config_example(self.addr(), &self.shared.config)
+        self.shared.config.vendor.section(&self.shared.config, self.addr())
     }
 
     /// What it should do wrong from now on; the seed's sequence begins anew.
@@ -217,41 +222,6 @@ impl Erp {
         }
         seconds
     }
-}
-
-/// The section of `puente.toml` that reaches an ERP of this sandbox, without `[erp.NAME]` and `kind = "rest"`: its keys are
-/// dotted, so that it stands under any name.
-#[must_use]
-pub fn config_example(addr: SocketAddr, config: &Config) -> String {
-    let class = match config.class {
-        Class::Key => "key",
-        Class::Unique => "unique",
-        Class::Searchable => "searchable",
-        Class::Nothing => "nothing",
-    };
-    let bulk = match config.bulk {
-        Bulk::Atomic => "atomic",
-        Bulk::PerItem => "per_item",
-        Bulk::Unknown => "unknown",
-    };
-    let (limit, page) = (config.bulk_limit, config.page);
-    let mut text = format!(
-        "url = \"http://{addr}\"\ntimeout = \"2s\"\nclass = \"{class}\"\nbulk = \"{bulk}\"\nbulk_limit = {limit}\n{}",
-        include_str!("section.toml")
-    );
-    if config.authorization.is_some() {
-        text.push_str("secret_headers.Authorization = { env = \"SANDBOX_ERP_AUTHORIZATION\" }\n");
-    }
-    if config.class != Class::Nothing {
-        let _ = writeln!(text, "{}look_up.at_most = {page}", include_str!("look_up.toml"));
-    }
-    if config.drafts {
-        text.push_str(
-            "create.state = \"/state\"\nlook_up.state = \"/state\"\nfinished = [\"confirmed\"]\n\
-             finish = { method = \"POST\", path = \"/orders/{{ document.id }}/confirm\", error = \"/error\" }\n",
-        );
-    }
-    text
 }
 
 /// What handlers and the handle share.
@@ -349,26 +319,27 @@ impl Shared {
         gate.faults.poison.iter().find(|p| query.contains(&p.words) || body.contains(&p.words)).map(|p| p.status)
     }
 
-    fn fault(&self, number: usize, method: &Method, path: &str) -> Option<Fault> {
+    /// The fault of a call, which is known by its name from now on.
+    fn fault(&self, number: usize, what: String, writes: bool) -> Option<Fault> {
         let mut gate = lock(&self.gate);
-        let what = format!("{method} {path}");
+        if let Some(call) = gate.calls.get_mut(number) {
+            call.what.clone_from(&what);
+        }
         if let Some(place) = gate.script.iter().position(|(of, _)| *of == what) {
             return gate.script.remove(place).map(|(_, fault)| fault);
         }
         let at = gate.calls.get(number)?.at;
         let drawn = number.saturating_sub(gate.drawn_from);
-        gate.faults.of(drawn as u64, at, Call::writes(method))
+        gate.faults.of(drawn as u64, at, writes)
     }
 
-    fn look_up_lag(&self) -> Duration {
-        lock(&self.gate).faults.look_up_lag
-    }
-}
-
-impl std::fmt::Debug for Books {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Customers' names are in there.
-        write!(f, "Books({} orders, {} customers)", self.orders.len(), self.parties.len())
+    /// Does what was asked.
+    fn act(&self, asked: &Asked) -> Reply {
+        let lag = lock(&self.gate).faults.look_up_lag;
+        self.books(|books| {
+            books.lag = lag;
+            self.config.vendor.answer(books, asked)
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 //! A connector speaks one protocol, well: it renders documents, makes metered calls and classifies answers. It never retries,
 //! sleeps, reads the environment or builds an HTTP client, and decides nothing about when: that is the conductor's.
 
+#[cfg(feature = "fixtures")]
+pub mod kit;
 pub mod rest;
 pub(crate) mod totals;
 pub mod tryton;
@@ -41,6 +43,9 @@ pub struct Row {
     pub build: fn(&Section) -> Result<Box<dyn Erp>>,
     /// An example section, as TOML.
     pub example: &'static str,
+    /// Its ERP as it is called and answers: for the sandbox, the suites and the fuzz targets.
+    #[cfg(feature = "fixtures")]
+    pub kit: &'static kit::Kit,
 }
 
 /// How far an ERP protects itself from a second document with the same reference.

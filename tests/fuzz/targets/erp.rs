@@ -26,18 +26,21 @@ use puente::{
         order::Order,
         rules::Rules,
     },
-    erp::{ERPS, Erp, Job, SendError, rest, tryton},
+    erp::{
+        ERPS, Erp, Job, Row, SendError,
+        kit::{Address, Fuzzed, Reads, Replies},
+        rest,
+    },
     fuzzing::Way,
     outbound::{Calls, Meter},
 };
-use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::Runtime,
 };
 
-use super::{check_error, stores::samples};
+use super::{CANARY, check_error, stores::samples};
 
 /// An answer of the script.
 #[derive(Clone)]
@@ -84,23 +87,20 @@ fn scripted(text: &[u8]) -> Scripted {
 pub struct Connected {
     /// The connector.
     pub erp: Box<dyn Erp>,
-    /// What it speaks.
-    pub speaks: Speaks,
+    /// What its ERP's answers say.
+    pub reads: Box<dyn Reads>,
 }
 
-/// What an ERP's answers look like.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
-    /// JSON whose items name their reference.
-    ByReference,
-    /// JSON whose items are told apart by their place.
-    ByPlace,
-    /// Tryton's JSON-RPC.
-    Tryton,
+/// What the kits have to fuzz, with the rows.
+fn fuzzed(addr: SocketAddr) -> Vec<(&'static Row, Fuzzed)> {
+    let at = Address { addr, canary: CANARY };
+    ERPS.iter().flat_map(|row| (row.kit.fuzzed)(&at).into_iter().map(move |fuzzed| (row, fuzzed))).collect()
 }
 
-/// How many connectors a [`Bench`] has.
-pub const CONNECTORS: usize = 6;
+/// The answers to begin from, of each connector in its place.
+pub fn replies() -> Vec<Replies> {
+    fuzzed(([127, 0, 0, 1], 1).into()).into_iter().map(|(_, fuzzed)| fuzzed.replies).collect()
+}
 
 /// The connectors, their ERP and the way between them.
 pub struct Bench {
@@ -189,41 +189,14 @@ fn sale(order: Order) -> Job {
 }
 
 fn connectors(address: SocketAddr) -> Vec<Connected> {
-    let example = |kind: &str| ERPS.iter().find(|row| row.kind == kind).unwrap().example;
-    let line = |text: &str, begins: &str, instead: &str| -> String {
-        assert!(text.lines().any(|line| line.starts_with(begins)), "the example has no {begins}");
-        text.lines().map(|line| if line.starts_with(begins) { instead } else { line }).collect::<Vec<_>>().join("\n")
-    };
-    let here = |text: &str| line(text, "url =", &format!("url = \"http://{address}\""));
-    let named = here(example(rest::ROW.kind));
-    let placed = line(&named, "create.reference", "");
-    let per_item = |text: &str| format!("{}\ncreate.status = \"/status\"", line(text, "bulk =", "bulk = \"per_item\""));
-    let strict = format!(
-        "{named}\n{}",
-        r#"
-        create.total = "/total"
-        create.state = "/state"
-        look_up.total = "/total"
-        look_up.stated_total = "/stated"
-        look_up.state = "/state"
-        finish.method = "POST"
-        finish.path = "/orders/confirm"
-        finish.error = "/error"
-        finished = ["confirmed"]
-        "#
-    );
-    let rest =
-        |text: &str, speaks| Connected { erp: (rest::ROW.build)(&Section::from_toml(text).unwrap()).unwrap(), speaks };
-    let tryton = (tryton::ROW.build)(&Section::from_toml(&here(example(tryton::ROW.kind))).unwrap()).unwrap();
-    let connectors = vec![
-        rest(&named, Speaks::ByReference),
-        rest(&per_item(&named), Speaks::ByReference),
-        rest(&line(&placed, "bulk =", "bulk = \"unknown\""), Speaks::ByPlace),
-        rest(&per_item(&placed), Speaks::ByPlace),
-        rest(&strict, Speaks::ByReference),
-        Connected { erp: tryton, speaks: Speaks::Tryton },
-    ];
-    assert_eq!(connectors.len(), CONNECTORS);
+    let connectors: Vec<Connected> = fuzzed(address)
+        .into_iter()
+        .map(|(row, Fuzzed { section, reads, .. })| {
+            assert!(section.contains(&address.to_string()), "{}: it is somewhere else", row.kind);
+            Connected { erp: (row.build)(&Section::from_toml(&section).unwrap()).unwrap(), reads }
+        })
+        .collect();
+    assert!(ERPS.iter().all(|row| !(row.kit.fuzzed)(&Address { addr: address, canary: CANARY }).is_empty()));
     connectors
 }
 
@@ -267,20 +240,6 @@ fn written(answer: &Scripted) -> Vec<u8> {
     bytes.extend(b"\r\n");
     bytes.extend(&answer.body);
     bytes
-}
-
-/// A text, or a number as text if its digits cannot have been lost in a float.
-pub fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => {
-            let text = number.to_string();
-            let digits = text.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
-            let few = digits <= 15 && !text.contains('e');
-            (few || !number.is_f64()).then_some(text)
-        }
-        _ => None,
-    }
 }
 
 /// Checks what a error says.

@@ -10,6 +10,8 @@ mod answer;
 mod config;
 mod create;
 mod foreseen;
+#[cfg(feature = "fixtures")]
+mod kit;
 mod map;
 mod prepare;
 mod template;
@@ -50,6 +52,8 @@ pub const ROW: Row = Row {
     kind: "rest",
     build: |section| Ok(Box::new(Rest::build(section.read()?)?)),
     example: include_str!("example.toml"),
+    #[cfg(feature = "fixtures")]
+    kit: &kit::KIT,
 };
 
 /// A rounding to try the template with.

@@ -11,6 +11,8 @@ pub mod books;
 mod config;
 mod customer;
 mod fault;
+#[cfg(feature = "fixtures")]
+mod kit;
 mod map;
 mod parties;
 mod resolve;
@@ -30,7 +32,13 @@ use crate::{
 };
 
 /// The table's row.
-pub const ROW: Row = Row { kind: "tryton", build, example: EXAMPLE };
+pub const ROW: Row = Row {
+    kind: "tryton",
+    build,
+    example: EXAMPLE,
+    #[cfg(feature = "fixtures")]
+    kit: &kit::KIT,
+};
 
 const EXAMPLE: &str = r#"kind = "tryton"
 url = "http://127.0.0.1:8000"
