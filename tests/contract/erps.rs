@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result, Retry,
     config::Section,
@@ -25,6 +26,7 @@ use puente::{
     erp::{Class, Draft, ERPS, Erp, Job, Row, SendError},
     fuzzing::Way,
     outbound::Meter,
+    ports::{Clock as _, SystemClock},
 };
 use puente_sandbox::erp::{self as sandbox, Bulk, Config, Fault, Faults, Vendor as _};
 
@@ -196,6 +198,32 @@ pub async fn there_is_one_answer_each(bench: &Bench) {
     assert!(bench.erp.finish(&open().calls(), &[]).await.is_empty());
 }
 
+/// Where an ERP can tell its books, they hold every document once, with the ERP's own total, page by page.
+pub async fn the_books_hold_what_was_made(bench: &Bench, orders: &[&str]) {
+    let drafts = drafts(bench, &sales(bench, orders)).await;
+    assert!(bench.erp.send(&open().calls(), Operation::Create, &drafts).await.iter().all(Result::is_ok));
+    let now = SystemClock.now();
+    let around = now - SignedDuration::from_hours(1)..now + SignedDuration::from_hours(1);
+    let (mut entries, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = bench.erp.books(&open().calls(), &around, cursor.as_deref()).await.unwrap();
+        let Some(page) = page else { return };
+        pages += 1;
+        assert!(pages < 1000, "no end of pages");
+        entries.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    for draft in &drafts {
+        let ours: Vec<_> = entries.iter().filter(|entry| entry.reference == draft.reference.as_str()).collect();
+        let [entry] = ours[..] else { panic!("{} is there {} times", draft.reference, ours.len()) };
+        assert_eq!((entry.total.to_string().as_str(), entry.currency.as_str()), ("26.78", "EUR"));
+    }
+    assert!(bench.erp.books(&open().calls(), &around, Some("no cursor")).await.is_err());
+}
+
 #[test]
 fn every_example_parses_builds_and_has_sane_capabilities() {
     for row in ERPS {
@@ -270,6 +298,7 @@ async fn keeps_the_contract(bench: &Bench) {
     if asked {
         there_is_one_answer_each(bench).await;
     }
+    the_books_hold_what_was_made(bench, &["books-1", "books-2", "books-3"]).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     erps::{
         Bench, a_second_create_is_no_second_document, an_unknown_article_stops_its_own_order_only,
-        there_is_one_answer_each, what_is_created_is_found_with_our_version,
+        the_books_hold_what_was_made, there_is_one_answer_each, what_is_created_is_found_with_our_version,
         what_is_refused_stays_refused_where_the_calls_end, without_a_permit_nothing_is_sent,
     },
     support::tryton::tryton,
@@ -26,4 +26,5 @@ async fn tryton_keeps_the_contract() {
     without_a_permit_nothing_is_sent(&bench, "shut").await;
     what_is_refused_stays_refused_where_the_calls_end(&bench, "few").await;
     there_is_one_answer_each(&bench).await;
+    the_books_hold_what_was_made(&bench, &["books-1", "books-2", "books-3"]).await;
 }

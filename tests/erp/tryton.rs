@@ -1,5 +1,6 @@
 //! The Tryton connector on a real Tryton 8.0.
 
+use jiff::SignedDuration;
 use puente::{
     domain::{
         document::{Document, Operation, Step},
@@ -7,8 +8,9 @@ use puente::{
         order::{ChargeKind, Order},
         reason::Why,
     },
-    erp::{Draft, Erp, Job, SendError},
+    erp::{BookPage, Draft, Erp, Job, SendError},
     fuzzing::Way,
+    ports::{Clock as _, SystemClock},
 };
 use serde_json::json;
 
@@ -475,4 +477,45 @@ async fn a_probe_names_what_it_found() {
     let key = OrderKey::new("acme".parse().unwrap(), "never-seen".parse().unwrap());
     let found = tryton.connector("").look_up(&way.calls(), &[Step::create(key.sale())]).await.unwrap();
     assert!(found.len() == 1 && found[0].is_none());
+}
+
+#[tokio::test]
+async fn the_books_hold_each_sale_that_stands_with_trytons_own_total_page_by_page() {
+    let Some(tryton) = tryton() else { return };
+    let (way, counter) = counted();
+    let (erp, ids) = (tryton.connector("bulk = 2"), Memory::default());
+    let yen = order("JPY", true, vec![line("ART-08", "3", "1000", Some(("0.10", "91")))], vec![]);
+    let mut sales: Vec<Job> = [small(), yen, small()].map(sale).into();
+    for sales in sales.chunks(2) {
+        created(&*erp, &way, &ids, sales).await;
+    }
+    // Cancelled there: it stands no more.
+    let cancelled = sales.pop().unwrap();
+    let domain = json!([["web_id", "=", cancelled.step.reference.as_str()]]);
+    let id = tryton.search("sale.sale", domain, json!(["id"])).await[0]["id"].clone();
+    tryton.rpc("model.sale.sale.write", json!([[id], {"state": "cancelled"}])).await;
+    let now = SystemClock.now();
+    let day = |from: i64, until: i64| now + SignedDuration::from_hours(from)..now + SignedDuration::from_hours(until);
+    let (mut entries, mut cursor) = (Vec::new(), None);
+    loop {
+        counter.take();
+        let page = erp.books(&way.calls(), &day(-1, 1), cursor.as_deref()).await.unwrap().unwrap();
+        assert!(page.entries.len() <= 2 && counter.take() == 1, "a page is one call, and bounded");
+        entries.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let of = |sale: &Job| {
+        let ours = entries.iter().filter(|entry| entry.reference == sale.step.reference.as_str());
+        ours.map(|entry| (entry.total, entry.currency.as_str())).collect::<Vec<_>>()
+    };
+    for sale in &sales {
+        assert_eq!(of(sale), [(sale.order.total, sale.order.currency.code())]);
+    }
+    assert_eq!(of(&cancelled), []);
+    for other_day in [day(-48, -24), day(24, 48)] {
+        assert_eq!(erp.books(&way.calls(), &other_day, None).await.unwrap(), Some(BookPage::default()));
+    }
 }

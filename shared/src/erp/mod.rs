@@ -11,9 +11,10 @@ pub mod tryton;
 pub mod wanted;
 mod words;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 pub(crate) use self::words::{discreet, quotes, wordless};
 use self::words::{quoted, repeatable};
@@ -22,6 +23,7 @@ use crate::{
     Error, Kind, Result,
     config::Section,
     domain::{
+        audit::BookEntry,
         document::{Document, Operation, Step},
         ids::{OrderKey, Reference},
         order::Order,
@@ -195,6 +197,15 @@ pub struct Found {
     pub finished: bool,
 }
 
+/// A page of an ERP's books: its side of an audit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BookPage {
+    /// Documents, with the totals that the ERP came to.
+    pub entries: Vec<BookEntry>,
+    /// Where the next page begins; `None`: this is the last.
+    pub next: Option<String>,
+}
+
 /// An ERP.
 #[async_trait]
 pub trait Erp: Send + Sync {
@@ -226,6 +237,18 @@ pub trait Erp: Send + Sync {
 
     /// Takes found documents to the configured state. One answer per document, in order.
     async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>>;
+
+    /// A page of its books: what our documents that were made or changed in the span `day` come to by now, each as often as it is there;
+    /// `cursor` is the [`next`](BookPage::next) of the page before. What was cancelled is not in the books. One call; `None`: the
+    /// connector cannot tell, and whoever audits has to look by other means.
+    async fn books(
+        &self,
+        _calls: &Calls<'_>,
+        _day: &Range<Timestamp>,
+        _cursor: Option<&str>,
+    ) -> Result<Option<BookPage>> {
+        Ok(None)
+    }
 
     /// Whether it can be reached with these credentials: its name and version, for people. At most two calls.
     async fn probe(&self, calls: &Calls<'_>) -> Result<String>;

@@ -19,12 +19,15 @@ mod resolve;
 mod sales;
 mod wire;
 
+use std::ops::Range;
+
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 pub(crate) use self::config::{Codes, Tryton};
 use self::config::{Named, State, build};
-use super::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, repeatable};
+use super::{BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, repeatable};
 use crate::{
     Error, Kind, Result,
     domain::document::{Document, Operation, Step},
@@ -111,6 +114,10 @@ impl Erp for Tryton {
 
     async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>> {
         self.finish_sales(calls.http, documents).await
+    }
+
+    async fn books(&self, calls: &Calls<'_>, day: &Range<Timestamp>, cursor: Option<&str>) -> Result<Option<BookPage>> {
+        self.list_sales(calls.http, day, cursor).await.map(Some).map_err(SendError::into_error)
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<String> {

@@ -3,22 +3,28 @@
 //! Whatever happens after the create call succeeded, the sales are there: only a refusal or a success is certain then, and
 //! everything else is UNKNOWN, to be looked up and finished.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
+use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{
     State, Tryton, map,
-    wire::{self, FoundSale, parameters},
+    wire::{self, BookedSale, FoundSale, parameters},
 };
 use crate::{
     Error, Kind, Result,
     domain::{
+        audit::BookEntry,
         document::{Document, Step},
+        money::Amount,
         reason::{Reason, Why},
     },
-    erp::{Draft, Found, SendError, repeatable, totals::stored},
+    erp::{BookPage, Draft, Found, SendError, repeatable, totals::stored},
     outbound::Metered,
 };
 
@@ -83,11 +89,7 @@ impl Tryton {
             return Ok(Vec::new());
         }
         let ids: Vec<&str> = steps.iter().map(|step| step.reference.as_str()).collect();
-        let shop = match &self.settings.web_shop {
-            super::Named::Id(id) => wire::raw(&("web_shop", "=", id)),
-            super::Named::Name(name) => wire::raw(&("web_shop.name", "=", name)),
-        };
-        let domain = wire::raw(&parameters![shop, ("web_id", "in", ids)]);
+        let domain = wire::raw(&parameters![self.in_our_shop(), ("web_id", "in", ids)]);
         let found = self.read(calls, domain).await?;
         let answer = |step: &Step| {
             let mut ours = found.iter().filter(|sale| sale.web_id.as_deref() == Some(step.reference.as_str()));
@@ -99,6 +101,51 @@ impl Tryton {
             Some(Found { document: sale.document(), version, finished })
         };
         Ok(steps.iter().map(answer).collect())
+    }
+
+    /// The sales of our web shop that carry a reference as ours are, by their ids, so that none is passed over while pages are read.
+    pub(super) async fn list_sales(
+        &self,
+        calls: &Metered,
+        day: &Range<Timestamp>,
+        cursor: Option<&str>,
+    ) -> Result<BookPage, SendError> {
+        let wrong = |what: String| SendError::NotNow(Error::new(Kind::Unreadable, what));
+        let after: i64 = cursor
+            .map_or(Ok(0), str::parse)
+            .map_err(|_| wrong(format!("the cursor {cursor:?} is not one of Tryton's books")))?;
+        let within = |field: &'static str| {
+            let (from, until) = (wire::Moment(day.start), wire::Moment(day.end));
+            [(field, ">=", from), (field, "<", until)].map(|clause| wire::raw(&clause))
+        };
+        let [made_from, made_until] = within("create_date");
+        let changed =
+            parameters!["OR", within("write_date"), parameters![("write_date", "=", ()), made_from, made_until]];
+        let shop = self.in_our_shop();
+        let domain = parameters![
+            shop,
+            ("web_id", "like", "%/%"),
+            ("state", "!=", "cancelled"),
+            ("id", ">", after),
+            wire::raw(&changed)
+        ];
+        let most = self.settings.bulk;
+        let parameters = parameters![domain, 0, most, [("id", "ASC")], BookedSale::FIELDS];
+        let sales: Vec<BookedSale> = self.server.read(calls, "model.sale.sale.search_read", parameters).await?;
+        let next = sales.last().filter(|_| sales.len() >= most).map(|last| last.id.to_string());
+        let entry = |sale: BookedSale| {
+            let total = Amount::try_from(sale.total_amount.0)
+                .map_err(|_| wrong(format!("the total of {} is no amount", sale.web_id)))?;
+            Ok(BookEntry { reference: sale.web_id, total, currency: sale.currency.code })
+        };
+        Ok(BookPage { entries: sales.into_iter().map(entry).collect::<Result<_, SendError>>()?, next })
+    }
+
+    fn in_our_shop(&self) -> Box<RawValue> {
+        match &self.settings.web_shop {
+            super::Named::Id(id) => wire::raw(&("web_shop", "=", id)),
+            super::Named::Name(name) => wire::raw(&("web_shop.name", "=", name)),
+        }
     }
 
     async fn read(&self, calls: &Metered, domain: Box<RawValue>) -> Result<Vec<FoundSale>, SendError> {

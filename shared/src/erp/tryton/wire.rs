@@ -8,7 +8,7 @@ use http::{
     HeaderMap, HeaderValue, Method,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
-use jiff::civil;
+use jiff::{Timestamp, civil, tz::TimeZone};
 use rust_decimal::Decimal;
 use serde::{
     Deserialize, Serialize,
@@ -136,6 +136,39 @@ impl Serialize for Date {
             day: i8,
         }
         Parts { class: "date", year: self.0.year(), month: self.0.month(), day: self.0.day() }.serialize(serializer)
+    }
+}
+
+/// A moment, in UTC as Tryton keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(pub(super) Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Parts {
+            #[serde(rename = "__class__")]
+            class: &'static str,
+            year: i16,
+            month: i8,
+            day: i8,
+            hour: i8,
+            minute: i8,
+            second: i8,
+            microsecond: i32,
+        }
+        let at = TimeZone::UTC.to_datetime(self.0);
+        Parts {
+            class: "datetime",
+            year: at.year(),
+            month: at.month(),
+            day: at.day(),
+            hour: at.hour(),
+            minute: at.minute(),
+            second: at.second(),
+            microsecond: at.subsec_nanosecond() / 1000,
+        }
+        .serialize(serializer)
     }
 }
 
@@ -275,6 +308,27 @@ pub(super) struct FoundSale {
 #[derive(Deserialize)]
 pub(super) struct FoundLine {
     pub(super) note: Option<String>,
+}
+
+/// A sale in the books.
+#[derive(Deserialize)]
+pub(super) struct BookedSale {
+    pub(super) id: i64,
+    pub(super) web_id: String,
+    pub(super) total_amount: Exact,
+    #[serde(rename = "currency.")]
+    pub(super) currency: BookedCurrency,
+}
+
+/// Its currency.
+#[derive(Deserialize)]
+pub(super) struct BookedCurrency {
+    pub(super) code: String,
+}
+
+impl BookedSale {
+    /// The fields to ask for.
+    pub(super) const FIELDS: [&'static str; 3] = ["web_id", "total_amount", "currency.code"];
 }
 
 impl FoundSale {
