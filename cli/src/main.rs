@@ -69,24 +69,23 @@ fn main() -> ExitCode {
         }
         Err(wrong) => wrong.exit(),
     };
-    let json = cli.json;
-    match run(cli) {
+    let output = Output::new(cli.json);
+    match run(cli.command, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::failure(&error, json);
+            output.failure(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
+fn run(command: Command, output: Output) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Unavailable, "cannot start threads").caused_by(error))?;
-    let output = Output::new(cli.json);
     let outcome = runtime.block_on(async {
-        match cli.command {
+        match command {
             Command::Demo(demo) => demo::run(demo, output).await,
             Command::Serve(serve) => serve::run(serve, output).await,
             Command::Check(check) => check::run(check, output).await,

@@ -57,6 +57,16 @@ impl Output {
             .map_err(|error| Error::new(Kind::Bug, "the answer cannot be written as JSON").caused_by(error))?;
         write(&mut io::stdout().lock(), &text)
     }
+
+    /// Writes why a command failed, on standard error.
+    pub(crate) fn failure(self, error: &Error) {
+        if self.json {
+            told_as_json(title(error.kind()), &error.to_string());
+        } else {
+            let label = console::style("error:").for_stderr().red().bold();
+            let _ = write(&mut io::stderr().lock(), &format!("{label} {}", inert(error)));
+        }
+    }
 }
 
 /// Writes a line for people, on standard output.
@@ -75,15 +85,6 @@ pub(crate) fn remark(text: impl Display) {
 struct Failure<'a> {
     title: &'a str,
     detail: &'a str,
-}
-
-/// Writes why a command failed, on standard error.
-pub(crate) fn failure(error: &Error, json: bool) {
-    if json {
-        return told_as_json(title(error.kind()), &error.to_string());
-    }
-    let label = console::style("error:").for_stderr().red().bold();
-    let _ = write(&mut io::stderr().lock(), &format!("{label} {}", inert(error)));
 }
 
 /// Writes what is wrong with the command line, for programs.

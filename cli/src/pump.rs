@@ -115,7 +115,7 @@ pub(crate) async fn run(pump: Pump, output: Output) -> Result<()> {
                     // Once, not every second until it is mended.
                     let words = error.to_string();
                     if words != said {
-                        output::failure(&error);
+                        output.failure(&error);
                         said = words;
                     }
                     tokio::time::sleep(REST).await;

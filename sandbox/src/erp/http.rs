@@ -48,7 +48,7 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo
         return plain(status, &json!({"error": "this cannot be processed", "code": "poison"}));
     }
     let vendor = shared.config.vendor;
-    let Some(fault) = shared.fault(number, vendor.name(&asked), vendor.writes(&asked)) else {
+    let Some(fault) = shared.fault(number, &vendor.name(&asked), vendor.writes(&asked)) else {
         return reply(shared.act(&asked));
     };
     misbehave(&shared, &cut, asked, fault).await

@@ -320,12 +320,12 @@ impl Shared {
     }
 
     /// The fault of a call, which is known by its name from now on.
-    fn fault(&self, number: usize, what: String, writes: bool) -> Option<Fault> {
+    fn fault(&self, number: usize, what: &str, writes: bool) -> Option<Fault> {
         let mut gate = lock(&self.gate);
         if let Some(call) = gate.calls.get_mut(number) {
-            call.what.clone_from(&what);
+            what.clone_into(&mut call.what);
         }
-        if let Some(place) = gate.script.iter().position(|(of, _)| *of == what) {
+        if let Some(place) = gate.script.iter().position(|(of, _)| of == what) {
             return gate.script.remove(place).map(|(_, fault)| fault);
         }
         let at = gate.calls.get(number)?.at;

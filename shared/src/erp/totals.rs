@@ -60,7 +60,13 @@ pub(crate) fn settle(sale: &Job, erp: Difference, told: impl FnOnce() -> reason:
         Mismatch::Park => None,
         Mismatch::Adjust => Some(sale.rules.adjust_limit.to_string()),
     };
-    Err(Why::ErpDiffers { how, currency: sale.order.currency, difference: stored(booked.adjustment), limit }.into())
+    Err(Why::ErpDiffers {
+        how: Box::new(how),
+        currency: sale.order.currency,
+        difference: stored(booked.adjustment),
+        limit,
+    }
+    .into())
 }
 
 /// A computed amount as a reason keeps it: at most ten decimals.

@@ -261,7 +261,7 @@ pub enum Why {
     /// The ERP would come to another total, by more than rounding explains.
     ErpDiffers {
         /// What differs.
-        how: Mismatch,
+        how: Box<Mismatch>,
         /// Of all amounts.
         currency: Currency,
         /// The store's total less the ERP's.

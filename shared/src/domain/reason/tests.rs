@@ -36,6 +36,7 @@ fn words_of_old_records_are_a_text_and_codes_have_typed_arguments() {
 }
 
 /// Each code once, its arguments filled.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn each() -> Vec<Why> {
     let amount = |text: &str| Amount::parse(text).unwrap();
     let (eur, words) = (Currency::EUR, || "words".to_owned());
@@ -53,8 +54,12 @@ fn each() -> Vec<Why> {
         Fact::PaymentPending,
     ];
     let line = TaxedLine { sku: words(), store: amount("1"), erp: amount("2") };
-    let differs =
-        |how| Why::ErpDiffers { how, currency: eur, difference: amount("-1"), limit: Some("0.05".to_owned()) };
+    let differs = |how| Why::ErpDiffers {
+        how: Box::new(how),
+        currency: eur,
+        difference: amount("-1"),
+        limit: Some("0.05".to_owned()),
+    };
     let refused =
         || Reason::from(Why::ErpRefused { request: None, status: None, said: Some("“no Núñez”".to_owned()) });
     vec![
@@ -206,7 +211,7 @@ fn an_erps_words_are_hidden_wherever_a_reason_holds_them() {
         Why::NameRefused { because: refused() },
     ] {
         assert!(why.words().contains("Núñez"), "{why}");
-        let error = Error::from(why.clone()).hiding(&hide);
+        let error = Error::from(why.clone()).hiding(hide);
         assert_eq!(error.to_string(), hide(&why.words()));
         assert_eq!(Why::of(&error).map(Why::code), Some(why.code()));
         assert!(!serde_json::to_string(Why::of(&error).unwrap()).unwrap().contains("Núñez"));
