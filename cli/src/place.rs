@@ -143,6 +143,9 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
     Ok(Puente {
         settings: Arc::new(settings),
         records: Arc::new(data.clone()),
+        known: Arc::new(data.clone()),
+        cursors: Arc::new(data.clone()),
+        doors: Arc::new(data.clone()),
         accounts: Arc::new(data.clone()),
         signs: Signs::new(Arc::new(data.clone())),
         tokens: Arc::new(data.clone()),

@@ -163,6 +163,9 @@ impl Run {
         let puente = Puente {
             settings: Arc::new(Settings::fixed(Vec::new(), vec![account()]).unwrap()),
             records: table.clone(),
+            known: table.clone(),
+            cursors: table.clone(),
+            doors: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
             tokens: table.clone(),

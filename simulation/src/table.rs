@@ -19,7 +19,10 @@ use puente::{
         task::Run,
         version::Version,
     },
-    ports::{Accounts, Chance, Kept, Page, Payload, Query, Records, Signs, Swapped, Token, Tokens},
+    ports::{
+        Accounts, Admitted, Chance, Cursors, Doors, Kept, Known, Page, Payload, Query, Records, Signs, Swapped, Token,
+        Tokens,
+    },
 };
 
 use crate::{
@@ -42,11 +45,14 @@ pub struct Rows {
     /// Lines of timelines.
     pub timelines: BTreeMap<OrderKey, Vec<Entry>>,
     ids: BTreeMap<String, String>,
+    begun: BTreeMap<String, Timestamp>,
     cursors: BTreeMap<String, String>,
+    admitted: BTreeMap<ConnectionId, Admitted>,
     /// Signs of life.
     pub signs: BTreeMap<(Party, Fact), Sign>,
     identities: BTreeMap<ConnectionId, Identity>,
     runs: BTreeMap<String, Run>,
+    claims: BTreeMap<String, Timestamp>,
     kept: BTreeMap<AccountId, Kept>,
     /// Ledgers.
     pub ledgers: BTreeMap<ErpId, Ledger>,
@@ -90,8 +96,7 @@ impl Table {
 
     /// Ids that the cache holds become those of records that are gone.
     pub fn spoil_ids(&self) {
-        // What was begun is our own mark, and no id of the ERP's.
-        for (_, id) in self.rows().ids.iter_mut().filter(|(name, _)| !name.starts_with("begun/")) {
+        for id in self.rows().ids.values_mut() {
             id.push_str(GONE);
         }
     }
@@ -283,34 +288,69 @@ impl Records for Table {
         .await
     }
 
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Known for Table {
     async fn ids(&self, _erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>> {
-        self.call("records.ids", |rows, _| {
+        self.call("known.ids", |rows, _| {
             names.iter().filter_map(|name| Some((name.clone(), rows.ids.get(name)?.clone()))).collect()
         })
         .await
     }
 
     async fn learn(&self, _erp: &ErpId, ids: &[(String, String)]) -> Result<()> {
-        self.call("records.learn", |rows, _| rows.ids.extend(ids.iter().cloned())).await
+        self.call("known.learn", |rows, _| rows.ids.extend(ids.iter().cloned())).await
     }
 
     async fn forget(&self, _erp: &ErpId, names: &[String]) -> Result<()> {
-        self.call("records.forget", |rows, _| rows.ids.retain(|name, _| !names.contains(name))).await
+        self.call("known.forget", |rows, _| rows.ids.retain(|name, _| !names.contains(name))).await
     }
 
-    async fn cursor(&self, name: &str) -> Result<Option<String>> {
-        self.call("records.cursor", |rows, _| rows.cursors.get(name).cloned()).await
-    }
-
-    async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
-        self.call("records.set_cursor", |rows, _| {
-            rows.cursors.insert(name.to_owned(), value.to_owned());
+    async fn begun(&self, _erp: &ErpId, names: &[String]) -> Result<HashMap<String, Timestamp>> {
+        self.call("known.begun", |rows, _| {
+            names.iter().filter_map(|name| Some((name.clone(), *rows.begun.get(name)?))).collect()
         })
         .await
     }
 
-    async fn ready(&self) -> Result<()> {
-        Ok(())
+    async fn begin(&self, _erp: &ErpId, names: &[String], until: Timestamp) -> Result<()> {
+        self.call("known.begin", |rows, _| rows.begun.extend(names.iter().map(|name| (name.clone(), until)))).await
+    }
+
+    async fn not_made(&self, _erp: &ErpId, names: &[String]) -> Result<()> {
+        self.call("known.not_made", |rows, _| rows.begun.retain(|name, _| !names.contains(name))).await
+    }
+}
+
+#[async_trait]
+impl Cursors for Table {
+    async fn cursor(&self, name: &str) -> Result<Option<String>> {
+        self.call("cursors.cursor", |rows, _| rows.cursors.get(name).cloned()).await
+    }
+
+    async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
+        self.call("cursors.set_cursor", |rows, _| {
+            rows.cursors.insert(name.to_owned(), value.to_owned());
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Doors for Table {
+    async fn admitted(&self, connection: &ConnectionId) -> Result<Option<Admitted>> {
+        self.call("doors.admitted", |rows, _| rows.admitted.get(connection).copied()).await
+    }
+
+    async fn set_admitted(&self, connection: &ConnectionId, admitted: Admitted) -> Result<()> {
+        self.call("doors.set_admitted", |rows, _| {
+            rows.admitted.insert(connection.clone(), admitted);
+        })
+        .await
     }
 }
 
@@ -340,6 +380,17 @@ impl Signs for Table {
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
         self.call("signs.set_identity", |rows, _| {
             rows.identities.insert(connection.clone(), identity.clone());
+        })
+        .await
+    }
+
+    async fn claimed(&self, task: &str) -> Result<Option<Timestamp>> {
+        self.call("signs.claimed", |rows, _| rows.claims.get(task).copied()).await
+    }
+
+    async fn claim(&self, task: &str, at: Timestamp) -> Result<()> {
+        self.call("signs.claim", |rows, _| {
+            rows.claims.insert(task.to_owned(), at);
         })
         .await
     }

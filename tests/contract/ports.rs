@@ -1,8 +1,10 @@
-//! The ports' contract: what [`Records`], [`Accounts`], [`Signs`], [`Tokens`] and [`Queue`] promise the flows, run against every adapter.
+//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Accounts`], [`Signs`], [`Tokens`] and [`Queue`] promise the
+//! flows, run against every adapter.
 //!
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
 mod accounts;
+mod beside;
 mod conformance;
 mod queue;
 mod records;
@@ -27,7 +29,7 @@ use puente::{
         version::Version,
     },
     embedded::{Embedded, Options},
-    ports::{Accounts, Clock, Queue, Records, Signs, SystemClock, Tokens},
+    ports::{Accounts, Clock, Cursors, Doors, Known, Queue, Records, Signs, SystemClock, Tokens},
 };
 
 use crate::support::moto::{self, Stack};
@@ -35,6 +37,9 @@ use crate::support::moto::{self, Stack};
 /// An adapter under test: its ports, empty, nobody else's.
 pub(crate) struct Ports {
     pub(crate) records: Arc<dyn Records>,
+    pub(crate) known: Arc<dyn Known>,
+    pub(crate) cursors: Arc<dyn Cursors>,
+    pub(crate) doors: Arc<dyn Doors>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) signs: Arc<dyn Signs>,
     pub(crate) tokens: Arc<dyn Tokens>,
@@ -81,6 +86,9 @@ async fn embedded() -> Option<Ports> {
     let file = Arc::new(Embedded::open_with(directory.path(), options).unwrap());
     Some(Ports {
         records: file.clone(),
+        known: file.clone(),
+        cursors: file.clone(),
+        doors: file.clone(),
         accounts: file.clone(),
         signs: file.clone(),
         tokens: file.clone(),
@@ -132,6 +140,9 @@ fn on(stack: Stack) -> Ports {
     let clock = Arc::new(EmulatorClock { stack: stack.clone(), ahead: AtomicI64::default() });
     Ports {
         records: aws.records,
+        known: aws.known,
+        cursors: aws.cursors.clone(),
+        doors: aws.cursors,
         accounts: aws.accounts,
         signs: aws.signs,
         tokens: aws.tokens,
@@ -149,6 +160,9 @@ async fn simulation() -> Option<Ports> {
     let models = conformance::Models::new(Duration::from_secs(30), 3);
     Some(Ports {
         records: models.table.clone(),
+        known: models.table.clone(),
+        cursors: models.table.clone(),
+        doors: models.table.clone(),
         accounts: models.table.clone(),
         signs: models.table.clone(),
         tokens: models.table.clone(),
@@ -228,9 +242,12 @@ macro_rules! enrol {
                 orders_are_found_under_every_value_they_ever_had
                 the_key_of_search_is_drawn_once
                 counts_follow_the_states
-                a_timeline_keeps_its_order
+                a_timeline_keeps_its_order);
+            enrol!($adapter: beside
                 ids_are_learnt_per_erp_and_forgotten
-                cursors_move);
+                what_was_begun_is_no_id
+                cursors_move
+                a_front_door_keeps_its_last_day);
             enrol!($adapter: accounts
                 random_histories_end_as_the_pure_ledger_says
                 one_of_many_takes_the_lease
@@ -239,7 +256,8 @@ macro_rules! enrol {
             enrol!($adapter: signs
                 a_sign_is_the_last_of_its_fact
                 who_a_shop_is_comes_back
-                the_last_run_of_a_task_is_kept);
+                the_last_run_of_a_task_is_kept
+                the_last_claim_of_a_task_is_no_run);
             enrol!($adapter: tokens
                 a_token_comes_back_as_it_was_kept
                 a_swap_holds_for_the_version_that_was_seen_only
@@ -284,8 +302,13 @@ mod simulation {
         payloads_come_back_as_they_were
         payloads_the_head_names_are_never_dropped
         counts_follow_the_states
-        a_timeline_keeps_its_order
-        cursors_move);
+        a_timeline_keeps_its_order);
+    enrol!(simulation: beside
+        what_was_begun_is_no_id
+        cursors_move
+        a_front_door_keeps_its_last_day);
+    enrol!(simulation: signs
+        the_last_claim_of_a_task_is_no_run);
     enrol!(simulation: accounts
         random_histories_end_as_the_pure_ledger_says
         one_of_many_takes_the_lease

@@ -88,6 +88,9 @@ impl Inside {
         let puente = Puente {
             settings: Arc::new(Settings::parse(&text, "puente.toml", adapter.clone()).unwrap()),
             records: adapter.clone(),
+            known: adapter.clone(),
+            cursors: adapter.clone(),
+            doors: adapter.clone(),
             accounts: adapter.clone(),
             signs: Signs::new(adapter.clone()),
             tokens: adapter.clone(),

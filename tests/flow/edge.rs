@@ -111,6 +111,9 @@ impl Edge {
         let puente = Puente {
             settings: Arc::new(Settings::fixed(connections, vec![account]).unwrap()),
             records: Arc::new(records.clone()),
+            known: Arc::new(records.clone()),
+            cursors: Arc::new(records.clone()),
+            doors: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
             signs: Signs::new(Arc::new(records.clone())),
             tokens: Arc::new(records.clone()),

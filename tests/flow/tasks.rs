@@ -120,7 +120,7 @@ fn a_backfill_whose_time_is_over_asks_no_store() {
     let run = world.play(task::run(&world.puente, &RECENT, RECENT.period(), world.now())).unwrap();
     assert_eq!((run.figures["connections"], run.figures["stopped"], run.figures["listed"]), (2, 2, 0));
     let shop: ConnectionId = "shop-0".parse().unwrap();
-    assert_eq!(world.play(world.puente.records.cursor(&format!("backfill/{shop}"))).unwrap(), None);
+    assert_eq!(world.play(world.puente.cursors.cursor(&format!("backfill/{shop}"))).unwrap(), None);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_backfill_that_somebody_asked_for_is_done_by_the_worker_and_its_failure_come
     world.work();
     assert_eq!(world.head(&world.key(0, "7")).summary.number, "#7");
     // It leaves the frequent one's position alone.
-    assert_eq!(world.play(world.puente.records.cursor("backfill/shop-0")).unwrap(), None);
+    assert_eq!(world.play(world.puente.cursors.cursor("backfill/shop-0")).unwrap(), None);
 }
 
 #[test]

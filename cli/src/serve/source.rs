@@ -72,7 +72,7 @@ pub(super) struct Site {
 impl Site {
     /// The site of `source`; `puente` is what it is now.
     pub(super) fn new(source: Source, puente: &Puente, hosts: Hosts, operator: operate::Access) -> Self {
-        let doors = Arc::new(FrontDoors::new(puente.clock.clone(), puente.records.clone()));
+        let doors = Arc::new(FrontDoors::new(puente.clock.clone(), puente.doors.clone()));
         Self { source, hosts, operator, doors, built: Mutex::new(None) }
     }
 

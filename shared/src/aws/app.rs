@@ -79,6 +79,9 @@ impl App {
         Ok(Puente {
             settings: self.settings().await?,
             records: self.aws.records.clone(),
+            known: self.aws.known.clone(),
+            cursors: self.aws.cursors.clone(),
+            doors: self.aws.cursors.clone(),
             accounts: self.aws.accounts.clone(),
             signs: self.signs.clone(),
             tokens: self.aws.tokens.clone(),

@@ -6,11 +6,14 @@
 //! | | `payload/{version}` | the content of a state, packed |
 //! | | `note/{time}/{id}` | a line of the timeline; expires |
 //! | `id/{erp}/{name}` | `id` | the id that an ERP has for an article's code or a customer's reference |
-//! | `cursor/{name}` | `cursor` | how far something got |
+//! | `id/{erp}/begun/{name}` | `id` | that a record of this name is about to be made, and until when no look-up tells whether it was |
+//! | `cursor/{name}` | `cursor` | a position: how far something got |
+//! | `door/{connection}` | `door` | how many requests a front door of `puente serve` let in on its last day |
 //! | `erp/{erp}` | `ledger` | the lease and the limiter of an ERP account |
 //! | `token/{account}` | `token` | what an account gave us for a time |
 //! | `sign/{party}` | a fact | when it was seen last |
-//! | `task/{name}` | `run` | how the last run of a task went |
+//! | `task/{name}` | `claimed` | when somebody last claimed a run of a task |
+//! | | `run` | how its last run went |
 //! | `term/{kind}/{value}` | `{connection}/{order}` | an order that is, or was, found under a value |
 //! | `secret/search` | `secret` | the key of what stands for buyers' e-mails |
 //! | `config` | `config` | the published `puente.toml`, packed |
@@ -50,6 +53,10 @@ pub(super) const STATE: &str = "state";
 /// What the sort keys of a timeline begin with.
 pub(super) const NOTES: &str = "note/";
 
+/// What the names of records begin with that are about to be made. Earlier releases took them for ids of such names: whatever release
+/// writes the mark, the other finds it.
+pub(super) const BEGUN: &str = "begun/";
+
 /// Where the published `puente.toml` and what belongs to it lie.
 const CONFIG: &str = "config";
 
@@ -87,6 +94,16 @@ impl Key {
         Self::new(format!("id/{erp}/{name}"), "id")
     }
 
+    /// That a record of `name` is about to be made in an ERP.
+    pub(super) fn begun(erp: &ErpId, name: &str) -> Self {
+        Self::id(erp, &format!("{BEGUN}{name}"))
+    }
+
+    /// What a front door let in.
+    pub(super) fn door(connection: &ConnectionId) -> Self {
+        Self::new(format!("door/{connection}"), "door")
+    }
+
     /// A position.
     pub(super) fn cursor(name: &str) -> Self {
         Self::new(format!("cursor/{name}"), "cursor")
@@ -115,6 +132,11 @@ impl Key {
     /// The key of what stands for buyers' e-mails.
     pub(super) fn search_key() -> Self {
         Self::new("secret/search", "secret")
+    }
+
+    /// When a run of a task was claimed last.
+    pub(super) fn claimed(task: &str) -> Self {
+        Self::new(format!("task/{task}"), "claimed")
     }
 
     /// How the last run of a task went.
@@ -152,6 +174,11 @@ impl Key {
     pub(super) fn item(self) -> Item {
         Item::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
     }
+}
+
+/// The name of a record that is about to be made.
+pub(super) fn begun_name(kept: &str) -> Result<&str> {
+    kept.strip_prefix(BEGUN).ok_or_else(|| damaged("name"))
 }
 
 /// The orders that are found under a value.

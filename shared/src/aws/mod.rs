@@ -8,6 +8,7 @@ mod app;
 mod batch;
 mod body;
 mod client;
+mod cursors;
 mod expression;
 mod facts;
 #[cfg(feature = "publish")]
@@ -16,6 +17,7 @@ mod head;
 mod index;
 mod item;
 mod keys;
+mod known;
 mod ledger;
 mod published;
 mod queue;
@@ -46,6 +48,8 @@ pub use self::{
     batch::{Batch, Record},
     body::{decode, encode},
     client::Patience,
+    cursors::DynamoCursors,
+    known::DynamoKnown,
     ledger::DynamoAccounts,
     published::Published,
     queue::SqsQueue,
@@ -64,6 +68,10 @@ const OWNER: &str = "puente:table";
 pub struct Aws {
     /// The records of orders.
     pub records: Arc<DynamoRecords>,
+    /// What is remembered of ERPs' articles and customers.
+    pub known: Arc<DynamoKnown>,
+    /// Positions and front doors.
+    pub cursors: Arc<DynamoCursors>,
     /// The ledgers of ERP accounts.
     pub accounts: Arc<DynamoAccounts>,
     /// Signs of life.
@@ -200,6 +208,8 @@ impl Aws {
         let table = table::Table::new(&sdk, place.table);
         Self {
             records: Arc::new(DynamoRecords::new(table.clone())),
+            known: Arc::new(DynamoKnown::new(table.clone())),
+            cursors: Arc::new(DynamoCursors::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             signs: Arc::new(DynamoSigns::new(table.clone())),
             tokens: Arc::new(DynamoTokens::new(table.clone())),

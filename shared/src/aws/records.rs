@@ -1,7 +1,7 @@
-//! The records on DynamoDB: heads, contents, timelines, ids and positions. `keys.rs` says where each lies.
+//! The records on DynamoDB: heads, contents, timelines, and what is found under what. `keys.rs` says where each lies.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, OnceLock},
 };
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     facts::Facts,
     head, index,
-    item::{Reader, bytes, damaged, number, text},
+    item::{Reader, bytes, damaged, number},
     keys::{Key, NOTES, found, partition, term_pk},
     table::{self, Outcome, Query as Ask, Sort, Table},
     write,
@@ -22,7 +22,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         event::{Event, Told},
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{ConnectionId, OrderKey},
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term, added},
         version::Version,
@@ -37,8 +37,6 @@ const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 const LARGEST_PAYLOAD: usize = 32 * 1024 * 1024;
 /// How often a write looks for the branch that applies while others write between its attempts.
 const ROUNDS: u32 = 12;
-/// The longest name of an id: a partition key has at most 2048 bytes.
-const LONGEST_NAME: usize = 1900;
 
 /// The records of orders.
 #[derive(Clone)]
@@ -206,53 +204,7 @@ impl Records for DynamoRecords {
         index::counts(&self.0, connection).await
     }
 
-    async fn ids(&self, erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>> {
-        let names: BTreeSet<&String> = names.iter().filter(|name| fits(name)).collect();
-        // A stale id is found out by the ERP's own answer: no need to read consistently.
-        let items = self.0.get_many(names.into_iter().map(|name| Key::id(erp, name)), false).await?;
-        let read = |item| {
-            let item = Reader(item);
-            Ok((item.text("name")?.to_owned(), item.text("id")?.to_owned()))
-        };
-        items.iter().map(read).collect()
-    }
-
-    async fn learn(&self, erp: &ErpId, ids: &[(String, String)]) -> Result<()> {
-        // A batch refuses a key that stands twice in it: the last one counts.
-        let ids: BTreeMap<&String, &String> =
-            ids.iter().filter(|(name, _)| fits(name)).map(|(name, id)| (name, id)).collect();
-        let puts = ids.into_iter().map(|(name, id)| {
-            let mut item = Key::id(erp, name).item();
-            item.insert("name".to_owned(), text(name));
-            item.insert("id".to_owned(), text(id));
-            table::put(item)
-        });
-        self.0.write_many(&puts.collect::<Result<Vec<_>>>()?).await
-    }
-
-    async fn forget(&self, erp: &ErpId, names: &[String]) -> Result<()> {
-        let names: BTreeSet<&String> = names.iter().filter(|name| fits(name)).collect();
-        let deletes = names.into_iter().map(|name| table::delete(Key::id(erp, name)));
-        self.0.write_many(&deletes.collect::<Result<Vec<_>>>()?).await
-    }
-
-    async fn cursor(&self, name: &str) -> Result<Option<String>> {
-        let item = self.0.get(Key::cursor(name)).await?;
-        item.as_ref().map(|item| Reader(item).text("value").map(str::to_owned)).transpose()
-    }
-
-    async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
-        let mut item = Key::cursor(name).item();
-        item.insert("value".to_owned(), text(value));
-        self.0.write_many(&[table::put(item)?]).await
-    }
-
     async fn ready(&self) -> Result<()> {
         self.0.get(Key::config()).await.map(drop)
     }
-}
-
-/// Longer names cannot be keys: they are never remembered, and asked for each time.
-fn fits(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
 }

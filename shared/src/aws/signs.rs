@@ -1,10 +1,11 @@
 //! Signs of life, shops' identities and tasks' last runs on DynamoDB.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{
     head::json,
-    item::{Item, Reader, damaged},
+    item::{Item, Reader, damaged, time},
     keys::Key,
     table::{self, Table},
 };
@@ -58,6 +59,17 @@ impl Signs for DynamoSigns {
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
         let mut item = Key::shop(connection).item();
         item.insert("identity".to_owned(), json(identity)?);
+        self.0.write_many(&[table::put(item)?]).await
+    }
+
+    async fn claimed(&self, task: &str) -> Result<Option<Timestamp>> {
+        let item = self.0.get(Key::claimed(task)).await?;
+        item.as_ref().map(|item| Reader(item).parsed("at")).transpose()
+    }
+
+    async fn claim(&self, task: &str, at: Timestamp) -> Result<()> {
+        let mut item = Key::claimed(task).item();
+        item.insert("at".to_owned(), time(at));
         self.0.write_many(&[table::put(item)?]).await
     }
 

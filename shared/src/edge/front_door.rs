@@ -32,7 +32,7 @@ use crate::{
         ids::ConnectionId,
     },
     parties::Connection,
-    ports::{Clock, Records},
+    ports::{Admitted, Clock, Doors},
 };
 
 /// After how many requests a day's count is written down.
@@ -44,7 +44,7 @@ pub const FORGED: (NonZeroU32, Duration) = (NonZeroU32::MIN.saturating_add(29), 
 /// The front doors of all connections.
 pub struct FrontDoors {
     clock: Arc<dyn Clock>,
-    records: Arc<dyn Records>,
+    kept: Arc<dyn Doors>,
     doors: Mutex<HashMap<ConnectionId, Arc<Door>>>,
 }
 
@@ -97,10 +97,10 @@ impl governor::clock::Clock for Steady {
 }
 
 impl FrontDoors {
-    /// Front doors that keep their day's counts in `records`.
+    /// Front doors that keep their day's counts in `kept`.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, records: Arc<dyn Records>) -> Self {
-        Self { clock, records, doors: Mutex::new(HashMap::new()) }
+    pub fn new(clock: Arc<dyn Clock>, kept: Arc<dyn Doors>) -> Self {
+        Self { clock, kept, doors: Mutex::new(HashMap::new()) }
     }
 
     /// Lets one request in, or says when to come back: [`Kind::Limited`].
@@ -111,11 +111,10 @@ impl FrontDoors {
         }
         let now = self.clock.now();
         let today = now.to_zoned(TimeZone::UTC).date();
-        let name = format!("front-door/{}", connection.id);
         let mut count = door.today.lock().await;
         let mut next = match *count {
             Some(count) => count,
-            None => self.kept(&name).await.unwrap_or(Count { day: today, used: 0, kept: 0 }),
+            None => self.kept(&connection.id).await.unwrap_or(Count { day: today, used: 0, kept: 0 }),
         };
         // Only forwards: a clock that is put back does not open a day again.
         if next.day < today {
@@ -127,7 +126,8 @@ impl FrontDoors {
         }
         next.used += 1;
         if next.used - next.kept >= KEPT_EVERY || next.used >= door.limits.per_day {
-            match self.records.set_cursor(&name, &format!("{} {}", next.day, next.used)).await {
+            let admitted = Admitted { day: next.day, requests: next.used };
+            match self.kept.set_admitted(&connection.id, admitted).await {
                 Ok(()) => next.kept = next.used,
                 Err(error) => Event::DoorNotKept { connection: &connection.id, error: &error }.log(),
             }
@@ -166,17 +166,14 @@ impl FrontDoors {
     }
 
     /// The count that was written down last.
-    async fn kept(&self, name: &str) -> Option<Count> {
-        let text = match self.records.cursor(name).await {
-            Ok(text) => text?,
+    async fn kept(&self, connection: &ConnectionId) -> Option<Count> {
+        match self.kept.admitted(connection).await {
+            Ok(admitted) => admitted.map(|Admitted { day, requests }| Count { day, used: requests, kept: requests }),
             Err(error) => {
-                Event::DoorNotRead { door: name, error: &error }.log();
-                return None;
+                Event::DoorNotRead { connection, error: &error }.log();
+                None
             }
-        };
-        let (day, used) = text.split_once(' ')?;
-        let used = used.parse().ok()?;
-        Some(Count { day: day.parse().ok()?, used, kept: used })
+        }
     }
 }
 

@@ -8,7 +8,9 @@
 
 mod accounts;
 mod body;
+mod cursors;
 mod file;
+mod known;
 mod owner;
 mod queue;
 mod records;

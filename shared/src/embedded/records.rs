@@ -1,4 +1,4 @@
-//! Orders' records: heads, payloads, timelines, ids and cursors.
+//! Orders' records: heads, payloads, timelines.
 //!
 //! Invariant: a head changes only through [`Write::apply`], inside an immediate transaction that reads it first.
 
@@ -14,7 +14,7 @@ use super::{Embedded, file::Fault, micros, micros_now, search};
 use crate::{
     Error, Kind, Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderId, OrderKey},
+        ids::{ConnectionId, OrderId, OrderKey},
         record::{Entry, Head, SCHEMA, State, Write, Written},
         search::{SearchKey, Term, added},
         version::Version,
@@ -213,68 +213,6 @@ impl Records for Embedded {
         .await
     }
 
-    async fn ids(&self, erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>> {
-        let (erp, names) = (erp.clone(), names.to_vec());
-        self.read(move |sql| {
-            let mut select = sql.prepare_cached("SELECT id FROM known WHERE erp = ?1 AND name = ?2")?;
-            let mut ids = HashMap::new();
-            for name in names {
-                if let Some(id) = select.query_row([erp.as_str(), &name], text).optional()? {
-                    ids.insert(name, id);
-                }
-            }
-            Ok(ids)
-        })
-        .await
-    }
-
-    async fn learn(&self, erp: &ErpId, ids: &[(String, String)]) -> Result<()> {
-        let (erp, ids) = (erp.clone(), ids.to_vec());
-        Embedded::write(self, move |sql| {
-            let mut insert = sql.prepare_cached(
-                "INSERT INTO known (erp, name, id) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET id = excluded.id",
-            )?;
-            for (name, id) in &ids {
-                insert.execute([erp.as_str(), name, id])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    async fn forget(&self, erp: &ErpId, names: &[String]) -> Result<()> {
-        let (erp, names) = (erp.clone(), names.to_vec());
-        Embedded::write(self, move |sql| {
-            let mut delete = sql.prepare_cached("DELETE FROM known WHERE erp = ?1 AND name = ?2")?;
-            for name in &names {
-                delete.execute([erp.as_str(), name])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    async fn cursor(&self, name: &str) -> Result<Option<String>> {
-        let name = name.to_owned();
-        self.read(move |sql| {
-            let mut select = sql.prepare_cached("SELECT value FROM cursor WHERE name = ?1")?;
-            Ok(select.query_row([name], text).optional()?)
-        })
-        .await
-    }
-
-    async fn set_cursor(&self, name: &str, value: &str) -> Result<()> {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        Embedded::write(self, move |sql| {
-            let mut insert = sql.prepare_cached(
-                "INSERT INTO cursor (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
-            )?;
-            insert.execute([name, value])?;
-            Ok(())
-        })
-        .await
-    }
-
     async fn ready(&self) -> Result<()> {
         // Through the writer: a file that can be read but not written is not ready.
         Embedded::write(self, |_| Ok(())).await
@@ -346,7 +284,7 @@ pub(super) fn read_json<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> 
     })
 }
 
-fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
+pub(super) fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
     row.get(0)
 }
 

@@ -1,6 +1,7 @@
 //! Signs of life, who each shop is, and how tasks went: a row for each fact of each connection, account and task.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 use serde::de::DeserializeOwned;
 
@@ -22,8 +23,9 @@ use crate::{
 /// Beside the facts that are shown: who the shop is.
 const IDENTITY: &str = "identity";
 
-/// The one fact of a task.
+/// The facts of a task: how its last run went, and when a run was claimed last.
 const RUN: &str = "run";
+const CLAIMED: &str = "claimed";
 
 #[async_trait]
 impl Signs for Embedded {
@@ -50,6 +52,15 @@ impl Signs for Embedded {
 
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()> {
         self.put_sign(Party::Connection(connection.clone()).to_string(), IDENTITY, json(identity)?).await
+    }
+
+    async fn claimed(&self, task: &str) -> Result<Option<Timestamp>> {
+        let party = task_party(task);
+        self.read(move |sql| row(sql, &party, CLAIMED)).await
+    }
+
+    async fn claim(&self, task: &str, at: Timestamp) -> Result<()> {
+        self.put_sign(task_party(task), CLAIMED, json(&at)?).await
     }
 
     async fn ran(&self, task: &str, run: &Run) -> Result<()> {

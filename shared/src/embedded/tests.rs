@@ -21,7 +21,7 @@ use crate::{
         sign::{Fact, Identity, Party, Sign},
         version::{ContentHash, Version},
     },
-    ports::{Accounts, Payload, Queue, Records, Signs},
+    ports::{Accounts, Admitted, Cursors, Doors, Known, Payload, Queue, Records, Signs},
 };
 
 /// A clock that is moved by hand, once: sleeping on it moves it.
@@ -641,4 +641,35 @@ async fn a_file_of_the_release_before_signs_of_life_gets_them_and_keeps_its_orde
     assert_eq!(file.identity(&shop).await.unwrap(), Some(identity));
     let last = Sign { fact: Fact::Failed, at: at(2), detail: None };
     assert_eq!(file.signs(&parties).await.unwrap(), [vec![], vec![last]]);
+}
+
+#[tokio::test]
+async fn what_lay_among_positions_and_ids_gets_its_own_place() {
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &file::MIGRATIONS[..5]).map_err(|_| ()).unwrap();
+    sql.execute_batch(
+        "INSERT INTO cursor VALUES ('backfill/acme', '2026-01-01T00:00:00Z'), ('front-door/acme', '2026-03-01 1990'),
+             ('task/backfill/begun', '2026-03-01T03:17:00.123456789Z');
+         INSERT INTO known VALUES ('main', 'sku', '7'), ('main', 'begun/acme/customer/9', '2026-03-01T03:17:20.5Z');
+         INSERT INTO sign VALUES ('task/backfill', 'run', 'null');",
+    )
+    .unwrap();
+    drop(sql);
+    let (file, _) = open(dir.path());
+    let (shop, erp): (ConnectionId, ErpId) = ("acme".parse().unwrap(), "main".parse().unwrap());
+    let admitted = Admitted { day: jiff::civil::date(2026, 3, 1), requests: 1990 };
+    assert_eq!(file.admitted(&shop).await.unwrap(), Some(admitted));
+    let claimed = file.claimed("backfill").await.unwrap().map(|at| at.to_string());
+    assert_eq!(claimed.as_deref(), Some("2026-03-01T03:17:00.123456789Z"));
+    let name = "acme/customer/9".to_owned();
+    let begun = file.begun(&erp, std::slice::from_ref(&name)).await.unwrap();
+    assert_eq!(begun[&name].to_string(), "2026-03-01T03:17:20.5Z");
+    // What stays, and nothing else is left of it.
+    assert_eq!(file.cursor("backfill/acme").await.unwrap().as_deref(), Some("2026-01-01T00:00:00Z"));
+    let sql = Connection::open(file.file()).unwrap();
+    let left =
+        |table: &str| -> i64 { sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap() };
+    assert_eq!((left("cursor"), left("known"), left("sign")), (1, 1, 2));
 }

@@ -20,7 +20,7 @@ use crate::{
     domain::ids::AccountId,
     outbound::{Client, Keeper},
     parties::Settings,
-    ports::{Accounts, Chance, Clock, Queue, Records, Tokens},
+    ports::{Accounts, Chance, Clock, Cursors, Doors, Known, Queue, Records, Tokens},
 };
 
 /// Everything a flow works with. Clients and caches only: no state survives from one order to the next.
@@ -30,6 +30,12 @@ pub struct Puente {
     pub settings: Arc<Settings>,
     /// The orders' records.
     pub records: Arc<dyn Records>,
+    /// What is remembered of ERPs' articles and customers.
+    pub known: Arc<dyn Known>,
+    /// How far the backfill got.
+    pub cursors: Arc<dyn Cursors>,
+    /// What the front doors of `puente serve` let in.
+    pub doors: Arc<dyn Doors>,
     /// The ERP accounts' ledgers.
     pub accounts: Arc<dyn Accounts>,
     /// Signs of life.

@@ -55,13 +55,11 @@ pub fn counted(n: impl Into<u64>, thing: &str) -> String {
 /// Whether it is time for `task`; if so, this process has it: the next who asks is told no. Two that ask at the same moment may both
 /// be told yes, which a task must take.
 pub async fn claim(puente: &Puente, task: &dyn Task, period: Period) -> Result<bool> {
-    let cursor = format!("task/{}/begun", task.name());
     let now = puente.clock.now();
-    let began = puente.records.cursor(&cursor).await?.and_then(|began| began.parse().ok());
-    if !period.is_due(began, now) {
+    if !period.is_due(puente.signs.claimed(task.name()).await?, now) {
         return Ok(false);
     }
-    puente.records.set_cursor(&cursor, &now.to_string()).await.map(|()| true)
+    puente.signs.claim(task.name(), now).await.map(|()| true)
 }
 
 /// Runs `task`, which runs at this `period`, and keeps how it went. An error means that it failed as a whole.

@@ -2,7 +2,10 @@
 //! One contract suite runs against both.
 
 mod accounts;
+mod cursors;
+mod doors;
 mod ids;
+mod known;
 mod queue;
 mod records;
 mod secrets;
@@ -12,7 +15,10 @@ mod tokens;
 
 pub use self::{
     accounts::Accounts,
+    cursors::Cursors,
+    doors::{Admitted, Doors},
     ids::{Ids, NoIds},
+    known::Known,
     queue::{Dead, Delivery, Queue},
     records::{Page, Payload, Place, Query, Records},
     secrets::{Bundle, Secrets},

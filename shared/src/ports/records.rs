@@ -1,4 +1,4 @@
-//! The records of orders and what lies beside them.
+//! The records of orders: heads, contents, timelines, and what they are listed and found by.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use super::Chance;
 use crate::{
     Result,
     domain::{
-        ids::{ConnectionId, ErpId, OrderId, OrderKey},
+        ids::{ConnectionId, OrderId, OrderKey},
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term},
         version::Version,
     },
 };
 
-/// The records of orders and what lies beside them.
+/// The records of orders: heads, contents, timelines, and what they are listed and found by.
 #[async_trait]
 pub trait Records: Send + Sync {
     /// The head, read consistently.
@@ -64,21 +64,6 @@ pub trait Records: Send + Sync {
 
     /// How many orders of a connection are in each state (from the index).
     async fn counts(&self, connection: &ConnectionId) -> Result<HashMap<State, u64>>;
-
-    /// Ids of ERP records known under names: products by SKU, customers by reference. Missing ones are left out.
-    async fn ids(&self, erp: &ErpId, names: &[String]) -> Result<HashMap<String, String>>;
-
-    /// Remembers ids.
-    async fn learn(&self, erp: &ErpId, ids: &[(String, String)]) -> Result<()>;
-
-    /// Forgets ids: the ERP did not know them any more.
-    async fn forget(&self, erp: &ErpId, names: &[String]) -> Result<()>;
-
-    /// A named position, such as the last time a backfill reached.
-    async fn cursor(&self, name: &str) -> Result<Option<String>>;
-
-    /// Moves it.
-    async fn set_cursor(&self, name: &str, value: &str) -> Result<()>;
 
     /// Whether the records can be reached now.
     async fn ready(&self) -> Result<()>;

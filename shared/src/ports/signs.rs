@@ -1,6 +1,7 @@
 //! Signs of life, who a shop is, and how tasks went.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::{
     Result,
@@ -25,6 +26,12 @@ pub trait Signs: Send + Sync {
 
     /// Keeps who it is.
     async fn set_identity(&self, connection: &ConnectionId, identity: &Identity) -> Result<()>;
+
+    /// When somebody last claimed a run of a task, read consistently.
+    async fn claimed(&self, task: &str) -> Result<Option<Timestamp>>;
+
+    /// Claims a run of a task that begins at `at`.
+    async fn claim(&self, task: &str, at: Timestamp) -> Result<()>;
 
     /// Keeps how the last run of a task went; the one before is forgotten.
     async fn ran(&self, task: &str, run: &Run) -> Result<()>;

@@ -133,6 +133,9 @@ impl History {
         let puente = Puente {
             settings: Arc::new(settings),
             records: table.clone(),
+            known: table.clone(),
+            cursors: table.clone(),
+            doors: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
             tokens: table.clone(),

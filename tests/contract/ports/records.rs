@@ -1,6 +1,6 @@
 //! [`puente::ports::Records`]: every conditional write, and what lies beside the heads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use puente::{
     Kind,
     domain::{
         document::{Booked, Step},
-        ids::{AttemptId, ConnectionId, ErpId, OrderKey},
+        ids::{AttemptId, ConnectionId, OrderKey},
         order::Payment,
         reason::{Reason, Why},
         record::{Count, Doubt, End, Entry, Head, Intent, Rest, State, Summary, Write, Written},
@@ -762,40 +762,4 @@ pub(super) async fn a_timeline_keeps_its_order(ports: &Ports) {
         assert_eq!(found.iter().collect::<Vec<_>>(), wanted);
     }
     assert!(ports.records.timeline(&key("timeline", "3")).await.unwrap().is_empty());
-}
-
-pub(super) async fn ids_are_learnt_per_erp_and_forgotten(ports: &Ports) {
-    let records = &ports.records;
-    let (main, second): (ErpId, ErpId) = ("main".parse().unwrap(), "second".parse().unwrap());
-    let ids: Vec<(String, String)> = (0..130).map(|n| (format!("sku {n}/é"), n.to_string())).collect();
-    let names: Vec<String> = ids.iter().map(|(name, _)| name.clone()).collect();
-    records.learn(&main, &ids).await.unwrap();
-    records.learn(&second, &[(names[0].clone(), "other".into())]).await.unwrap();
-    let known: HashMap<_, _> = ids.iter().cloned().collect();
-    // A name asked for twice is no reason to fail: two lines of an order share an article.
-    let asked = [&names[..], &names[..1], &["unknown".to_owned()]].concat();
-    assert_eq!(records.ids(&main, &asked).await.unwrap(), known);
-    assert_eq!(records.ids(&second, &asked).await.unwrap().len(), 1);
-    records.learn(&main, &[(names[1].clone(), "new".into())]).await.unwrap();
-    records.forget(&main, &[names[0].clone(), names[2].clone(), "unknown".into()]).await.unwrap();
-    let left = records.ids(&main, &names[..3]).await.unwrap();
-    assert_eq!(left, HashMap::from([(names[1].clone(), "new".to_owned())]));
-    assert_eq!(records.ids(&second, &names).await.unwrap()[&names[0]], "other");
-    assert!(records.ids(&main, &[]).await.unwrap().is_empty());
-    records.learn(&main, &[]).await.unwrap();
-    records.forget(&main, &[]).await.unwrap();
-    // Learnt twice in one breath: the last word counts.
-    let twice = [("x".to_owned(), "1".to_owned()), ("x".to_owned(), "2".to_owned())];
-    records.learn(&main, &twice).await.unwrap();
-    assert_eq!(records.ids(&main, &["x".to_owned()]).await.unwrap()["x"], "2");
-}
-
-pub(super) async fn cursors_move(ports: &Ports) {
-    let records = &ports.records;
-    assert_eq!(records.cursor("backfill/shop").await.unwrap(), None);
-    records.set_cursor("backfill/shop", "2026-01-01").await.unwrap();
-    records.set_cursor("backfill/other", "x").await.unwrap();
-    records.set_cursor("backfill/shop", "2026-01-02").await.unwrap();
-    assert_eq!(records.cursor("backfill/shop").await.unwrap().as_deref(), Some("2026-01-02"));
-    records.ready().await.unwrap();
 }

@@ -56,3 +56,14 @@ pub(super) async fn the_last_run_of_a_task_is_kept(ports: &Ports) {
     let kept = signs.runs(&["other", "never", "one"]).await.unwrap();
     assert_eq!(kept, [Some(run(2, None)), None, Some(run(3, None))]);
 }
+
+pub(super) async fn the_last_claim_of_a_task_is_no_run(ports: &Ports) {
+    let signs = &ports.signs;
+    assert_eq!(signs.claimed("claimed").await.unwrap(), None);
+    for second in [1, 3, 2] {
+        signs.claim("claimed", at(second)).await.unwrap();
+        assert_eq!(signs.claimed("claimed").await.unwrap(), Some(at(second)));
+    }
+    assert_eq!(signs.claimed("another").await.unwrap(), None);
+    assert_eq!(signs.runs(&["claimed"]).await.unwrap(), [None]);
+}

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::batch::Batch;
 use crate::{Result, outbound::Calls, ports::Ids};
@@ -21,34 +20,28 @@ pub(super) struct Cache<'a>(pub(super) &'a Batch<'a>);
 #[async_trait]
 impl Ids for Cache<'_> {
     async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
-        self.0.puente.records.ids(&self.0.account.id, names).await
+        self.0.puente.known.ids(&self.0.account.id, names).await
     }
     async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
-        self.0.puente.records.learn(&self.0.account.id, ids).await
+        self.0.puente.known.learn(&self.0.account.id, ids).await
     }
     async fn forget(&self, names: &[String]) -> Result<()> {
-        self.0.puente.records.forget(&self.0.account.id, names).await
+        self.0.puente.known.forget(&self.0.account.id, names).await
     }
     async fn begin(&self, names: &[String]) -> Result<HashSet<String>> {
-        let (records, erp) = (&self.0.puente.records, &self.0.account.id);
-        let begun = |name: &String| format!("begun/{name}");
-        let known = records.ids(erp, &names.iter().map(begun).collect::<Vec<_>>()).await?;
+        let (known, erp) = (&self.0.puente.known, &self.0.account.id);
+        let begun = known.begun(erp, names).await?;
         let now = self.0.now();
-        let in_doubt = |name: &&String| {
-            let until = known.get(&begun(name)).and_then(|until| until.parse::<Timestamp>().ok());
-            until.is_some_and(|until| until > now)
-        };
-        let (in_doubt, free): (Vec<&String>, Vec<&String>) = names.iter().partition(in_doubt);
+        let is_in_doubt = |name: &String| begun.get(name).is_some_and(|until| *until > now);
+        let (in_doubt, free): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_in_doubt);
         if !free.is_empty() {
             let (start_by, settle_at) = self.0.times();
             self.0.slots.start_by(Some(start_by)).await;
-            let marks: Vec<_> = free.iter().map(|name| (begun(name), settle_at.to_string())).collect();
-            records.learn(erp, &marks).await?;
+            known.begin(erp, &free, settle_at).await?;
         }
-        Ok(in_doubt.into_iter().cloned().collect())
+        Ok(in_doubt.into_iter().collect())
     }
     async fn not_made(&self, names: &[String]) -> Result<()> {
-        let begun: Vec<String> = names.iter().map(|name| format!("begun/{name}")).collect();
-        self.0.puente.records.forget(&self.0.account.id, &begun).await
+        self.0.puente.known.not_made(&self.0.account.id, names).await
     }
 }

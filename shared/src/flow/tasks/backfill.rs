@@ -177,7 +177,7 @@ pub async fn one(
     let begun = puente.clock.now();
     let from = match since {
         Some(since) => since,
-        None => match puente.records.cursor(&cursor).await?.and_then(|text| text.parse::<Timestamp>().ok()) {
+        None => match puente.cursors.cursor(&cursor).await?.and_then(|text| text.parse::<Timestamp>().ok()) {
             Some(position) => position - OVERLAP,
             None => begun - FIRST,
         },
@@ -234,7 +234,7 @@ pub async fn one(
         reached += OVERLAP;
     }
     if since.is_none() {
-        puente.records.set_cursor(&cursor, &reached.to_string()).await?;
+        puente.cursors.set_cursor(&cursor, &reached.to_string()).await?;
     }
     puente.tell.of(&Event::Backfilled { connection: id, listed: done.listed, enqueued: done.enqueued });
     Ok(Some(done))
