@@ -16,7 +16,7 @@ use puente::{
     Result,
     domain::{
         event,
-        operator::{Operator, Scope, Sight},
+        operator::{Operator, Sight},
     },
     edge::{self, RequestId},
     flow::Puente,
@@ -126,7 +126,7 @@ fn operator(request: &Event) -> Option<Operator> {
     let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref() else { return None };
     let told = |name: &str| context.authorizer.fields.get(name)?.as_str();
     let scopes = told(SCOPES)?.split_whitespace();
-    let scopes = scopes.filter_map(|name| Scope::ALL.into_iter().find(|scope| scope.as_str() == name)).collect();
+    let scopes = scopes.filter_map(|name| name.parse().ok()).collect();
     Some(Operator::new(told(SUBJECT)?, scopes, Sight::of(told(CONNECTIONS)?.split_whitespace())))
 }
 

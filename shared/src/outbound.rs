@@ -513,6 +513,8 @@ mod tests {
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(37));
         assert_eq!(read("Sunday, 06-Nov-94 08:49:37 GMT"), Some(37));
         assert_eq!(read("Sun Nov  6 08:49:37 1994"), Some(37));
+        // As some servers write it.
+        assert_eq!(read("Sun, 6 Nov 1994 08:49:37 +0000"), Some(37));
         // A wrong weekday is no reason to hammer the server.
         assert_eq!(read("Mon, 06 Nov 1994 08:49:37 GMT"), Some(37));
         assert_eq!(read("Sun, 06 Nov 1994 08:40:00 GMT"), Some(0));

@@ -230,7 +230,7 @@ fn every_example_parses_builds_and_has_sane_capabilities() {
         let section = Section::from_toml(row.example).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
         let erp = (row.build)(&section).unwrap_or_else(|error| panic!("{}: {error}", row.kind));
         assert!(erp.can(Operation::Create).is_some(), "{}: every ERP takes sales", row.kind);
-        for operation in Operation::ALL {
+        for &operation in Operation::ALL {
             assert!(erp.can(operation).is_none_or(|can| can.max_bulk >= 1), "{}: {operation:?}", row.kind);
         }
         let patience = erp.patience();

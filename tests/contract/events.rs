@@ -66,7 +66,7 @@ fn no_name_of_an_event_is_spelled_anywhere_else() {
 
 #[test]
 fn what_happens_to_orders_keeps_the_names_that_timelines_have() {
-    let names = Happened::ALL.map(Happened::as_str);
+    let names: Vec<_> = Happened::ALL.iter().map(|what| what.as_str()).collect();
     let expected = [
         "announced",
         "accepted",

@@ -267,7 +267,10 @@ async fn tokens_of_both_algorithms_are_taken_for_what_their_scopes_say() {
         let decided = door.read(&door.ec.token(&door.claims(none))).await;
         assert!(decided.starts_with("403"), "{none}: {decided}");
     }
-    assert_eq!(Scope::ALL.map(Scope::as_str), ["orders:read", "orders:write", "ops"]);
+    assert_eq!(
+        Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        ["orders:read", "orders:write", "ops"]
+    );
 }
 
 /// The operators' routes whose path names a connection or an ERP, naming these.

@@ -62,7 +62,7 @@ impl World {
         let world = Self { puente: history.lambda.puente(), history, span: SignedDuration::from_mins(10) };
         // What these articles are there is known: no call asks for them.
         let known = ["A", REFUSED_SKU, POISON_SKU].map(|sku| (format!("product/{sku}"), sku.to_owned()));
-        world.play(world.puente.records.learn(&world.history.erp_id, &known)).unwrap();
+        world.play(world.puente.known.learn(&world.history.erp_id, &known)).unwrap();
         world
     }
 
@@ -96,7 +96,7 @@ impl World {
     pub fn states(&self) -> Vec<(State, usize)> {
         let heads = self.heads();
         let count = |state| (state, heads.values().filter(|head| head.state() == state).count());
-        State::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect()
+        State::ALL.iter().copied().map(count).filter(|(_, count)| *count > 0).collect()
     }
 
     pub fn timeline(&self, key: &OrderKey) -> Vec<Entry> {

@@ -24,7 +24,7 @@ use crate::{
         document::Booked,
         ids::{AttemptId, OrderKey},
         reason::{Reason, Why},
-        record::{End, Head, Intent, Parked, SCHEMA},
+        record::{Head, Intent, Parked, SCHEMA},
         version::ContentHash,
     },
 };
@@ -139,12 +139,7 @@ fn read_intent(map: Reader<'_>) -> Result<Intent> {
 
 fn read_parked(item: Reader<'_>) -> Result<Option<Parked>> {
     let Some(version) = item.parsed_if("parked_version")? else { return Ok(None) };
-    let end = match item.text("parked_end")? {
-        "parked" => End::Parked,
-        "dead" => End::Dead,
-        "ignored" => End::Ignored,
-        _ => return Err(damaged("parked_end")),
-    };
+    let end = item.parsed("parked_end")?;
     let reason = reason(item.text("parked_reason")?, item.text_if("parked_why"));
     Ok(Some(Parked { version, end, reason }))
 }

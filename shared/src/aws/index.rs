@@ -50,7 +50,7 @@ pub(super) async fn next_due(table: &Table, connection: &ConnectionId) -> Result
 
 /// How many orders lie on each shelf.
 pub(super) async fn counts(table: &Table, connection: &ConnectionId) -> Result<HashMap<State, u64>> {
-    let counts = State::ALL.into_iter().map(|state| async move {
+    let counts = State::ALL.iter().map(|&state| async move {
         let shelf = state_pk(connection, state);
         let ask =
             Ask { index: Some(STATE), partition: ("shelf", &shelf), sort: None, ascending: false, limit: usize::MAX };
@@ -68,7 +68,7 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
     let from = query.from.map_or_else(|| "!".to_owned(), |from| place_sk(&Place { updated: from, order: None }));
     let shelves: Vec<String> = match query.state {
         Some(state) => vec![state_pk(&query.connection, state)],
-        None => State::ALL.into_iter().map(|state| state_pk(&query.connection, state)).collect(),
+        None => State::ALL.iter().map(|&state| state_pk(&query.connection, state)).collect(),
     };
     // One more than asked for tells whether there is a next page.
     let found = shelves.iter().map(|shelf| {

@@ -38,7 +38,7 @@ impl Signs for DynamoSigns {
     }
 
     async fn signs(&self, of: &[Party]) -> Result<Vec<Vec<Sign>>> {
-        let keys = |of: &Party| Fact::ALL.map(|fact| Key::sign(of, fact));
+        let keys = |of: &Party| Fact::ALL.iter().map(|fact| Key::sign(of, *fact)).collect::<Vec<_>>();
         let found = self.0.get_many(of.iter().flat_map(keys), true).await?;
         let of_party = |of: &Party| {
             let keys = keys(of);

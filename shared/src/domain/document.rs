@@ -3,13 +3,15 @@
 //! A new operation is a variant here, a row of what each ERP can do, and what planning makes of it; it is no new method.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 use super::{ids::Reference, version::Version};
 
 /// The operations on an ERP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// Create the sale.
     Create,
@@ -17,14 +19,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Create];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// As it is stored, and in log lines.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-        }
+        self.into()
     }
 
     /// What it does, for people: "the ERP cannot …".

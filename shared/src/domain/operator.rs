@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::ids::ConnectionId;
 
@@ -13,16 +14,19 @@ const LONGEST_NAME: usize = 128;
 const ALL: &str = "*";
 
 /// What an operator may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr, VariantArray)]
 pub enum Scope {
     /// Read orders: `orders:read`.
     #[serde(rename = "orders:read")]
+    #[strum(serialize = "orders:read")]
     OrdersRead,
     /// Replay orders: `orders:write`.
     #[serde(rename = "orders:write")]
+    #[strum(serialize = "orders:write")]
     OrdersWrite,
     /// See how the ERP accounts stand: `ops`.
     #[serde(rename = "ops")]
+    #[strum(serialize = "ops")]
     Ops,
 }
 
@@ -48,16 +52,12 @@ pub struct Operator {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OrdersRead, Self::OrdersWrite, Self::Ops];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Its name, without what an issuer of tokens puts in front.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OrdersRead => "orders:read",
-            Self::OrdersWrite => "orders:write",
-            Self::Ops => "ops",
-        }
+        self.into()
     }
 }
 

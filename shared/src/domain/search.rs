@@ -8,6 +8,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
 
 use super::{
     document::Booked,
@@ -18,7 +19,8 @@ use super::{
 const LONGEST: usize = 200;
 
 /// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum By {
     /// The number people use, without `#`.
     Number,
@@ -32,11 +34,7 @@ impl By {
     /// As it is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Number => "number",
-            Self::Document => "document",
-            Self::Buyer => "buyer",
-        }
+        self.into()
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 use super::ids::{ConnectionId, ErpId};
@@ -27,8 +28,23 @@ impl fmt::Display for Party {
 }
 
 /// What was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Fact {
     /// Something about an order arrived.
     Received,
@@ -44,18 +60,12 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Received, Self::Fetched, Self::Sent, Self::Failed, Self::Blocked];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Fetched => "fetched",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Blocked => "blocked",
-        }
+        self.into()
     }
 }
 

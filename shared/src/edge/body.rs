@@ -1,9 +1,9 @@
 //! Bodies of requests: never more than is allowed, and never for longer.
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
+use bytes::Bytes;
 use http::{Request, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::SignedDuration;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{
@@ -44,16 +44,11 @@ pub(super) async fn read(parts: &Parts, body: Body, largest: usize, clock: &dyn 
         return Err(too_large());
     }
     let whole = async {
-        let mut whole = BytesMut::new();
-        let mut chunks = body.into_data_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| Error::new(Kind::Unreadable, "the body broke off"))?;
-            if whole.len() + chunk.len() > largest {
-                return Err(too_large());
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.freeze())
+        let broken = |cause: Box<dyn std::error::Error + Send + Sync>| match cause.downcast_ref::<LengthLimitError>() {
+            Some(_) => too_large(),
+            None => Error::new(Kind::Unreadable, "the body broke off"),
+        };
+        Ok(Limited::new(body, largest).collect().await.map_err(broken)?.to_bytes())
     };
     let late = clock.sleep_until(clock.now() + SignedDuration::from_secs(BODY_SECONDS));
     tokio::select! {

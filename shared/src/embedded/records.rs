@@ -202,7 +202,7 @@ impl Records for Embedded {
         self.read(move |sql| {
             let mut select = sql.prepare_cached("SELECT count(*) FROM head WHERE connection = ?1 AND state = ?2")?;
             let mut counts = HashMap::new();
-            for state in State::ALL {
+            for &state in State::ALL {
                 let count: i64 = select.query_row([connection.as_str(), state.as_str()], |row| row.get(0))?;
                 if let Ok(count @ 1..) = u64::try_from(count) {
                     counts.insert(state, count);

@@ -37,7 +37,7 @@ impl Signs for Embedded {
         let parties: Vec<String> = of.iter().map(Party::to_string).collect();
         self.read(move |sql| {
             let one = |party: &String| {
-                let signs = Fact::ALL.into_iter().filter_map(|fact| row(sql, party, fact.as_str()).transpose());
+                let signs = Fact::ALL.iter().filter_map(|fact| row(sql, party, fact.as_str()).transpose());
                 signs.collect::<Result<Vec<Sign>, Fault>>()
             };
             parties.iter().map(one).collect()

@@ -19,7 +19,7 @@ mod tests {
 
     #[test]
     fn every_event_has_a_name_of_its_own() {
-        let of_orders = Happened::ALL.map(|what| format!("order.{}", what.as_str()));
+        let of_orders: Vec<String> = Happened::ALL.iter().map(|what| format!("order.{}", what.as_str())).collect();
         let names = Event::TABLE.iter().map(|(_, name, ..)| *name);
         let mut names: Vec<&str> = of_orders.iter().map(String::as_str).chain(names).collect();
         let all = names.len();

@@ -1,6 +1,7 @@
 //! What happens to orders that are on record.
 
 use jiff::Timestamp;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::{
     super::{
@@ -14,7 +15,8 @@ use super::{
 };
 
 /// What can happen to an order that is on record, or is put there: a line of its timeline, a log line `order.NAME`, and a count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Happened {
     /// Only its id came: the store is asked for its content.
     Announced,
@@ -56,56 +58,18 @@ pub enum Happened {
 
 impl Happened {
     /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Announced,
-        Self::Accepted,
-        Self::Duplicate,
-        Self::Superseded,
-        Self::Tied,
-        Self::Flagged,
-        Self::FetchPutOff,
-        Self::Replayed,
-        Self::ReplayPassedOver,
-        Self::Booked,
-        Self::Unknown,
-        Self::Deferred,
-        Self::Rescheduled,
-        Self::Synced,
-        Self::Adopted,
-        Self::Parked,
-        Self::Dead,
-        Self::Ignored,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// As in timelines. They are stored: no name may change.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Announced => "announced",
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::Superseded => "superseded",
-            Self::Tied => "tied",
-            Self::Flagged => "flagged",
-            Self::FetchPutOff => "fetch_put_off",
-            Self::Replayed => "replayed",
-            Self::ReplayPassedOver => "replay_passed_over",
-            Self::Booked => "booked",
-            Self::Unknown => "unknown",
-            Self::Deferred => "deferred",
-            Self::Rescheduled => "rescheduled",
-            Self::Synced => "synced",
-            Self::Adopted => "adopted",
-            Self::Parked => "parked",
-            Self::Dead => "dead",
-            Self::Ignored => "ignored",
-        }
+        self.into()
     }
 
     /// What a timeline calls so.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|what| what.as_str() == name)
+        name.parse().ok()
     }
 
     /// What is counted of it, for the order's connection; the others are a line of the log and of the timeline only.

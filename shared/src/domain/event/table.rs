@@ -89,7 +89,7 @@ events! {
     /// The count of a front door's day could not be written down.
     DoorNotKept { connection: &'a ConnectionId, error: &'a Error } = warn "front_door.not_kept" (%connection, %error) log_only;
     /// The count of a front door's day could not be read.
-    DoorNotRead { door: &'a str, error: &'a Error } = warn "front_door.not_read" (door, %error) log_only;
+    DoorNotRead { connection: &'a ConnectionId, error: &'a Error } = warn "front_door.not_read" (%connection, %error) log_only;
     /// Somebody sends many forged requests.
     DoorFlooded { connection: &'a ConnectionId, todo: &'a str } = warn "front_door.flooded" (%connection, todo) log_only;
     /// The older of a connection's two keys is in use.

@@ -5,6 +5,7 @@ use std::fmt;
 use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 use super::{QUESTION, SCHEMA};
@@ -151,8 +152,9 @@ pub struct Parked {
 }
 
 /// The ends that are not "in the ERP".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum End {
     /// A person has to change something.
     Parked,
@@ -166,18 +168,15 @@ impl End {
     /// As in JSON, and as the timeline calls it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Parked => "parked",
-            Self::Dead => "dead",
-            Self::Ignored => "ignored",
-        }
+        self.into()
     }
 }
 
 /// An order's state, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = OrderState)]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// It will be taken to the ERP at its `due`.
     Waiting,
@@ -197,21 +196,12 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Waiting, Self::Sending, Self::Synced, Self::Parked, Self::Dead, Self::Ignored, Self::Fetching];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Sending => "sending",
-            Self::Synced => "synced",
-            Self::Parked => "parked",
-            Self::Dead => "dead",
-            Self::Ignored => "ignored",
-            Self::Fetching => "fetching",
-        }
+        self.into()
     }
 }
 

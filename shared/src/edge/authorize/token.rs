@@ -148,7 +148,7 @@ impl ResourceServer {
     /// Our scopes among the token's.
     fn scopes(&self, claims: &Claims) -> Vec<Scope> {
         let has = |scope: &Scope| claims.scopes().any(|given| self.plain(given) == scope.as_str());
-        Scope::ALL.into_iter().filter(has).collect()
+        Scope::ALL.iter().copied().filter(has).collect()
     }
 
     /// The connections that the token's bearer sees: those of the claim, and those that scopes name.

@@ -192,7 +192,7 @@ impl From<Filter> for Search {
 }
 
 fn unreadable() -> Error {
-    let states = Standing::ALL.map(Standing::as_str).join(", ");
+    let states = Standing::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(", ");
     let words = format!(
         "a list is asked for by status, number, document, from, to, limit and cursor, each once: status is one of {states}; from and \
          to are days such as 2026-03-01; limit is a number from 1 to {LARGEST_PAGE}; an e-mail is looked for with POST \

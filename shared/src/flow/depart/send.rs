@@ -29,7 +29,7 @@ use crate::{
 impl Batch<'_> {
     /// Sends jobs, operation by operation. What the ERP cannot do is a person's.
     pub(super) async fn send(&mut self, mut ready: Vec<Ready>, max_bulk: usize) -> Result<()> {
-        for operation in Operation::ALL {
+        for &operation in Operation::ALL {
             let (jobs, others) = ready.into_iter().partition(|one| one.job.step.operation == operation);
             ready = others;
             match self.account.erp.can(operation) {
