@@ -21,7 +21,7 @@ use puente::{
         Puente,
         search::{self, Wanted},
     },
-    ports::{Payload, Query},
+    ports::{Payload, Query, Unreadable},
 };
 use serde::Serialize;
 
@@ -165,9 +165,9 @@ async fn list(list: &List, output: Output) -> Result<()> {
     let puente = list.place.open().await?;
     let limit = list.limit.get();
     // One more than is shown says whether there are more.
-    let mut heads = match list.wanted(&puente).await? {
+    let (mut heads, unreadable) = match list.wanted(&puente).await? {
         Some(wanted) => found(&puente, wanted, limit.saturating_add(1)).await?,
-        None => Vec::new(),
+        None => Default::default(),
     };
     if heads.len() > limit {
         heads.truncate(limit);
@@ -177,8 +177,11 @@ async fn list(list: &List, output: Output) -> Result<()> {
     }
     let shown: Vec<OrderView> = heads.into_iter().map(OrderView::from).collect();
     let waits = account_waits(&puente, &shown).await?;
+    for one in unreadable.iter().filter(|_| output.is_json()) {
+        output::remark(&one.why);
+    }
     output.answer(&shown, || {
-        if shown.is_empty() {
+        if shown.is_empty() && unreadable.is_empty() {
             return "no orders".to_owned();
         }
         let now = puente.clock.now();
@@ -193,7 +196,12 @@ async fn list(list: &List, output: Output) -> Result<()> {
                 plain(why(order, waits.get(&order.connection), now)),
             ]
         });
-        table(&["number", "order", "state", "total", "in the ERP", "changed", "why"], rows)
+        let unreadable = unreadable.iter().map(|one| {
+            let changed = one.updated.map(time);
+            let words = ["-".to_owned(), one.key.to_string(), "unreadable".to_owned(), "-".to_owned(), "-".to_owned()];
+            words.into_iter().chain([or_dash(changed), one.why.clone()]).map(plain).collect()
+        });
+        table(&["number", "order", "state", "total", "in the ERP", "changed", "why"], rows.chain(unreadable))
     })
 }
 
@@ -220,19 +228,20 @@ impl List {
     }
 }
 
-/// Up to `limit` records of what is wanted.
-async fn found(puente: &Puente, mut wanted: Wanted, limit: usize) -> Result<Vec<Head>> {
-    let mut heads = Vec::new();
+/// Up to `limit` records of what is wanted, and those among them that cannot be read.
+async fn found(puente: &Puente, mut wanted: Wanted, limit: usize) -> Result<(Vec<Head>, Vec<Unreadable>)> {
+    let (mut heads, mut unreadable) = (Vec::new(), Vec::new());
     while heads.len() < limit {
         wanted.limit = PAGE.min(limit - heads.len());
         let page = search::search(puente, &wanted).await?;
         heads.extend(page.heads);
+        unreadable.extend(page.unreadable);
         wanted.after = page.next;
         if wanted.after.is_none() {
             break;
         }
     }
-    Ok(heads)
+    Ok((heads, unreadable))
 }
 
 async fn show(show: &Show, output: Output) -> Result<()> {
@@ -347,6 +356,9 @@ async fn matching(puente: &Puente, connection: &ConnectionId, state: Option<Stat
         let query = Query { connection: connection.clone(), state, from: None, limit, cursor };
         let page = puente.records.list(&query).await?;
         heads.extend(page.heads);
+        for one in page.unreadable {
+            output::remark(one.why);
+        }
         cursor = page.cursor;
         if cursor.is_none() {
             break;
@@ -371,7 +383,11 @@ async fn find(puente: &Puente, text: &str, connection: Option<&ConnectionId>) ->
         && let Some(number) = Term::number(text)
     {
         let wanted = Wanted { connections, terms: vec![number], ..Wanted::default() };
-        found = self::found(puente, wanted, PAGE).await?;
+        let (heads, unreadable) = self::found(puente, wanted, PAGE).await?;
+        if let (true, Some(one)) = (heads.is_empty(), unreadable.into_iter().next()) {
+            return Err(Error::new(Kind::Unreadable, one.why));
+        }
+        found = heads;
     }
     let names = found.iter().map(|head| head.key.to_string()).collect::<Vec<_>>().join(", ");
     let mut found = found.into_iter();

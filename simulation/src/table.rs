@@ -21,7 +21,7 @@ use puente::{
     },
     ports::{
         Accounts, Admitted, Chance, Cursors, Doors, Kept, Known, Page, Payload, Query, Records, Signs, Swapped, Token,
-        Tokens,
+        Tokens, Unreadable,
     },
 };
 
@@ -273,8 +273,14 @@ impl Records for Table {
                 && query.state.is_none_or(|state| head.state() == state)
                 && query.from.is_none_or(|from| head.updated >= from)
         };
-        let heads = |rows: &mut Rows, _| rows.heads.values().filter(wanted).take(query.limit).cloned().collect();
-        Ok(Page { heads: self.call("records.list", heads).await?, cursor: None })
+        self.call("records.list", |rows, _| {
+            let listed = rows.heads.values().filter(wanted).take(query.limit).cloned();
+            let (unreadable, heads) = listed.partition::<Vec<_>, _>(|head| rows.unreadable.contains(&head.key));
+            let why = || "a later release wrote it".to_owned();
+            let told = |head: Head| Unreadable { key: head.key, updated: Some(head.updated), why: why() };
+            Page { heads, unreadable: unreadable.into_iter().map(told).collect(), cursor: None }
+        })
+        .await
     }
 
     async fn counts(&self, connection: &ConnectionId) -> Result<HashMap<State, u64>> {

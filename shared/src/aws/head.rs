@@ -80,12 +80,16 @@ pub(super) fn intent(intent: &Intent) -> Result<AttributeValue> {
     Ok(AttributeValue::M(map))
 }
 
-/// The head in an item.
-pub(super) fn read(item: &Item) -> Result<Head> {
+/// The head of an order in its item. Errors name the order.
+pub(super) fn of(key: &OrderKey, item: &Item) -> Result<Head> {
+    read(item).map_err(|error| error.within(format!("order {key} cannot be read")))
+}
+
+fn read(item: &Item) -> Result<Head> {
     let item = Reader(item);
     let schema = item.number("schema")?;
     if schema > SCHEMA {
-        return Err(Error::new(Kind::Config, "the record was written by a later release of puente: update this one"));
+        return Err(Error::new(Kind::Config, "a later release of puente wrote it, update this one"));
     }
     let key = OrderKey::new(item.parsed("connection")?, item.parsed("order")?);
     let booked = read_booked(item, &key)?;

@@ -18,7 +18,7 @@ use crate::{
         ids::{ConnectionId, OrderKey},
         record::State,
     },
-    ports::{Page, Place, Query},
+    ports::{Page, Place, Query, Unreadable},
 };
 
 /// Orders due at `now`, earliest first.
@@ -96,8 +96,19 @@ pub(super) async fn list(table: &Table, query: &Query) -> Result<Page> {
     let mut seen = HashSet::new();
     let keys: Vec<_> =
         found.iter().filter(|(_, order)| seen.insert(order)).map(|(_, order)| Key::head(order)).collect();
-    let mut heads = table.get_many(keys, true).await?.iter().map(head::read).collect::<Result<Vec<_>>>()?;
+    let (mut heads, mut unreadable) = (Vec::new(), Vec::new());
+    for item in &table.get_many(keys, true).await? {
+        let key = order_of(&query.connection, Reader(item).text("pk")?)?;
+        match head::of(&key, item) {
+            Ok(head) => heads.push(head),
+            Err(error) => {
+                let listed = found.iter().find(|(_, order)| *order == key).map(|(listed, _)| place(listed));
+                let updated = listed.transpose()?.map(|place| place.updated);
+                unreadable.push(Unreadable { key, updated, why: error.to_string() });
+            }
+        }
+    }
     heads.retain(|head| query.state.is_none_or(|state| head.state() == state));
     heads.sort_by(|one, other| (other.updated, &other.key).cmp(&(one.updated, &one.key)));
-    Ok(Page { heads, cursor })
+    Ok(Page { heads, unreadable, cursor })
 }

@@ -64,7 +64,7 @@ impl DynamoRecords {
 #[async_trait]
 impl Records for DynamoRecords {
     async fn head(&self, key: &OrderKey) -> Result<Option<Head>> {
-        self.0.get(Key::head(key)).await?.as_ref().map(head::read).transpose()
+        self.0.get(Key::head(key)).await?.as_ref().map(|item| head::of(key, item)).transpose()
     }
 
     async fn write(&self, key: &OrderKey, write: &Write, now: Timestamp) -> Result<Written> {
@@ -74,7 +74,7 @@ impl Records for DynamoRecords {
             let update = write::update(write, key, now, &token, facts)?;
             let (item, repeated) = match self.0.update(Key::head(key), update).await? {
                 Outcome::Done(item) => {
-                    let head = head::read(&item)?;
+                    let head = head::of(key, &item)?;
                     self.searchable(key, write).await;
                     return Ok(Written::Applied(head));
                 }
@@ -84,7 +84,7 @@ impl Records for DynamoRecords {
                 Outcome::Refused(None, _) => continue,
                 Outcome::Refused(Some(item), repeated) => (item, repeated),
             };
-            let head = head::read(&item)?;
+            let head = head::of(key, &item)?;
             let ours = Reader(&item).text_if("token") == Some(&token);
             if ours || repeated && write.done_already(&head) {
                 self.searchable(key, write).await;

@@ -12,8 +12,11 @@ use utoipa::ToSchema;
 
 use crate::{
     Error, Kind, Retry,
-    domain::{event::Event, ids::ConnectionId},
-    flow::{ingest::Verdict, tell::Tell},
+    domain::{
+        event::Event,
+        ids::{ConnectionId, OrderKey},
+    },
+    flow::{ingest::Verdict, is_of_one_record, tell::Tell},
 };
 
 /// A refusal: what the caller reads, and what only the log says.
@@ -25,6 +28,7 @@ pub(super) struct Problem {
     reason: Option<Arc<Error>>,
     retry_after: Option<Duration>,
     connection: Option<ConnectionId>,
+    order: Option<OrderKey>,
     orders: Vec<Verdict>,
 }
 
@@ -76,14 +80,26 @@ impl From<Error> for Problem {
         };
         // What is wrong with a body is told to its sender; the log must not repeat what may be quoted from it.
         let reason = (error.kind() != Kind::Unreadable).then(|| Arc::new(error));
-        Self { status, detail, reason, retry_after, connection: None, orders: Vec::new() }
+        Self { detail, reason, retry_after, ..Self::of_status(status) }
     }
 }
 
 impl Problem {
+    /// An order's record could not be read: our fault where it is that record's own, whatever kind of error its reader has.
+    pub(super) fn of_record(error: Error, key: &OrderKey) -> Self {
+        if !is_of_one_record(&error) {
+            return Self::from(error).of(&key.connection);
+        }
+        let detail = Some(error.to_string());
+        let reason = Some(Arc::new(error));
+        let order = Some(key.clone());
+        Self { detail, reason, order, ..Self::of_status(StatusCode::INTERNAL_SERVER_ERROR) }.of(&key.connection)
+    }
+
     /// A refusal by the HTTP library: no such address, no such method, an address that is not UTF-8.
     pub(super) fn of_status(status: StatusCode) -> Self {
-        Self { status, detail: None, reason: None, retry_after: None, connection: None, orders: Vec::new() }
+        let (connection, order, orders) = (None, None, Vec::new());
+        Self { status, detail: None, reason: None, retry_after: None, connection, order, orders }
     }
 
     /// A refusal that no kind of [`Error`] stands for; `words` say why, and hold nothing of the request.
@@ -133,13 +149,13 @@ impl Problem {
     }
 
     pub(super) fn tell(&self, tell: &Tell, request: &str, method: &str, route: &str) {
-        let (status, connection) = (self.status.as_u16(), self.connection.as_ref());
+        let (status, connection, order) = (self.status.as_u16(), self.connection.as_ref(), self.order.as_ref());
         let reason: &dyn Display = match &self.reason {
             Some(reason) => reason,
             None => &"",
         };
         tell.of(&if self.status.is_server_error() {
-            Event::Failed { request, connection, method, route, status, reason }
+            Event::Failed { request, connection, order, method, route, status, reason }
         } else {
             let (request, method, route) = (Some(request), Some(method), Some(route));
             Event::Refused { request, connection, method, route, status, reason }

@@ -17,6 +17,7 @@ use crate::{
         version::Version,
     },
     flow::depart,
+    ports::Unreadable,
 };
 
 /// An order as people see it.
@@ -67,6 +68,28 @@ pub struct OrdersView {
     pub orders: Vec<OrderView>,
     /// Where the next page begins, if there is one.
     pub cursor: Option<String>,
+    /// Orders in their place whose records cannot be read, whatever was asked for. They are not sent to the ERP until that is mended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub unreadable: Vec<UnreadableView>,
+}
+
+/// An order whose record cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = UnreadableOrder)]
+pub struct UnreadableView {
+    /// Whose.
+    pub connection: ConnectionId,
+    /// The store's id.
+    pub order: OrderId,
+    /// That it cannot be read, why, and what to do.
+    pub reason: String,
+}
+
+impl From<Unreadable> for UnreadableView {
+    fn from(Unreadable { key, why, .. }: Unreadable) -> Self {
+        Self { connection: key.connection, order: key.order, reason: why }
+    }
 }
 
 /// An ERP account's quota.

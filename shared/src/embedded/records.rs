@@ -20,7 +20,7 @@ use crate::{
         version::Version,
     },
     payload::{pack, unpack},
-    ports::{Chance, Page, Payload, Place, Query, Records},
+    ports::{Chance, Page, Payload, Place, Query, Records, Unreadable},
 };
 
 /// Versions whose payloads are kept for people, beside those that are needed.
@@ -177,22 +177,33 @@ impl Records for Embedded {
             // One more than asked for tells whether there is a next page. Without a state the other index serves.
             let filter = if query.state.is_some() { "state = ?2" } else { "?2 IS NULL" };
             let mut select = sql.prepare_cached(&format!(
-                "SELECT json, id FROM head WHERE connection = ?1 AND {filter} AND (updated, id) < (?3, ?4) AND updated >= ?5
+                "SELECT json, id, updated FROM head WHERE connection = ?1 AND {filter} AND (updated, id) < (?3, ?4) AND updated >= ?5
                  ORDER BY updated DESC, id DESC LIMIT ?6"
             ))?;
             let state = query.state.map(State::as_str);
             let (before, after) = (&before.0, &before.1);
             let mut found = select.query(params![query.connection.as_str(), state, before, after, from, rows(limit + 1)])?;
-            let (mut heads, mut cursor): (Vec<Head>, _) = (Vec::new(), None);
+            let (mut heads, mut unreadable, mut last) = (Vec::new(), Vec::new(), None);
             while let Some(row) = found.next()? {
-                if heads.len() == limit {
-                    let place = |last: &Head| Place { updated: last.updated, order: Some(last.key.order.clone()) };
-                    cursor = heads.last().map(place);
-                    break;
+                if heads.len() + unreadable.len() == limit {
+                    return Ok(Page { heads, unreadable, cursor: last });
                 }
-                heads.push(read_head(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
+                let key = OrderKey::new(query.connection.clone(), row.get::<_, String>(1)?.parse()?);
+                let updated = match read_head(&row.get::<_, String>(0)?, &key) {
+                    Ok(head) => {
+                        let updated = head.updated;
+                        heads.push(head);
+                        updated
+                    }
+                    Err(error) => {
+                        let updated = time(row.get(2)?)?;
+                        unreadable.push(Unreadable { key: key.clone(), updated: Some(updated), why: error.to_string() });
+                        updated
+                    }
+                };
+                last = Some(Place { updated, order: Some(key.order) });
             }
-            Ok(Page { heads, cursor })
+            Ok(Page { heads, unreadable, cursor: None })
         })
         .await
     }
@@ -222,14 +233,14 @@ impl Records for Embedded {
 fn head(sql: &Connection, key: &OrderKey) -> Result<Option<Head>, Fault> {
     let mut select = sql.prepare_cached("SELECT json FROM head WHERE connection = ?1 AND id = ?2")?;
     let found = select.query_row([key.connection.as_str(), key.order.as_str()], text).optional()?;
-    Ok(found.map(|json| read_head(&json, key.order.as_str())).transpose()?)
+    Ok(found.map(|json| read_head(&json, key)).transpose()?)
 }
 
 /// Reads a stored head; one of a later release is refused, not misread.
-fn read_head(text: &str, order: &str) -> Result<Head> {
-    let head: Head = read_json(text, || format!("order {order}: its record"))?;
+fn read_head(text: &str, key: &OrderKey) -> Result<Head> {
+    let head: Head = read_json(text, || format!("order {key}"))?;
     if head.schema > SCHEMA {
-        let words = format!("order {order}: its record was written by a later release of puente: run that one");
+        let words = format!("order {key} cannot be read: a later release of puente wrote it, run that one");
         return Err(Error::new(Kind::Config, words));
     }
     Ok(head)

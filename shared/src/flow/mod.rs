@@ -64,6 +64,6 @@ impl Puente {
 
 /// Whether only this one record could not be read (a later release wrote it, say), while the records as a whole can be asked. Such a
 /// record is skipped: it must not keep the other orders waiting.
-fn is_of_one_record(error: &Error) -> bool {
+pub(crate) fn is_of_one_record(error: &Error) -> bool {
     !matches!(error.kind(), Kind::Unavailable | Kind::Limited)
 }

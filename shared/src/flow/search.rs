@@ -6,7 +6,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Puente;
+use super::{Puente, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -15,7 +15,7 @@ use crate::{
         record::{Head, State, Summary},
         search::{Term, terms},
     },
-    ports::{Page, Place, Query},
+    ports::{Page, Place, Query, Unreadable},
 };
 
 /// How many records, or lists, are read at a time.
@@ -54,6 +54,8 @@ pub enum After {
 pub struct Found {
     /// The records.
     pub heads: Vec<Head>,
+    /// Records in their place that cannot be read. Whether they are wanted cannot be told either.
+    pub unreadable: Vec<Unreadable>,
     /// Where the next page begins, if there is one.
     pub next: Option<After>,
 }
@@ -101,10 +103,18 @@ async fn by_term(puente: &Puente, wanted: &Wanted, term: &Term) -> Result<Found>
         }
     }
     let next = keys.last().filter(|_| keys.len() == wanted.limit).cloned().map(After::Found);
-    let heads = stream::iter(keys).map(|key| async move { puente.records.head(&key).await }).buffered(AT_A_TIME);
-    let heads: Vec<Option<Head>> = heads.try_collect().await?;
-    let heads = heads.into_iter().flatten().filter(|head| wanted.takes(head)).collect();
-    Ok(Found { heads, next })
+    let read = stream::iter(keys).map(|key| async move { (puente.records.head(&key).await, key) }).buffered(AT_A_TIME);
+    let (mut heads, mut unreadable) = (Vec::new(), Vec::new());
+    for (head, key) in read.collect::<Vec<_>>().await {
+        match head {
+            Ok(head) => heads.extend(head.filter(|head| wanted.takes(head))),
+            Err(error) if is_of_one_record(&error) => {
+                unreadable.push(Unreadable { key, updated: None, why: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Found { heads, unreadable, next })
 }
 
 async fn listed(puente: &Puente, wanted: &Wanted) -> Result<Found> {
@@ -132,16 +142,30 @@ async fn listed(puente: &Puente, wanted: &Wanted) -> Result<Found> {
     });
     let horizon = ends.max();
     let place = |head: &Head| (head.updated, head.key.clone());
-    let mut heads: Vec<Head> = pages.into_iter().flat_map(|(_, page)| page.heads).collect();
-    heads.retain(|head| {
-        let told = after.is_some_and(|(updated, key)| (head.updated, &head.key) >= (updated, key));
-        !told && horizon.as_ref().is_none_or(|horizon| place(head) >= *horizon) && wanted.takes(head)
-    });
+    // An own list ends, and goes on, where its adapter says: the time of what cannot be read need not be exact.
+    let is_here = |updated: Timestamp, key: &OrderKey| {
+        let told =
+            after.is_some_and(|(then, last)| key.connection != last.connection && (updated, key) >= (then, last));
+        let beyond =
+            |(then, last): &(Timestamp, OrderKey)| key.connection != last.connection && (updated, key) < (*then, last);
+        !told && !horizon.as_ref().is_some_and(beyond)
+    };
+    let (mut heads, mut unreadable): (Vec<Head>, Vec<Unreadable>) = (Vec::new(), Vec::new());
+    for (_, page) in pages {
+        heads.extend(page.heads);
+        unreadable.extend(page.unreadable);
+    }
+    heads.retain(|head| is_here(head.updated, &head.key) && wanted.takes(head));
+    unreadable.retain(|one| one.updated.is_none_or(|updated| is_here(updated, &one.key)));
     heads.sort_by_key(|head| std::cmp::Reverse(place(head)));
     let more = heads.len() > wanted.limit;
     heads.truncate(wanted.limit);
     let next = if more { heads.last().map(place) } else { horizon };
-    Ok(Found { heads, next: next.map(|(updated, key)| After::Listed(updated, key)) })
+    if let Some(last) = heads.last().map(place).filter(|_| more) {
+        // The next page has them.
+        unreadable.retain(|one| one.updated.is_none_or(|updated| (updated, &one.key) >= (last.0, &last.1)));
+    }
+    Ok(Found { heads, unreadable, next: next.map(|(updated, key)| After::Listed(updated, key)) })
 }
 
 impl Wanted {

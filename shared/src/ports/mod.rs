@@ -20,7 +20,7 @@ pub use self::{
     ids::{Ids, NoIds},
     known::Known,
     queue::{Dead, Delivery, Queue},
-    records::{Page, Payload, Place, Query, Records},
+    records::{Page, Payload, Place, Query, Records, Unreadable},
     secrets::{Bundle, Secrets},
     signs::Signs,
     time::{Chance, Clock, SystemChance, SystemClock},

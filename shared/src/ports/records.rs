@@ -102,11 +102,24 @@ pub struct Place {
     pub order: Option<OrderId>,
 }
 
+/// A record that is there and cannot be read: damaged, changed by hand, or of a later release. It must not hide the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Whose order, which one.
+    pub key: OrderKey,
+    /// When it was last written, as lists have it; none where it was not found through a list.
+    pub updated: Option<Timestamp>,
+    /// That it cannot be read, why, and what to do.
+    pub why: String,
+}
+
 /// A page of heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The heads.
     pub heads: Vec<Head>,
+    /// What is in its place among them, and cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// Where the next page begins, if there is one.
     pub cursor: Option<Place>,
 }

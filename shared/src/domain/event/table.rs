@@ -74,9 +74,10 @@ events! {
         counts (refused(status), connection.map_or(Of::Service, Of::Connection), 1);
     /// A request could not be answered, for a reason of ours.
     Failed {
-        request: &'a str, connection: Option<&'a ConnectionId>, method: &'a str, route: &'a str, status: u16,
-        reason: &'a dyn fmt::Display
-    } = error "request.failed" (request, connection = connection.map_or("", ConnectionId::as_str), method, route, status, %reason)
+        request: &'a str, connection: Option<&'a ConnectionId>, order: Option<&'a OrderKey>, method: &'a str, route: &'a str,
+        status: u16, reason: &'a dyn fmt::Display
+    } = error "request.failed" (request, connection = connection.map_or("", ConnectionId::as_str),
+        order = order.map(tracing::field::display), method, route, status, %reason)
         counts (Metric::RefusedFailed, connection.map_or(Of::Service, Of::Connection), 1);
     /// No router could be made for a request, or it panicked.
     Unanswered { request: &'a str, error: &'a Error } = error "request.unanswered" (request, %error)

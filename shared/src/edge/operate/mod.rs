@@ -130,11 +130,13 @@ impl Desk {
         seen
     }
 
-    async fn head(&self, name: &str, order: String) -> Result<Head> {
+    async fn head(&self, name: &str, order: String) -> Result<Head, Problem> {
         let connection = self.connection(name)?;
         let unseen = || Error::new(Kind::NotFound, "not seen yet: no webhook or backfill has brought this order");
         let order = OrderId::try_from(order).map_err(|_| unseen())?;
-        self.puente.records.head(&OrderKey::new(connection, order)).await?.ok_or_else(unseen)
+        let key = OrderKey::new(connection, order);
+        let head = self.puente.records.head(&key).await.map_err(|error| Problem::of_record(error, &key))?;
+        Ok(head.ok_or_else(unseen)?)
     }
 }
 

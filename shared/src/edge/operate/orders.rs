@@ -41,7 +41,13 @@ pub(in crate::edge) async fn show(
     Path((name, order)): Path<(String, String)>,
 ) -> Result<Json<StoryView>, Problem> {
     let head = desk.head(&name, order).await?;
-    Ok(Json(story(&desk.puente, head).await?))
+    let key = head.key.clone();
+    let story = story(&desk.puente, head).await.map_err(|error| match error.kind() {
+        // What is kept beside the head.
+        Kind::Unreadable | Kind::Bug => Problem::of_record(error, &key),
+        _ => Problem::from(error).of(&key.connection),
+    });
+    Ok(Json(story?))
 }
 
 /// Tries an order again, from its latest state.

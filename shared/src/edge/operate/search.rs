@@ -24,7 +24,7 @@ use crate::{
     edge::{
         body::{json, whole},
         problem::Problem,
-        views::{OrderView, OrdersView},
+        views::{OrderView, OrdersView, UnreadableView},
     },
     flow::search::{After, Found, Wanted, buyer, search as look},
 };
@@ -162,7 +162,7 @@ async fn page(desk: &Desk, connections: Vec<ConnectionId>, search: Search) -> Re
     }
     if !possible {
         // No order has such a one.
-        return Ok(Json(OrdersView { orders: Vec::new(), cursor: None }));
+        return Ok(Json(OrdersView { orders: Vec::new(), cursor: None, unreadable: Vec::new() }));
     }
     if terms.is_empty() && connections.len() > MOST_LISTS {
         let words = format!(
@@ -179,9 +179,10 @@ async fn page(desk: &Desk, connections: Vec<ConnectionId>, search: Search) -> Re
         limit,
         after: cursor.as_deref().map(read).transpose()?,
     };
-    let Found { heads, next } = look(&desk.puente, &wanted).await?;
+    let Found { heads, unreadable, next } = look(&desk.puente, &wanted).await?;
     let orders = heads.into_iter().map(OrderView::from).collect();
-    Ok(Json(OrdersView { orders, cursor: next.as_ref().map(written) }))
+    let unreadable = unreadable.into_iter().map(UnreadableView::from).collect();
+    Ok(Json(OrdersView { orders, cursor: next.as_ref().map(written), unreadable }))
 }
 
 impl From<Filter> for Search {
