@@ -15,7 +15,7 @@ use puente::{
         record::{Count, Doubt, End, Head, Intent, Rest, SCHEMA, State, Summary, Write, Written},
         version::Version,
     },
-    ports::{Accounts, Bundle, Payload, Queue, Records, Secrets},
+    ports::{Accounts, Bundle, Known, Payload, Query, Queue, Records, Secrets},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -470,6 +470,76 @@ async fn a_step_that_a_released_schema_began_is_completed_and_planned_once_more(
     let rest = Write::Rest { desired: version(1), steps: 1, attempts: 0, rest: Rest::Synced };
     let Written::Applied(head) = aws.records.write(&key, &rest, at(4)).await.unwrap() else { panic!() };
     assert_eq!((head.state(), head.due), (State::Synced, None));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_its_place_in_lists() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    for order in ["1", "2", "3", "4"] {
+        assert!(aws.records.write(&key(order), &record(1), at(1)).await.unwrap().applied());
+    }
+    for (order, update, value) in [
+        ("2", "SET summary = :v", json!({ "S": "{\"canary\"" })),
+        ("3", "SET #s = :v", json!({ "N": "99" })),
+    ] {
+        let mut damage = json!({
+            "TableName": stack.place.table,
+            "Key": { "pk": { "S": format!("order/{}", key(order)) }, "sk": { "S": "head" } },
+            "UpdateExpression": update,
+            "ExpressionAttributeValues": { ":v": value },
+        });
+        if update.contains('#') {
+            damage["ExpressionAttributeNames"] = json!({ "#s": "schema" });
+        }
+        moto::call(&stack.endpoint, "dynamodb", "DynamoDB_20120810.UpdateItem", &damage).await;
+    }
+    for limit in 1..=4 {
+        let mut query = Query { connection: key("1").connection, state: None, from: None, limit, cursor: None };
+        let (mut heads, mut unreadable) = (Vec::new(), Vec::new());
+        loop {
+            let page = aws.records.list(&query).await.unwrap();
+            heads.extend(page.heads.into_iter().map(|head| head.key.order.to_string()));
+            unreadable.extend(page.unreadable);
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        heads.sort();
+        unreadable.sort_by(|one, other| one.key.cmp(&other.key));
+        assert_eq!(heads, ["1", "4"], "{limit} at a time");
+        let [damaged, later] = unreadable.as_slice() else { panic!("{unreadable:?}") };
+        assert_eq!((damaged.updated, later.updated), (Some(at(1)), Some(at(1))));
+        let words = format!("order {} cannot be read: the table's item has no readable `summary`", key("2"));
+        assert!(damaged.why.starts_with(&words) && !damaged.why.contains("canary"), "{}", damaged.why);
+        assert!(later.why.contains(&format!("order {} cannot be read: a later release", key("3"))), "{}", later.why);
+    }
+    let alone = aws.records.head(&key("2")).await.unwrap_err().to_string();
+    assert!(alone.contains(&format!("order {} cannot be read", key("2"))), "{alone}");
+}
+
+/// While an update runs, functions of both releases do: each must find what the other began.
+#[tokio::test]
+async fn what_an_earlier_release_began_is_found_where_it_wrote_it() {
+    let Some(stack) = stack().await else { return };
+    let aws = stack.aws();
+    let (erp, name) = ("main".parse().unwrap(), "acme/customer/9".to_owned());
+    let item = json!({
+        "pk": { "S": format!("id/main/begun/{name}") }, "sk": { "S": "id" },
+        "name": { "S": format!("begun/{name}") }, "id": { "S": at(7).to_string() },
+    });
+    let put = json!({ "TableName": stack.place.table, "Item": item });
+    moto::call(&stack.endpoint, "dynamodb", "DynamoDB_20120810.PutItem", &put).await;
+    let names = std::slice::from_ref(&name);
+    assert_eq!(aws.known.begun(&erp, names).await.unwrap()[&name], at(7));
+    aws.known.begin(&erp, names, at(9)).await.unwrap();
+    let get = json!({
+        "TableName": stack.place.table,
+        "Key": { "pk": item["pk"], "sk": item["sk"] },
+    });
+    let kept = moto::call(&stack.endpoint, "dynamodb", "DynamoDB_20120810.GetItem", &get).await;
+    assert_eq!((&kept["Item"]["id"]["S"], &kept["Item"]["name"]), (&json!(at(9).to_string()), &item["name"]));
 }
 
 #[tokio::test]

@@ -38,12 +38,18 @@ fn store(row: &Row, secrets: &[&str]) -> Box<dyn Store> {
 }
 
 fn section(row: &Row, secrets: &[&str]) -> Section {
+    section_without(row, secrets, &[])
+}
+
+/// The same without these keys.
+fn section_without(row: &Row, secrets: &[&str], keys: &[&str]) -> Section {
     let secrets: Vec<_> = secrets.iter().map(|secret| format!("{{ literal = '{secret}' }}")).collect();
     let line = |line: &str| {
         let ours = line.trim_start().starts_with("webhook_secrets");
         if ours { format!("webhook_secrets = [{}]", secrets.join(", ")) } else { line.to_owned() }
     };
-    let text: Vec<_> = row.example.lines().map(line).collect();
+    let stays = |line: &&str| line.split_once('=').is_none_or(|(key, _)| !keys.contains(&key.trim()));
+    let text: Vec<_> = row.example.lines().filter(stays).map(line).collect();
     Section::from_toml(&text.join("\n")).unwrap()
 }
 
@@ -126,6 +132,15 @@ fn a_section_with_an_unknown_key_or_without_secrets_is_refused() {
             let outcome = (row.build)(&section(row, none));
             assert_eq!(outcome.err().expect("refused").kind(), Kind::Config, "{}", row.kind);
         }
+    }
+}
+
+#[test]
+fn a_store_can_be_asked_with_the_keys_that_its_row_names_and_without_them_cannot() {
+    for row in STORES {
+        assert_eq!(store(row, &[SECRET]).can_fetch(), !row.fetched_with.is_empty(), "{}", row.kind);
+        let without = section_without(row, &[SECRET], &row.fetched_with.concat());
+        assert!(!(row.build)(&without).unwrap().can_fetch(), "{}", row.kind);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
         sign::{Fact, Identity, Party, Sign},
         version::{ContentHash, Version},
     },
-    ports::{Accounts, Admitted, Cursors, Doors, Known, Payload, Queue, Records, Signs},
+    ports::{Accounts, Admitted, Cursors, Doors, Known, Payload, Query, Queue, Records, Signs},
 };
 
 /// A clock that is moved by hand, once: sleeping on it moves it.
@@ -672,4 +672,48 @@ async fn what_lay_among_positions_and_ids_gets_its_own_place() {
     let left =
         |table: &str| -> i64 { sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap() };
     assert_eq!((left("cursor"), left("known"), left("sign")), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_its_place_in_lists() {
+    let dir = TempDir::new().unwrap();
+    let (file, _) = open(dir.path());
+    for n in 1..=5 {
+        // All of one moment, which a microsecond does not tell exactly.
+        let now = at(1) + SignedDuration::from_nanos(300);
+        Records::write(&file, &key(&n.to_string()), &record(n), now).await.unwrap();
+    }
+    file.write(|sql| {
+        sql.execute("UPDATE head SET json = 'canary' WHERE id IN ('2', '4')", [])?;
+        sql.execute("UPDATE head SET json = json_set(json, '$.schema', 99) WHERE id = '5'", [])?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    for limit in 1..=5 {
+        let mut query = Query { connection: key("1").connection, state: None, from: None, limit, cursor: None };
+        let (mut heads, mut unreadable) = (Vec::new(), Vec::new());
+        loop {
+            let page = file.list(&query).await.unwrap();
+            assert!(page.heads.len() + page.unreadable.len() <= limit);
+            heads.extend(page.heads.into_iter().map(|head| head.key.order.to_string()));
+            unreadable.extend(page.unreadable);
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(heads, ["3", "1"], "{limit} at a time");
+        let told: Vec<_> = unreadable.iter().map(|one| (one.key.order.as_str(), one.why.as_str())).collect();
+        let [(first, later), (second, damaged), (third, _)] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!((*first, *second, *third), ("5", "4", "2"));
+        assert!(later.contains("cannot be read: a later release"), "{later}");
+        assert!(
+            damaged.starts_with(&format!("order {} cannot be read", key("4"))) && !damaged.contains("canary"),
+            "{damaged}"
+        );
+    }
+    // What is due names them still: whoever sends the others passes them over.
+    let due = file.due(&key("1").connection, at(1_000_000), 10).await.unwrap();
+    assert_eq!(due.len(), 5);
 }

@@ -245,6 +245,26 @@ impl Settings {
         entry.built.get_or_try_init(build).await.cloned().map(Some)
     }
 
+    /// Why a connection's store cannot be asked what changed: which keys are missing. From the configuration alone, without a secret;
+    /// `None` if nothing is missing, or there is no such connection.
+    #[must_use]
+    pub fn cannot_fetch(&self, id: &ConnectionId) -> Option<String> {
+        let store = self.connections.get(id)?.section.child("store")?;
+        let row = STORES.iter().find(|row| Some(row.kind) == store.text("kind"))?;
+        if row.fetched_with.iter().any(|keys| keys.iter().all(|key| store.has(key))) {
+            return None;
+        }
+        let keys: Vec<String> = row.fetched_with.iter().map(|keys| keys.join(" and ")).collect();
+        Some(if keys.is_empty() {
+            format!("connection {id}: nobody can ask a store of the kind `{}`, it sends its orders by itself", row.kind)
+        } else {
+            let keys = keys.join(", or ");
+            format!(
+                "connection {id}: its store cannot be asked: connection.{id}.store lacks {keys} in the configuration"
+            )
+        })
+    }
+
     /// One connection as its callers meet it, with its keys and what their signatures are checked with. What opens its store is not
     /// fetched: [`crate::store::Store::can_fetch`] says whether there is any, and nothing can be fetched with it. `None` if there is
     /// none of that name.

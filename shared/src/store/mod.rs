@@ -43,6 +43,8 @@ pub struct Row {
     pub build: fn(&Section) -> Result<Box<dyn Store>>,
     /// Whether `orders.statuses` may say what this status means: only a word that its shops can define by themselves. Else why not.
     pub explainable: fn(&str) -> Result<(), &'static str>,
+    /// The keys of its section with which it can be asked, one set beside the other: each set will do. None: it never can.
+    pub fetched_with: &'static [&'static [&'static str]],
     /// An example section, as TOML.
     pub example: &'static str,
     /// A sample order webhook of that store, as the store would send it: for `puente send` and the contract suite.

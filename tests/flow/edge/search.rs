@@ -1,5 +1,7 @@
 //! Lists across connections, search, dead letters, and asking for a backfill: what is found, by whom, and what nobody learns.
 
+use std::sync::Arc;
+
 use axum::{Router, body::Body};
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
@@ -11,6 +13,7 @@ use puente::{
     },
     edge::{operate::Access, people},
     flow,
+    parties::Settings,
     ports::{Clock as _, Queue as _, Records as _},
 };
 use serde_json::{Value, json};
@@ -216,4 +219,96 @@ async fn a_backfill_is_queued_for_a_connection_that_is_seen() {
     let reader = Operator::new("eva", vec![Scope::OrdersRead], Sight::All);
     assert_eq!(asked(&router, &reader, "POST", &path("acme"), Some(&body)).await.status, StatusCode::FORBIDDEN);
     assert!(edge.queue.receive(10, std::time::Duration::ZERO).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_hides_no_other_order() {
+    let (edge, router) = shops().await;
+    rusqlite::Connection::open(edge.records.file())
+        .unwrap()
+        .execute("UPDATE head SET json = '{\"canary@buyer.example\"' WHERE connection = 'acme' AND id = '2'", [])
+        .unwrap();
+    let get = async |path: &str| asked(&router, &ana(), "GET", path, None).await;
+    let unreadable = |answer: &Answer| {
+        let [one] = answer.body["unreadable"].as_array().unwrap().as_slice() else { panic!("{}", answer.body) };
+        assert_eq!((&one["connection"], &one["order"]), (&json!("acme"), &json!("2")));
+        let reason = one["reason"].as_str().unwrap();
+        assert!(reason.starts_with("order acme/2 cannot be read") && !reason.contains("canary"), "{reason}");
+    };
+    for path in ["/v1/orders", "/v1/connections/acme/orders", "/v1/orders?status=waiting"] {
+        let answer = get(path).await;
+        assert_eq!(orders(&answer), ["acme/1"], "{path}");
+        unreadable(&answer);
+    }
+    // By a value that it was found by; others find the others.
+    let found = asked(&router, &all(), "GET", "/v1/orders?number=2", None).await;
+    assert_eq!(orders(&found), ["small/2"]);
+    unreadable(&found);
+    assert_eq!(get("/v1/orders?number=1").await.body.get("unreadable"), None);
+    // Page by page nothing is missed, and nothing is shown twice.
+    let (mut shown, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = asked(&router, &all(), "GET", &format!("/v1/orders?limit=1{cursor}"), None).await;
+        shown.extend(orders(&page));
+        let unreadable = page.body["unreadable"].as_array();
+        shown.extend(unreadable.into_iter().flatten().map(|one| format!("unreadable {}", one["order"])));
+        let Some(next) = page.body["cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    shown.sort();
+    assert_eq!(shown, ["acme/1", "small/2", r#"unreadable "2""#]);
+
+    // Asked for by itself it is our fault, and the log says whose it is.
+    let log = KeptLog::start();
+    let alone = get("/v1/connections/acme/orders/2").await;
+    let log = log.stop();
+    assert_eq!(alone.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(alone.body["detail"].as_str().unwrap().starts_with("order acme/2 cannot be read"), "{}", alone.body);
+    let told = |line: &&str| line.contains("request.failed");
+    let line = log.lines().find(told).unwrap();
+    assert!(line.contains("ERROR") && line.contains("connection=\"acme\"") && line.contains("order=acme/2"), "{line}");
+    assert!(!log.contains("canary@buyer"), "{log}");
+}
+
+#[tokio::test]
+async fn a_backfill_of_a_store_that_cannot_be_asked_names_the_missing_key() {
+    let mut edge = Edge::new();
+    let text = r#"
+[erp.main]
+kind = "tryton"
+url = "http://127.0.0.1:8000"
+database = "d"
+username = "u"
+web_shop = "Web"
+password = { env = "PASSWORD" }
+[connection.open]
+erp = "main"
+store = { kind = "shopify", shop = "a.myshopify.com", webhook_secrets = [{ env = "S" }], token = { env = "T" } }
+[connection.shut]
+erp = "main"
+store = { kind = "shopify", shop = "b.myshopify.com", webhook_secrets = [{ env = "S" }] }
+[connection.half]
+erp = "main"
+store = { kind = "woocommerce", url = "https://shop.example", webhook_secrets = [{ env = "S" }], consumer_key = { env = "K" } }
+[connection.own]
+erp = "main"
+store = { kind = "canonical", webhook_secrets = [{ env = "S" }] }
+"#;
+    edge.puente.settings = Settings::parse(text, "puente.toml", Arc::new(edge.records.clone())).unwrap().into();
+    let router = people(edge.puente.clone(), Access::Decided);
+    let body = json!({ "since": edge.clock.now() - SignedDuration::from_hours(1) });
+    let ask = async |connection: &str| {
+        asked(&router, &all(), "POST", &format!("/v1/connections/{connection}/backfill"), Some(&body)).await
+    };
+    for (connection, words) in [
+        ("shut", "connection.shut.store lacks token, or client_id and client_secret"),
+        ("half", "connection.half.store lacks consumer_key and consumer_secret"),
+        ("own", "nobody can ask a store of the kind `canonical`"),
+    ] {
+        let refused = ask(connection).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{connection}");
+        assert!(refused.body["detail"].as_str().unwrap().contains(words), "{}", refused.body);
+    }
+    assert!(edge.queue.receive(10, std::time::Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(ask("open").await.status, StatusCode::ACCEPTED);
 }

@@ -72,6 +72,9 @@ pub(in crate::edge) async fn backfill(
     if since > now || since < now - FARTHEST {
         return Err(Error::new(Kind::Unreadable, "`since` must be a time within the last year").into());
     }
+    if let Some(why) = desk.puente.settings.cannot_fetch(&connection) {
+        return Err(Problem::from(Error::new(Kind::Refused, why)).of(&connection));
+    }
     let by = operator.name;
     desk.puente.tell.of(&Event::BackfillAsked { connection: &connection, since, by: &by, request: &request_id });
     let ask = BackfillRequest { connection: connection.clone(), since, request: request_id, by: Some(by) };

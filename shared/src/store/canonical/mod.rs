@@ -30,6 +30,7 @@ pub const ROW: Row = Row {
     build: |section| Ok(Box::new(Canonical::new(section.read()?)?)),
     // Whoever sends canonical orders may leave the meaning of `store_status` to us.
     explainable: |_| Ok(()),
+    fetched_with: &[],
     example: r#"kind = "canonical"
 webhook_secrets = [{ env = "ORDERS_SECRET" }]    # of signed webhooks: "whsec_" and base64; two while rotating
 api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-key; two while one is changed. Without: no posts

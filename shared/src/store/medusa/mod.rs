@@ -34,6 +34,7 @@ pub const ROW: Row = Row {
     kind: "medusa",
     build: |section| Ok(Box::new(Medusa::new(section.read()?)?)),
     explainable: |_| Err("Medusa's shops define no statuses of their own"),
+    fetched_with: &[&["api_key"]],
     example: r#"kind = "medusa"
 url = "https://medusa.example"                   # where the Medusa server answers /admin
 webhook_secrets = [{ env = "MEDUSA_SECRET" }]    # what the shop's subscriber signs with; two while rotating

@@ -52,6 +52,7 @@ pub const ROW: Row = Row {
     kind: "shopify",
     build: |section| Ok(Box::new(Shopify::new(section.read()?)?)),
     explainable: |_| Err("Shopify's shops define no statuses of their own"),
+    fetched_with: &[&["token"], &["client_id", "client_secret"]],
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
 app = "shared"                                   # "custom": the app is installed in this shop alone, so its secret proves it

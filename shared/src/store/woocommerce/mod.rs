@@ -41,6 +41,7 @@ pub const ROW: Row = Row {
     kind: "woocommerce",
     build: |section| Ok(Box::new(WooCommerce::new(section.read()?)?)),
     explainable: map::explainable,
+    fetched_with: &[&["consumer_key", "consumer_secret"]],
     example: r#"kind = "woocommerce"
 url = "https://shop.example"                     # the site's address, with its folder if it has one
 webhook_secrets = [{ env = "WOO_SECRET" }]       # the webhook's secret; two while rotating
