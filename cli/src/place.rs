@@ -10,7 +10,7 @@ use puente::{
     Error, Kind, Result,
     aws::{self, Access, App, Aws},
     domain::ids::{ConnectionId, ErpId},
-    embedded::Embedded,
+    embedded::{Embedded, Options},
     flow::{Puente, signs::Signs, tell::Tell},
     outbound::Client,
     parties::Settings,
@@ -104,17 +104,19 @@ impl Location {
         }
     }
 
-    /// The same with every part of the configuration checked; the data may begin here.
-    pub(crate) async fn begin(&self) -> Result<Puente> {
+    /// The same with every part of the configuration checked, `ask`'s own question last; the data may begin here, if all is well.
+    pub(crate) async fn begin(&self, ask: impl AsyncFnOnce(&Settings) -> Result<()>) -> Result<Puente> {
         match self.backend {
             Backend::Embedded => {
                 let settings = self.file.settings()?;
                 settings.check().await?;
-                puente(settings, &Embedded::open(&self.data)?)
+                ask(&settings).await?;
+                puente(settings, &self.beside()?)
             }
             Backend::Aws => {
                 let puente = aws().await?.puente().await?;
                 puente.settings.check().await?;
+                ask(&puente.settings).await?;
                 Ok(puente)
             }
         }
@@ -129,7 +131,12 @@ impl Location {
             );
             return Err(Error::new(Kind::Config, words));
         }
-        Embedded::open(&self.data)
+        self.beside()
+    }
+
+    /// The data, beside whoever serves from there: an older file is left as it is.
+    fn beside(&self) -> Result<Embedded> {
+        Embedded::open_with(&self.data, Options { migrate: false, ..Options::default() })
     }
 }
 

@@ -479,10 +479,9 @@ async fn a_record_that_cannot_be_read_keeps_its_place_in_lists() {
     for order in ["1", "2", "3", "4"] {
         assert!(aws.records.write(&key(order), &record(1), at(1)).await.unwrap().applied());
     }
-    for (order, update, value) in [
-        ("2", "SET summary = :v", json!({ "S": "{\"canary\"" })),
-        ("3", "SET #s = :v", json!({ "N": "99" })),
-    ] {
+    for (order, update, value) in
+        [("2", "SET summary = :v", json!({ "S": "{\"canary\"" })), ("3", "SET #s = :v", json!({ "N": "99" }))]
+    {
         let mut damage = json!({
             "TableName": stack.place.table,
             "Key": { "pk": { "S": format!("order/{}", key(order)) }, "sk": { "S": "head" } },

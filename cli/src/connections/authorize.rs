@@ -1,7 +1,10 @@
 //! `puente connections authorize`: the first token of a store that gives them for a time, or a new one where the last is of no use any
 //! more. What was kept before is replaced, whatever it was.
 
-use std::io::{self, BufRead as _};
+use std::{
+    io::{self, BufRead as _},
+    sync::Arc,
+};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -10,6 +13,7 @@ use puente::{
     domain::ids::ConnectionId,
     flow::ask::Ask,
     outbound::{Grant, NotRenewed},
+    parties::{Connection, Settings},
     store::sign_in::SignIn,
 };
 use secrecy::SecretString;
@@ -39,17 +43,11 @@ struct Report {
 
 /// Runs the command.
 pub(super) async fn run(authorize: Authorize, output: Output) -> Result<()> {
-    // Where nobody has served yet the data begin here.
-    let puente = authorize.place.begin().await?;
     let id = &authorize.connection;
-    // Says which there are, if it is none of them.
-    place::connections(&puente.settings, Some(id))?;
-    let connection = puente.settings.connection(id).await?;
-    let connection = connection.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{id}`")))?;
-    let Some(app) = connection.store.sign_in() else {
-        let words = format!("the store of `{id}` has no app to sign in with: it needs client_id and client_secret");
-        return Err(Error::new(Kind::Config, words));
-    };
+    // Where nobody has served yet the data begin here; a mistyped name leaves nothing behind.
+    let puente = authorize.place.begin(async |settings| app(&*connection(settings, id).await?).map(drop)).await?;
+    let connection = connection(&puente.settings, id).await?;
+    let app = app(&connection)?;
     let ask = Ask::new(&puente, &connection);
     let calls = ask.calls();
     let grant = granted(app, calls.http, &puente.chance.token()).await?;
@@ -61,6 +59,22 @@ pub(super) async fn run(authorize: Authorize, output: Output) -> Result<()> {
     output.answer(&report, || {
         let until = expires_at.map_or_else(|| "has no end".to_owned(), |at| format!("ends {}", output::time(at)));
         format!("{id}: signed in ({}); the token {until} and is renewed before", app.kind())
+    })
+}
+
+/// The connection of that name; an error says which there are.
+async fn connection(settings: &Settings, id: &ConnectionId) -> Result<Arc<Connection>> {
+    place::connections(settings, Some(id))?;
+    let connection = settings.connection(id).await?;
+    connection.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no connection `{id}`")))
+}
+
+/// The app that somebody signs in with.
+fn app(connection: &Connection) -> Result<&dyn SignIn> {
+    let id = &connection.id;
+    connection.store.sign_in().ok_or_else(|| {
+        let words = format!("the store of `{id}` has no app to sign in with: it needs client_id and client_secret");
+        Error::new(Kind::Config, words)
     })
 }
 

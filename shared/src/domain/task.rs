@@ -37,14 +37,16 @@ impl Period {
         }
     }
 
-    /// Whether it is time, for a task that last began at `began`. A task that never ran is late already.
+    /// Whether it is time, for a task that last began at `began`. One that never did is late already if it runs again and again; a daily
+    /// one waits for its time.
     #[must_use]
     pub fn is_due(self, began: Option<Timestamp>, now: Timestamp) -> bool {
-        let Some(began) = began else { return true };
-        match self {
+        match (self, began) {
+            (Self::Every(_), None) => true,
+            (Self::Daily { .. }, None) => false,
             // A clock that was set back must not stop a task for as long.
-            Self::Every(period) => now.duration_since(began).abs() >= period.saturating_sub(SLACK),
-            Self::Daily { .. } => self.next(began) <= now,
+            (Self::Every(period), Some(began)) => now.duration_since(began).abs() >= period.saturating_sub(SLACK),
+            (Self::Daily { .. }, Some(began)) => self.next(began) <= now,
         }
     }
 }
@@ -104,6 +106,7 @@ mod tests {
         assert_eq!(nightly.next(at("2026-03-01T03:16:59Z")), at("2026-03-01T03:17:00Z"));
         assert_eq!(nightly.next(at("2026-03-01T03:17:00Z")), at("2026-03-02T03:17:00Z"));
         assert_eq!(nightly.next(at("2026-12-31T12:00:00Z")), at("2027-01-01T03:17:00Z"));
+        assert!(!nightly.is_due(None, at("2026-03-01T12:00:00Z")), "the first one waits for its time as well");
         let began = Some(at("2026-03-01T03:17:20Z"));
         assert!(!nightly.is_due(began, at("2026-03-02T03:16:59Z")));
         assert!(nightly.is_due(began, at("2026-03-02T03:17:00Z")));

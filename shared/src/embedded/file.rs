@@ -164,8 +164,8 @@ fn private(file: &Path) -> std::io::Result<()> {
     options.open(file).map(drop)
 }
 
-/// The writing connection, its schema up to date.
-pub(super) fn open(file: &Path, patience: Duration) -> Result<Connection> {
+/// The writing connection, its schema up to date: brought there, if the caller is to `update` an older file.
+pub(super) fn open(file: &Path, patience: Duration, update: bool) -> Result<Connection> {
     let open = || -> Result<Connection, Fault> {
         let mut connection = connect(file, patience)?;
         check(&connection, file, MIGRATIONS.len())?;
@@ -174,6 +174,16 @@ pub(super) fn open(file: &Path, patience: Duration) -> Result<Connection> {
             let words = format!(
                 "{} lies on a file system without shared memory (a network share?): choose a local disk",
                 file.display()
+            );
+            return Err(Error::new(Kind::Config, words).into());
+        }
+        let found = user_version(&connection)?;
+        if !update && (1..MIGRATIONS.len()).contains(&found) {
+            let words = format!(
+                "{} is of an earlier release of puente (schema {found}, this one has {}): `puente serve` of this release backs it up and \
+                 brings it up to date; until then use the release that serves from it",
+                file.display(),
+                MIGRATIONS.len()
             );
             return Err(Error::new(Kind::Config, words).into());
         }
@@ -206,6 +216,25 @@ fn connect(file: &Path, patience: Duration) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
+/// The lock of the directory with `file`, until it is dropped. [`Kind::Config`]: another process serves from there.
+pub(super) fn lock(file: &Path) -> Result<fs::File> {
+    let path = file.with_file_name("puente.lock");
+    let cannot = |why: &str| format!("cannot serve from {}: {why}", path.display());
+    let lock = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| Error::new(Kind::Config, cannot("its lock file cannot be opened")).caused_by(error))?;
+    lock.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => {
+            Error::new(Kind::Config, cannot("another process serves from there: stop it first"))
+        }
+        fs::TryLockError::Error(error) => Error::new(Kind::Config, cannot("it cannot be locked")).caused_by(error),
+    })?;
+    Ok(lock)
+}
+
 fn user_version(connection: &Connection) -> Result<usize, Fault> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
@@ -231,15 +260,20 @@ fn check(connection: &Connection, file: &Path, latest: usize) -> Result<(), Faul
     Ok(())
 }
 
-/// Brings the schema up to date, in one transaction, after a backup of what was there.
+/// Brings the schema up to date, in one transaction, after a backup of what was there. Not under whoever serves from the file: an earlier
+/// release goes on with what it knows.
 pub(super) fn migrate(connection: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), Fault> {
     let found = user_version(connection)?;
     if found == migrations.len() {
         return Ok(());
     }
-    if found > 0 {
+    let _alone = if found > 0 {
+        let alone = lock(file)?;
         back_up(connection, file, found)?;
-    }
+        Some(alone)
+    } else {
+        None
+    };
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Another process may have been faster.
     let found = user_version(&transaction)?;

@@ -60,6 +60,9 @@ pub struct Options {
     pub max_receives: u32,
     /// How long to wait for another process that is writing, before the error.
     pub patience: Duration,
+    /// Whether an older file is backed up beside itself and brought up to date, which only whoever is about to serve from it does;
+    /// otherwise it is refused.
+    pub migrate: bool,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             visibility: Duration::from_mins(1),
             max_receives: 10,
             patience: Duration::from_secs(5),
+            migrate: true,
         }
     }
 }
@@ -92,7 +96,7 @@ const READERS: usize = 4;
 
 impl Embedded {
     /// Opens `dir/puente.db`, creating both as needed: for their owner's eyes only. An older file is backed up beside itself
-    /// and brought up to date; one of a later release is refused ([`Kind::Config`]).
+    /// and brought up to date, unless somebody serves from it; one of a later release is refused ([`Kind::Config`]).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(dir, Options::default())
     }
@@ -100,8 +104,8 @@ impl Embedded {
     /// [`Embedded::open`] with other options.
     pub fn open_with(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
         let file = file::create(dir.as_ref())?;
-        let connection = file::open(&file, options.patience)?;
-        let Options { clock, visibility, max_receives, patience } = options;
+        let Options { clock, visibility, max_receives, patience, migrate } = options;
+        let connection = file::open(&file, patience, migrate)?;
         let writer = Writer::start(connection, file.clone())?;
         let inner = Inner {
             file,

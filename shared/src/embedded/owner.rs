@@ -5,10 +5,10 @@
 //! the last owner held, instead of waiting a minute and a half for it. Calls of the last owner that the ERP is still at work
 //! on are no concern of this: their intents stand, and their settle time is waited for as ever.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 
-use super::Embedded;
-use crate::{Error, Kind, Result, domain::ledger::Ledger};
+use super::{Embedded, file::lock};
+use crate::{Result, domain::ledger::Ledger};
 
 /// The lock: whoever serves from the directory keeps it until the process ends.
 #[derive(Debug)]
@@ -19,22 +19,9 @@ pub struct Ownership {
 impl Embedded {
     /// Becomes the directory's only server, and frees the leases and messages a killed one left behind.
     ///
-    /// [`Kind::Config`]: another process serves from it.
+    /// [`Kind::Config`](crate::Kind::Config): another process serves from it.
     pub async fn own(&self) -> Result<Ownership> {
-        let path = self.file().with_file_name("puente.lock");
-        let cannot = |why: &str| format!("cannot serve from {}: {why}", path.display());
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| Error::new(Kind::Config, cannot("its lock file cannot be opened")).caused_by(error))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                Error::new(Kind::Config, cannot("another process serves from there: stop it first"))
-            }
-            TryLockError::Error(error) => Error::new(Kind::Config, cannot("it cannot be locked")).caused_by(error),
-        })?;
+        let lock = lock(self.file())?;
         self.write(|sql| {
             let mut ledgers = sql.prepare("SELECT erp, json FROM ledger")?;
             let all = ledgers

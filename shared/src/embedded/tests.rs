@@ -717,3 +717,29 @@ async fn a_record_that_cannot_be_read_keeps_its_place_in_lists() {
     let due = file.due(&key("1").connection, at(1_000_000), 10).await.unwrap();
     assert_eq!(due.len(), 5);
 }
+
+#[tokio::test]
+async fn an_older_file_is_left_as_it_is_by_whoever_does_not_serve_and_under_whoever_does() {
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &file::MIGRATIONS[..4]).map_err(|_| ()).unwrap();
+    let schema = || sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    let backup = dir.path().join("puente.schema-4.db");
+    let beside = || Options { migrate: false, ..Options::default() };
+    let error = Embedded::open_with(dir.path(), beside()).err().unwrap();
+    let words = error.to_string();
+    assert!(error.kind() == Kind::Config && words.contains("earlier release"), "{words}");
+    assert!(words.contains("schema 4") && words.contains("`puente serve`"), "{words}");
+    // The release that serves from it goes on.
+    let served = file::lock(&path).unwrap();
+    let error = Embedded::open(dir.path()).err().unwrap();
+    assert!(error.to_string().contains("another process serves from there"), "{error}");
+    assert!(schema() == 4 && !backup.exists());
+    drop(served);
+    drop(Embedded::open(dir.path()).unwrap());
+    assert!(schema() == 6 && backup.exists());
+    // Up to date, or new, it is anybody's.
+    drop(Embedded::open_with(dir.path(), beside()).unwrap());
+    drop(Embedded::open_with(dir.path().join("new"), beside()).unwrap());
+}

@@ -56,10 +56,13 @@ pub fn counted(n: impl Into<u64>, thing: &str) -> String {
 /// be told yes, which a task must take.
 pub async fn claim(puente: &Puente, task: &dyn Task, period: Period) -> Result<bool> {
     let now = puente.clock.now();
-    if !period.is_due(puente.signs.claimed(task.name()).await?, now) {
-        return Ok(false);
+    let claimed = puente.signs.claimed(task.name()).await?;
+    let due = period.is_due(claimed, now);
+    // One that nobody ever looked at counts from now.
+    if due || claimed.is_none() {
+        puente.signs.claim(task.name(), now).await?;
     }
-    puente.signs.claim(task.name(), now).await.map(|()| true)
+    Ok(due)
 }
 
 /// Runs `task`, which runs at this `period`, and keeps how it went. An error means that it failed as a whole.
