@@ -83,7 +83,7 @@ struct ConnectionReport {
 /// Runs the command.
 pub(crate) async fn run(check: Check, output: Output) -> Result<()> {
     // Where nobody has served yet the data begin here: what is spent now, `serve` must know of.
-    let puente = check.place.begin().await?;
+    let puente = check.place.begin(async |_| Ok(())).await?;
     let report = probed(&puente).await?;
     output.answer(&report, || report.described())?;
     if report.ok {

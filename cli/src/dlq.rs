@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand};
-use puente::{Error, Kind, Result, edge::dead::DeadView};
+use puente::{Error, Kind, Result, domain::operator::Operator, edge::dead::DeadView};
 use serde::Serialize;
 
 use crate::{
@@ -41,6 +41,9 @@ pub(crate) struct Redrive {
     /// All of them.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// Who asks, for the orders' timelines.
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME", default_value = "somebody at a terminal")]
+    by: String,
 }
 
 /// What `dlq redrive` did.
@@ -72,7 +75,8 @@ pub(crate) async fn run(dlq: Dlq, output: Output) -> Result<()> {
                 (None, true) => usize::MAX,
                 (None, false) => return Err(Error::new(Kind::Unreadable, "pass `--limit N` or `--all`")),
             };
-            let moved = redrive.place.open().await?.queue.redrive(limit).await?;
+            let by = Operator::of_all(&redrive.by).name;
+            let moved = redrive.place.open().await?.queue.redrive(limit, Some(&by)).await?;
             output.answer(&Redriven { moved }, || match moved {
                 0 => "the dead-letter queue is empty: nothing moved".to_owned(),
                 1 => "1 message queued for retry".to_owned(),

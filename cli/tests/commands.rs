@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use puente_sandbox::erp::{Config, Erp, Fault};
+use puente_sandbox::{
+    erp::{Config, Erp, Fault},
+    store::{App, Plan, Shop},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -390,6 +393,7 @@ async fn mistakes_are_told_with_their_place_and_no_secret() {
     assert!(nobody.contains("no connection `acmee`") && nobody.contains("there is: acme"), "{nobody}");
     let lasting = home.fails(&["connections", "authorize", "acme"]);
     assert!(lasting.contains("client_id and client_secret"), "{lasting}");
+    assert!(!home.path().join("puente-data").exists(), "a mistake leaves nothing behind");
     erp.listen(false).await;
     let check = home.run(&["check"]);
     assert_eq!(check.status.code(), Some(1));
@@ -469,6 +473,37 @@ async fn questions_that_nothing_can_answer_are_told_as_mistakes() {
         (&Value::from("sweep"), &Value::from("looked at 1 ERP account, woke 0")),
         "{ran}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_signs_in_to_a_store_and_its_token_is_kept_where_nobody_reads_it() {
+    let erp = Erp::start(Config::default()).await.unwrap();
+    let home = Home::new(&erp);
+    let (vendor, secret) = (puente::store::row("shopify").unwrap().kit, "a-secret-of-the-canary");
+    let mut plan = Plan::new(vendor, "acme.myshopify.com", secret, 3, 1, "2026-01-31T10:00:00Z".parse().unwrap());
+    let lives = Duration::from_hours(24);
+    plan.app = Some(App { id: "app-1".into(), secret: secret.into(), own: true, lives });
+    let shop = Shop::open(plan).serve().await.unwrap();
+    let settings = fs::read_to_string(home.path().join("puente.toml")).unwrap();
+    let app =
+        format!("client_id = \"app-1\", client_secret = {{ file = \"secret\" }}, api_url = \"http://{}\"", shop.addr());
+    let app = settings.replace("webhook_secrets = [{ file = \"secret\" }]", &app);
+    fs::write(home.path().join("puente.toml"), app).unwrap();
+
+    let answer = home.json(&["connections", "authorize", "acme"]);
+    assert_eq!((&answer["connection"], &answer["kind"]), (&"acme".into(), &"client credentials".into()), "{answer}");
+    assert!(answer["expires_at"].is_string(), "{answer}");
+    let token = shop.tokens().unwrap().access().unwrap();
+    assert!(!answer.to_string().contains(&token));
+    let data = home.path().join("puente-data");
+    assert!(data.join("token.key").exists());
+    for entry in fs::read_dir(&data).unwrap() {
+        let file = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!file.windows(token.len()).any(|bytes| bytes == token.as_bytes()));
+    }
+    // The same token serves whoever asks the store next.
+    home.json(&["backfill", "--connection", "acme"]);
+    assert_eq!(shop.tokens().unwrap().access().as_ref(), Some(&token));
 }
 
 #[test]

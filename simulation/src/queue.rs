@@ -208,7 +208,7 @@ impl Queue for Sqs {
         Ok(dead.collect())
     }
 
-    async fn redrive(&self, limit: usize) -> Result<usize> {
+    async fn redrive(&self, limit: usize, _by: Option<&str>) -> Result<usize> {
         Ok(self.redrive_now(limit))
     }
 

@@ -307,7 +307,7 @@ async fn a_dead_letter_that_comes_back_is_tried_again() {
     let (aws, sample) = (world.aws(), serde_json::from_str::<Value>(&event("worker")).unwrap());
     let message = decode(sample["Records"][0]["body"].as_str().unwrap()).unwrap();
     aws.queue.bury(&message, "the attempts ran out").await.unwrap();
-    assert_eq!(aws.queue.redrive(10).await.unwrap(), 1);
+    assert_eq!(aws.queue.redrive(10, None).await.unwrap(), 1);
     let batch = world.batch().await.unwrap();
     assert_eq!(batch.received[0]["Body"].as_str().unwrap(), encode(&message).unwrap());
     assert!(failed(&worker::handle(&app, &batch.event, soon()).await.unwrap()).is_empty());

@@ -108,7 +108,7 @@ async fn attempts_run_out_and_a_redrive_brings_the_order_into_the_erp() {
 
     // The ERP is well again. The second and third redrive find nothing, and change nothing.
     for moved in [1, 0, 0] {
-        assert_eq!(aws.queue.redrive(10).await.unwrap(), moved);
+        assert_eq!(aws.queue.redrive(10, None).await.unwrap(), moved);
         world.rest(&app).await;
         assert_eq!(aws.records.head(&head.key).await.unwrap().unwrap().state(), State::Synced);
         assert_eq!(world.erp.orders().len(), 1);

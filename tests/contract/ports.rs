@@ -269,6 +269,7 @@ macro_rules! enrol {
                 batches_larger_than_a_request
                 a_receiver_waits_and_gives_up
                 the_buried_are_seen_and_redriven_as_they_are
+                who_moves_a_letter_back_is_said
                 received_too_often_it_is_dead
                 many_receivers_share_without_loss);
         }

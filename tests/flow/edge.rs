@@ -855,6 +855,23 @@ async fn an_operator_does_what_they_may_and_learns_nothing_of_connections_of_oth
 }
 
 #[tokio::test]
+async fn who_replays_an_order_that_could_not_be_read_is_in_its_timeline() {
+    let edge = Edge::new();
+    edge.webhook(says("unmapped", "7")).await;
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    let replay = edge.call(as_operator("POST", "/v1/connections/acme/orders/7/replay")).await;
+    assert_eq!(replay.status, StatusCode::ACCEPTED);
+    for arrival in edge.queued().await {
+        flow::record::arrival(&edge.puente, &arrival).await.unwrap();
+    }
+    let timeline = edge.records.timeline(&OrderKey::new("acme".parse().unwrap(), "7".parse().unwrap())).await.unwrap();
+    let replayed = timeline.iter().find(|entry| entry.event == "replayed").unwrap();
+    assert_eq!(replayed.detail.as_deref(), Some("replayed by operator"));
+}
+
+#[tokio::test]
 async fn the_quota_says_what_is_left_and_until_when() {
     let edge = Edge::new();
     let answer = edge.call(as_operator("GET", "/v1/erps/main/quota")).await;

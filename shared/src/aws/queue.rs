@@ -253,7 +253,7 @@ impl Queue for SqsQueue {
         outcome.map(|()| dead)
     }
 
-    async fn redrive(&self, limit: usize) -> Result<usize> {
+    async fn redrive(&self, limit: usize, by: Option<&str>) -> Result<usize> {
         let url = self.dead_url()?;
         let mut moved = 0;
         while moved < limit {
@@ -264,6 +264,9 @@ impl Queue for SqsQueue {
             for message in received {
                 let (Some(receipt), Some(body)) = (&message.receipt_handle, &message.body) else { continue };
                 let group = system(&message, &MessageSystemAttributeName::MessageGroupId);
+                // What cannot be decoded goes back as it is.
+                let wanted = by.and_then(|by| encode(&decode(body).ok()?.wanted_by(by)).ok());
+                let body = wanted.as_ref().unwrap_or(body);
                 let send = self.client.send_message().queue_url(&self.work).message_body(body);
                 let send = send.set_message_group_id(group.map(str::to_owned)).send().await;
                 send.map_err(|error| failed("cannot move a dead letter", &error))?;

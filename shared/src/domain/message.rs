@@ -52,7 +52,7 @@ pub struct Arrival {
     pub received: Timestamp,
     /// The request it came with, for the timeline.
     pub request: String,
-    /// Who asked for it, where a person did: a replay's operator.
+    /// Who asked for it, where a person did: a replay's operator, or who moved it out of the dead-letter queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// How often a fetch was put off already.
@@ -84,6 +84,17 @@ pub enum News {
     },
     /// A person, or a redrive of the dead-letter queue, wants it tried again.
     Replay,
+}
+
+impl Message {
+    /// The same, wanted by somebody.
+    #[must_use]
+    pub fn wanted_by(mut self, by: &str) -> Self {
+        if let Self::Arrival(arrival) = &mut self {
+            arrival.by = Some(by.to_owned());
+        }
+        self
+    }
 }
 
 impl Arrival {

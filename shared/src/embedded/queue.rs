@@ -109,7 +109,8 @@ impl Queue for Embedded {
         Ok(rows.into_iter().map(dead).collect())
     }
 
-    async fn redrive(&self, limit: usize) -> Result<usize> {
+    async fn redrive(&self, limit: usize, by: Option<&str>) -> Result<usize> {
+        let by = by.map(str::to_owned);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let now = micros_now(self.inner.clock.now());
         let moved = self
@@ -120,7 +121,9 @@ impl Queue for Embedded {
                 })?;
                 let mut moved = 0;
                 for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-                    insert(sql, &row.1, now)?;
+                    // What cannot be decoded goes back as it is.
+                    let wanted = by.as_ref().and_then(|by| Row::of(&decode(&row.1.body).ok()?.wanted_by(by)).ok());
+                    insert(sql, wanted.as_ref().unwrap_or(&row.1), now)?;
                     sql.prepare_cached("DELETE FROM dead WHERE seq = ?1")?.execute([row.0])?;
                     moved += 1;
                 }

@@ -525,7 +525,7 @@ async fn received_too_often_it_is_dead_with_its_reason_and_comes_back_by_redrive
     assert_eq!(dead.message, Some(arrival("shop", "1")));
     assert!(dead.reason.contains("received 10 times"), "{}", dead.reason);
     assert_eq!(dead.since, Some(clock.now()));
-    assert_eq!(file.redrive(10).await.unwrap(), 1);
+    assert_eq!(file.redrive(10, None).await.unwrap(), 1);
     assert!(file.dead(10).await.unwrap().is_empty());
     let again = receive(&file, 1).await.remove(0);
     assert_eq!((again.receives, again.message.unwrap()), (1, arrival("shop", "1")));

@@ -278,7 +278,7 @@ impl Recorder<'_> {
             && let Some(Payload::Raw(raw)) = self.puente.records.payload(&self.key, &head.desired).await?
         {
             // Only the store, or a configuration that was mended since, can say more than is on record.
-            self.tell(Happened::Replayed, None, None).await;
+            self.tell(Happened::Replayed, self.replayed_by().as_deref(), None).await;
             return if self.connection.store.can_fetch() {
                 self.changed().await
             } else {
@@ -288,13 +288,12 @@ impl Recorder<'_> {
         let now = self.puente.clock.now();
         let replay = Write::Replay { asked: self.arrival.received };
         let written = self.puente.records.write(&self.key, &replay, now).await?;
-        let by = self.arrival.by.as_deref();
         match written {
             Written::Applied(_) => {
-                self.tell(Happened::Replayed, by.map(|by| format!("replayed by {by}")).as_deref(), None).await;
+                self.tell(Happened::Replayed, self.replayed_by().as_deref(), None).await;
             }
             Written::Refused(Some(_)) => {
-                let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+                let by = self.arrival.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
                 let detail = format!(
                     "asked for{by} before the order was handed to a person: look in the ERP, then replay it again"
                 );
@@ -303,6 +302,10 @@ impl Recorder<'_> {
             Written::Refused(None) => {}
         }
         Ok(written.applied())
+    }
+
+    fn replayed_by(&self) -> Option<String> {
+        self.arrival.by.as_ref().map(|by| format!("replayed by {by}"))
     }
 
     /// Reads a body that was kept raw once more: what was wrong may have been the configuration.

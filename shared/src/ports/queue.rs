@@ -28,8 +28,9 @@ pub trait Queue: Send + Sync {
     /// What lies in the dead-letter queue, as far as can be seen now.
     async fn dead(&self, limit: usize) -> Result<Vec<Dead>>;
 
-    /// Moves up to `limit` messages of the dead-letter queue back to the work queue: how many were moved.
-    async fn redrive(&self, limit: usize) -> Result<usize>;
+    /// Moves up to `limit` messages of the dead-letter queue back to the work queue, with the name of who wants it where that is known:
+    /// how many were moved.
+    async fn redrive(&self, limit: usize, by: Option<&str>) -> Result<usize>;
 
     /// Whether the queue can be reached now.
     async fn ready(&self) -> Result<()>;

@@ -210,7 +210,8 @@ async fn the_queue_delivers_as_the_emulator_does() {
                 queue::sorted(queue.dead(100).await.unwrap().into_iter().filter_map(|dead| dead.message))
             };
             script.compare("dead", &dead(&*models.queue).await, &dead(&*emulator.queue).await);
-            let redriven = [models.queue.redrive(100).await.unwrap(), emulator.queue.redrive(100).await.unwrap()];
+            let redriven =
+                [models.queue.redrive(100, None).await.unwrap(), emulator.queue.redrive(100, None).await.unwrap()];
             script.compare("redrive", &redriven[0], &redriven[1]);
         }
     }

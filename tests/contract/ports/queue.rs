@@ -173,7 +173,7 @@ pub(super) async fn a_receiver_waits_and_gives_up(ports: &Ports) {
 
 pub(super) async fn the_buried_are_seen_and_redriven_as_they_are(ports: &Ports) {
     let queue = &*ports.queue;
-    assert_eq!((queue.dead(10).await.unwrap().len(), queue.redrive(10).await.unwrap()), (0, 0));
+    assert_eq!((queue.dead(10).await.unwrap().len(), queue.redrive(10, None).await.unwrap()), (0, 0));
     let buried = [arrival("1", News::Replay), arrival("2", News::State { order: Arc::new(order("a table", 1)) })];
     for (message, reason) in buried.iter().zip(["gave up after 10 attempts", "there is no connection `shop`, señor"]) {
         queue.bury(message, reason).await.unwrap();
@@ -186,11 +186,28 @@ pub(super) async fn the_buried_are_seen_and_redriven_as_they_are(ports: &Ports) 
         assert_eq!(reasons, HashSet::from(["gave up after 10 attempts", "there is no connection `shop`, señor"]));
         assert_eq!(sorted(dead.into_iter().filter_map(|dead| dead.message)), sorted(buried.clone()));
     }
-    assert_eq!(queue.redrive(1).await.unwrap(), 1);
+    assert_eq!(queue.redrive(1, None).await.unwrap(), 1);
     assert_eq!(queue.dead(10).await.unwrap().len(), 1);
-    assert_eq!(queue.redrive(10).await.unwrap(), 1);
+    assert_eq!(queue.redrive(10, None).await.unwrap(), 1);
     assert!(queue.dead(10).await.unwrap().is_empty());
     assert_eq!(sorted(messages(drain(queue).await)), sorted(buried));
+}
+
+pub(super) async fn who_moves_a_letter_back_is_said(ports: &Ports) {
+    let queue = &*ports.queue;
+    for message in [arrival("1", News::Replay), Message::Wake { erp: "main".parse().unwrap() }] {
+        queue.bury(&message, "gave up").await.unwrap();
+    }
+    assert_eq!(queue.redrive(10, Some("ana")).await.unwrap(), 2);
+    let back = messages(drain(queue).await);
+    let by: Vec<_> = back
+        .iter()
+        .filter_map(|message| match message {
+            Message::Arrival(arrival) => Some(arrival.by.as_deref()),
+            Message::Wake { .. } | Message::Backfill(_) => None,
+        })
+        .collect();
+    assert_eq!((back.len(), by), (2, vec![Some("ana")]));
 }
 
 pub(super) async fn received_too_often_it_is_dead(ports: &Ports) {
@@ -205,7 +222,7 @@ pub(super) async fn received_too_often_it_is_dead(ports: &Ports) {
     let dead = queue.dead(10).await.unwrap();
     assert_eq!((dead.len(), dead[0].message.as_ref()), (1, Some(&changed("1"))));
     assert!(!dead[0].reason.is_empty());
-    assert_eq!(queue.redrive(10).await.unwrap(), 1);
+    assert_eq!(queue.redrive(10, None).await.unwrap(), 1);
     let again = queue.receive(10, Duration::from_secs(1)).await.unwrap();
     assert_eq!(sorted(messages(again)), sorted([changed("1")]));
 }

@@ -200,8 +200,8 @@ impl Queue for MoodyQueue {
     async fn dead(&self, limit: usize) -> Result<Vec<Dead>> {
         self.real.dead(limit).await
     }
-    async fn redrive(&self, limit: usize) -> Result<usize> {
-        self.real.redrive(limit).await
+    async fn redrive(&self, limit: usize, by: Option<&str>) -> Result<usize> {
+        self.real.redrive(limit, by).await
     }
     async fn ready(&self) -> Result<()> {
         if self.down.load(Ordering::SeqCst) {

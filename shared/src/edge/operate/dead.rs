@@ -77,7 +77,7 @@ pub(in crate::edge) async fn redrive(
         return Err(Problem::refusal(StatusCode::FORBIDDEN, words));
     }
     let Redrive { limit: most } = json(request, &*desk.puente.clock).await?;
-    let moved = desk.puente.queue.redrive(limit(most)?).await?;
+    let moved = desk.puente.queue.redrive(limit(most)?, Some(&operator.name)).await?;
     desk.puente.tell.of(&Event::Redriven { by: &operator.name, moved });
     Ok((StatusCode::ACCEPTED, Json(Redriven { moved })))
 }
