@@ -28,7 +28,7 @@ pub(super) struct Problem {
     reason: Option<Arc<Error>>,
     retry_after: Option<Duration>,
     connection: Option<ConnectionId>,
-    order: Option<OrderKey>,
+    order: Option<Box<OrderKey>>,
     orders: Vec<Verdict>,
 }
 
@@ -92,7 +92,7 @@ impl Problem {
         }
         let detail = Some(error.to_string());
         let reason = Some(Arc::new(error));
-        let order = Some(key.clone());
+        let order = Some(Box::new(key.clone()));
         Self { detail, reason, order, ..Self::of_status(StatusCode::INTERNAL_SERVER_ERROR) }.of(&key.connection)
     }
 
@@ -149,7 +149,7 @@ impl Problem {
     }
 
     pub(super) fn tell(&self, tell: &Tell, request: &str, method: &str, route: &str) {
-        let (status, connection, order) = (self.status.as_u16(), self.connection.as_ref(), self.order.as_ref());
+        let (status, connection, order) = (self.status.as_u16(), self.connection.as_ref(), self.order.as_deref());
         let reason: &dyn Display = match &self.reason {
             Some(reason) => reason,
             None => &"",
