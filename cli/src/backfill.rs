@@ -91,8 +91,7 @@ pub(crate) async fn run(args: Backfill, output: Output) -> Result<()> {
             Ok(None) => silent.push(connection),
             // One shop's failure does not keep the others waiting.
             Err(error) => {
-                let stopped = Some(error.to_string());
-                done.push(Backfilled { connection, listed: 0, enqueued: 0, stopped, rest: None });
+                done.push(Backfilled::not(connection, error.to_string()));
             }
         }
     }

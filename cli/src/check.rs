@@ -4,20 +4,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use clap::Args;
 use jiff::SignedDuration;
 use puente::{
-    Error, Kind, Result, Retry,
+    Error, Kind, Result,
     domain::{
         document::Operation,
         ids::AccountId,
-        ledger::{Denied, Ledger, Purpose, Request},
+        ledger::{Ledger, Purpose},
     },
-    edge::views::QuotaView,
+    edge::views::{self, QuotaView},
     erp::{Bulk, Capabilities, Class},
-    flow::{Puente, ask::Ask, identity},
-    outbound::{Calls, Meter, Metered},
+    flow::{
+        Puente,
+        ask::{Ask, Errand},
+        identity,
+        permits::Permits,
+    },
+    outbound::{Calls, Metered},
     parties::{Account, Connection},
     ports::NoIds,
 };
@@ -77,6 +81,8 @@ struct ConnectionReport {
     promise: Option<&'static str>,
     per_second: u32,
     per_day: u32,
+    /// How often its store may be asked, as far as anybody has said.
+    store_rate: Option<String>,
     key: bool,
 }
 
@@ -115,14 +121,15 @@ async fn probed(puente: &Puente) -> Result<Report> {
 }
 
 async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
-    let permits = Permits { puente: puente.clone(), account: account.clone() };
+    let (of, limits) = (AccountId::from(&account.id), Some(account.limits.clone()));
+    let permits = Permits::new(puente, of.clone(), limits, Purpose::Other, SignedDuration::ZERO);
     let http = Metered::new(puente.client.clone(), Arc::new(permits));
-    let tokens = puente.keeper(AccountId::Erp(account.id.clone()));
+    let tokens = puente.keeper(of);
     // What a probe needs no ids for, it need not remember.
     let outcome = account.erp.probe(&Calls::new(&http, &NoIds, &tokens)).await;
     let (creates, patience) = (creates(account), account.erp.patience());
     let ledger = Ledger::default();
-    let QuotaView { rate, .. } = QuotaView::of(account.id.clone(), &account.limits, &ledger, puente.clock.now());
+    let quota = QuotaView::of((&account.id).into(), Some(&account.limits), &ledger, puente.clock.now());
     ErpReport {
         erp: account.id.to_string(),
         ok: outcome.is_ok(),
@@ -133,7 +140,7 @@ async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
         bulk_limit: creates.max_bulk,
         timeout_ms: millis(patience.timeout),
         settle_ms: millis(patience.settle),
-        rate,
+        rate: quota.rate.unwrap_or_default(),
         per_day: account.limits.per_day,
     }
 }
@@ -146,8 +153,10 @@ fn creates(account: &Account) -> Capabilities {
 async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -> ConnectionReport {
     let outcome = if connection.store.can_fetch() {
         // What changed since now: a page that is empty, or nearly.
-        let changes =
-            connection.store.changed_since(&Ask::new(puente, connection).calls(), puente.clock.now(), None).await;
+        let changes = connection
+            .store
+            .changed_since(&Ask::new(puente, connection, Errand::Other).calls(), puente.clock.now(), None)
+            .await;
         match changes {
             Ok(_) => learnt(puente, connection).await,
             Err(error) => Err(error),
@@ -170,6 +179,7 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
         promise: class.map(promise),
         per_second: connection.front_door.per_second,
         per_day: connection.front_door.per_day,
+        store_rate: connection.limits.as_ref().map(views::rate),
         key: !connection.keys.is_empty(),
     }
 }
@@ -246,40 +256,4 @@ impl Report {
             table(&["connection", "", "its store", "its orders", "front door"], connections)
         )
     }
-}
-
-/// Permits of an account for other work than orders, outside of a departure.
-struct Permits {
-    puente: Puente,
-    account: Arc<Account>,
-}
-
-#[async_trait]
-impl Meter for Permits {
-    async fn permit(&self, _timeout: Duration) -> Result<()> {
-        let Puente { accounts, clock, .. } = &self.puente;
-        let limits = &self.account.limits;
-        let request = Request { k: 1, purpose: Purpose::Other, lease: None };
-        loop {
-            let reserved = accounts.reserve(&self.account.id, &request, limits, clock.now()).await?;
-            let slots = reserved.map_err(|denied| refused(denied, clock.now()))?;
-            clock.sleep_until(slots.first).await;
-            // A wasted slot is safe, a late call is not.
-            if clock.now() <= slots.first + limits.lateness {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn refused(denied: Denied, now: jiff::Timestamp) -> Error {
-    let (words, until) = match denied {
-        Denied::Day(until) => ("today's calls for checks are used up", until),
-        Denied::Horizon(until) => ("the ERP's rate has no slot soon", until),
-        Denied::Blocked(until) => ("the ERP account is blocked", until),
-        Denied::Lost => return Error::new(Kind::Limited, "the ERP account is busy"),
-    };
-    let wait = until.duration_since(now).max(SignedDuration::ZERO);
-    let words = format!("skipped: {words} (until {})", output::time(until));
-    Error::new(Kind::Limited, words).retry(Retry::After(wait.unsigned_abs()))
 }

@@ -344,6 +344,7 @@ fn again(key: &OrderKey, by: &str, now: Timestamp) -> Message {
         request: "puente orders replay".to_owned(),
         by: Some(by.to_owned()),
         tries: 0,
+        waits: 0,
         news: News::Replay,
     })
 }

@@ -109,6 +109,10 @@ impl From<Failure> for Error {
 pub trait Meter: Send + Sync {
     /// Waits for the next send slot; fails where no call may start any more (lease, `start_by`, quota, block).
     async fn permit(&self, timeout: Duration) -> Result<()>;
+
+    /// What was answered to a call that it permitted: where the other side asks to be left alone, whoever meters a store does so.
+    /// With an ERP that is decided by its connector's verdict.
+    async fn answered(&self, _answer: &Answer) {}
 }
 
 /// The way to the network for a connector: it spends a permit per call, so that metering cannot be forgotten.
@@ -232,16 +236,25 @@ impl Metered {
         self.meter.permit(timeout).await
     }
 
+    /// Tells the meter of an answer only: for a connector whose way out is not HTTP.
+    pub async fn answered(&self, answer: &Answer) {
+        self.meter.answered(answer).await;
+    }
+
     /// Waits for a permit and makes one call.
     pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
         self.permit(call.timeout).await.map_err(Failure::NotSent)?;
-        self.client.send(call).await
+        let answer = self.client.send(call).await?;
+        self.answered(&answer).await;
+        Ok(answer)
     }
 
     /// The same for a page of a list, see [`Client::send_for_page`].
     pub async fn send_for_page(&self, call: Call) -> Result<Answer, Failure> {
         self.permit(call.timeout).await.map_err(Failure::NotSent)?;
-        self.client.send_for_page(call).await
+        let answer = self.client.send_for_page(call).await?;
+        self.answered(&answer).await;
+        Ok(answer)
     }
 }
 
@@ -255,6 +268,12 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         Some(Duration::try_from(until).unwrap_or(Duration::ZERO))
     })?;
     Some(wait.min(LONGEST_WAIT))
+}
+
+/// Whether the other side asks for fewer calls: 429, and 430, which is Shopify's own for a client that it takes for an attack.
+#[must_use]
+pub fn asks_for_less(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 430
 }
 
 /// Whole seconds, or `2.0` as Shopify writes them; rounded up.

@@ -10,7 +10,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use puente::{
     domain::{
-        ids::ErpId,
+        ids::AccountId,
         ledger::{Limits, Purpose, Request, Taken},
         share::Shares,
     },
@@ -213,15 +213,15 @@ impl Run {
     /// A conductor, as far as the meter is concerned: many share a lease here, or take it from each other.
     async fn orders(&self, end: Micros) {
         let Puente { accounts, clock, chance, .. } = &self.puente;
-        let erp: &ErpId = &self.account.id;
+        let of = AccountId::from(&self.account.id);
         while self.world.now() < end {
             let now = clock.now();
             let until = now + SignedDuration::from_secs(90);
-            let held = { self.table.rows().ledgers.get(erp).cloned() };
+            let held = { self.table.rows().ledgers.get(&of).cloned() };
             // Nobody but the limiter keeps these apart: that is what is shown.
             let epoch = match held.filter(|ledger| ledger.holder.is_some()) {
                 Some(ledger) => ledger.epoch,
-                None => match accounts.take(erp, &chance.token(), now, until, self.setup.limits.clock_error).await {
+                None => match accounts.take(&of, &chance.token(), now, until, self.setup.limits.clock_error).await {
                     Ok(Taken::Taken(ledger)) => ledger.epoch,
                     Ok(Taken::Held) | Err(_) => {
                         self.world.executor.sleep(SECOND / 10).await;
@@ -246,7 +246,9 @@ impl Run {
         let limits = &self.setup.limits;
         let request = Request { k: 1, purpose: Purpose::Other, lease: None };
         while self.world.now() < end {
-            if let Ok(Ok(slots)) = accounts.reserve(&self.account.id, &request, limits, clock.now()).await {
+            if let Ok(Ok(slots)) =
+                accounts.reserve(&AccountId::from(&self.account.id), &request, limits, clock.now()).await
+            {
                 clock.sleep_until(slots.first).await;
                 if clock.now() <= slots.first + limits.lateness {
                     self.send(Purpose::Other);
@@ -265,7 +267,7 @@ impl Run {
         let now = self.world.now();
         let until = now + self.world.chance.within(5 * SECOND, 30 * SECOND);
         let mut rows = self.table.rows();
-        rows.ledgers.entry(self.account.id.clone()).or_default().block(stamp(until), "429");
+        rows.ledgers.entry((&self.account.id).into()).or_default().block(stamp(until), "429");
         let given_out = span(self.setup.limits.reach() + self.setup.limits.lateness) + self.setup.skew;
         self.blocked.lock().unwrap().push((now + given_out, until - self.setup.skew));
     }

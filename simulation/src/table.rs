@@ -55,7 +55,7 @@ pub struct Rows {
     claims: BTreeMap<String, Timestamp>,
     kept: BTreeMap<AccountId, Kept>,
     /// Ledgers.
-    pub ledgers: BTreeMap<ErpId, Ledger>,
+    pub ledgers: BTreeMap<AccountId, Ledger>,
     index: BTreeMap<OrderKey, Timestamp>,
     /// What the index will show, and from when.
     lagging: BTreeMap<(Micros, u64), (OrderKey, Option<Timestamp>)>,
@@ -447,39 +447,39 @@ impl Tokens for Table {
 
 #[async_trait]
 impl Accounts for Table {
-    async fn ledger(&self, erp: &ErpId) -> Result<Ledger> {
-        self.call("ledger.read", |rows, _| rows.ledger(erp).clone()).await
+    async fn ledger(&self, of: &AccountId) -> Result<Ledger> {
+        self.call("ledger.read", |rows, _| rows.ledger(of).clone()).await
     }
 
     async fn take(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         nonce: &str,
         now: Timestamp,
         until: Timestamp,
         clock_error: SignedDuration,
     ) -> Result<Taken> {
         self.call("ledger.take", |rows, _| {
-            let taken = rows.ledger(erp).take(nonce, now, until, clock_error);
-            self.world.say(|| format!("take {erp}: {}", if matches!(taken, Taken::Held) { "held" } else { "taken" }));
+            let taken = rows.ledger(of).take(nonce, now, until, clock_error);
+            self.world.say(|| format!("take {of}: {}", if matches!(taken, Taken::Held) { "held" } else { "taken" }));
             taken
         })
         .await
     }
 
-    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool> {
-        self.call("ledger.mark", |rows, _| rows.ledger(erp).leave_mark(now)).await
+    async fn mark(&self, of: &AccountId, now: Timestamp) -> Result<bool> {
+        self.call("ledger.mark", |rows, _| rows.ledger(of).leave_mark(now)).await
     }
 
-    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released> {
+    async fn release(&self, of: &AccountId, epoch: u64, seen: Option<u64>) -> Result<Released> {
         self.call("ledger.release", |rows, again| {
-            let ledger = rows.ledger(erp);
+            let ledger = rows.ledger(of);
             // Only we could release our epoch: the first of two equal requests did.
             if again && ledger.epoch == epoch && ledger.holder.is_none() {
                 return Released::Released;
             }
             let released = ledger.release(epoch, seen);
-            self.world.say(|| format!("release {erp}: {released:?}"));
+            self.world.say(|| format!("release {of}: {released:?}"));
             released
         })
         .await
@@ -487,45 +487,45 @@ impl Accounts for Table {
 
     async fn reserve(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         request: &Request,
         limits: &Limits,
         now: Timestamp,
     ) -> Result<std::result::Result<Slots, Denied>> {
         self.call("ledger.reserve", |rows, _| {
-            let answer = rows.ledger(erp).reserve(request, limits, now);
+            let answer = rows.ledger(of).reserve(request, limits, now);
             self.world.say(|| format!("reserve: {answer:?}"));
             answer
         })
         .await
     }
 
-    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()> {
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()> {
         self.call("ledger.block", |rows, again| {
             if !again {
-                self.world.say(|| format!("block {erp} until {until}: {because}"));
-                rows.ledger(erp).block(until, because);
+                self.world.say(|| format!("block {of} until {until}: {because}"));
+                rows.ledger(of).block(until, because);
             }
         })
         .await
     }
 
-    async fn unblock(&self, erp: &ErpId) -> Result<()> {
-        self.call("ledger.unblock", |rows, _| rows.ledger(erp).unblock()).await
+    async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()> {
+        self.call("ledger.unblock", |rows, _| rows.ledger(of).unblock(now)).await
     }
 
-    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
+    async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()> {
         self.call("ledger.departed", |rows, _| {
-            rows.ledger(erp).departed(epoch, departed);
+            rows.ledger(of).departed(epoch, departed);
             rows.departures.push(self.world.now());
-            self.world.say(|| format!("departed {erp}: {departed:?}"));
+            self.world.say(|| format!("departed {of}: {departed:?}"));
         })
         .await
     }
 }
 
 impl Rows {
-    fn ledger(&mut self, erp: &ErpId) -> &mut Ledger {
-        self.ledgers.entry(erp.clone()).or_default()
+    fn ledger(&mut self, of: &AccountId) -> &mut Ledger {
+        self.ledgers.entry(of.clone()).or_default()
     }
 }

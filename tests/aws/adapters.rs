@@ -8,7 +8,7 @@ use puente::{
     aws::{Access, Aws, Patience, Place},
     domain::{
         document::{Booked, Document, Step},
-        ids::{AttemptId, ErpId, OrderKey},
+        ids::{AccountId, AttemptId, OrderKey},
         ledger::{Limits, Purpose, Released, Request, Taken},
         message::{Arrival, Message, News},
         order::Flag,
@@ -76,6 +76,7 @@ fn message(order: &str, raw: &str) -> Message {
         request: "r-1".into(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::Unmapped { flag: Flag { code: "unmapped".into(), detail: "x".into() }, raw: raw.into() },
     })
 }
@@ -269,7 +270,7 @@ async fn a_lost_reply_is_recognised_though_somebody_wrote_after_it() {
 async fn a_ledger_whose_reply_was_lost_grants_no_slot_twice() {
     let Some(stack) = stack().await else { return };
     let (proxy, aws) = through(&stack).await;
-    let (erp, limits): (ErpId, _) = ("main".parse().unwrap(), Limits::default());
+    let (erp, limits): (AccountId, _) = ("erp/main".parse().unwrap(), Limits::default());
     proxy.lose_next("UpdateItem");
     let Taken::Taken(ledger) = aws.accounts.take(&erp, "me", at(0), at(90), limits.clock_error).await.unwrap() else {
         panic!("nobody else has it")
@@ -291,7 +292,7 @@ async fn a_ledger_that_cannot_be_reached_grants_nothing() {
     let (proxy, aws) = through(&stack).await;
     proxy.down(true);
     let request = Request { k: 1, purpose: Purpose::Orders, lease: None };
-    let erp = "main".parse().unwrap();
+    let erp = "erp/main".parse().unwrap();
     let error = aws.accounts.reserve(&erp, &request, &Limits::default(), at(1)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
 }

@@ -264,7 +264,7 @@ async fn a_sweep_wakes_what_is_due_and_nobody_conducts() {
     while let Some(batch) = world.batch().await {
         world.settle(&batch, &[]).await;
     }
-    let held = world.aws().accounts.ledger(&"main".parse().unwrap()).await.unwrap();
+    let held = world.aws().accounts.ledger(&"erp/main".parse().unwrap()).await.unwrap();
     assert!(held.holder.is_none(), "the lease was given back: {held:?}");
     assert_eq!(sweep::handle(&app, soon()).await.unwrap().figures["woken"], 1);
     let batch = world.batch().await.unwrap();

@@ -245,6 +245,7 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("POST", format!("/v1/connections/acme-shop/orders/{known}/replay")),
         ("GET", "/v1/connections".to_owned()),
         ("GET", "/v1/erps/main/quota".to_owned()),
+        ("GET", "/v1/connections/acme-shop/quota".to_owned()),
         ("GET", "/v1/tasks".to_owned()),
         ("GET", "/v1/orders".to_owned()),
         ("POST", "/v1/orders/search".to_owned()),
@@ -332,7 +333,7 @@ async fn a_cold_start_of_what_faces_the_internet_reads_one_secret() {
     // What people call reads none.
     let proxy = Proxy::before(&world.stack.endpoint).await;
     let api = Api::new(app(&world, &proxy));
-    for path in ["/v1/connections/acme-shop/orders", "/v1/erps/main/quota"] {
+    for path in ["/v1/connections/acme-shop/orders", "/v1/erps/main/quota", "/v1/connections/acme-shop/quota"] {
         let request = lambda_http::request::from_str(&crate::api::asking("GET", path)).unwrap();
         assert_eq!(api.answer(request).await.status().as_u16(), 200);
     }

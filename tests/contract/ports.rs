@@ -252,7 +252,8 @@ macro_rules! enrol {
                 random_histories_end_as_the_pure_ledger_says
                 one_of_many_takes_the_lease
                 slots_of_many_never_overlap
-                every_mark_counts);
+                every_mark_counts
+                accounts_of_one_name_are_two);
             enrol!($adapter: signs
                 a_sign_is_the_last_of_its_fact
                 who_a_shop_is_comes_back
@@ -314,7 +315,8 @@ mod simulation {
         random_histories_end_as_the_pure_ledger_says
         one_of_many_takes_the_lease
         slots_of_many_never_overlap
-        every_mark_counts);
+        every_mark_counts
+        accounts_of_one_name_are_two);
     enrol!(simulation: tokens
         a_token_comes_back_as_it_was_kept
         a_swap_holds_for_the_version_that_was_seen_only

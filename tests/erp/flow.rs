@@ -117,6 +117,7 @@ impl Inside {
             request: "test".into(),
             by: None,
             tries: 0,
+            waits: 0,
             news: News::State { order: Arc::new(order) },
         };
         flow::record::arrival(&self.puente, &arrival).await.unwrap();

@@ -14,7 +14,7 @@ use http::Method;
 use puente::{
     config::Secret,
     domain::{
-        ids::{ErpId, OrderKey},
+        ids::{AccountId, OrderKey},
         ledger::Ledger,
         record::State,
     },
@@ -289,7 +289,7 @@ fn peak(process: u32) -> u64 {
 
 async fn ledger(dir: &Path) -> Ledger {
     let data = Embedded::open(dir.join("data")).unwrap();
-    data.ledger(&"main".parse::<ErpId>().unwrap()).await.unwrap()
+    data.ledger(&"erp/main".parse::<AccountId>().unwrap()).await.unwrap()
 }
 
 #[cfg(target_os = "linux")]

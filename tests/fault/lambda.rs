@@ -14,7 +14,7 @@ use std::{
 use axum::{Router, body::to_bytes, extract::Request, http::StatusCode, response::IntoResponse};
 use puente::{
     aws::Aws,
-    domain::ids::ErpId,
+    domain::ids::AccountId,
     ports::{Accounts, Queue},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -116,7 +116,7 @@ impl Scene {
     async fn lapse(&self) {
         let _nobody_works = self.working.write().await;
         for erp in ERPS {
-            let erp: ErpId = erp.parse().unwrap();
+            let erp: AccountId = format!("erp/{erp}").parse().unwrap();
             // The emulator is slow at times: then after the next kill.
             let Ok(ledger) = self.aws.accounts.ledger(&erp).await else { continue };
             if ledger.holder.is_some() {
@@ -376,7 +376,7 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     if !audit.settled() {
         // Who waits, and for what.
         for erp in ERPS {
-            let ledger = scene.aws.accounts.ledger(&erp.parse().unwrap()).await.unwrap();
+            let ledger = scene.aws.accounts.ledger(&format!("erp/{erp}").parse().unwrap()).await.unwrap();
             eprintln!("{left} messages are left; {erp}: {ledger:?}");
         }
         eprintln!("{}", end_of(&scene.logs.path().join("worker")));

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
-        ids::OrderKey,
+        ids::{AccountId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
         order::{Flag, Order},
@@ -78,6 +78,11 @@ impl World {
     /// Nobody works until then.
     pub fn advance_to(&self, when: Timestamp) {
         self.history.world.executor.advance_to(micros(when));
+    }
+
+    /// The ERP's account.
+    pub fn account(&self) -> AccountId {
+        (&self.history.erp_id).into()
     }
 
     pub fn key(&self, shop: usize, order: &str) -> OrderKey {
@@ -171,7 +176,7 @@ impl World {
 
     fn put(&self, key: OrderKey, news: News, received: Timestamp) {
         let OrderKey { connection, order } = key;
-        let arrival = Arrival { connection, order, received, request: "r".into(), by: None, tries: 0, news };
+        let arrival = Arrival { connection, order, received, request: "r".into(), by: None, tries: 0, waits: 0, news };
         self.history.queue.put(encode(&Message::Arrival(arrival)), 0);
     }
 

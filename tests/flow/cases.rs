@@ -66,6 +66,7 @@ fn connections(erp: &ErpId) -> Vec<Connection> {
             erp: erp.clone(),
             keys: Vec::new(),
             store: (row.build)(&Section::from_toml(&section).unwrap()).unwrap(),
+            limits: None,
             orders: Rules::default(),
             front_door: FrontDoor { per_second: 10, per_day: 300 },
         }

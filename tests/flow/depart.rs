@@ -189,7 +189,7 @@ fn when_everybody_is_refused_alike_nobody_is_parked_and_the_account_rests() {
     let parked = world.states().into_iter().find(|(s, _)| *s == State::Parked).map_or(0, |(_, n)| n);
     // The first message leaves alone and cannot know better.
     assert!(parked <= 10, "{parked} parked: {:?}", world.states());
-    let ledger = world.history.table.rows().ledgers[&world.history.erp_id].clone();
+    let ledger = world.play(world.puente.accounts.ledger(&world.account())).unwrap();
     let hold = ledger.hold.unwrap();
     assert!(hold.strikes > 0 && hold.because.contains("period is closed"), "{hold:?}");
     assert!(hold.connections.iter().all(|shop| ["shop-0", "shop-1"].contains(&shop.as_str())), "{hold:?}");
@@ -251,7 +251,7 @@ fn too_many_requests_holds_the_whole_account_back_and_burns_no_attempt() {
     world.tell("erp.create", [Fault::ErpTooMany], 120 * SECOND);
     let before = world.now();
     world.run_for(SignedDuration::from_secs(100));
-    let ledger = world.history.table.rows().ledgers[&world.history.erp_id].clone();
+    let ledger = world.play(world.puente.accounts.ledger(&world.account())).unwrap();
     assert!(ledger.blocked_until.unwrap() > before + SignedDuration::from_secs(119));
     assert_eq!(world.calls().len(), 1);
     assert_eq!(world.head(&world.key(0, "0")).attempts, 0);

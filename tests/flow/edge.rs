@@ -17,7 +17,7 @@ use http::{HeaderMap, Request, StatusCode};
 use puente::{
     config::{FrontDoor, Secret},
     domain::{
-        ids::OrderKey,
+        ids::{AccountId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
         operator::{Operator, Scope, Sight},
@@ -75,6 +75,7 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
         erp: "main".parse().unwrap(),
         keys: key.map(Secret::new).into_iter().collect(),
         store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)], api_keys }),
+        limits: (name == "small").then(Limits::default),
         orders: Rules::default(),
         front_door,
     }
@@ -879,7 +880,7 @@ async fn the_quota_says_what_is_left_and_until_when() {
     assert_eq!((&answer.body["rate"], &answer.body["left"]), (&json!("10/s"), &json!(300)));
     assert_eq!(answer.body["resets_at"], "2026-03-02T00:00:00Z");
     let until = "2026-03-01T13:00:00Z".parse().unwrap();
-    edge.puente.accounts.block(&"main".parse().unwrap(), until, "the ERP says 429").await.unwrap();
+    edge.puente.accounts.block(&"erp/main".parse().unwrap(), until, "the ERP says 429").await.unwrap();
     let answer = edge.call(as_operator("GET", "/v1/erps/main/quota")).await;
     assert_eq!(answer.body["blocked_until"], "2026-03-01T13:00:00Z");
     assert_eq!(answer.body["blocked_because"], "the ERP says 429");
@@ -941,7 +942,7 @@ async fn a_story_tells_since_when_and_until_when_an_order_waits() {
     for arrival in edge.queued().await {
         flow::record::arrival(&edge.puente, &arrival).await.unwrap();
     }
-    let main = "main".parse().unwrap();
+    let main: AccountId = "erp/main".parse().unwrap();
     let now = edge.puente.clock.now();
     let until = now + jiff::SignedDuration::from_secs(90);
     edge.puente.accounts.block(&main, until, "the ERP answered 503").await.unwrap();
@@ -967,15 +968,18 @@ async fn a_story_tells_since_when_and_until_when_an_order_waits() {
 #[tokio::test]
 async fn with_nothing_left_the_quota_says_when_orders_leave_again() {
     let edge = Edge::new();
-    let (main, limits) = ("main".parse().unwrap(), Limits { per_day: 1, ..Limits::default() });
+    let (main, limits): (AccountId, _) = ("erp/main".parse().unwrap(), Limits { per_day: 1, ..Limits::default() });
     let now = edge.puente.clock.now();
     let request =
         puente::domain::ledger::Request { k: 1, purpose: puente::domain::ledger::Purpose::Orders, lease: None };
     edge.puente.accounts.reserve(&main, &request, &limits, now).await.unwrap().unwrap();
     let ledger = edge.puente.accounts.ledger(&main).await.unwrap();
-    let view = QuotaView::of(main, &limits, &ledger, now);
-    assert_eq!(view.left, 0);
-    assert!(view.next_departure.unwrap() >= view.resets_at && view.blocked_until.is_none(), "{view:?}");
+    let view = QuotaView::of(main, Some(&limits), &ledger, now);
+    assert_eq!(view.left, Some(0));
+    assert!(
+        view.next_departure >= view.resets_at && view.resets_at.is_some() && view.blocked_until.is_none(),
+        "{view:?}"
+    );
 }
 
 #[tokio::test]

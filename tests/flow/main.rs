@@ -11,4 +11,5 @@ mod depart;
 mod edge;
 mod record;
 mod shopify;
+mod stores;
 mod tasks;

@@ -425,7 +425,7 @@ fn signs_of_life_are_written_once_a_minute_and_a_failure_at_once() {
     }
     let received = sign(&shop, Fact::Received).unwrap();
     assert_eq!(received.at, begun + SignedDuration::from_secs(1), "once a minute");
-    let erp = Party::Account(world.history.erp_id.clone());
+    let erp = Party::Account(world.account());
     assert!(sign(&shop, Fact::Sent).is_some() && sign(&erp, Fact::Sent).is_some());
     assert_eq!(sign(&erp, Fact::Failed), None);
 }

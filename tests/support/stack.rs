@@ -113,7 +113,10 @@ impl World {
     /// Publishes a configuration whose shop can be asked for its orders, for as long as the handle lives.
     pub async fn publish_to_fetch_from(&self, shop: &Shop) -> Serving {
         let serving = shop.serve().await.unwrap();
-        self.publish(&format!("token = {{ secret = \"token\" }}\napi_url = \"http://{}\"\n", serving.addr())).await;
+        // A slot on an emulator may come late.
+        let limits = "limits = { rate = \"50/s\", lateness_ms = 5000 }";
+        let token = format!("token = {{ secret = \"token\" }}\napi_url = \"http://{}\"\n{limits}\n", serving.addr());
+        self.publish(&token).await;
         serving
     }
 

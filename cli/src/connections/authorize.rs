@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use puente::{
     Error, Kind, Result,
     domain::ids::ConnectionId,
-    flow::ask::Ask,
+    flow::ask::{Ask, Errand},
     outbound::{Grant, NotRenewed},
     parties::{Connection, Settings},
     store::sign_in::SignIn,
@@ -48,7 +48,7 @@ pub(super) async fn run(authorize: Authorize, output: Output) -> Result<()> {
     let puente = authorize.place.begin(async |settings| app(&*connection(settings, id).await?).map(drop)).await?;
     let connection = connection(&puente.settings, id).await?;
     let app = app(&connection)?;
-    let ask = Ask::new(&puente, &connection);
+    let ask = Ask::new(&puente, &connection, Errand::Other);
     let calls = ask.calls();
     let grant = granted(app, calls.http, &puente.chance.token()).await?;
     calls.tokens.keep(app.app(), grant).await?;
@@ -93,6 +93,6 @@ async fn granted(app: &dyn SignIn, http: &puente::outbound::Metered, state: &str
     };
     grant.map_err(|error| match error {
         NotRenewed::SignIn(why) => Error::new(Kind::Refused, format!("{why}: start again")),
-        NotRenewed::Failed(error) => error,
+        NotRenewed::Failed(error) | NotRenewed::HeldBack(error) => error,
     })
 }

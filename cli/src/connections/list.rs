@@ -49,7 +49,7 @@ pub(super) async fn run(list: &List, output: Output) -> Result<()> {
         let erps = view.life.erps.iter().map(|one| account(one, now));
         format!(
             "{}\n{}\n{}",
-            table(&["connection", "ERP", "received", "fetched", "sent", "failed last"], connections),
+            table(&["connection", "ERP", "received", "fetched", "sent", "store blocked", "failed last"], connections),
             table(&["ERP account", "sent", "blocked", "failed last"], erps),
             shown(&view.tasks, now)
         )
@@ -57,26 +57,31 @@ pub(super) async fn run(list: &List, output: Output) -> Result<()> {
 }
 
 fn connection(one: &ConnectionLife, now: Timestamp) -> Vec<Cell> {
-    let ConnectionLife { connection, erp, received, fetched, sent, failed } = one;
+    let ConnectionLife { connection, erp, received, fetched, sent, failed, blocked_since, blocked_until } = one;
     vec![
         plain(connection),
         plain(erp),
         when(*received, now),
         when(*fetched, now),
         when(*sent, now),
+        blocked(*blocked_since, *blocked_until, now),
         failure(failed.as_ref(), now),
     ]
 }
 
 fn account(one: &AccountLife, now: Timestamp) -> Vec<Cell> {
-    let blocked = match (one.blocked_since, one.blocked_until) {
+    let blocked = blocked(one.blocked_since, one.blocked_until, now);
+    vec![plain(&one.erp), when(one.sent, now), blocked, failure(one.failed.as_ref(), now)]
+}
+
+fn blocked(since: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> Cell {
+    match (since, until) {
         (_, None) => plain("no"),
         (None, Some(until)) => cell(format!("for {} more", span(until, now)), Tone::Bad),
         (Some(since), Some(until)) => {
             cell(format!("since {}, for {} more", distance(since, now), span(until, now)), Tone::Bad)
         }
-    };
-    vec![plain(&one.erp), when(one.sent, now), blocked, failure(one.failed.as_ref(), now)]
+    }
 }
 
 /// How long it is till then, without "in".

@@ -150,7 +150,7 @@ impl Stage {
         let id: ErpId = ACCOUNT.parse()?;
         let account = self.puente.settings.account(&id).await?;
         let per_day = account.map_or(0, |account| account.limits.per_day);
-        Ok((self.puente.accounts.ledger(&id).await?, per_day))
+        Ok((self.puente.accounts.ledger(&(&id).into()).await?, per_day))
     }
 }
 

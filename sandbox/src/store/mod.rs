@@ -14,7 +14,12 @@ mod purchase;
 mod rest;
 mod vendor;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::http::HeaderMap;
 use bytes::Bytes;
@@ -250,8 +255,9 @@ impl Shop {
             })
             .collect();
         let open = Shelf::new(self.plan.clone(), orders);
-        let tokens = open.tokens.clone();
-        Ok(Serving { server: Server::start(rest::router(Arc::new(open))).await?, tokens })
+        let (tokens, visits) = (open.tokens.clone(), Arc::new(rest::Visits::default()));
+        let server = Server::start(rest::router(Arc::new(open), visits.clone())).await?;
+        Ok(Serving { server, tokens, visits })
     }
 }
 
@@ -260,9 +266,31 @@ impl Shop {
 pub struct Serving {
     server: Server,
     tokens: Option<Arc<Tokens>>,
+    visits: Arc<rest::Visits>,
 }
 
 impl Serving {
+    /// How often it was asked for orders.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.visits.calls().len()
+    }
+
+    /// The most calls for orders in any `window`.
+    #[must_use]
+    pub fn busiest(&self, window: Duration) -> usize {
+        let calls = self.visits.calls();
+        let within = |(from, at): (usize, &Instant)| {
+            calls.iter().skip(from).take_while(|call| call.duration_since(*at) < window).count()
+        };
+        calls.iter().enumerate().map(within).max().unwrap_or(0)
+    }
+
+    /// The next call for orders is answered with this, and not looked at.
+    pub fn next(&self, answer: Answer) {
+        self.visits.next().push_back(answer);
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {

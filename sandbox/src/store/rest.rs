@@ -1,6 +1,10 @@
 //! The REST interface that orders are fetched from: HTTP on one side, the vendor's own answers on the other.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use axum::{
     Json, Router,
@@ -102,9 +106,26 @@ impl Shelf {
     }
 }
 
-pub(super) fn router(shelf: Arc<Shelf>) -> Router {
+/// The calls that were made to a shop for its orders, and what is answered otherwise.
+#[derive(Debug, Default)]
+pub(super) struct Visits {
+    calls: Mutex<Vec<Instant>>,
+    next: Mutex<VecDeque<Answer>>,
+}
+
+impl Visits {
+    pub(super) fn calls(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn next(&self) -> MutexGuard<'_, VecDeque<Answer>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn router(shelf: Arc<Shelf>, visits: Arc<Visits>) -> Router {
     let tokens = shelf.tokens.clone();
-    let orders = Router::new().fallback(answer).with_state(shelf);
+    let orders = Router::new().fallback(answer).with_state((shelf, visits));
     match tokens {
         Some(tokens) => orders.merge(super::oauth::router(tokens)),
         None => orders,
@@ -112,14 +133,16 @@ pub(super) fn router(shelf: Arc<Shelf>) -> Router {
 }
 
 async fn answer(
-    State(shelf): State<Arc<Shelf>>,
+    State((shelf, visits)): State<(Arc<Shelf>, Arc<Visits>)>,
     Query(query): Query<BTreeMap<String, String>>,
     request: Request,
 ) -> Response {
     if request.method() != Method::GET {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
+    visits.calls().push(Instant::now());
+    let otherwise = visits.next().pop_front();
     let asked = Asked { path: request.uri().path().to_owned(), query, headers: request.headers().clone() };
-    let Answer { status, headers, body } = shelf.plan.vendor.answer(&shelf, &asked);
+    let Answer { status, headers, body } = otherwise.unwrap_or_else(|| shelf.plan.vendor.answer(&shelf, &asked));
     (status, headers, Json(body)).into_response()
 }

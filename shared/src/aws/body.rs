@@ -72,6 +72,7 @@ mod tests {
             request: "r-1".into(),
             by: None,
             tries: 0,
+            waits: 0,
             news: News::Unmapped { flag: Flag { code: "unreadable".into(), detail: "x".into() }, raw: raw.into() },
         })
     }

@@ -9,7 +9,7 @@
 //! | `id/{erp}/begun/{name}` | `id` | that a record of this name is about to be made, and until when no look-up tells whether it was |
 //! | `cursor/{name}` | `cursor` | a position: how far something got |
 //! | `door/{connection}` | `door` | how many requests a front door of `puente serve` let in on its last day |
-//! | `erp/{erp}` | `ledger` | the lease and the limiter of an ERP account |
+//! | `erp/{erp}`, `store/{connection}` | `ledger` | the limiter and the blocks of an account, and the lease of an ERP's |
 //! | `token/{account}` | `token` | what an account gave us for a time |
 //! | `sign/{party}` | a fact | when it was seen last |
 //! | `task/{name}` | `claimed` | when somebody last claimed a run of a task |
@@ -109,9 +109,9 @@ impl Key {
         Self::new(format!("cursor/{name}"), "cursor")
     }
 
-    /// The ledger of an ERP account.
-    pub(super) fn ledger(erp: &ErpId) -> Self {
-        Self::new(format!("erp/{erp}"), "ledger")
+    /// The ledger of an account.
+    pub(super) fn ledger(of: &AccountId) -> Self {
+        Self::new(of.to_string(), "ledger")
     }
 
     /// The token of an account.

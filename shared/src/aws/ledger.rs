@@ -1,4 +1,4 @@
-//! The ledgers of ERP accounts on DynamoDB: each operation of [`Ledger`] as conditional updates.
+//! The ledgers of accounts on DynamoDB: each operation of [`Ledger`] as conditional updates.
 //!
 //! A reservation is additive while slots are taken (busy) and absolute while none are (idle), within a day or at the start
 //! of the next. Each of the four is an update of its own that holds only there; the item that comes back with a refusal says
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
-        ids::ErpId,
+        ids::AccountId,
         ledger::{Denied, Departed, Ledger, Limits, Purpose, Released, Request, Slots, Taken},
     },
     ports::Accounts,
@@ -27,7 +27,7 @@ use crate::{
 /// How often an operation looks for the branch that applies while others change the item.
 const ROUNDS: u32 = 12;
 
-/// The ledgers of ERP accounts.
+/// The ledgers of accounts.
 #[derive(Clone)]
 pub struct DynamoAccounts(Table);
 
@@ -51,21 +51,21 @@ impl DynamoAccounts {
         Self(table)
     }
 
-    async fn update(&self, erp: &ErpId, update: Update) -> Result<Outcome> {
-        self.0.update(Key::ledger(erp), update).await
+    async fn update(&self, of: &AccountId, update: Update) -> Result<Outcome> {
+        self.0.update(Key::ledger(of), update).await
     }
 }
 
 #[async_trait]
 impl Accounts for DynamoAccounts {
-    async fn ledger(&self, erp: &ErpId) -> Result<Ledger> {
-        let item = self.0.get(Key::ledger(erp)).await?;
+    async fn ledger(&self, of: &AccountId) -> Result<Ledger> {
+        let item = self.0.get(Key::ledger(of)).await?;
         item.as_ref().map_or_else(|| Ok(Ledger::default()), read)
     }
 
     async fn take(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         nonce: &str,
         now: Timestamp,
         until: Timestamp,
@@ -82,21 +82,21 @@ impl Accounts for DynamoAccounts {
             .set_once("mark", number(0))
             .set("holder", text(nonce))
             .set("lease_until", nanos(until));
-        match self.update(erp, update).await? {
+        match self.update(of, update).await? {
             Outcome::Done(item) => Ok(Taken::Taken(read(&item)?)),
             Outcome::Refused(..) => Ok(Taken::Held),
         }
     }
 
-    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool> {
+    async fn mark(&self, of: &AccountId, now: Timestamp) -> Result<bool> {
         let mut update = Update::default();
         let held = update.exists("holder");
         let live = update.is("lease_until", ">=", nanos(now));
         update.only_if(held).only_if(live).add("mark", number(1));
-        Ok(matches!(self.update(erp, update).await?, Outcome::Done(_)))
+        Ok(matches!(self.update(of, update).await?, Outcome::Done(_)))
     }
 
-    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released> {
+    async fn release(&self, of: &AccountId, epoch: u64, seen: Option<u64>) -> Result<Released> {
         let mut update = Update::default();
         let ours = update.is("epoch", "=", number(epoch));
         let held = update.exists("holder");
@@ -105,7 +105,7 @@ impl Accounts for DynamoAccounts {
             let unmarked = update.is("mark", "=", number(seen));
             update.only_if(unmarked);
         }
-        match self.update(erp, update).await? {
+        match self.update(of, update).await? {
             Outcome::Done(_) => Ok(Released::Released),
             Outcome::Refused(None, _) => Ok(Released::Lost),
             Outcome::Refused(Some(item), repeated) => {
@@ -122,7 +122,7 @@ impl Accounts for DynamoAccounts {
 
     async fn reserve(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         request: &Request,
         limits: &Limits,
         now: Timestamp,
@@ -130,15 +130,16 @@ impl Accounts for DynamoAccounts {
         let mut branch = Branch { fresh: false, idle: false };
         for _ in 0..ROUNDS {
             let refused = match reservation(request, limits, now, branch) {
-                Some(update) => match self.update(erp, update).await? {
+                Some(update) => match self.update(of, update).await? {
                     Outcome::Done(item) => {
-                        let spacing = limits.spacing();
-                        let first = read(&item)?.tat.zip(run(request, limits)).map(|(tat, run)| tat - run);
-                        return Ok(Ok(Slots { first: first.ok_or_else(|| damaged("tat"))?, spacing, k: request.k }));
+                        let (ledger, spacing) = (read(&item)?, limits.spacing());
+                        let first = ledger.tat.zip(run(request, limits)).map(|(tat, run)| tat - run);
+                        let (first, strikes) = (first.ok_or_else(|| damaged("tat"))?, ledger.strikes);
+                        return Ok(Ok(Slots { first, spacing, k: request.k, strikes }));
                     }
                     Outcome::Refused(item, _) => item.as_ref().map_or_else(|| Ok(Ledger::default()), read)?,
                 },
-                None => self.ledger(erp).await?,
+                None => self.ledger(of).await?,
             };
             if let Err(denied) = refused.clone().reserve(request, limits, now) {
                 return Ok(Err(denied));
@@ -146,10 +147,10 @@ impl Accounts for DynamoAccounts {
             branch = Branch::of(&refused, limits, now);
         }
         // Fail closed: without a reservation nobody may call.
-        Err(Error::new(Kind::Unavailable, format!("the ledger of `{erp}` is too busy: no send slot could be reserved")))
+        Err(Error::new(Kind::Unavailable, format!("the ledger of {of} is too busy: no send slot could be reserved")))
     }
 
-    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()> {
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()> {
         for later in [true, false].into_iter().cycle().take(4) {
             let mut update = Update::default();
             update.add("strikes", number(1));
@@ -161,20 +162,22 @@ impl Accounts for DynamoAccounts {
                 let stays = update.is("blocked_until", ">=", nanos(until));
                 update.only_if(stays);
             }
-            if let Outcome::Done(_) = self.update(erp, update).await? {
+            if let Outcome::Done(_) = self.update(of, update).await? {
                 return Ok(());
             }
         }
-        Err(Error::new(Kind::Unavailable, format!("the ledger of `{erp}` is too busy to note that it is blocked")))
+        Err(Error::new(Kind::Unavailable, format!("the ledger of {of} is too busy to note that it is blocked")))
     }
 
-    async fn unblock(&self, erp: &ErpId) -> Result<()> {
+    async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()> {
         let mut update = Update::default();
+        let over = update.missing_or("blocked_until", "<=", nanos(now));
+        update.only_if(over);
         update.set("strikes", number(0)).remove(&["blocked_until", "blocked_because"]);
-        self.update(erp, update).await.map(drop)
+        self.update(of, update).await.map(drop)
     }
 
-    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
+    async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()> {
         let mut update = Update::default();
         let ours = update.is("epoch", "=", number(epoch));
         let held = update.exists("holder");
@@ -188,7 +191,7 @@ impl Accounts for DynamoAccounts {
             Some(waiting) => update.set("hold", json(waiting)?),
             None => update.remove(&["hold"]),
         };
-        self.update(erp, update).await.map(drop)
+        self.update(of, update).await.map(drop)
     }
 }
 

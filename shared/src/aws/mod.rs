@@ -72,7 +72,7 @@ pub struct Aws {
     pub known: Arc<DynamoKnown>,
     /// Positions and front doors.
     pub cursors: Arc<DynamoCursors>,
-    /// The ledgers of ERP accounts.
+    /// The ledgers of accounts.
     pub accounts: Arc<DynamoAccounts>,
     /// Signs of life.
     pub signs: Arc<DynamoSigns>,

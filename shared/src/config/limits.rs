@@ -1,4 +1,4 @@
-//! The limits of the file: an ERP account's, which are the ERP's own, and a connection's share of the front door.
+//! The limits of the file: an account's, which are the ERP's or the store's own, and a connection's share of the front door.
 
 use std::str::FromStr;
 
@@ -23,8 +23,8 @@ pub struct FrontDoor {
 /// The front door's default: what the smallest plan of a store needs, and what a forgotten loop cannot exceed.
 const FRONT_DOOR: FrontDoor = FrontDoor { per_second: 10, per_day: 300 };
 
-/// `limits` of an ERP account.
-#[derive(Default, Deserialize)]
+/// `limits` of an account: an ERP's, or a store's.
+#[derive(Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AccountLimits {
     rate: Option<Rate>,
@@ -54,19 +54,42 @@ impl DoorLimits {
     }
 }
 
+#[derive(PartialEq)]
 struct Rate(u32, SignedDuration);
 struct PerSecond(u32);
+#[derive(PartialEq)]
 struct Count(u32);
+#[derive(PartialEq)]
 struct Reset(civil::Time);
+#[derive(PartialEq)]
 struct Zone(TimeZone);
+#[derive(PartialEq)]
 struct Share(u32);
+#[derive(PartialEq)]
 struct Millis(SignedDuration);
 
-impl From<AccountLimits> for Limits {
-    fn from(given: AccountLimits) -> Self {
-        let or = Self::default();
+impl AccountLimits {
+    /// Those of an ERP account.
+    pub(crate) fn of_erp(self) -> Limits {
+        self.over(Limits::default())
+    }
+
+    /// Those of a store whose vendor allows that `rate`; a day has no limit unless one is given. `None`: nobody says a rate.
+    pub(crate) fn of_store(self, rate: Option<(u32, SignedDuration)>) -> Option<Limits> {
+        let given = self.rate.as_ref().map(|rate| (rate.0, rate.1));
+        let (calls, window) = given.or(rate)?;
+        Some(self.over(Limits { calls, window, per_day: Limits::ENDLESS, ..Limits::default() }))
+    }
+
+    /// Whether nothing is given.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn over(self, or: Limits) -> Limits {
+        let given = self;
         let (calls, window) = given.rate.map_or((or.calls, or.window), |rate| (rate.0, rate.1));
-        Self {
+        Limits {
             calls,
             window,
             per_day: given.per_day.map_or(or.per_day, |n| n.0),

@@ -131,7 +131,8 @@ impl OrderId {
 }
 
 /// An account that calls are made to: an ERP's, or the one that a connection has with its store.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum AccountId {
     /// An ERP account.
     Erp(ErpId),
@@ -146,6 +147,30 @@ impl fmt::Display for AccountId {
             Self::Erp(id) => write!(f, "erp/{id}"),
             Self::Store(id) => write!(f, "store/{id}"),
         }
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(id: AccountId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        match text.split_once('/') {
+            Some(("erp", id)) => id.parse().map(Self::Erp),
+            Some(("store", id)) => id.parse().map(Self::Store),
+            _ => Err(refuse("an account's name", "is such as `erp/main` or `store/acme`")),
+        }
+    }
+}
+
+impl std::str::FromStr for AccountId {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::try_from(text.to_owned())
     }
 }
 
@@ -255,6 +280,16 @@ mod tests {
         }
         let order = OrderKey::new(shop.clone(), "customer/7".parse().unwrap());
         assert_eq!(order.sale(), Reference::customer(&shop, "7"), "which is why");
+    }
+
+    #[test]
+    fn an_accounts_name_is_read_as_it_is_written() {
+        for id in [AccountId::Erp("main".parse().unwrap()), AccountId::Store("acme".parse().unwrap())] {
+            assert_eq!(AccountId::try_from(id.to_string()).unwrap(), id);
+        }
+        for bad in ["main", "erp/", "shop/acme", "store/a/b", ""] {
+            assert!(AccountId::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
     }
 
     #[test]

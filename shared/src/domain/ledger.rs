@@ -1,11 +1,11 @@
-//! The ledger of an ERP account: the conductor's lease, the exact limiter of its windows and days, and its blocks.
+//! The ledger of an account: the exact limiter of its windows and days, its blocks, and, for an ERP's, the conductor's lease.
 //!
 //! One item per account, changed only by conditional updates. Each operation here is one such update as a pure function
 //! of the item as it is: the SQLite adapter runs it inside a transaction, the DynamoDB adapter translates it to update
 //! expressions, and the ports' contract suite compares the two over random histories.
 //!
 //! A reservation owns exact *send slots* `tat, tat+T, …`. The spacing `T = (W + 2E + L + J) / N` leaves room for clock error
-//! E, lateness L and arrival jitter J, so that no window of W at the ERP ever sees more than N calls; a crash, a lost reply or
+//! E, lateness L and arrival jitter J, so that no window of W at the other side ever sees more than N calls; a crash, a lost reply or
 //! a doubled update can only waste slots. Between several holders (a lapsed lease, a frozen worker that wakes) it still holds.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,18 +19,18 @@ use crate::{Error, Kind, Result};
 #[cfg(test)]
 mod tests;
 
-/// What an ERP account allows, and how exactly our clocks and the network are known.
+/// What an account allows, and how exactly our clocks and the network are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// N: calls per window.
     pub calls: u32,
     /// W: the window.
     pub window: SignedDuration,
-    /// Q: calls per day.
+    /// Q: calls per day; [`Limits::ENDLESS`] where a day has no limit of its own.
     pub per_day: u32,
-    /// When the ERP's day begins.
+    /// When the account's day begins.
     pub reset: civil::Time,
-    /// The ERP's time zone.
+    /// Its time zone.
     pub time_zone: TimeZone,
     /// The share of the day kept for orders, in thousandths.
     pub orders_share: u32,
@@ -61,7 +61,7 @@ impl Default for Limits {
     }
 }
 
-/// A day of the ERP's quota.
+/// A day of an account's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day {
     /// Its number, growing by one a day (days since 1970-01-01 of the date it begins on).
@@ -73,6 +73,9 @@ pub struct Day {
 }
 
 impl Limits {
+    /// As calls a day: a day has no limit.
+    pub const ENDLESS: u32 = u32::MAX;
+
     /// T: the time between two send slots.
     #[must_use]
     pub fn spacing(&self) -> SignedDuration {
@@ -91,7 +94,7 @@ impl Limits {
         self.horizon.max(self.spacing() * 2)
     }
 
-    /// The day of the ERP that `now` lies in.
+    /// The account's day that `now` lies in.
     #[must_use]
     pub fn day(&self, now: Timestamp) -> Day {
         let local = now.to_zoned(self.time_zone.clone());
@@ -238,7 +241,7 @@ pub struct Departed {
 /// What slots are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Taking orders to the ERP.
+    /// Taking orders to the ERP, or asking the store for them.
     Orders,
     /// Anything else: probing, stock, prices.
     Other,
@@ -265,6 +268,8 @@ pub struct Slots {
     pub spacing: SignedDuration,
     /// How many.
     pub k: u32,
+    /// How many calls had failed in a row by then: once one succeeds, the account is to be unblocked.
+    pub strikes: u32,
 }
 
 /// Why there are no slots now.
@@ -394,7 +399,7 @@ impl Ledger {
         if let Some((_, until)) = request.lease {
             self.lease_until = Some(until);
         }
-        Ok(Slots { first, spacing, k: request.k })
+        Ok(Slots { first, spacing, k: request.k, strikes: self.strikes })
     }
 
     /// Blocks the account until a time, for everybody. A later block stays.
@@ -406,8 +411,12 @@ impl Ledger {
         }
     }
 
-    /// A call succeeded: the next block starts small again.
-    pub fn unblock(&mut self) {
+    /// A call succeeded: the next block starts small again. A block that somebody else met meanwhile stays: the call was under way
+    /// before it.
+    pub fn unblock(&mut self, now: Timestamp) {
+        if self.blocked_until.is_some_and(|until| until > now) {
+            return;
+        }
         self.strikes = 0;
         self.blocked_until = None;
         self.blocked_because = None;

@@ -55,9 +55,12 @@ pub struct Arrival {
     /// Who asked for it, where a person did: a replay's operator, or who moved it out of the dead-letter queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// How often a fetch was put off already.
+    /// How often a fetch was put off already because the store failed.
     #[serde(default)]
     pub tries: u32,
+    /// How often in a row because of a limit, ours or the store's: that is nobody's failure, and costs no try.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: u32,
     /// What is known.
     pub news: News,
 }
@@ -97,6 +100,11 @@ impl Message {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 impl Arrival {
     /// The record's key.
     #[must_use]
@@ -113,6 +121,6 @@ mod tests {
     fn a_replay_that_was_queued_before_it_said_who_asked_is_read() {
         let old = r#"{"arrival":{"connection":"acme","order":"1","received":"2026-01-31T10:00:00Z","request":"r","news":"replay"}}"#;
         let Message::Arrival(arrival) = serde_json::from_str(old).unwrap() else { panic!("{old}") };
-        assert_eq!((arrival.by, &arrival.news), (None, &News::Replay));
+        assert_eq!((arrival.by, arrival.waits, &arrival.news), (None, 0, &News::Replay));
     }
 }

@@ -99,6 +99,7 @@ metrics! {
     Backfilled = Counter "orders_backfilled" in Count: "Orders that no webhook brought, and a backfill found";
     FetchAnswered = Counter "store_fetches" ["answered"] in Count: "Questions to stores about one order, by what became of them";
     FetchFailed = Counter "store_fetches" ["failed"] in Count: "Questions to stores about one order, by what became of them";
+    StoreBlocks = Counter "store_blocks" in Count: "Times that a store asked to be left alone for a while";
     TimelineLost = Counter "timeline_lost" in Count: "Lines of timelines that could not be written";
     MessagesFailed = Counter "messages_failed" in Count: "Messages that were not put on record, and stay in the queue";
     Departures = Counter "departures" in Count: "Rounds of work on an ERP account";

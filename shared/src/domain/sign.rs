@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
-use super::ids::{ConnectionId, ErpId};
+use super::ids::{AccountId, ConnectionId};
 
 /// Whose sign of life.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Party {
     /// A connection's.
     Connection(ConnectionId),
-    /// An ERP account's.
-    Account(ErpId),
+    /// An account's.
+    Account(AccountId),
 }
 
 impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(id) => write!(f, "connection/{id}"),
-            Self::Account(id) => write!(f, "erp/{id}"),
+            Self::Account(id) => id.fmt(f),
         }
     }
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     Result,
     domain::{
-        ids::{ConnectionId, ErpId},
+        ids::{AccountId, ConnectionId, ErpId},
         sign::{Fact, Party, Sign},
     },
     flow::Puente,
@@ -42,6 +42,10 @@ pub struct ConnectionLife {
     pub sent: Option<Timestamp>,
     /// The last question to its store that failed.
     pub failed: Option<FailureView>,
+    /// Since when its store is left alone because it asked for that, if it is.
+    pub blocked_since: Option<Timestamp>,
+    /// Until when, if it is.
+    pub blocked_until: Option<Timestamp>,
 }
 
 /// An account's signs of life, each to the minute.
@@ -76,13 +80,19 @@ pub async fn life(puente: &Puente, connections: Vec<ConnectionId>) -> Result<Lif
     let with_erp = |id: ConnectionId| puente.settings.erp_of(&id).map(|erp| (id, erp));
     let connections: Vec<(ConnectionId, ErpId)> = connections.into_iter().filter_map(with_erp).collect();
     let erps: BTreeSet<ErpId> = connections.iter().map(|(_, erp)| erp.clone()).collect();
-    let parties = connections.iter().map(|(id, _)| Party::Connection(id.clone()));
-    let parties: Vec<Party> = parties.chain(erps.iter().cloned().map(Party::Account)).collect();
+    let of_shop = |(id, _): &(ConnectionId, ErpId)| [Party::Connection(id.clone()), Party::Account(id.into())];
+    let of_erp = |erp: &ErpId| Party::Account(erp.into());
+    let parties: Vec<Party> = connections.iter().flat_map(of_shop).chain(erps.iter().map(of_erp)).collect();
     let mut signs = puente.signs.signs(&parties).await?.into_iter();
     let mut view = LifeView { connections: Vec::new(), erps: Vec::new() };
     for (connection, erp) in connections {
-        let signs = signs.next().unwrap_or_default();
+        let (signs, stores) = (signs.next().unwrap_or_default(), signs.next().unwrap_or_default());
         let fetched = at(&signs, Fact::Fetched);
+        // The ledger of a store that never asked for it is not read.
+        let (blocked_since, blocked_until) = match at(&stores, Fact::Blocked) {
+            Some(since) => blocked(puente, &(&connection).into(), Some(since)).await?,
+            None => (None, None),
+        };
         view.connections.push(ConnectionLife {
             connection,
             erp,
@@ -90,22 +100,27 @@ pub async fn life(puente: &Puente, connections: Vec<ConnectionId>) -> Result<Lif
             fetched,
             sent: at(&signs, Fact::Sent),
             failed: failure(&signs, fetched),
+            blocked_since,
+            blocked_until,
         });
     }
     for erp in erps {
         let signs = signs.next().unwrap_or_default();
-        let blocked_until =
-            puente.accounts.ledger(&erp).await?.blocked_until.filter(|until| *until > puente.clock.now());
+        let (blocked_since, blocked_until) = blocked(puente, &(&erp).into(), at(&signs, Fact::Blocked)).await?;
         let sent = at(&signs, Fact::Sent);
-        view.erps.push(AccountLife {
-            erp,
-            sent,
-            blocked_since: at(&signs, Fact::Blocked).filter(|_| blocked_until.is_some()),
-            blocked_until,
-            failed: failure(&signs, sent),
-        });
+        view.erps.push(AccountLife { erp, sent, blocked_since, blocked_until, failed: failure(&signs, sent) });
     }
     Ok(view)
+}
+
+/// Since when and until when an account is blocked, if it is. `since`: when a block last began.
+async fn blocked(
+    puente: &Puente,
+    account: &AccountId,
+    since: Option<Timestamp>,
+) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
+    let until = puente.accounts.ledger(account).await?.blocked_until.filter(|until| *until > puente.clock.now());
+    Ok((since.filter(|_| until.is_some()), until))
 }
 
 fn at(signs: &[Sign], fact: Fact) -> Option<Timestamp> {

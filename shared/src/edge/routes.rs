@@ -171,7 +171,7 @@ fn anything(_: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
 }
 
 /// Every route.
-pub static ROUTES: [Route; 17] = [
+pub static ROUTES: [Route; 18] = [
     Route {
         verb: Verb::Post,
         path: "/v1/connections/{connection}/webhook",
@@ -346,6 +346,18 @@ pub static ROUTES: [Route; 17] = [
         body: None,
         answer: Answer::json(200, "The quota.", of::<QuotaView>),
         serve: Serve::People(|verb| on(verb, accounts::quota)),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/connections/{connection}/quota",
+        door: Door::Operator(Scope::Ops),
+        reach: Reach::Service,
+        id: "show_store_quota",
+        says: "How often a connection's store may be asked, and whether it is left alone now.",
+        query: None,
+        body: None,
+        answer: Answer::json(200, "The quota of the store.", of::<QuotaView>),
+        serve: Serve::People(|verb| on(verb, accounts::store_quota)),
     },
     Route {
         verb: Verb::Get,

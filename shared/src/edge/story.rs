@@ -11,7 +11,7 @@ use crate::{
     Result,
     domain::{
         event::Happened,
-        ids::ErpId,
+        ids::{AccountId, ErpId},
         ledger::{Ledger, Limits},
         order::Order,
         reason::{Reason, Why},
@@ -127,9 +127,9 @@ async fn waits(puente: &Puente, head: &Head, timeline: &[Entry]) -> Result<Vec<W
 pub async fn account_wait(puente: &Puente, erp: &ErpId) -> Result<Option<WaitView>> {
     let Some(terms) = puente.settings.terms(erp)? else { return Ok(None) };
     let now = puente.clock.now();
-    let ledger = puente.accounts.ledger(erp).await?;
+    let ledger = puente.accounts.ledger(&AccountId::from(erp)).await?;
     let blocked_since = if ledger.blocked_until.is_some_and(|until| until > now) {
-        let signs = puente.signs.signs(&[Party::Account(erp.clone())]).await?;
+        let signs = puente.signs.signs(&[Party::Account(AccountId::from(erp))]).await?;
         signs.into_iter().flatten().find(|sign| sign.fact == Fact::Blocked).map(|sign| sign.at)
     } else {
         None

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         document::Document,
-        ids::{ConnectionId, ErpId, OrderId},
+        ids::{AccountId, ConnectionId, OrderId},
         ledger::{Ledger, Limits},
         money::Amount,
         reason::{Reason, Why},
@@ -92,23 +92,24 @@ impl From<Unreadable> for UnreadableView {
     }
 }
 
-/// An ERP account's quota.
+/// An account's quota: an ERP's, or a store's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Quota)]
 pub struct QuotaView {
-    /// Which account.
-    pub erp: ErpId,
-    /// Calls per window, such as `10/s`.
-    pub rate: String,
-    /// Calls a day.
-    pub per_day: u32,
-    /// Of these, used.
+    /// Which account: `erp/main`, or `store/acme` for the store of the connection `acme`.
+    #[schema(value_type = String)]
+    pub account: AccountId,
+    /// Calls per window, such as `10/s`; none for a store of which no rate is known.
+    pub rate: Option<String>,
+    /// Calls a day, where a day has a limit.
+    pub per_day: Option<u32>,
+    /// Calls of the day so far, as far as they are counted: those to a store without a rate are not.
     pub used: u32,
-    /// Left.
-    pub left: u32,
-    /// When the ERP's next day begins.
-    pub resets_at: Timestamp,
-    /// No departure before this time: the day is short or used up, or the account is blocked.
+    /// Of the day's calls, left.
+    pub left: Option<u32>,
+    /// When the account's next day begins, where a day has a limit.
+    pub resets_at: Option<Timestamp>,
+    /// No departure to the ERP before this time, or no call to the store: the day is short or used up, or the account is blocked.
     pub next_departure: Option<Timestamp>,
     /// No call before this time.
     pub blocked_until: Option<Timestamp>,
@@ -150,21 +151,22 @@ impl From<Head> for OrderView {
 }
 
 impl QuotaView {
-    /// The quota of `erp` as its ledger says at `now`.
+    /// The quota of `account` as its ledger says at `now`; `None` as `limits`: nobody has said how often it may be called.
     #[must_use]
-    pub fn of(erp: ErpId, limits: &Limits, ledger: &Ledger, now: Timestamp) -> Self {
-        let used = ledger.used_today(limits, now);
+    pub fn of(account: AccountId, limits: Option<&Limits>, ledger: &Ledger, now: Timestamp) -> Self {
+        let used = limits.map_or(0, |limits| ledger.used_today(limits, now));
+        let daily = limits.filter(|limits| limits.per_day != Limits::ENDLESS);
         let ahead = |time: Option<Timestamp>| time.filter(|time| *time > now);
         let conducts_until = ahead(ledger.lease_until);
         let blocked_until = ahead(ledger.blocked_until);
         Self {
-            erp,
-            rate: rate(limits),
-            per_day: limits.per_day,
+            account,
+            rate: limits.map(rate),
+            per_day: daily.map(|limits| limits.per_day),
             used,
-            left: limits.per_day.saturating_sub(used),
-            resets_at: limits.day(now).end,
-            next_departure: depart::closed(ledger, limits, now),
+            left: daily.map(|limits| limits.per_day.saturating_sub(used)),
+            resets_at: daily.map(|limits| limits.day(now).end),
+            next_departure: limits.map_or(blocked_until, |limits| depart::closed(ledger, limits, now)),
             blocked_because: ledger.blocked_because.clone().filter(|_| blocked_until.is_some()),
             blocked_until,
             conductor: ledger.holder.clone().filter(|_| conducts_until.is_some()),
@@ -174,7 +176,8 @@ impl QuotaView {
 }
 
 /// As it is written in `puente.toml`.
-fn rate(limits: &Limits) -> String {
+#[must_use]
+pub fn rate(limits: &Limits) -> String {
     let window = match limits.window.as_secs() {
         1 => "s".to_owned(),
         60 => "min".to_owned(),

@@ -1,4 +1,4 @@
-//! ERP accounts' ledgers: each operation is the pure function of [`Ledger`] inside one immediate transaction.
+//! Accounts' ledgers: each operation is the pure function of [`Ledger`] inside one immediate transaction.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Result,
     domain::{
-        ids::ErpId,
+        ids::AccountId,
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
     },
     ports::Accounts,
@@ -20,54 +20,54 @@ use crate::{
 
 #[async_trait]
 impl Accounts for Embedded {
-    async fn ledger(&self, erp: &ErpId) -> Result<Ledger> {
-        let erp = erp.clone();
-        self.read(move |sql| load(sql, &erp)).await
+    async fn ledger(&self, of: &AccountId) -> Result<Ledger> {
+        let of = of.clone();
+        self.read(move |sql| load(sql, &of)).await
     }
 
     async fn take(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         nonce: &str,
         now: Timestamp,
         until: Timestamp,
         clock_error: SignedDuration,
     ) -> Result<Taken> {
         let nonce = nonce.to_owned();
-        self.change(erp, move |ledger| ledger.take(&nonce, now, until, clock_error)).await
+        self.change(of, move |ledger| ledger.take(&nonce, now, until, clock_error)).await
     }
 
-    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool> {
-        self.change(erp, move |ledger| ledger.leave_mark(now)).await
+    async fn mark(&self, of: &AccountId, now: Timestamp) -> Result<bool> {
+        self.change(of, move |ledger| ledger.leave_mark(now)).await
     }
 
-    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released> {
-        self.change(erp, move |ledger| ledger.release(epoch, seen)).await
+    async fn release(&self, of: &AccountId, epoch: u64, seen: Option<u64>) -> Result<Released> {
+        self.change(of, move |ledger| ledger.release(epoch, seen)).await
     }
 
     async fn reserve(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         request: &Request,
         limits: &Limits,
         now: Timestamp,
     ) -> Result<Result<Slots, Denied>> {
         let (request, limits) = (request.clone(), limits.clone());
-        self.change(erp, move |ledger| ledger.reserve(&request, &limits, now)).await
+        self.change(of, move |ledger| ledger.reserve(&request, &limits, now)).await
     }
 
-    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()> {
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()> {
         let because = because.to_owned();
-        self.change(erp, move |ledger| ledger.block(until, &because)).await
+        self.change(of, move |ledger| ledger.block(until, &because)).await
     }
 
-    async fn unblock(&self, erp: &ErpId) -> Result<()> {
-        self.change(erp, Ledger::unblock).await
+    async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()> {
+        self.change(of, move |ledger| ledger.unblock(now)).await
     }
 
-    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()> {
+    async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()> {
         let departed = departed.clone();
-        self.change(erp, move |ledger| ledger.departed(epoch, &departed)).await
+        self.change(of, move |ledger| ledger.departed(epoch, &departed)).await
     }
 }
 
@@ -75,19 +75,19 @@ impl Embedded {
     /// Loads the ledger, changes it, and stores it if it is another now.
     async fn change<T: Send + 'static>(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         change: impl FnOnce(&mut Ledger) -> T + Send + 'static,
     ) -> Result<T> {
-        let erp = erp.clone();
+        let of = of.clone();
         self.write(move |sql| {
-            let before = load(sql, &erp)?;
+            let before = load(sql, &of)?;
             let mut after = before.clone();
             let outcome = change(&mut after);
             if after != before {
                 let mut upsert = sql.prepare_cached(
-                    "INSERT INTO ledger (erp, json) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET json = excluded.json",
+                    "INSERT INTO ledger (account, json) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET json = excluded.json",
                 )?;
-                upsert.execute([erp.as_str(), &json(&after)?])?;
+                upsert.execute([of.to_string(), json(&after)?])?;
             }
             Ok(outcome)
         })
@@ -95,9 +95,9 @@ impl Embedded {
     }
 }
 
-fn load(sql: &Connection, erp: &ErpId) -> Result<Ledger, Fault> {
-    let mut select = sql.prepare_cached("SELECT json FROM ledger WHERE erp = ?1")?;
-    let found: Option<String> = select.query_row([erp.as_str()], |row| row.get(0)).optional()?;
-    let read = |text: String| read_json(&text, || format!("ERP {erp}: its ledger"));
+fn load(sql: &Connection, of: &AccountId) -> Result<Ledger, Fault> {
+    let mut select = sql.prepare_cached("SELECT json FROM ledger WHERE account = ?1")?;
+    let found: Option<String> = select.query_row([of.to_string()], |row| row.get(0)).optional()?;
+    let read = |text: String| read_json(&text, || format!("the ledger of {of}"));
     Ok(found.map(read).transpose()?.unwrap_or_default())
 }

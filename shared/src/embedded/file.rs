@@ -16,13 +16,14 @@ use crate::{Error, Kind, Result, Retry};
 const APPLICATION: i64 = 0x506e_7465;
 
 /// Each step brings the schema from its index to the next version, which the file carries as its `user_version`.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("signs.sql"),
     include_str!("booked.sql"),
     include_str!("tokens.sql"),
     include_str!("search.sql"),
     include_str!("places.sql"),
+    include_str!("accounts.sql"),
 ];
 
 /// Why work on the file failed.

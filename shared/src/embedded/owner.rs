@@ -23,16 +23,19 @@ impl Embedded {
     pub async fn own(&self) -> Result<Ownership> {
         let lock = lock(self.file())?;
         self.write(|sql| {
-            let mut ledgers = sql.prepare("SELECT erp, json FROM ledger")?;
+            let mut ledgers = sql.prepare("SELECT account, json FROM ledger")?;
             let all = ledgers
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<Vec<(String, String)>, _>>()?;
-            for (erp, text) in all {
-                let mut ledger: Ledger = super::records::read_json(&text, || format!("ERP {erp}: its ledger"))?;
+            for (account, text) in all {
+                let mut ledger: Ledger = super::records::read_json(&text, || format!("the ledger of {account}"))?;
                 let epoch = ledger.epoch;
                 // The epoch stays: what the last owner still wants to write is fenced off by the next take.
                 ledger.release(epoch, None);
-                sql.execute("UPDATE ledger SET json = ?2 WHERE erp = ?1", [&erp, &super::records::json(&ledger)?])?;
+                sql.execute(
+                    "UPDATE ledger SET json = ?2 WHERE account = ?1",
+                    [&account, &super::records::json(&ledger)?],
+                )?;
             }
             // Delivered and not deleted: to be delivered again, now. The receives still count.
             sql.execute("UPDATE message SET visible = 0, receipt = NULL WHERE receipt IS NOT NULL", [])?;
@@ -51,7 +54,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{ids::ErpId, ledger::Taken, message::Message},
+        domain::{
+            ids::{AccountId, ErpId},
+            ledger::Taken,
+            message::Message,
+        },
         ports::{Accounts, Queue},
     };
 
@@ -59,11 +66,12 @@ mod tests {
     async fn what_a_killed_server_held_is_free_for_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let erp: ErpId = "main".parse().unwrap();
+        let account = AccountId::from(&erp);
         let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let (until, error) = (now + SignedDuration::from_secs(90), SignedDuration::from_millis(50));
         let first = Embedded::open(dir.path()).unwrap();
         let owned = first.own().await.unwrap();
-        assert!(matches!(first.take(&erp, "a", now, until, error).await.unwrap(), Taken::Taken(_)));
+        assert!(matches!(first.take(&account, "a", now, until, error).await.unwrap(), Taken::Taken(_)));
         first.send(&[Message::Wake { erp: erp.clone() }], Duration::ZERO).await.unwrap();
         assert_eq!(first.receive(1, Duration::ZERO).await.unwrap().len(), 1);
         let second = Embedded::open(dir.path()).unwrap();
@@ -72,7 +80,9 @@ mod tests {
         assert!(second.receive(1, Duration::ZERO).await.unwrap().is_empty());
         drop(owned);
         let _owned = second.own().await.unwrap();
-        assert!(matches!(second.take(&erp, "b", now, until, error).await.unwrap(), Taken::Taken(l) if l.epoch == 2));
+        assert!(
+            matches!(second.take(&account, "b", now, until, error).await.unwrap(), Taken::Taken(l) if l.epoch == 2)
+        );
         assert_eq!(second.receive(1, Duration::ZERO).await.unwrap()[0].receives, 2);
     }
 }

@@ -14,7 +14,8 @@ use super::*;
 use crate::{
     domain::{
         document::{Booked, Document, Step},
-        ids::{AttemptId, ConnectionId, ErpId, OrderKey},
+        ids::{AccountId, AttemptId, ConnectionId, ErpId, OrderKey},
+        ledger::Ledger,
         message::{Arrival, Message, News},
         record::{Entry, Intent, SCHEMA, State, Summary, Write, Written},
         search::Term,
@@ -79,6 +80,7 @@ fn arrival(connection: &str, order: &str) -> Message {
         request: "r".into(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::Changed,
     })
 }
@@ -153,7 +155,7 @@ async fn two_processes_share_one_directory() {
     });
     sent.unwrap();
     assert_eq!(found.unwrap().len(), 1);
-    let erp: ErpId = "main".parse().unwrap();
+    let erp: AccountId = "erp/main".parse().unwrap();
     let (a, b) = tokio::join!(
         serve.take(&erp, "a", at(0), at(90), SignedDuration::ZERO),
         cli.take(&erp, "b", at(0), at(90), SignedDuration::ZERO)
@@ -283,6 +285,9 @@ async fn records_of_the_released_schema_are_read_and_written_on() {
         let insert = "INSERT INTO head (connection, id, state, updated, json) VALUES ('shop', ?1, 'synced', 0, ?2)";
         sql.execute(insert, [id, json]).unwrap();
     }
+    // Of an ERP account: there were no others.
+    let used = r#"{"epoch":7,"mark":2,"tat":"2026-01-01T12:00:09Z","day":20454,"used":41}"#;
+    sql.execute("INSERT INTO ledger (erp, json) VALUES ('main', ?1)", [used]).unwrap();
     drop(sql);
 
     let (file, _) = open(dir.path());
@@ -298,6 +303,9 @@ async fn records_of_the_released_schema_are_read_and_written_on() {
     let complete = Write::complete(&sending, &sending.desired, &Document { id: "8".into(), number: None }).unwrap();
     let Written::Applied(head) = Records::write(&file, &key("2"), &complete, at(30)).await.unwrap() else { panic!() };
     assert_eq!((head.state(), head.due, head.steps), (State::Waiting, Some(at(30)), 1));
+    let ledger = file.ledger(&"erp/main".parse().unwrap()).await.unwrap();
+    assert_eq!((ledger.epoch, ledger.mark, ledger.tat, ledger.used), (7, 2, Some(at(9)), 41), "no call is forgotten");
+    assert_eq!(file.ledger(&"store/main".parse().unwrap()).await.unwrap(), Ledger::default());
     // They are found as if they had been searchable from the beginning.
     for (term, order) in
         [(Term::document("S7"), "1"), (Term::document("7"), "1"), (Term::document("8"), "2"), (Term::number("#3"), "3")]
@@ -631,7 +639,7 @@ async fn a_file_of_the_release_before_signs_of_life_gets_them_and_keeps_its_orde
     assert_eq!(file.cursor("kept").await.unwrap().as_deref(), Some("yes"));
     assert!(dir.path().join("puente.schema-1.db").exists());
     let (shop, erp): (ConnectionId, ErpId) = ("acme".parse().unwrap(), "main".parse().unwrap());
-    let parties = [Party::Account(erp), Party::Connection(shop.clone())];
+    let parties = [Party::Account((&erp).into()), Party::Connection(shop.clone())];
     for (second, detail) in [(1, Some("no answer")), (2, None)] {
         let sign = Sign { fact: Fact::Failed, at: at(second), detail: detail.map(str::to_owned) };
         file.sign(&parties[1], &sign).await.unwrap();

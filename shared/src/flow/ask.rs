@@ -1,32 +1,47 @@
 //! Asking a store: the ways out that its connector gets.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use async_trait::async_trait;
+use jiff::SignedDuration;
 
-use super::Puente;
+use super::{Puente, permits::Permits};
 use crate::{
-    Result,
-    domain::ids::AccountId,
-    outbound::{Calls, Keeper, Meter, Metered},
+    domain::{ids::AccountId, ledger::Purpose},
+    outbound::{Calls, Keeper, Metered},
     parties::Connection,
     ports::NoIds,
 };
 
-/// The ways out towards one connection's store.
+/// What a store is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// One order. If no call may be made soon, somebody else's order is looked at first.
+    Order,
+    /// What changed: a list, which waits for its turn between questions for single orders.
+    List,
+    /// Anything else: who the shop is, whether it answers, a first token.
+    Other,
+}
+
+/// The ways out towards one connection's store, which are its account's: every call spends one of its permits.
 pub struct Ask {
+    permits: Arc<Permits>,
     http: Metered,
     tokens: Keeper,
 }
 
 impl Ask {
-    /// Those of `connection`.
+    /// Those of `connection`, on that errand.
     #[must_use]
-    pub fn new(puente: &Puente, connection: &Connection) -> Self {
-        Self {
-            http: Metered::new(puente.client.clone(), Arc::new(Unlimited)),
-            tokens: puente.keeper(AccountId::Store(connection.id.clone())),
-        }
+    pub fn new(puente: &Puente, connection: &Connection, errand: Errand) -> Self {
+        let account = AccountId::from(&connection.id);
+        let (purpose, patience) = match errand {
+            Errand::Order => (Purpose::Orders, SignedDuration::ZERO),
+            Errand::List => (Purpose::Orders, SignedDuration::from_mins(1)),
+            Errand::Other => (Purpose::Other, SignedDuration::ZERO),
+        };
+        let permits = Arc::new(Permits::new(puente, account.clone(), connection.limits.clone(), purpose, patience));
+        Self { http: Metered::new(puente.client.clone(), permits.clone()), permits, tokens: puente.keeper(account) }
     }
 
     /// What the connector's methods take.
@@ -34,14 +49,10 @@ impl Ask {
     pub fn calls(&self) -> Calls<'_> {
         Calls::new(&self.http, &NoIds, &self.tokens)
     }
-}
 
-/// Nobody has said how often the store may be asked.
-struct Unlimited;
-
-#[async_trait]
-impl Meter for Unlimited {
-    async fn permit(&self, _timeout: Duration) -> Result<()> {
-        Ok(())
+    /// Whether the last call was held back by the account's limits or a block: it says nothing about the store.
+    #[must_use]
+    pub fn held_back(&self) -> bool {
+        self.permits.held_back()
     }
 }

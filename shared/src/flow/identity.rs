@@ -3,7 +3,10 @@
 //! Whoever may call the store learns it (`puente check`, the worker, backfill, which `serve` begins with). The edge only recalls
 //! what is kept: once for each connection of a configuration, and at most once a minute while nobody has learnt it yet.
 
-use super::{Puente, ask::Ask};
+use super::{
+    Puente,
+    ask::{Ask, Errand},
+};
 use crate::{
     Result,
     domain::{event::Event, sign::Identity},
@@ -38,7 +41,7 @@ pub async fn learn(puente: &Puente, connection: &Connection) -> Result<()> {
 
 /// Asks the shop, and keeps what it says. `None`: it cannot be asked, or need not be.
 pub async fn learn_afresh(puente: &Puente, connection: &Connection) -> Result<Option<Identity>> {
-    let Some(identity) = connection.store.identify(&Ask::new(puente, connection).calls()).await? else {
+    let Some(identity) = connection.store.identify(&Ask::new(puente, connection, Errand::Other).calls()).await? else {
         return Ok(None);
     };
     puente.signs.set_identity(&connection.id, &identity).await?;

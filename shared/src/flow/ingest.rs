@@ -179,6 +179,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, op
         request: request.to_owned(),
         by: None,
         tries: 0,
+        waits: 0,
         news,
     });
     enqueue(puente, &[message]).await?.pop().unwrap_or_else(|| Err(unanswered()))?;
@@ -205,6 +206,7 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
                     request: request.to_owned(),
                     by: None,
                     tries: 0,
+                    waits: 0,
                     news: News::State { order: Arc::new(order) },
                 }));
                 verdict

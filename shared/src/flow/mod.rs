@@ -2,9 +2,11 @@
 //! [`crate::outbound`].
 
 pub mod ask;
+mod block;
 pub mod depart;
 pub mod identity;
 pub mod ingest;
+pub mod permits;
 pub mod record;
 pub mod search;
 pub mod signs;
@@ -36,7 +38,7 @@ pub struct Puente {
     pub cursors: Arc<dyn Cursors>,
     /// What the front doors of `puente serve` let in.
     pub doors: Arc<dyn Doors>,
-    /// The ERP accounts' ledgers.
+    /// The accounts' ledgers.
     pub accounts: Arc<dyn Accounts>,
     /// Signs of life.
     pub signs: signs::Signs,

@@ -27,7 +27,12 @@ use crate::{
 
 mod tie;
 
-use super::{Puente, ask::Ask, identity, search, tasks::backfill::REQUEST as BACKFILL};
+use super::{
+    Puente,
+    ask::{Ask, Errand},
+    identity, search,
+    tasks::backfill::REQUEST as BACKFILL,
+};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
@@ -57,7 +62,8 @@ pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>
         News::Replay => Box::pin(recorder.replay()).await?,
     };
     // Once it is on record, so that nothing comes before that.
-    if arrival.tries == 0 && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL {
+    if arrival.tries == 0 && arrival.waits == 0 && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL
+    {
         puente.signs.seen(recorder.party(), Fact::Received, arrival.received, None).await;
     }
     Ok(news.then(|| connection.erp.clone()))
@@ -107,7 +113,7 @@ impl Recorder<'_> {
             // Its orders are asked for one by one until then.
             self.puente.tell.of(&Event::ShopUnknown { connection: &self.connection.id, error: &error });
         }
-        let ask = Ask::new(self.puente, self.connection);
+        let ask = Ask::new(self.puente, self.connection, Errand::Order);
         let mut news = false;
         for _ in 0..ASKED {
             // Read before the store is asked: its word is the last only about what was on record by then.
@@ -117,7 +123,9 @@ impl Recorder<'_> {
                 head => head,
             };
             let answer = self.connection.store.fetch(&ask.calls(), &self.arrival.order).await;
-            self.asked(answer.as_ref().err()).await;
+            if !ask.held_back() {
+                self.asked(answer.as_ref().err()).await;
+            }
             match answer {
                 Ok(Some(order)) => match self.fetched(&order, head.as_ref()).await? {
                     Answer::Last(newer) => return Ok(news || newer),
@@ -188,7 +196,8 @@ impl Recorder<'_> {
             unread => {
                 // Never seen. Perhaps its own state is still on the way: look again, before it is believed that nothing was there.
                 if self.arrival.tries < UNSEEN {
-                    self.again(self.arrival.tries + 1, Duration::from_mins(1)).await?;
+                    let again = Arrival { tries: self.arrival.tries + 1, ..self.arrival.clone() };
+                    self.again(again, Duration::from_mins(1)).await?;
                 } else if let Some(head) = unread {
                     self.stop(&head, End::Ignored, Why::NoSuchOrder).await?;
                 }
@@ -343,11 +352,17 @@ impl Recorder<'_> {
     /// The store cannot be asked now: the same message, later. It is a new message, so that waiting burns no receive count.
     async fn put_off(&self, error: Error) -> Result<bool> {
         let unread = self.puente.records.head(&self.key).await?.filter(|head| head.desired.is_unread());
-        let tries = self.arrival.tries + 1;
+        // A limit, ours or the store's, is nobody's failure: whatever it takes, the order is asked for in the end.
+        let limited = error.kind() == Kind::Limited;
+        let (tries, waits) = if limited {
+            (self.arrival.tries, self.arrival.waits.saturating_add(1))
+        } else {
+            (self.arrival.tries + 1, 0)
+        };
         if tries >= FETCHES || error.retryable() == crate::Retry::Never {
             let reason = format!("the store could not be asked for order {}: {error}", self.key);
             // Redriven, it is asked as often again.
-            let letter = Arrival { tries: 0, ..self.arrival.clone() };
+            let letter = Arrival { tries: 0, waits: 0, ..self.arrival.clone() };
             // Buried first: a crash in between leaves a letter too many, never an order that nothing asks for.
             self.puente.queue.bury(&Message::Arrival(letter), &reason).await?;
             match unread {
@@ -359,17 +374,22 @@ impl Recorder<'_> {
             }
             return Ok(false);
         }
+        let backoff = || Duration::from_secs(1 + self.puente.chance.below(5 << tries.max(waits).min(8)));
         let delay = match error.retryable() {
+            // All that wait for a limit would come back at the same moment.
+            crate::Retry::After(delay) if limited => delay.max(backoff()),
             crate::Retry::After(delay) => delay,
-            _ => Duration::from_secs(1 + self.puente.chance.below(5 << tries.min(8))),
+            _ => backoff(),
         };
         let delay = delay.min(Duration::from_mins(15));
         if let Some(head) = unread {
-            let why = Why::StoreAsked { tries, most: FETCHES, words: error.to_string() };
+            let words = error.to_string();
+            let why =
+                if limited { Why::StoreLimited { words } } else { Why::StoreAsked { tries, most: FETCHES, words } };
             self.still_asked(&head, why.into()).await?;
         }
         self.tell(Happened::FetchPutOff, Some(&error.to_string()), None).await;
-        self.again(tries, delay).await?;
+        self.again(Arrival { tries, waits, ..self.arrival.clone() }, delay).await?;
         Ok(false)
     }
 
@@ -390,9 +410,8 @@ impl Recorder<'_> {
     }
 
     /// The same arrival, later, as a new message: waiting burns no receive count.
-    async fn again(&self, tries: u32, delay: Duration) -> Result<()> {
-        let again = Arrival { tries, ..self.arrival.clone() };
-        let sent = self.puente.queue.send(&[Message::Arrival(again)], delay).await?;
+    async fn again(&self, arrival: Arrival, delay: Duration) -> Result<()> {
+        let sent = self.puente.queue.send(&[Message::Arrival(arrival)], delay).await?;
         sent.into_iter().collect()
     }
 

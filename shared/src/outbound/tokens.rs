@@ -68,6 +68,8 @@ pub enum NotRenewed {
     SignIn(String),
     /// This time it failed. The error's retry says whether it may do better.
     Failed(Error),
+    /// Nobody was asked: the account's limits have no call for it now.
+    HeldBack(Error),
 }
 
 /// How a connector gets a new token.
@@ -269,6 +271,13 @@ impl Keeper {
                 let end = Stored { ended, renewing_until: None, ..before };
                 self.tokens.swap(&self.account, Some(version), &end.token()?).await?;
                 Err(self.sign_in(&why))
+            }
+            // Nothing happened but our claim.
+            Err(NotRenewed::HeldBack(error)) => {
+                let usable = before.usable(self.clock.now(), refused);
+                let unclaimed = Stored { renewing_until: None, ..before };
+                self.tokens.swap(&self.account, Some(version), &unclaimed.token()?).await?;
+                usable.ok_or(error)
             }
             Err(NotRenewed::Failed(error)) => {
                 Event::TokenNotRenewed { account: &self.account, error: &error }.log();

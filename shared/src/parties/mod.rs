@@ -33,6 +33,8 @@ pub struct Connection {
     pub keys: Vec<Secret>,
     /// The store.
     pub store: Box<dyn Store>,
+    /// How often the store may be asked; `None`: nobody has said.
+    pub limits: Option<Limits>,
     /// What becomes of its orders.
     pub orders: Rules,
     /// Its share of the front door.

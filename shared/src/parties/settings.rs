@@ -20,13 +20,14 @@ use crate::{
     },
     domain::{
         ids::{ConnectionId, ErpId, OperatorId},
+        ledger::Limits,
         money::Amount,
         rules::{Mismatch, Rules},
         share::Shares,
     },
     erp::ERPS,
     ports::{Bundle, Secrets},
-    store::STORES,
+    store::{Row, STORES},
 };
 
 pub use needs::{Door, Needs};
@@ -128,6 +129,7 @@ impl Settings {
             for word in words {
                 (row.explainable)(word).map_err(|why| section.refuse(&format!("orders.statuses.{word}"), why))?;
             }
+            store_limits(&store, &row)?;
             plain_http::check(&store)?;
             Ok(Some(head.erp))
         });
@@ -195,8 +197,19 @@ impl Settings {
             return Ok(Some(Terms { limits, shares, max_attempts: account.max_attempts }));
         }
         let head = account_head(&entry.section, true)?;
-        let (limits, shares) = (head.limits.into(), self.shares(erp, &entry.section)?);
+        let (limits, shares) = (head.limits.of_erp(), self.shares(erp, &entry.section)?);
         Ok(Some(Terms { limits, shares, max_attempts: head.max_attempts.get() }))
+    }
+
+    /// How often a connection's store may be asked, told without its credentials; `None` if nobody has said, or there is no connection
+    /// of that name.
+    pub fn store_limits(&self, connection: &ConnectionId) -> Result<Option<Limits>> {
+        let Some(entry) = self.connections.get(connection) else { return Ok(None) };
+        if let Some(connection) = entry.built.get() {
+            return Ok(connection.limits.clone());
+        }
+        let Some(store) = entry.section.child("store") else { return Ok(None) };
+        store_limits(&store, &row(&store, STORES, |row| row.kind)?)
     }
 
     /// Whether there is a connection of that name.
@@ -315,7 +328,8 @@ impl Settings {
             let head = connection_head(&section, false)?;
             let store = section.child("store").ok_or_else(|| section.refuse("", "missing field `store`"))?;
             let row = row(&store, STORES, |row| row.kind)?;
-            let own = store.without(&["kind", ALLOW_INSECURE]);
+            let limits = store_limits(&store, &row)?;
+            let own = store.without(&["kind", "limits", ALLOW_INSECURE]);
             let store = (row.build)(&own).map_err(|error| own.place(error))?;
             let keys = head.key.0;
             long_enough(&section, "key", &keys)?;
@@ -332,6 +346,7 @@ impl Settings {
                 erp: head.erp,
                 keys,
                 store,
+                limits,
                 orders: head.orders,
                 front_door: head.limits.into(),
             }))
@@ -349,7 +364,7 @@ impl Settings {
             Ok(Arc::new(Account {
                 id: id.clone(),
                 erp: (row.build)(&own).map_err(|error| own.place(error))?,
-                limits: head.limits.into(),
+                limits: head.limits.of_erp(),
                 connections: self.connections_of(id.as_str()),
                 shares: self.shares(id, &entry.section)?,
                 max_attempts: head.max_attempts.get(),
@@ -455,6 +470,18 @@ fn account_head(section: &Section, early: bool) -> Result<AccountHead> {
         own.stand_in();
     }
     own.read()
+}
+
+/// How often a store of that kind may be asked: as its part says, else as its vendor does.
+fn store_limits(store: &Section, row: &Row) -> Result<Option<Limits>> {
+    let given: AccountLimits = store.child("limits").map_or_else(|| Ok(AccountLimits::default()), |own| own.read())?;
+    let nothing = given.is_empty();
+    let limits = given.of_store(row.rate);
+    if limits.is_none() && !nothing {
+        let why = "need a `rate`, such as { rate = \"5/s\" }: no rate of such stores is known";
+        return Err(store.refuse("limits", why));
+    }
+    Ok(limits)
 }
 
 /// Refuses a secret that could be tried out, at its place: under `key`, alone or in a list.

@@ -1,4 +1,4 @@
-//! The ledger of each ERP account.
+//! The ledger of each account that calls are made to: an ERP's, or a store's.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -6,21 +6,21 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Result,
     domain::{
-        ids::ErpId,
+        ids::AccountId,
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
     },
 };
 
-/// The ledger of each ERP account: lease and limiter.
+/// The ledger of each account: its limiter and its blocks; for an ERP's, its conductor's lease as well.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// The item as it is, read consistently; a fresh one if there is none.
-    async fn ledger(&self, erp: &ErpId) -> Result<Ledger>;
+    async fn ledger(&self, of: &AccountId) -> Result<Ledger>;
 
     /// See [`Ledger::take`].
     async fn take(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         nonce: &str,
         now: Timestamp,
         until: Timestamp,
@@ -28,26 +28,26 @@ pub trait Accounts: Send + Sync {
     ) -> Result<Taken>;
 
     /// See [`Ledger::leave_mark`].
-    async fn mark(&self, erp: &ErpId, now: Timestamp) -> Result<bool>;
+    async fn mark(&self, of: &AccountId, now: Timestamp) -> Result<bool>;
 
     /// See [`Ledger::release`].
-    async fn release(&self, erp: &ErpId, epoch: u64, seen: Option<u64>) -> Result<Released>;
+    async fn release(&self, of: &AccountId, epoch: u64, seen: Option<u64>) -> Result<Released>;
 
     /// See [`Ledger::reserve`]. If the ledger cannot be reached the caller must not send: fail closed.
     async fn reserve(
         &self,
-        erp: &ErpId,
+        of: &AccountId,
         request: &Request,
         limits: &Limits,
         now: Timestamp,
     ) -> Result<std::result::Result<Slots, Denied>>;
 
     /// See [`Ledger::block`].
-    async fn block(&self, erp: &ErpId, until: Timestamp, because: &str) -> Result<()>;
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()>;
 
     /// See [`Ledger::unblock`].
-    async fn unblock(&self, erp: &ErpId) -> Result<()>;
+    async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()>;
 
     /// Writes down a departure, if the lease is still ours (`epoch`). See [`Ledger::departed`].
-    async fn departed(&self, erp: &ErpId, epoch: u64, departed: &Departed) -> Result<()>;
+    async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()>;
 }

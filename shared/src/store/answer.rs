@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     Error, Kind, Result, Retry,
-    outbound::{Answer, retry_after},
+    outbound::{Answer, asks_for_less, retry_after},
 };
 
 /// The answer if it is a success, `None` for 404, else the error with its retry. `credentials` says which keys to look at.
@@ -20,10 +20,10 @@ pub(crate) fn read(answer: Answer, store: &str, credentials: &str) -> Result<Opt
                 format!("{store} refused our credentials ({status}): check {credentials}, and what they may read");
             Error::new(Kind::Config, what)
         }
-        // 430 is Shopify's own for a client it takes for an attack; 423 and 402 close a shop for a while.
-        _ if status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 430 => {
+        _ if asks_for_less(status) => {
             wait(Error::new(Kind::Limited, format!("{store} asks to call less ({status})")), &answer)
         }
+        // 423 and 402 close a shop for a while.
         StatusCode::PAYMENT_REQUIRED | StatusCode::LOCKED | StatusCode::REQUEST_TIMEOUT => {
             wait(Error::new(Kind::Unavailable, format!("{store} is closed for now ({status})")), &answer)
         }

@@ -15,7 +15,7 @@ mod title;
 pub mod woocommerce;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::parse::without_mark;
 use self::{identity::Learnt, sign_in::SignIn};
@@ -45,6 +45,8 @@ pub struct Row {
     pub explainable: fn(&str) -> Result<(), &'static str>,
     /// The keys of its section with which it can be asked, one set beside the other: each set will do. None: it never can.
     pub fetched_with: &'static [&'static [&'static str]],
+    /// So many calls within a time that its vendor lets one app make to one shop, on the smallest plan; `None` where no vendor says.
+    pub rate: Option<(u32, SignedDuration)>,
     /// An example section, as TOML.
     pub example: &'static str,
     /// A sample order webhook of that store, as the store would send it: for `puente send` and the contract suite.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use puente::{
     config::FrontDoor,
     domain::{
-        ids::{ErpId, OrderKey},
+        ids::{AccountId, ErpId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
         record::Head,
@@ -279,7 +279,7 @@ impl History {
             return;
         }
         let rows = self.table.rows();
-        let ledger = rows.ledgers.get(&self.erp_id);
+        let ledger = rows.ledgers.get(&AccountId::from(&self.erp_id));
         let now = stamp(self.world.now());
         let held = |head: &Head| {
             let hold = ledger.and_then(|ledger| ledger.hold.as_ref());
@@ -326,6 +326,7 @@ impl History {
             request: "replay".into(),
             by: None,
             tries: 0,
+            waits: 0,
             news: News::Replay,
         };
         self.queue.put(encode(&Message::Arrival(arrival)), 0);
@@ -351,6 +352,7 @@ fn settings(
             erp: erp_id.clone(),
             keys: Vec::new(),
             store: Box::new(Asked(shop.clone())),
+            limits: None,
             orders: Rules::default(),
             front_door: FrontDoor { per_second: 10, per_day: 300 },
         })

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use puente::{
-    domain::{ids::OrderId, record::State},
+    domain::{
+        ids::{AccountId, OrderId},
+        record::State,
+    },
     erp::{Bulk, Class},
     outbound::Client,
 };
@@ -145,7 +148,7 @@ fn a_single_order_that_may_not_be_asked_for_does_not_close_the_account() {
         history.neighbour(1, &n.to_string());
     }
     assert_eq!(history.state(0, "1"), State::Parked);
-    let ledger = history.0.table.rows().ledgers[&history.0.erp_id].clone();
+    let ledger = history.0.table.rows().ledgers[&AccountId::from(&history.0.erp_id)].clone();
     assert_eq!((ledger.strikes, ledger.blocked_until), (0, None));
     history.end();
 }
@@ -230,7 +233,7 @@ fn a_shop_that_spends_what_it_can_leaves_the_others_their_share() {
     }
     // The rest is lent before the reset.
     history.pass(6 * HOUR - 2 * MINUTE);
-    let ledger = history.0.table.rows().ledgers[&history.0.erp_id].clone();
+    let ledger = history.0.table.rows().ledgers[&AccountId::from(&history.0.erp_id)].clone();
     assert!(
         ledger.used >= 290 && ledger.used <= 300,
         "{} calls of 300 used, {spent} of them by two in the afternoon",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use puente::{
     domain::{
-        ids::{OrderId, OrderKey},
+        ids::{AccountId, OrderId, OrderKey},
         message::{Arrival, Message, News},
         record::State,
         time::Stamp,
@@ -391,6 +391,7 @@ fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again
         request: "replay".into(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::Replay,
     };
     // Asked for at once; the queue delivers it when the order has long been handed to a person.
@@ -472,7 +473,11 @@ fn a_refused_bulk_is_halved_to_its_end_however_long_the_erp_takes() {
     assert_eq!(history.booked(), 99);
     assert_eq!(history.state(0, "61"), State::Parked);
     assert!(history.calls() < 60, "{} calls", history.calls());
-    assert_eq!(history.0.table.rows().ledgers[&history.0.erp_id].used as usize, history.calls(), "a slot was wasted");
+    assert_eq!(
+        history.0.table.rows().ledgers[&AccountId::from(&history.0.erp_id)].used as usize,
+        history.calls(),
+        "a slot was wasted"
+    );
     history.end();
 }
 

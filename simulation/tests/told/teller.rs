@@ -93,6 +93,7 @@ impl Teller {
             request: "r".into(),
             by: None,
             tries: 0,
+            waits: 0,
             news: News::State { order },
         };
         self.0.queue.put(encode(&Message::Arrival(arrival)), 0);

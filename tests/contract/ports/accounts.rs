@@ -8,7 +8,7 @@ use proptest::{
 };
 use puente::{
     domain::{
-        ids::{ConnectionId, ErpId},
+        ids::{AccountId, ConnectionId},
         ledger::{Denied, Departed, Hold, Ledger, Limits, Purpose, Released, Request, Slots, Spent, Taken, Use},
     },
     ports::Accounts,
@@ -69,6 +69,9 @@ pub(super) fn moves() -> impl Strategy<Value = Vec<(i64, Move)>> {
     prop::collection::vec((after, one), 1..30)
 }
 
+/// The kinds of account, as their names begin.
+const KINDS: [&str; 2] = ["erp", "store"];
+
 fn ms(n: i64) -> SignedDuration {
     SignedDuration::from_millis(n)
 }
@@ -90,7 +93,7 @@ fn pure(ledger: &mut Ledger, step: &Move, limits: &Limits, now: Timestamp) -> An
             Answer::Nothing
         }
         Move::Unblock => {
-            ledger.unblock();
+            ledger.unblock(now);
             Answer::Nothing
         }
         Move::Departed { back, at, calls } => {
@@ -123,7 +126,7 @@ fn request(step: &Move, epoch: u64, now: Timestamp) -> Request {
 /// The same on the adapter. `before` is the ledger as it is.
 pub(super) async fn real(
     accounts: &dyn Accounts,
-    erp: &ErpId,
+    of: &AccountId,
     before: &Ledger,
     step: &Move,
     limits: &Limits,
@@ -133,28 +136,28 @@ pub(super) async fn real(
     match step {
         Move::Take(who) => {
             let nonce = format!("nonce-{who}");
-            Answer::Taken(Box::new(accounts.take(erp, &nonce, now, now + ms(2_000), limits.clock_error).await.unwrap()))
+            Answer::Taken(Box::new(accounts.take(of, &nonce, now, now + ms(2_000), limits.clock_error).await.unwrap()))
         }
-        Move::Mark => Answer::Marked(accounts.mark(erp, now).await.unwrap()),
+        Move::Mark => Answer::Marked(accounts.mark(of, now).await.unwrap()),
         Move::Release { back, seen } => {
             let seen = seen.map(|behind| before.mark.saturating_sub(behind));
-            Answer::Released(accounts.release(erp, epoch.saturating_sub(*back), seen).await.unwrap())
+            Answer::Released(accounts.release(of, epoch.saturating_sub(*back), seen).await.unwrap())
         }
         Move::Reserve { .. } => {
-            Answer::Reserved(accounts.reserve(erp, &request(step, epoch, now), limits, now).await.unwrap())
+            Answer::Reserved(accounts.reserve(of, &request(step, epoch, now), limits, now).await.unwrap())
         }
         Move::Block(after) => {
-            accounts.block(erp, now + ms(*after), "429").await.unwrap();
+            accounts.block(of, now + ms(*after), "429").await.unwrap();
             Answer::Nothing
         }
         Move::Unblock => {
-            accounts.unblock(erp).await.unwrap();
+            accounts.unblock(of, now).await.unwrap();
             Answer::Nothing
         }
         Move::Departed { back, at, calls } => {
             let leaves = at.map(|second| now + SignedDuration::from_secs(second));
             let departed = departed(leaves, *calls, now);
-            accounts.departed(erp, epoch.saturating_sub(*back), &departed).await.unwrap();
+            accounts.departed(of, epoch.saturating_sub(*back), &departed).await.unwrap();
             Answer::Nothing
         }
     }
@@ -168,13 +171,15 @@ pub(super) async fn random_histories_end_as_the_pure_ledger_says(ports: &Ports) 
     let run = |moves: Vec<(i64, Move)>| {
         runtime.block_on(async {
             serial.set(serial.get() + 1);
-            let erp: ErpId = format!("random-{}", serial.get()).parse().unwrap();
+            // Of both kinds in turn: whose ledger it is makes no difference.
+            let kind = KINDS[serial.get() as usize % KINDS.len()];
+            let of: AccountId = format!("{kind}/random-{}", serial.get()).parse().unwrap();
             let (mut ledger, mut now) = (Ledger::default(), at(0));
             for (after, step) in &moves {
                 now += ms(*after);
-                let answer = real(&*ports.accounts, &erp, &ledger, step, &limits, now).await;
+                let answer = real(&*ports.accounts, &of, &ledger, step, &limits, now).await;
                 assert_eq!(answer, pure(&mut ledger, step, &limits, now), "{step:?} at {now}");
-                assert_eq!(ports.accounts.ledger(&erp).await.unwrap(), ledger, "after {step:?} at {now}");
+                assert_eq!(ports.accounts.ledger(&of).await.unwrap(), ledger, "after {step:?} at {now}");
             }
         });
         Ok(())
@@ -183,12 +188,12 @@ pub(super) async fn random_histories_end_as_the_pure_ledger_says(ports: &Ports) 
 }
 
 pub(super) async fn one_of_many_takes_the_lease(ports: &Ports) {
-    let erp: ErpId = "race".parse().unwrap();
+    let of: AccountId = "erp/race".parse().unwrap();
     let takers = (0..16).map(|n| {
-        let erp = erp.clone();
+        let of = of.clone();
         async move {
             let nonce = format!("nonce-{n}");
-            match ports.accounts.take(&erp, &nonce, at(0), at(90), ms(50)).await.unwrap() {
+            match ports.accounts.take(&of, &nonce, at(0), at(90), ms(50)).await.unwrap() {
                 Taken::Taken(ledger) => Some((nonce, ledger)),
                 Taken::Held => None,
             }
@@ -196,19 +201,24 @@ pub(super) async fn one_of_many_takes_the_lease(ports: &Ports) {
     });
     let winners: Vec<_> = join_all(takers).await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1, "{winners:?}");
-    let ledger = ports.accounts.ledger(&erp).await.unwrap();
+    let ledger = ports.accounts.ledger(&of).await.unwrap();
     assert_eq!((ledger.holder.as_ref(), &ledger), (Some(&winners[0].0), &winners[0].1));
 }
 
 pub(super) async fn slots_of_many_never_overlap(ports: &Ports) {
-    let erp: ErpId = "slots".parse().unwrap();
+    for kind in KINDS {
+        slots_never_overlap(ports, format!("{kind}/slots").parse().unwrap()).await;
+    }
+}
+
+async fn slots_never_overlap(ports: &Ports, of: AccountId) {
     let limits = Limits { horizon: SignedDuration::from_mins(10), ..Limits::default() };
     let askers = (0..24_u32).map(|n| {
-        let (erp, limits) = (erp.clone(), limits.clone());
+        let (of, limits) = (of.clone(), limits.clone());
         async move {
             let request = Request { k: 1 + n % 4, purpose: Purpose::Orders, lease: None };
             // Clocks that differ.
-            ports.accounts.reserve(&erp, &request, &limits, at(0) + ms(i64::from(n % 5) * 20)).await.unwrap().unwrap()
+            ports.accounts.reserve(&of, &request, &limits, at(0) + ms(i64::from(n % 5) * 20)).await.unwrap().unwrap()
         }
     });
     let mut slots = join_all(askers).await;
@@ -217,18 +227,33 @@ pub(super) async fn slots_of_many_never_overlap(ports: &Ports) {
         let end = pair[0].first + pair[0].spacing * i32::try_from(pair[0].k).unwrap();
         assert!(end <= pair[1].first, "{pair:?}");
     }
-    let ledger = ports.accounts.ledger(&erp).await.unwrap();
+    let ledger = ports.accounts.ledger(&of).await.unwrap();
     assert_eq!(ledger.used, slots.iter().map(|slots| slots.k).sum::<u32>(), "each call is counted once");
 }
 
 pub(super) async fn every_mark_counts(ports: &Ports) {
-    let erp: ErpId = "marks".parse().unwrap();
-    assert!(!ports.accounts.mark(&erp, at(0)).await.unwrap(), "nobody is there to see it");
-    let Taken::Taken(mine) = ports.accounts.take(&erp, "a", at(0), at(90), ms(50)).await.unwrap() else { panic!() };
-    let marks = (0..20).map(|_| ports.accounts.mark(&erp, at(1)));
+    let of: AccountId = "erp/marks".parse().unwrap();
+    assert!(!ports.accounts.mark(&of, at(0)).await.unwrap(), "nobody is there to see it");
+    let Taken::Taken(mine) = ports.accounts.take(&of, "a", at(0), at(90), ms(50)).await.unwrap() else { panic!() };
+    let marks = (0..20).map(|_| ports.accounts.mark(&of, at(1)));
     assert!(join_all(marks).await.into_iter().all(Result::unwrap));
-    let released = ports.accounts.release(&erp, mine.epoch, Some(mine.mark)).await.unwrap();
+    let released = ports.accounts.release(&of, mine.epoch, Some(mine.mark)).await.unwrap();
     assert_eq!(released, Released::Marked(mine.mark + 20));
-    let released = ports.accounts.release(&erp, mine.epoch, Some(mine.mark + 20)).await.unwrap();
+    let released = ports.accounts.release(&of, mine.epoch, Some(mine.mark + 20)).await.unwrap();
     assert_eq!(released, Released::Released);
+}
+
+pub(super) async fn accounts_of_one_name_are_two(ports: &Ports) {
+    let [erp, store] = KINDS.map(|kind| format!("{kind}/twin").parse::<AccountId>().unwrap());
+    let request = Request { k: 1, purpose: Purpose::Orders, lease: None };
+    ports.accounts.block(&store, at(60), "the store answered 429").await.unwrap();
+    let limits = Limits::default();
+    assert_eq!(ports.accounts.reserve(&store, &request, &limits, at(1)).await.unwrap(), Err(Denied::Blocked(at(60))));
+    assert_eq!(ports.accounts.reserve(&erp, &request, &limits, at(1)).await.unwrap().unwrap().first, at(1));
+    assert_eq!(ports.accounts.ledger(&erp).await.unwrap().strikes, 0);
+    // After the block a success ends the row of failures.
+    ports.accounts.unblock(&store, at(59)).await.unwrap();
+    assert_eq!(ports.accounts.reserve(&store, &request, &limits, at(60)).await.unwrap().unwrap().strikes, 1);
+    ports.accounts.unblock(&store, at(61)).await.unwrap();
+    assert_eq!(ports.accounts.reserve(&store, &request, &limits, at(61)).await.unwrap().unwrap().strikes, 0);
 }

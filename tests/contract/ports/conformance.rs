@@ -10,7 +10,7 @@ use proptest::{
 };
 use puente::{
     domain::{
-        ids::{ConnectionId, ErpId},
+        ids::{AccountId, ConnectionId},
         ledger::{Ledger, Limits},
     },
     ports::{Clock, Delivery, Queue},
@@ -129,15 +129,15 @@ async fn the_ledger_answers_as_the_emulator_does() {
     let mut script = Script::default();
     let limits = Limits { per_day: 25, horizon: SignedDuration::from_secs(1), ..Limits::default() };
     for (account, moves) in sample(accounts::moves(), 25).into_iter().enumerate() {
-        let erp: ErpId = format!("script-{account}").parse().unwrap();
+        let of: AccountId = format!("{}/script-{account}", ["erp", "store"][account % 2]).parse().unwrap();
         let (mut ledger, mut now) = (Ledger::default(), at(0));
         for (after, step) in &moves {
             now += SignedDuration::from_millis(*after);
-            let answer = accounts::real(&*model.accounts, &erp, &ledger, step, &limits, now).await;
-            let other = accounts::real(&*emulator.accounts, &erp, &ledger, step, &limits, now).await;
+            let answer = accounts::real(&*model.accounts, &of, &ledger, step, &limits, now).await;
+            let other = accounts::real(&*emulator.accounts, &of, &ledger, step, &limits, now).await;
             script.compare(&format!("{step:?}"), &answer, &other);
-            ledger = model.accounts.ledger(&erp).await.unwrap();
-            script.compare("ledger", &ledger, &emulator.accounts.ledger(&erp).await.unwrap());
+            ledger = model.accounts.ledger(&of).await.unwrap();
+            script.compare("ledger", &ledger, &emulator.accounts.ledger(&of).await.unwrap());
         }
     }
     script.ends("ledgers", 500);

@@ -28,6 +28,7 @@ fn arrival(order: &str, news: News) -> Message {
         request: "req-1".into(),
         by: Some("ana".into()),
         tries: 1,
+        waits: 0,
         news,
     })
 }

@@ -12,8 +12,8 @@ use super::{Ports, at};
 pub(super) async fn a_sign_is_the_last_of_its_fact(ports: &Ports) {
     let signs = &ports.signs;
     let (shop, other) = (Party::Connection("signs".parse().unwrap()), Party::Connection("silent".parse().unwrap()));
-    // An account of the same name is another party.
-    let erp = Party::Account("signs".parse().unwrap());
+    // Accounts of the same name are other parties.
+    let [erp, store] = ["erp/signs", "store/signs"].map(|name| Party::Account(name.parse().unwrap()));
     let sign = |fact, second, detail: Option<&str>| Sign { fact, at: at(second), detail: detail.map(str::to_owned) };
     assert_eq!(signs.signs(&[]).await.unwrap(), Vec::<Vec<Sign>>::new());
     for one in [
@@ -24,9 +24,10 @@ pub(super) async fn a_sign_is_the_last_of_its_fact(ports: &Ports) {
         signs.sign(&shop, &one).await.unwrap();
     }
     signs.sign(&erp, &sign(Fact::Sent, 4, None)).await.unwrap();
-    let found = signs.signs(&[erp, other, shop]).await.unwrap();
+    signs.sign(&store, &sign(Fact::Blocked, 5, None)).await.unwrap();
+    let found = signs.signs(&[erp, other, shop, store]).await.unwrap();
     let shops = vec![sign(Fact::Received, 2, None), sign(Fact::Failed, 3, Some("the store answered 502"))];
-    assert_eq!(found, [vec![sign(Fact::Sent, 4, None)], vec![], shops]);
+    assert_eq!(found, [vec![sign(Fact::Sent, 4, None)], vec![], shops, vec![sign(Fact::Blocked, 5, None)]]);
 }
 
 pub(super) async fn who_a_shop_is_comes_back(ports: &Ports) {

@@ -54,6 +54,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             request: CANARY.to_owned(),
             by: Some("ana".into()),
             tries: 3,
+            waits: 0,
             news,
         })
     };

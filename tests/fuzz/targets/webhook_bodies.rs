@@ -62,6 +62,7 @@ fn is_sound(order: Order) {
         request: "r-1".to_owned(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::State { order: order.into() },
     };
     let arrived = travels(&Message::Arrival(arrival));

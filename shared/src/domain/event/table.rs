@@ -146,8 +146,10 @@ events! {
     /// A conductor failed: the records have their `due`, and the sweeper wakes the account again.
     DepartureFailed { erp: &'a ErpId, error: &'a Error } = warn "departure.failed" (%erp, %error) log_only;
     /// An account failed, and is left alone for a while.
-    Blocked { erp: &'a ErpId, until: Timestamp, error: &'a Error } = warn "account.blocked" (%erp, %until, %error)
-        counts (Metric::Blocks, Of::Account(erp), 1);
+    Blocked { account: &'a AccountId, until: Timestamp, error: &'a Error } = warn "account.blocked" (%account, %until, %error)
+        counts (blocks(account), of(account), 1);
+    /// A store asked to be left alone, and that could not be written down: its other callers do not know.
+    BlockNotKept { account: &'a AccountId, error: &'a Error } = warn "account.block_not_kept" (%account, %error) log_only;
     /// Connections are held: nobody knows whether they or the account are to blame.
     Held { erp: &'a ErpId, until: Timestamp, connections: usize, error: &'a Error }
         = warn "orders.held" (%erp, %until, connections, %error)
@@ -215,6 +217,22 @@ events! {
     Stopping {} = info "serve.stopping" () log_only;
     /// The demonstration makes something fail.
     Mischief { from: usize, what: &'a str, fault: &'a dyn fmt::Debug } = debug "demo.mischief" (from, what, ?fault) log_only;
+}
+
+/// Whose an account is.
+fn of(account: &AccountId) -> Of<'_> {
+    match account {
+        AccountId::Erp(erp) => Of::Account(erp),
+        AccountId::Store(connection) => Of::Connection(connection),
+    }
+}
+
+/// What a block counts as.
+fn blocks(account: &AccountId) -> Metric {
+    match account {
+        AccountId::Erp(_) => Metric::Blocks,
+        AccountId::Store(_) => Metric::StoreBlocks,
+    }
 }
 
 /// What a refused request counts as.

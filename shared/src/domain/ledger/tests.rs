@@ -315,7 +315,7 @@ fn a_mark_is_for_a_live_lease_and_keeps_its_holder_looking() {
 }
 
 #[test]
-fn a_block_holds_for_everybody_until_its_time_or_a_success() {
+fn a_block_holds_for_everybody_until_its_time_and_a_success_after_it_ends_the_row() {
     let (limits, now) = (Limits::default(), at("2026-01-01T12:00:00Z"));
     let mut ledger = Ledger::default();
     ledger.block(now + ms(9000), "too many requests");
@@ -323,6 +323,10 @@ fn a_block_holds_for_everybody_until_its_time_or_a_success() {
     assert_eq!(ledger.reserve(&ask(1), &limits, now + ms(8999)), Err(Denied::Blocked(now + ms(9000))));
     assert_eq!((ledger.strikes, ledger.blocked_because.as_deref()), (2, Some("too many requests")));
     assert!(ledger.clone().reserve(&ask(1), &limits, now + ms(9000)).is_ok());
-    ledger.unblock();
-    assert!(ledger.reserve(&ask(1), &limits, now).is_ok());
+    // The success of a call that was on its way before.
+    ledger.unblock(now + ms(8999));
+    assert_eq!((ledger.strikes, ledger.blocked_until), (2, Some(now + ms(9000))));
+    assert_eq!(ledger.reserve(&ask(1), &limits, now + ms(9000)).unwrap().strikes, 2);
+    ledger.unblock(now + ms(9000));
+    assert_eq!(ledger.reserve(&ask(1), &limits, now + ms(9000)).unwrap().strikes, 0);
 }

@@ -399,6 +399,11 @@ pub enum Why {
         /// What it said.
         words: String,
     },
+    /// The store is asked later: a limit, ours or its own, has no call for it now.
+    StoreLimited {
+        /// Which, and until when.
+        words: String,
+    },
     /// The question to the store was lost.
     QuestionLost,
 

@@ -150,6 +150,7 @@ fn each() -> Vec<Why> {
         Why::StoreSilent { order: key, words: words() },
         Why::StoreIsAsked,
         Why::StoreAsked { tries: 2, most: 3, words: words() },
+        Why::StoreLimited { words: words() },
         Why::QuestionLost,
         Why::Bug,
     ]

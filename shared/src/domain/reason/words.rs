@@ -254,6 +254,7 @@ impl Why {
             Self::StoreAsked { tries, most, words } => {
                 format!("asked {tries} of {most} times, the last answer: {words}")
             }
+            Self::StoreLimited { words } => format!("it is asked for later, by itself: {words}"),
             Self::QuestionLost => "the question to the store was lost: it is asked again".to_owned(),
             Self::Bug => "planning it failed in our own code: please report it, then replay it".to_owned(),
         }

@@ -1,4 +1,4 @@
-//! Connections and ERP accounts: signs of life, asking a store what changed, and what is left of a day.
+//! Connections and accounts: signs of life, asking a store what changed, and what is left of a day.
 
 use axum::{
     Extension, Json,
@@ -14,7 +14,8 @@ use crate::{
     Error, Kind,
     domain::{
         event::Event,
-        ids::{ConnectionId, ErpId},
+        ids::{AccountId, ConnectionId, ErpId},
+        ledger::Limits,
         message::{BackfillRequest, Message},
         operator::Operator,
     },
@@ -91,6 +92,20 @@ pub(in crate::edge) async fn quota(
 ) -> Result<Json<QuotaView>, Problem> {
     let erp: ErpId = name.parse().map_err(|_| no_erp())?;
     let limits = desk.puente.settings.terms(&erp)?.ok_or_else(no_erp)?.limits;
-    let ledger = desk.puente.accounts.ledger(&erp).await?;
-    Ok(Json(QuotaView::of(erp, &limits, &ledger, desk.puente.clock.now())))
+    Ok(Json(left(&desk, AccountId::Erp(erp), Some(&limits)).await?))
+}
+
+/// How often a connection's store may be asked, and whether it is left alone now.
+pub(in crate::edge) async fn store_quota(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+) -> Result<Json<QuotaView>, Problem> {
+    let connection = desk.connection(&name)?;
+    let limits = desk.puente.settings.store_limits(&connection)?;
+    Ok(Json(left(&desk, AccountId::Store(connection), limits.as_ref()).await?))
+}
+
+async fn left(desk: &Desk, account: AccountId, limits: Option<&Limits>) -> Result<QuotaView, Problem> {
+    let ledger = desk.puente.accounts.ledger(&account).await?;
+    Ok(QuotaView::of(account, limits, &ledger, desk.puente.clock.now()))
 }

@@ -9,13 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     meter::{End as Ended, LONGEST_START, Slots, room},
-    pace::{asked_for, block_for},
+    pace::asked_for,
 };
 use crate::{
     Error, Kind, Result,
     domain::{
         document::Operation,
-        event::{Event, Happened, OrderEvent},
+        event::{Happened, OrderEvent},
         ids::{AccountId, AttemptId, OrderKey},
         ledger::{Denied, Hold, Ledger},
         order::Order,
@@ -25,7 +25,11 @@ use crate::{
         version::Version,
     },
     erp::{Capabilities, Draft, Job},
-    flow::{Puente, record},
+    flow::{
+        Puente,
+        block::{block, block_for},
+        record,
+    },
     outbound::{Keeper, Metered},
     parties::{Account, Connection},
     ports::Payload,
@@ -107,7 +111,7 @@ impl<'a> Batch<'a> {
         ledger: &'a Ledger,
     ) -> Self {
         let http = Metered::new(puente.client.clone(), slots.clone());
-        let tokens = puente.keeper(AccountId::Erp(account.id.clone()));
+        let tokens = puente.keeper(AccountId::from(&account.id));
         let (succeeded, passed, closed, held) = (false, false, None, None);
         Self { puente, account, epoch, slots, http, tokens, ledger, succeeded, passed, closed, held }
     }
@@ -119,7 +123,7 @@ impl<'a> Batch<'a> {
         self.resolve(doubtful).await?;
         self.begin(fresh).await?;
         if self.succeeded && self.ledger.strikes > 0 && self.closed.is_none() {
-            self.puente.accounts.unblock(&self.account.id).await?;
+            self.puente.accounts.unblock(&AccountId::from(&self.account.id), self.now()).await?;
         }
         let outcome = match (self.slots.end().await, self.closed) {
             (Some(Ended::Denied(Denied::Lost)), _) => Outcome::Lost,
@@ -129,7 +133,7 @@ impl<'a> Batch<'a> {
             (Some(Ended::Share) | None, None) => Outcome::Done,
         };
         if let Some(hold) = &self.held {
-            let party = Party::Account(self.account.id.clone());
+            let party = Party::Account(AccountId::from(&self.account.id));
             self.puente.signs.seen(party, Fact::Failed, self.now(), Some(hold.because.clone())).await;
         }
         let before = self.ledger.hold.clone().filter(|_| !self.passed);
@@ -152,13 +156,7 @@ impl<'a> Batch<'a> {
         }
         let step = asked_for(error).unwrap_or_else(|| block_for(self.puente, self.ledger.strikes));
         let until = self.now() + step;
-        self.puente.accounts.block(&self.account.id, until, &error.to_string()).await?;
-        self.puente.tell.of(&Event::Blocked { erp: &self.account.id, until, error });
-        let (signs, party) = (&self.puente.signs, Party::Account(self.account.id.clone()));
-        if self.ledger.strikes == 0 {
-            signs.seen(party.clone(), Fact::Blocked, self.now(), None).await;
-        }
-        signs.seen(party, Fact::Failed, self.now(), Some(error.to_string())).await;
+        block(self.puente, &AccountId::from(&self.account.id), until, self.ledger.strikes, error).await?;
         self.closed = Some(until);
         Ok(())
     }

@@ -106,8 +106,16 @@ impl Batch<'_> {
     async fn ask_again(&self, head: &Head) -> Result<()> {
         let OrderKey { connection, order } = head.key.clone();
         let (received, request) = (self.now(), "asked again".to_owned());
-        let question =
-            Message::Arrival(Arrival { connection, order, received, request, by: None, tries: 0, news: News::Changed });
+        let question = Message::Arrival(Arrival {
+            connection,
+            order,
+            received,
+            request,
+            by: None,
+            tries: 0,
+            waits: 0,
+            news: News::Changed,
+        });
         self.puente.queue.send(&[question], Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
         let defer = Write::Defer {
             desired: head.desired.clone(),

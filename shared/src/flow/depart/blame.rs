@@ -9,7 +9,7 @@ use super::{
     batch::{Batch, Ready},
     bulk::REPEATED,
     outcome::failed,
-    pace::{FLOOR, LONGEST_BLOCK, asked_for, block_for},
+    pace::{FLOOR, LONGEST_BLOCK, asked_for},
 };
 use crate::{
     Error, Result,
@@ -20,6 +20,7 @@ use crate::{
         reason::{Reason, Why},
         record::{Count, Doubt, End, Head, Rest, Write},
     },
+    flow::block::block_for,
 };
 
 impl Batch<'_> {

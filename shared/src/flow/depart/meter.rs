@@ -8,7 +8,10 @@ use tokio::sync::Mutex;
 
 use crate::{
     Error, Kind, Result, Retry,
-    domain::ledger::{Denied, Purpose, Request},
+    domain::{
+        ids::AccountId,
+        ledger::{Denied, Purpose, Request},
+    },
     flow::Puente,
     outbound::Meter,
     parties::Account,
@@ -53,6 +56,8 @@ const COMMIT: SignedDuration = SignedDuration::from_secs(2);
 pub(super) struct Slots {
     puente: Puente,
     account: Arc<Account>,
+    /// The account, as its ledger knows it.
+    ledger: AccountId,
     epoch: u64,
     deadline: Timestamp,
     state: Mutex<State>,
@@ -113,7 +118,8 @@ impl Slots {
             late: false,
             lead: SignedDuration::ZERO,
         };
-        Self { puente: puente.clone(), account: account.clone(), epoch, deadline, state: Mutex::new(state) }
+        let ledger = AccountId::from(&account.id);
+        Self { puente: puente.clone(), account: account.clone(), ledger, epoch, deadline, state: Mutex::new(state) }
     }
 
     /// No call starts after `start_by`, until told otherwise: the intent of the step on its way says so.
@@ -169,7 +175,7 @@ impl Slots {
         let request = Request { k: 1, purpose: Purpose::Orders, lease: Some((self.epoch, until)) };
         // A later slot is always safe.
         let from = asked + state.lead;
-        let answer = self.puente.accounts.reserve(&self.account.id, &request, &self.account.limits, from).await?;
+        let answer = self.puente.accounts.reserve(&self.ledger, &request, &self.account.limits, from).await?;
         let now = self.puente.clock.now();
         state.lead = now.duration_since(asked).clamp(SignedDuration::ZERO, SLOWEST);
         match answer {
@@ -189,7 +195,7 @@ impl Slots {
 }
 
 /// A refused reservation, in words.
-pub(crate) fn refusal(denied: Denied, now: Timestamp) -> Error {
+fn refusal(denied: Denied, now: Timestamp) -> Error {
     let (text, until) = match denied {
         Denied::Day(until) => ("the ERP's quota of the day has no call left", until),
         Denied::Horizon(until) => ("the ERP's rate has no slot soon", until),

@@ -37,7 +37,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         event::Event,
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{AccountId, ConnectionId, ErpId, OrderKey},
         ledger::{Departed, Hold, Ledger, Released, Taken},
         message::Message,
         record::Head,
@@ -88,11 +88,11 @@ pub async fn conduct(puente: &Puente, erp: &ErpId, recorded: Vec<OrderKey>, dead
     let lease_until = ledger.lease_until.unwrap_or(deadline);
     let slots = Arc::new(Slots::new(puente, &account, ledger.epoch, lease_until, deadline));
     let turn = AtomicUsize::new(usize::try_from(ledger.epoch).unwrap_or(0));
-    let conductor = Conductor { puente, account: &account, epoch: ledger.epoch, slots, turn };
+    let conductor = Conductor { puente, account: &account, ledger: erp.into(), epoch: ledger.epoch, slots, turn };
     let outcome = conductor.run(ledger, recorded).await;
     if outcome.is_err() {
         // Whatever failed, the account should not wait for the lease to lapse.
-        let _ = puente.accounts.release(erp, conductor.epoch, None).await;
+        let _ = puente.accounts.release(&conductor.ledger, conductor.epoch, None).await;
     }
     let departure = outcome?;
     puente.tell.of(&Event::Departed { erp, orders: departure.orders, calls: departure.calls });
@@ -121,19 +121,20 @@ pub fn least_time(account: &Account) -> SignedDuration {
 /// The ledger with the lease, or nothing: somebody else conducts and knows that there is more.
 async fn take_or_mark(puente: &Puente, account: &Account) -> Result<Option<Ledger>> {
     let nonce = puente.chance.token();
+    let of = AccountId::from(&account.id);
     loop {
         let now = puente.clock.now();
         let error = account.limits.clock_error;
-        match puente.accounts.take(&account.id, &nonce, now, now + lease(account), error).await? {
+        match puente.accounts.take(&of, &nonce, now, now + lease(account), error).await? {
             Taken::Taken(ledger) => return Ok(Some(ledger)),
             Taken::Held => {}
         }
         // Refused only if the lease ended meanwhile: then it can be taken.
-        if puente.accounts.mark(&account.id, puente.clock.now()).await? {
+        if puente.accounts.mark(&of, puente.clock.now()).await? {
             return Ok(None);
         }
         // The lease ended less than `clock_error` ago: it can be neither taken nor marked yet. A wake-up tries again in a second.
-        let ledger = puente.accounts.ledger(&account.id).await?;
+        let ledger = puente.accounts.ledger(&of).await?;
         let now = puente.clock.now();
         if ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end < now && end >= now - error) {
             let message = Message::Wake { erp: account.id.clone() };
@@ -146,6 +147,8 @@ async fn take_or_mark(puente: &Puente, account: &Account) -> Result<Option<Ledge
 struct Conductor<'a> {
     puente: &'a Puente,
     account: &'a Arc<Account>,
+    /// The account, as its ledger knows it.
+    ledger: AccountId,
     epoch: u64,
     slots: Arc<Slots>,
     /// Whose turn it is to be the first: each departure begins with another connection.
@@ -187,25 +190,25 @@ impl Conductor<'_> {
                     }
                 }
             }
-            ledger = self.puente.accounts.ledger(&self.account.id).await?;
+            ledger = self.puente.accounts.ledger(&self.ledger).await?;
         }
     }
 
     /// Ends the work, unless a mark came since `seen`. `marked`: one came before, about an order that the index may not show yet.
     async fn stop(&self, stop: Stop, orders: u32, seen: &mut u64, marked: bool) -> Result<Option<Departure>> {
         let accounts = &self.puente.accounts;
-        let erp = &self.account.id;
+        let of = &self.ledger;
         let calls = self.slots.calls().await;
         let departure = |next| Some(Departure { conducted: true, orders, calls, next });
         match stop {
             Stop::Lost => Ok(departure(None)),
             Stop::TimeShort => {
                 // Released first: whoever gets the wake-up must find the lease free.
-                accounts.release(erp, self.epoch, None).await?;
+                accounts.release(of, self.epoch, None).await?;
                 self.wake(self.puente.clock.now()).await?;
                 Ok(departure(Some(self.puente.clock.now())))
             }
-            Stop::Idle(next) => match accounts.release(erp, self.epoch, Some(*seen)).await? {
+            Stop::Idle(next) => match accounts.release(of, self.epoch, Some(*seen)).await? {
                 Released::Released => {
                     let again = marked.then(|| self.puente.clock.now() + FLOOR);
                     if let Some(next) = next.into_iter().chain(again).min() {
@@ -221,7 +224,7 @@ impl Conductor<'_> {
             },
             Stop::Closed(until) => {
                 // A mark changes nothing: nobody may call before `until`.
-                accounts.release(erp, self.epoch, None).await?;
+                accounts.release(of, self.epoch, None).await?;
                 self.wake(until).await?;
                 Ok(departure(Some(until)))
             }
@@ -286,7 +289,7 @@ impl Conductor<'_> {
     /// meanwhile travel together.
     async fn departed(&self, calls: u32, orders: &BTreeMap<ConnectionId, u32>, hold: Option<Hold>) -> Result<()> {
         let (now, limits) = (self.puente.clock.now(), &self.account.limits);
-        let ledger = self.puente.accounts.ledger(&self.account.id).await?;
+        let ledger = self.puente.accounts.ledger(&self.ledger).await?;
         let full = orders.values().sum::<u32>() as usize >= BATCH;
         let departed = Departed {
             // A full batch is the best use of calls there is: only a part-filled one makes the next wait for company.
@@ -295,7 +298,7 @@ impl Conductor<'_> {
             spent: self.account.shares.charged(&ledger, limits, now, calls, orders),
             hold,
         };
-        self.puente.accounts.departed(&self.account.id, self.epoch, &departed).await
+        self.puente.accounts.departed(&self.ledger, self.epoch, &departed).await
     }
 
     /// The due heads of the account's connections in turn, so that a flooding shop cannot starve the others; without those that

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         document::Document,
         event::Happened,
-        ids::OrderKey,
+        ids::{AccountId, OrderKey},
         message::{Arrival, Message, News},
         reason::{Reason, Why},
         record::{Count, Doubt, End, Head, Intent, Write, Written},
@@ -82,7 +82,7 @@ impl Batch<'_> {
 
     /// The ERP took an order: a sign of life of its connection and of the account.
     async fn sent(&self, key: &OrderKey) {
-        let parties = [Party::Connection(key.connection.clone()), Party::Account(self.account.id.clone())];
+        let parties = [Party::Connection(key.connection.clone()), Party::Account(AccountId::from(&self.account.id))];
         for party in parties {
             self.puente.signs.seen(party, Fact::Sent, self.now(), None).await;
         }
@@ -169,6 +169,7 @@ impl Batch<'_> {
             request: String::new(),
             by: None,
             tries: 0,
+            waits: 0,
             news: News::Replay,
         };
         self.puente.queue.bury(&Message::Arrival(arrival), reason).await

@@ -66,14 +66,6 @@ pub(super) const FLOOR: SignedDuration = SignedDuration::from_secs(1);
 /// After so many failures in a row a block is as long as it gets.
 pub(super) const LONGEST_BLOCK: u32 = 11;
 
-/// How long an account is left alone after its `strikes`-th failure in a row: from seconds to half an hour, so that six hours
-/// of outage cost a handful of probe calls.
-pub(super) fn block_for(puente: &Puente, strikes: u32) -> SignedDuration {
-    let most = 1_u64.saturating_mul(1 << strikes.min(12)).min(1800);
-    let jitter = puente.chance.below(most * 250);
-    SignedDuration::from_millis(i64::try_from(most * 1000 + jitter).unwrap_or(i64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Error, Kind, Result,
+    Error, Kind, Result, Retry,
     domain::{
         event::Event,
         ids::{ConnectionId, OrderId},
@@ -20,7 +20,7 @@ use crate::{
     },
     flow::{
         Puente,
-        ask::Ask,
+        ask::{Ask, Errand},
         identity, is_of_one_record,
         task::{Report, Task, counted},
     },
@@ -39,6 +39,12 @@ const FIRST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The most pages of one store in one run; the rest follows in the next.
 const PAGES: u32 = 40;
+
+/// How long a store that asks to be asked less, without saying when, is left alone by a backfill that somebody wants.
+const LIMITED: Duration = Duration::from_mins(1);
+
+/// The longest that such a backfill waits before it looks again: what the queue can hold a message back for.
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
 
 /// From where the last one ended.
 pub static RECENT: Backfill = Backfill {
@@ -130,6 +136,21 @@ pub struct Backfilled {
     pub stopped: Option<String>,
     /// Where it goes on, if there is more.
     pub rest: Option<Timestamp>,
+    /// How long the store is not to be asked by then.
+    pub wait: Duration,
+}
+
+impl Backfilled {
+    /// Nothing yet, of this connection.
+    fn begun(connection: ConnectionId) -> Self {
+        Self { connection, listed: 0, enqueued: 0, stopped: None, rest: None, wait: Duration::ZERO }
+    }
+
+    /// Nothing, for this reason.
+    #[must_use]
+    pub fn not(connection: ConnectionId, why: impl Into<String>) -> Self {
+        Self { stopped: Some(why.into()), ..Self::begun(connection) }
+    }
 }
 
 /// Backfills every connection whose store can be asked, from its own position, or from `since` for all. No store is asked anything more
@@ -138,8 +159,7 @@ pub async fn backfill(puente: &Puente, since: Option<Timestamp>, deadline: Times
     let mut report = Vec::new();
     for id in puente.settings.connections() {
         if puente.clock.now() >= deadline {
-            let stopped = Some("the time was over before its turn".to_owned());
-            report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped, rest: since });
+            report.push(Backfilled { rest: since, ..Backfilled::not(id, "the time was over before its turn") });
             continue;
         }
         let done = one(puente, &id, since, deadline).await;
@@ -149,8 +169,7 @@ pub async fn backfill(puente: &Puente, since: Option<Timestamp>, deadline: Times
             // One shop's failure does not keep the others waiting.
             Err(error) => {
                 failed(puente, &id, &error).await;
-                let stopped = Some(error.to_string());
-                report.push(Backfilled { connection: id, listed: 0, enqueued: 0, stopped, rest: None });
+                report.push(Backfilled::not(id, error.to_string()));
             }
         }
     }
@@ -182,8 +201,8 @@ pub async fn one(
             None => begun - FIRST,
         },
     };
-    let mut done = Backfilled { connection: id.clone(), listed: 0, enqueued: 0, stopped: None, rest: None };
-    let ask = Ask::new(puente, &connection);
+    let mut done = Backfilled::begun(id.clone());
+    let ask = Ask::new(puente, &connection, Errand::List);
     let mut page = None;
     // The position reached: everything modified before it is on record or in the queue.
     let mut reached = from;
@@ -198,6 +217,14 @@ pub async fn one(
             Err(error) => {
                 failed(puente, id, &error).await;
                 done.stopped = Some(error.to_string());
+                if error.kind() == Kind::Limited {
+                    // It is nobody's failure: what was listed so far stands, and the rest is asked for when the limit allows.
+                    done.rest = Some(reached);
+                    done.wait = match error.retryable() {
+                        Retry::After(wait) => wait.max(Duration::from_secs(1)),
+                        Retry::Backoff | Retry::Never => LIMITED,
+                    };
+                }
                 break;
             }
         };
@@ -244,8 +271,8 @@ pub async fn one(
 /// that the message must be delivered again.
 pub(in crate::flow) async fn asked(puente: &Puente, ask: &BackfillRequest, deadline: Timestamp) -> Result<()> {
     let id = &ask.connection;
-    let rest = match one(puente, id, Some(ask.since), deadline).await {
-        Ok(Some(Backfilled { rest: Some(rest), .. })) => rest,
+    let (rest, wait) = match one(puente, id, Some(ask.since), deadline).await {
+        Ok(Some(Backfilled { rest: Some(rest), wait, .. })) => (rest, wait),
         // The store failed: said in the connection's signs of life, and asked again when the message comes back.
         Ok(Some(Backfilled { stopped: Some(why), .. })) => return Err(Error::new(Kind::Unavailable, why)),
         Ok(Some(_)) => return Ok(()),
@@ -259,10 +286,10 @@ pub(in crate::flow) async fn asked(puente: &Puente, ask: &BackfillRequest, deadl
             return Err(error);
         }
     };
-    // Pages of one moment would be listed for ever.
-    let since = if rest > ask.since { rest } else { rest + SignedDuration::from_micros(1) };
-    let sent =
-        puente.queue.send(&[Message::Backfill(BackfillRequest { since, ..ask.clone() })], Duration::ZERO).await?;
+    // Pages of one moment would be listed for ever; where a limit ended it, they were not listed yet.
+    let since = if rest > ask.since || !wait.is_zero() { rest } else { rest + SignedDuration::from_micros(1) };
+    let again = Message::Backfill(BackfillRequest { since, ..ask.clone() });
+    let sent = puente.queue.send(&[again], wait.min(LONGEST_WAIT)).await?;
     sent.into_iter().collect()
 }
 
@@ -308,6 +335,7 @@ async fn news(
         request: REQUEST.into(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::State { order: Arc::new(order) },
     };
     let News::State { order } = &arrival.news else { return Ok(None) };
@@ -339,6 +367,7 @@ async fn pointed(
         request: REQUEST.into(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::Changed,
     };
     let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
@@ -371,6 +400,7 @@ fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Ti
         request: REQUEST.into(),
         by: None,
         tries: 0,
+        waits: 0,
         news: News::Unmapped { flag, raw: String::new() },
     }))
 }

@@ -12,6 +12,7 @@ use crate::{
     Result,
     domain::{
         event::Event,
+        ids::{AccountId, ErpId},
         message::Message,
         metric::{Metric, Of},
         task::Period,
@@ -86,10 +87,10 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
     outcome.map(|()| swept)
 }
 
-async fn wants_conductor(puente: &Puente, erp: &crate::domain::ids::ErpId) -> Result<bool> {
+async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
     let Some(Terms { limits, shares, .. }) = puente.settings.terms(erp)? else { return Ok(false) };
     let now = puente.clock.now();
-    let ledger = puente.accounts.ledger(erp).await?;
+    let ledger = puente.accounts.ledger(&AccountId::from(erp)).await?;
     let conducted = ledger.holder.is_some() && ledger.lease_until.is_some_and(|end| end >= now - limits.clock_error);
     let closed = depart::closed(&ledger, &limits, now);
     // Measured from what is read anyway.

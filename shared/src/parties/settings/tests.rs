@@ -75,7 +75,7 @@ fn the_generic_parts_are_read() {
     assert_eq!(head.orders.adjust_limit.to_string(), "0.05");
     assert_eq!(head.orders.sku["OLD.1"], "NEW");
     let main = account_head(&settings.accounts.values().next().unwrap().section, true).unwrap();
-    let limits = crate::domain::ledger::Limits::from(main.limits);
+    let limits = main.limits.of_erp();
     assert_eq!((limits.calls, limits.per_day, limits.orders_share, main.max_attempts.get()), (25, 500, 850, 12));
     assert_eq!(
         (limits.window.as_secs(), limits.reset.to_string(), limits.horizon.as_millis()),
@@ -275,7 +275,7 @@ fn shares_of_an_account_are_equal_or_named_and_no_more_than_the_day() {
         let settings = parse(&file(one, "")).unwrap();
         let (main, entry) = settings.accounts.first_key_value().unwrap();
         let shares = settings.shares(main, &entry.section).unwrap();
-        let limits = account_head(&entry.section, true).unwrap().limits.into();
+        let limits = account_head(&entry.section, true).unwrap().limits.of_erp();
         settings.connections().iter().map(|id| shares.per_day(id, &limits)).collect::<Vec<_>>()
     };
     assert_eq!(shares(""), [150, 150]);
@@ -285,6 +285,27 @@ fn shares_of_an_account_are_equal_or_named_and_no_more_than_the_day() {
         error.contains("puente.toml:3: erp.main.limits: the `limits.share` of its connections are more"),
         "{error}"
     );
+}
+
+#[test]
+fn a_store_may_be_asked_as_its_part_says_or_else_as_its_vendor_does() {
+    let limits = |kind: &str, more: &str| {
+        let shop = format!("[connection.acme]\nerp = 'main'\nstore = {{ kind = '{kind}'{more} }}\n");
+        let settings = parse(&format!("[erp.main]\nkind = 'rest'\n{shop}"))?;
+        settings.store_limits(&"acme".parse().unwrap())
+    };
+    let of = |kind: &str, more: &str| {
+        limits(kind, more).unwrap().map(|limits| (limits.calls, limits.window.as_secs(), limits.per_day))
+    };
+    assert_eq!(of("shopify", ""), Some((2, 1, Limits::ENDLESS)));
+    assert_eq!(of("shopify", ", limits = { rate = '20/s' }"), Some((20, 1, Limits::ENDLESS)));
+    assert_eq!(of("shopify", ", limits = { per_day = 9 }"), Some((2, 1, 9)));
+    assert_eq!(of("woocommerce", ""), None, "nobody says");
+    assert_eq!(of("woocommerce", ", limits = { rate = '30/min' }"), Some((30, 60, Limits::ENDLESS)));
+    let error = limits("woocommerce", ", limits = { per_day = 9 }").unwrap_err().to_string();
+    assert!(error.contains("puente.toml:5: connection.acme.store.limits: need a `rate`"), "{error}");
+    let error = limits("shopify", ", limits = { rate = 'often' }").unwrap_err().to_string();
+    assert!(error.contains("connection.acme.store.limits.rate: `often` is not a rate"), "{error}");
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub const ROW: Row = Row {
     // Whoever sends canonical orders may leave the meaning of `store_status` to us.
     explainable: |_| Ok(()),
     fetched_with: &[],
+    // It is never asked.
+    rate: None,
     example: r#"kind = "canonical"
 webhook_secrets = [{ env = "ORDERS_SECRET" }]    # of signed webhooks: "whsec_" and base64; two while rotating
 api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-key; two while one is changed. Without: no posts

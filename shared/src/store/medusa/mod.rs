@@ -35,10 +35,13 @@ pub const ROW: Row = Row {
     build: |section| Ok(Box::new(Medusa::new(section.read()?)?)),
     explainable: |_| Err("Medusa's shops define no statuses of their own"),
     fetched_with: &[&["api_key"]],
+    // A shop runs on its owner's server, and Medusa has no limit of its own.
+    rate: None,
     example: r#"kind = "medusa"
 url = "https://medusa.example"                   # where the Medusa server answers /admin
 webhook_secrets = [{ env = "MEDUSA_SECRET" }]    # what the shop's subscriber signs with; two while rotating
 api_key = { env = "MEDUSA_API_KEY" }             # a secret API key (sk_…): for backfill and for what a webhook leaves open
+# limits = { rate = "5/s" }                      # how often the shop's server may be asked; without it as often as there is need
 "#,
     sample: include_str!("sample.json"),
     #[cfg(feature = "fixtures")]

@@ -23,7 +23,7 @@ use url::{Url, form_urlencoded};
 use crate::{
     Error, Kind, Result,
     config::Secret,
-    outbound::{Answer, Call, Calls, Grant, Metered, NotRenewed, Renewal},
+    outbound::{Answer, Call, Calls, Failure, Grant, Metered, NotRenewed, Renewal},
     store::{answer, sign_in::SignIn},
     webhook,
 };
@@ -203,7 +203,10 @@ impl App {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         let url = answer::below(&self.oauth, &["access_token"]);
         let call = Call { method: Method::POST, url, headers, body: Bytes::from(form), timeout: TIMEOUT };
-        let answer = http.send(call).await.map_err(|failure| NotRenewed::Failed(failure.into()))?;
+        let answer = http.send(call).await.map_err(|failure| match failure {
+            Failure::NotSent(error) if error.kind() == Kind::Limited => NotRenewed::HeldBack(error),
+            failure => NotRenewed::Failed(failure.into()),
+        })?;
         if matches!(answer.status.as_u16(), 400 | 401 | 403) {
             return Err(self.refused(&answer));
         }

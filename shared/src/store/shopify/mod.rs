@@ -23,7 +23,7 @@ mod wire;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use self::{
@@ -53,6 +53,9 @@ pub const ROW: Row = Row {
     build: |section| Ok(Box::new(Shopify::new(section.read()?)?)),
     explainable: |_| Err("Shopify's shops define no statuses of their own"),
     fetched_with: &[&["token"], &["client_id", "client_secret"]],
+    // <https://shopify.dev/docs/api/admin-rest/usage/rate-limits>: 2 a second for an app in a shop, 4 on Advanced, 20 on Plus; a bucket
+    // of 40 allows bursts beyond that, which nothing here needs.
+    rate: Some((2, SignedDuration::from_secs(1))),
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
 app = "shared"                                   # "custom": the app is installed in this shop alone, so its secret proves it
@@ -68,6 +71,7 @@ token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and f
 # redirect_url = "https://agency.example/puente"
 # scopes = ["read_orders", "read_all_orders"]
 all_orders = false                               # true once the token has read_all_orders beside read_orders
+# limits = { rate = "4/s" }                      # 2/s if nothing is said, which Shopify allows every plan: 4/s with Advanced, 20/s with Plus
 "#,
     sample: include_str!("sample.json"),
     #[cfg(feature = "fixtures")]

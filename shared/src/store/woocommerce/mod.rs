@@ -42,11 +42,15 @@ pub const ROW: Row = Row {
     build: |section| Ok(Box::new(WooCommerce::new(section.read()?)?)),
     explainable: map::explainable,
     fetched_with: &[&["consumer_key", "consumer_secret"]],
+    // A shop runs on its owner's server: WooCommerce limits its Store API only, and that not by itself.
+    // <https://developer.woocommerce.com/docs/apis/store-api/rate-limiting>
+    rate: None,
     example: r#"kind = "woocommerce"
 url = "https://shop.example"                     # the site's address, with its folder if it has one
 webhook_secrets = [{ env = "WOO_SECRET" }]       # the webhook's secret; two while rotating
 consumer_key = { env = "WOO_KEY" }               # REST API, read: for backfill, which WooCommerce needs
 consumer_secret = { env = "WOO_KEY_SECRET" }
+# limits = { rate = "5/s" }                      # how often the shop's server may be asked; without it as often as there is need
 "#,
     sample: include_str!("sample.json"),
     #[cfg(feature = "fixtures")]
