@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use iso_currency::Currency;
+
 use super::{
     super::{changes::listed, money::Amount},
     Fact, Mismatch, Reason, Refunded, Why,
@@ -178,7 +180,7 @@ impl Why {
                 let limit = limit.as_ref().map(|limit| format!(", which is more than `adjust_limit` ({limit})"));
                 format!(
                     "{}: {difference} {}, more than rounding explains{}",
-                    how.words(),
+                    how.words(*currency),
                     currency.code(),
                     limit.unwrap_or_default()
                 )
@@ -308,9 +310,11 @@ fn shown(word: &str) -> String {
 }
 
 impl Mismatch {
-    fn words(&self) -> String {
+    /// Totals with the decimals of `currency`, as both sides show them.
+    fn words(&self, currency: Currency) -> String {
         match self {
             Self::Store { total } => {
+                let total = total.shown(currency);
                 format!("the store's total is {total} and its own lines, charges and taxes make another")
             }
             Self::Total { store, erp, line } => {
@@ -320,6 +324,7 @@ impl Mismatch {
                         line.store, line.sku, line.erp
                     )
                 });
+                let (store, erp) = (store.shown(currency), erp.shown(currency));
                 format!("the store's total is {store} and the ERP's would be {erp}{}", line.unwrap_or_default())
             }
             Self::Tax { store, erp } => {
