@@ -21,8 +21,9 @@ use crate::{App, Tell, ends, log, serve};
 /// The farthest a backfill may reach back: a year.
 const FARTHEST: u32 = 366 * 24;
 
-/// What is left of an invocation's time when no store is asked any more: what was asked may take as long to answer.
-const LEFT: SignedDuration = SignedDuration::from_mins(1);
+/// What is left of an invocation's time when no store is asked any more: a page and a token may each wait half a minute for a permit,
+/// and be as long on their way.
+const LEFT: SignedDuration = SignedDuration::from_mins(2);
 
 /// What the schedule asks for.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]

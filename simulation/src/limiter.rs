@@ -267,7 +267,8 @@ impl Run {
         let now = self.world.now();
         let until = now + self.world.chance.within(5 * SECOND, 30 * SECOND);
         let mut rows = self.table.rows();
-        rows.ledgers.entry((&self.account.id).into()).or_default().block(stamp(until), "429");
+        let ledger = rows.ledgers.entry((&self.account.id).into()).or_default();
+        ledger.block(stamp(until), "429", ledger.strikes);
         let given_out = span(self.setup.limits.reach() + self.setup.limits.lateness) + self.setup.skew;
         self.blocked.lock().unwrap().push((now + given_out, until - self.setup.skew));
     }

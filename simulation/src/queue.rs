@@ -134,10 +134,15 @@ impl Sqs {
 
     /// Moves dead letters back into the work queue.
     pub fn redrive_now(&self, limit: usize) -> usize {
+        self.redriven(limit, None)
+    }
+
+    fn redriven(&self, limit: usize, by: Option<&str>) -> usize {
         let count = limit.min(self.letters().dead.len());
         let dead: Vec<_> = self.letters().dead.drain(..count).collect();
         for (body, ..) in dead {
-            self.put(body, 0);
+            let wanted = by.and_then(|by| Some(encode(&decode(&body).ok()?.wanted_by(by))));
+            self.put(wanted.unwrap_or(body), 0);
         }
         count
     }
@@ -208,8 +213,8 @@ impl Queue for Sqs {
         Ok(dead.collect())
     }
 
-    async fn redrive(&self, limit: usize, _by: Option<&str>) -> Result<usize> {
-        Ok(self.redrive_now(limit))
+    async fn redrive(&self, limit: usize, by: Option<&str>) -> Result<usize> {
+        Ok(self.redriven(limit, by))
     }
 
     async fn ready(&self) -> Result<()> {

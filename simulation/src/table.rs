@@ -500,11 +500,11 @@ impl Accounts for Table {
         .await
     }
 
-    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()> {
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str, seen: u32) -> Result<()> {
         self.call("ledger.block", |rows, again| {
             if !again {
                 self.world.say(|| format!("block {of} until {until}: {because}"));
-                rows.ledger(of).block(until, because);
+                rows.ledger(of).block(until, because, seen);
             }
         })
         .await

@@ -21,22 +21,32 @@ const API_KEY: &str = "schemathesis-api-key";
 const OPERATOR: &str = "schemathesis-operator";
 const SECRET: &str = "whsec_c2NoZW1hdGhlc2lzLXdlYmhvb2stc2VjcmV0LTMy";
 
-/// A server whose connection `api` takes canonical orders; `None`: offline, and the skip was said.
+/// A server whose connection `api` takes canonical orders, and whose `shop` can be asked for some, though nobody is there; `None`:
+/// offline, and the skip was said.
 async fn serve() -> Option<(PathBuf, tempfile::TempDir, Erp, Serve)> {
     let python = python().await?;
     let erp = Erp::start(Config::default()).await.unwrap();
     let home = tempfile::tempdir().unwrap();
-    for (name, secret) in [("key", KEY), ("api-key", API_KEY), ("webhook", SECRET)] {
+    for (name, secret) in
+        [("key", KEY), ("shop-key", "schemathesis-key-of-the-shop"), ("api-key", API_KEY), ("webhook", SECRET)]
+    {
         std::fs::write(home.path().join(name), secret).unwrap();
     }
     let file = |name: &str| format!("{{ file = {:?} }}", home.path().join(name).to_str().unwrap());
     let text = format!(
         "[erp.main]\nkind = \"rest\"\n{}\n\
          [connection.api]\nerp = \"main\"\nkey = {}\nlimits = {{ rate = \"100000/s\", per_day = 100000000 }}\n\
-         store = {{ kind = \"canonical\", webhook_secrets = [{}], api_keys = [{}] }}\n",
+         store = {{ kind = \"canonical\", webhook_secrets = [{}], api_keys = [{}] }}\n\
+         [connection.shop]\nerp = \"main\"\nkey = {}\n\
+         store = {{ kind = \"woocommerce\", url = \"http://127.0.0.1:1\", webhook_secrets = [{}], consumer_key = {}, \
+         consumer_secret = {} }}\n",
         erp.config_example(),
         file("key"),
         file("webhook"),
+        file("api-key"),
+        file("shop-key"),
+        file("webhook"),
+        file("api-key"),
         file("api-key"),
     );
     std::fs::write(home.path().join("puente.toml"), text).unwrap();

@@ -880,7 +880,7 @@ async fn the_quota_says_what_is_left_and_until_when() {
     assert_eq!((&answer.body["rate"], &answer.body["left"]), (&json!("10/s"), &json!(300)));
     assert_eq!(answer.body["resets_at"], "2026-03-02T00:00:00Z");
     let until = "2026-03-01T13:00:00Z".parse().unwrap();
-    edge.puente.accounts.block(&"erp/main".parse().unwrap(), until, "the ERP says 429").await.unwrap();
+    edge.puente.accounts.block(&"erp/main".parse().unwrap(), until, "the ERP says 429", 0).await.unwrap();
     let answer = edge.call(as_operator("GET", "/v1/erps/main/quota")).await;
     assert_eq!(answer.body["blocked_until"], "2026-03-01T13:00:00Z");
     assert_eq!(answer.body["blocked_because"], "the ERP says 429");
@@ -945,7 +945,7 @@ async fn a_story_tells_since_when_and_until_when_an_order_waits() {
     let main: AccountId = "erp/main".parse().unwrap();
     let now = edge.puente.clock.now();
     let until = now + jiff::SignedDuration::from_secs(90);
-    edge.puente.accounts.block(&main, until, "the ERP answered 503").await.unwrap();
+    edge.puente.accounts.block(&main, until, "the ERP answered 503", 0).await.unwrap();
     let blocked = Sign { fact: Fact::Blocked, at: now, detail: None };
     edge.puente.signs.sign(&Party::Account(main.clone()), &blocked).await.unwrap();
     let story = edge.call(as_operator("GET", "/v1/connections/acme/orders/1")).await.body;

@@ -8,7 +8,7 @@ use puente::{
         message::News,
         order::{Payment, Refund},
         reason::Why,
-        record::State,
+        record::{Entry, State},
         sign::{Fact, Party},
     },
     edge::views::OrderView,
@@ -266,11 +266,14 @@ fn a_store_that_never_answers_leaves_the_order_parked_with_advice_and_a_letter()
     assert_eq!(world.asked(), 12);
     // Redriven, it is asked as often again, and is seen to be.
     world.shop().fails(down());
-    world.history.queue.redrive_now(10);
+    world.play(world.puente.queue.redrive(10, Some("ana"))).unwrap();
     world.work();
     assert_eq!(world.head(&key).state(), State::Fetching);
     world.run_for(SignedDuration::from_mins(5));
     assert_eq!(world.head(&key).state(), State::Synced);
+    // Who did that is said once, however often the store was asked.
+    let by_ana = |line: &&Entry| line.detail.as_deref() == Some("moved out of the dead-letter queue by ana");
+    assert_eq!(world.timeline(&key).iter().filter(by_ana).count(), 1);
 }
 
 #[test]

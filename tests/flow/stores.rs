@@ -245,6 +245,47 @@ fn a_store_that_does_not_say_how_long_is_left_alone_longer_each_time() {
 }
 
 #[test]
+fn what_is_refused_together_is_one_failure() {
+    let store = Counted::default();
+    let world = world(vec![(&store, None)]);
+    *store.0.otherwise.lock().unwrap() = vec![(429, None); 8];
+    for id in 0..8 {
+        world.news(0, &id.to_string(), News::Changed);
+    }
+    let began = world.now();
+    world.work();
+    let ledger = world.play(world.puente.accounts.ledger(&store_account(0))).unwrap();
+    assert_eq!((store.asked().len(), ledger.strikes), (8, 1));
+    assert!(ledger.blocked_until.unwrap() <= began + SignedDuration::from_secs(3), "{ledger:?}");
+}
+
+#[test]
+fn a_slow_rate_holds_nobody_up_and_a_refused_list_keeps_its_position() {
+    let (store, other) = (Counted::default(), Counted::default());
+    let world = world(vec![(&store, Some(limits(6, 3600))), (&other, None)]);
+    for id in 0..3 {
+        world.news(0, &id.to_string(), News::Changed);
+        world.news(1, &id.to_string(), News::Changed);
+    }
+    let began = world.now();
+    world.work();
+    assert!(world.now() < began + SignedDuration::from_mins(1), "the worker waits for no slot that is minutes away");
+    assert_eq!(world.head(&world.key(1, "2")).state(), State::Synced);
+    world.run_for(SignedDuration::from_hours(2));
+    assert_eq!(world.head(&world.key(0, "2")).state(), State::Synced);
+    // The list.
+    let position = || world.play(world.puente.cursors.cursor("backfill/shop-0")).unwrap();
+    let list = || world.play(flow::tasks::backfill::backfill(&world.puente, None, Timestamp::MAX)).unwrap();
+    assert!(list()[0].stopped.is_none());
+    let reached = position().expect("it was listed");
+    for _ in 0..3 {
+        let stopped = list()[0].stopped.clone().unwrap();
+        assert!(stopped.contains("store/shop-0 was not asked: its rate has no slot soon"), "{stopped}");
+        assert_eq!(position(), Some(reached.clone()));
+    }
+}
+
+#[test]
 fn a_backfill_that_somebody_wants_goes_on_where_a_limit_ended_it() {
     let store = Counted::default();
     let world = world(vec![(&store, Some(limits(5, 1)))]);

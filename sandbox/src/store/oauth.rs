@@ -55,6 +55,8 @@ struct State {
     before: Option<String>,
     /// Answers that are lost on the way.
     lost: u32,
+    /// Questions that are answered with a 429, and half a minute to wait.
+    limited: u32,
     /// Nobody is let in, whatever they show.
     shut: bool,
     /// Calls that were not let in.
@@ -119,6 +121,11 @@ impl Tokens {
         self.state().lost = answers;
     }
 
+    /// The next so many questions for a token are answered with a 429, and half a minute to wait.
+    pub fn limit(&self, questions: u32) {
+        self.state().limited = questions;
+    }
+
     /// Lets nobody in, whatever they show; or again who shows a valid token.
     pub fn shut(&self, shut: bool) {
         self.state().shut = shut;
@@ -175,6 +182,10 @@ impl Tokens {
         let refused = |status: StatusCode, error: &str| (status, Json(json!({"error": error}))).into_response();
         let mut state = self.state();
         state.asked += 1;
+        if state.limited > 0 {
+            state.limited -= 1;
+            return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "30")]).into_response();
+        }
         if word("client_id") != self.app.id || word("client_secret") != self.app.secret {
             return refused(StatusCode::UNAUTHORIZED, "invalid_client");
         }

@@ -150,10 +150,20 @@ impl Accounts for DynamoAccounts {
         Err(Error::new(Kind::Unavailable, format!("the ledger of {of} is too busy: no send slot could be reserved")))
     }
 
-    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()> {
-        for later in [true, false].into_iter().cycle().take(4) {
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str, seen: u32) -> Result<()> {
+        let branches = [(true, true), (false, true), (true, false), (false, false)];
+        for (counts, later) in branches.into_iter().cycle().take(8) {
             let mut update = Update::default();
-            update.add("strikes", number(1));
+            let same = match (counts, seen) {
+                (true, 0) => update.missing_or("strikes", "=", number(0)),
+                (true, _) => update.is("strikes", "=", number(seen)),
+                (false, 0) => update.is("strikes", ">", number(0)),
+                (false, _) => update.missing_or("strikes", "<>", number(seen)),
+            };
+            update.only_if(same);
+            if counts {
+                update.set("strikes", number(seen.saturating_add(1)));
+            }
             if later {
                 let first = update.missing_or("blocked_until", "<", nanos(until));
                 update.only_if(first).set("blocked_until", nanos(until)).set("blocked_because", text(because));
@@ -209,7 +219,7 @@ fn reservation(request: &Request, limits: &Limits, now: Timestamp, branch: Branc
     let room_other = if other > 0 { limits.other_per_day().checked_sub(other)? } else { u32::MAX };
     // Every slot, sent as late and travelling as long as allowed, must be over before the reset.
     let last_first =
-        (day.end - error - limits.lateness - limits.jitter).checked_sub(run).ok()?.min(now + limits.reach());
+        (day.end - error - limits.lateness - limits.jitter).checked_sub(run).ok()?.min(now + request.reach(limits));
     if now < day.start + error || last_first < now {
         return None;
     }

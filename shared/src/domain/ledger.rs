@@ -259,6 +259,15 @@ pub struct Request {
     pub lease: Option<(u64, Timestamp)>,
 }
 
+impl Request {
+    /// How far ahead slots are given out for it. Where nobody conducts, the horizon and no more: who cannot be served soon goes away, and
+    /// lets others work.
+    #[must_use]
+    pub fn reach(&self, limits: &Limits) -> SignedDuration {
+        if self.lease.is_some() { limits.reach() } else { limits.horizon }
+    }
+}
+
 /// Send slots that are ours alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slots {
@@ -383,8 +392,9 @@ impl Ledger {
         }
         let spacing = limits.spacing();
         let first = self.tat.map_or(now, |tat| tat.max(now));
-        if first > now + limits.reach() {
-            return Err(Denied::Horizon(first - limits.reach()));
+        let reach = request.reach(limits);
+        if first > now + reach {
+            return Err(Denied::Horizon(first - reach));
         }
         // Every slot, sent as late and travelling as long as allowed, must be over before the reset, whoever's clock is asked.
         let last = day.end - error - limits.lateness - limits.jitter;
@@ -402,9 +412,12 @@ impl Ledger {
         Ok(Slots { first, spacing, k: request.k, strikes: self.strikes })
     }
 
-    /// Blocks the account until a time, for everybody. A later block stays.
-    pub fn block(&mut self, until: Timestamp, because: &str) {
-        self.strikes = self.strikes.saturating_add(1);
+    /// Blocks the account until a time, for everybody. A later block stays. `seen`: the failures in a row when the call that failed
+    /// was permitted; it is one more only if nobody has counted it since, for what fails together is one failure.
+    pub fn block(&mut self, until: Timestamp, because: &str, seen: u32) {
+        if self.strikes == seen {
+            self.strikes = seen.saturating_add(1);
+        }
         if self.blocked_until.is_none_or(|old| old < until) {
             self.blocked_until = Some(until);
             self.blocked_because = Some(because.to_owned());

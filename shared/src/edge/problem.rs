@@ -90,7 +90,8 @@ impl Problem {
         if !is_of_one_record(&error) {
             return Self::from(error).of(&key.connection);
         }
-        let detail = Some(error.to_string());
+        // A failure of our own code or of the disk is told in the log only: its words are about this machine.
+        let detail = matches!(error.kind(), Kind::Unreadable | Kind::Config).then(|| error.to_string());
         let reason = Some(Arc::new(error));
         let order = Some(Box::new(key.clone()));
         Self { detail, reason, order, ..Self::of_status(StatusCode::INTERNAL_SERVER_ERROR) }.of(&key.connection)

@@ -56,9 +56,9 @@ impl Accounts for Embedded {
         self.change(of, move |ledger| ledger.reserve(&request, &limits, now)).await
     }
 
-    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()> {
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str, seen: u32) -> Result<()> {
         let because = because.to_owned();
-        self.change(of, move |ledger| ledger.block(until, &because)).await
+        self.change(of, move |ledger| ledger.block(until, &because, seen)).await
     }
 
     async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()> {

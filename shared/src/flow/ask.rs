@@ -37,7 +37,7 @@ impl Ask {
         let account = AccountId::from(&connection.id);
         let (purpose, patience) = match errand {
             Errand::Order => (Purpose::Orders, SignedDuration::ZERO),
-            Errand::List => (Purpose::Orders, SignedDuration::from_mins(1)),
+            Errand::List => (Purpose::Orders, SignedDuration::from_secs(30)),
             Errand::Other => (Purpose::Other, SignedDuration::ZERO),
         };
         let permits = Arc::new(Permits::new(puente, account.clone(), connection.limits.clone(), purpose, patience));

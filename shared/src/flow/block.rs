@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Leaves an account alone until then, whoever would call it: on its ledger, in its signs of life, in the log. `strikes`: the failures in
-/// a row before this one.
+/// a row when the call was permitted.
 pub(super) async fn block(
     puente: &Puente,
     of: &AccountId,
@@ -22,7 +22,7 @@ pub(super) async fn block(
     error: &Error,
 ) -> Result<()> {
     let because = error.to_string();
-    puente.accounts.block(of, until, &because).await?;
+    puente.accounts.block(of, until, &because, strikes).await?;
     puente.tell.of(&Event::Blocked { account: of, until, error });
     let (party, now) = (Party::Account(of.clone()), puente.clock.now());
     if strikes == 0 {

@@ -52,9 +52,12 @@ pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>
         News::Unmapped { flag, raw } => recorder.unmapped(flag, raw).await?,
         News::Replay => Box::pin(recorder.replay()).await?,
     };
+    if let Some(by) = arrival.by.as_ref().filter(|_| recorder.first() && !matches!(arrival.news, News::Replay)) {
+        let detail = format!("moved out of the dead-letter queue by {by}");
+        recorder.tell(Happened::Replayed, Some(&detail), None).await;
+    }
     // Once it is on record, so that nothing comes before that.
-    if arrival.tries == 0 && arrival.waits == 0 && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL
-    {
+    if recorder.first() && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL {
         puente.signs.seen(recorder.party(), Fact::Received, arrival.received, None).await;
     }
     Ok(news.then(|| connection.erp.clone()))
@@ -70,6 +73,11 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     fn party(&self) -> Party {
         Party::Connection(self.connection.id.clone())
+    }
+
+    /// Whether it was never put off.
+    fn first(&self) -> bool {
+        self.arrival.tries == 0 && self.arrival.waits == 0
     }
 
     async fn state(&self, order: &Order) -> Result<bool> {
@@ -122,7 +130,10 @@ impl Recorder<'_> {
             && let Some(Payload::Raw(raw)) = self.puente.records.payload(&self.key, &head.desired).await?
         {
             // Only the store, or a configuration that was mended since, can say more than is on record.
-            self.tell(Happened::Replayed, self.replayed_by().as_deref(), None).await;
+            // Once, however often the store is asked.
+            if self.first() {
+                self.tell(Happened::Replayed, self.replayed_by().as_deref(), None).await;
+            }
             return if self.connection.store.can_fetch() {
                 self.changed().await
             } else {

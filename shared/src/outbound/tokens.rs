@@ -28,7 +28,8 @@ use crate::{
 /// How long before its end a token is renewed: at most so long, and a quarter of its life.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// How long a renewal may take before another holder tries: longer than the call's time-out and the two writes.
+/// How long a renewal may take before another holder tries: longer than the wait for a permit (half a minute at most), the call's
+/// time-out and the two writes.
 const CLAIM: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long nobody asks again after the first failure; it doubles with each that follows, up to [`LONGEST`].
@@ -68,7 +69,7 @@ pub enum NotRenewed {
     SignIn(String),
     /// This time it failed. The error's retry says whether it may do better.
     Failed(Error),
-    /// Nobody was asked: the account's limits have no call for it now.
+    /// The account's limits, ours or the other side's, have no call for it now.
     HeldBack(Error),
 }
 
@@ -303,7 +304,8 @@ impl Keeper {
     fn busy(&self, wait: SignedDuration) -> Error {
         let wait = Duration::try_from(wait).unwrap_or_default().max(Duration::from_secs(1));
         let words = format!("the token of {} is being renewed by another process", self.account);
-        Error::new(Kind::Unavailable, words).retry(Retry::After(wait))
+        // Nobody's failure: whoever waits for it is not to be given up.
+        Error::new(Kind::Limited, words).retry(Retry::After(wait))
     }
 
     /// What a person has to do.

@@ -43,7 +43,7 @@ pub trait Accounts: Send + Sync {
     ) -> Result<std::result::Result<Slots, Denied>>;
 
     /// See [`Ledger::block`].
-    async fn block(&self, of: &AccountId, until: Timestamp, because: &str) -> Result<()>;
+    async fn block(&self, of: &AccountId, until: Timestamp, because: &str, seen: u32) -> Result<()>;
 
     /// See [`Ledger::unblock`].
     async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()>;

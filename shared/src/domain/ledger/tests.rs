@@ -318,10 +318,14 @@ fn a_mark_is_for_a_live_lease_and_keeps_its_holder_looking() {
 fn a_block_holds_for_everybody_until_its_time_and_a_success_after_it_ends_the_row() {
     let (limits, now) = (Limits::default(), at("2026-01-01T12:00:00Z"));
     let mut ledger = Ledger::default();
-    ledger.block(now + ms(9000), "too many requests");
-    ledger.block(now + ms(5000), "an earlier one does not shorten it");
+    ledger.block(now + ms(8000), "too many requests", 0);
+    ledger.block(now + ms(9000), "one that was on its way too is the same failure", 0);
+    ledger.block(now + ms(5000), "an earlier one does not shorten it", 1);
     assert_eq!(ledger.reserve(&ask(1), &limits, now + ms(8999)), Err(Denied::Blocked(now + ms(9000))));
-    assert_eq!((ledger.strikes, ledger.blocked_because.as_deref()), (2, Some("too many requests")));
+    assert_eq!(
+        (ledger.strikes, ledger.blocked_because.as_deref()),
+        (2, Some("one that was on its way too is the same failure"))
+    );
     assert!(ledger.clone().reserve(&ask(1), &limits, now + ms(9000)).is_ok());
     // The success of a call that was on its way before.
     ledger.unblock(now + ms(8999));

@@ -129,8 +129,8 @@ impl Recorder<'_> {
         };
         if tries >= FETCHES || error.retryable() == Retry::Never {
             let reason = format!("the store could not be asked for order {}: {error}", self.key);
-            // Redriven, it is asked as often again.
-            let letter = Arrival { tries: 0, waits: 0, ..self.arrival.clone() };
+            // Redriven, it is asked as often again, and by whoever redrives it.
+            let letter = Arrival { tries: 0, waits: 0, by: None, ..self.arrival.clone() };
             // Buried first: a crash in between leaves a letter too many, never an order that nothing asks for.
             self.puente.queue.bury(&Message::Arrival(letter), &reason).await?;
             match unread {

@@ -260,7 +260,9 @@ pub async fn one(
         // More than a run's pages within the overlap: else the same pages would be listed for ever.
         reached += OVERLAP;
     }
-    if since.is_none() {
+    // Where nothing was listed the position stays: written back by the overlap each time, a store that is blocked for a day would be
+    // listed from long ago.
+    if since.is_none() && reached > from {
         puente.cursors.set_cursor(&cursor, &reached.to_string()).await?;
     }
     puente.tell.of(&Event::Backfilled { connection: id, listed: done.listed, enqueued: done.enqueued });

@@ -213,7 +213,10 @@ impl App {
         let no_api = || Error::new(Kind::Config, format!("{}: nobody gives tokens here: check shop", self.shop));
         let answer = answer::read(answer, &self.shop, "the app's client_id and client_secret")
             .and_then(|answer| answer.ok_or_else(no_api))
-            .map_err(NotRenewed::Failed)?;
+            .map_err(|error| match error.kind() {
+                Kind::Limited => NotRenewed::HeldBack(error),
+                _ => NotRenewed::Failed(error),
+            })?;
         let given: Given = serde_json::from_slice(&answer.body).map_err(|_| {
             // Its words are not quoted: they may have a token in them.
             let words = format!("{} answered a question for a token with something else", self.shop);
