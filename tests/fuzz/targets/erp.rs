@@ -242,7 +242,7 @@ fn written(answer: &Scripted) -> Vec<u8> {
     bytes
 }
 
-/// Checks what a error says.
+/// Checks what an error says.
 pub fn check_setback(send_error: &SendError) {
     match send_error {
         SendError::Refused(error)

@@ -19,7 +19,7 @@ use crate::{
 /// would be none on memory.
 const MOST_VALUES: usize = 200_000;
 
-/// A error that can be said of several orders.
+/// An error that can be said of several orders.
 #[derive(Debug, Clone)]
 pub(super) struct Verdict {
     pub(super) what: What,

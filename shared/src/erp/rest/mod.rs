@@ -1,7 +1,7 @@
 //! Any ERP with an HTTP interface that speaks JSON: requests are templates, answers are read by JSON Pointers.
 //!
 //! It is how an integrator reaches an ERP that Puente does not know, without writing code. The invariant of every connector
-//! holds here too: a error says "for certain nothing happened" only where that is certain, see `answer.rs`.
+//! holds here too: an error says "for certain nothing happened" only where that is certain, see `answer.rs`.
 //!
 //! Amounts leave as the exact text of the canonical order. Unknown shapes are why answers are read as `serde_json::Value`;
 //! no amount in them is booked, a total is only compared.
