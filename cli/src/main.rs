@@ -1,7 +1,7 @@
 //! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections,
 //! tasks, pump, config.
 //!
-//! With `--json` standard output carries the answer as JSON, and standard error why there is none: `title` and `detail`.
+//! With `--json` standard output carries the answer as JSON, and standard error why there is none, or a remark: `title` and `detail`.
 //!
 //! Exit codes: 0 if what was asked for holds, 1 if it does not, 2 if the command line is wrong.
 
@@ -33,7 +33,7 @@ use crate::output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "puente", version, max_term_width = 110)]
 struct Cli {
-    /// Answer in JSON, for programs; errors too, on standard error.
+    /// Answer in JSON, for programs; errors and remarks too, on standard error.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]

@@ -171,14 +171,13 @@ async fn list(list: &List, output: Output) -> Result<()> {
     };
     if heads.len() > limit {
         heads.truncate(limit);
-        output::remark(format!(
-            "there are more than these {limit}: --limit shows them, or say more of what you look for"
-        ));
+        output
+            .remark(format!("there are more than these {limit}: --limit shows them, or say more of what you look for"));
     }
     let shown: Vec<OrderView> = heads.into_iter().map(OrderView::from).collect();
     let waits = account_waits(&puente, &shown).await?;
     for one in unreadable.iter().filter(|_| output.is_json()) {
-        output::remark(&one.why);
+        output.remark(&one.why);
     }
     output.answer(&shown, || {
         if shown.is_empty() && unreadable.is_empty() {
@@ -306,7 +305,7 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
         (None, Some(state)) => {
             let mut keys = Vec::new();
             for connection in place::connections(&puente.settings, replay.connection.as_ref())? {
-                let heads = matching(&puente, &connection, Some(state.into()), usize::MAX).await?;
+                let heads = matching(&puente, &connection, Some(state.into()), usize::MAX, output).await?;
                 keys.extend(heads.into_iter().map(|head| head.key));
             }
             keys
@@ -350,7 +349,13 @@ fn again(key: &OrderKey, by: &str, now: Timestamp) -> Message {
 }
 
 /// Up to `limit` heads of a connection, most recently changed first.
-async fn matching(puente: &Puente, connection: &ConnectionId, state: Option<State>, limit: usize) -> Result<Vec<Head>> {
+async fn matching(
+    puente: &Puente,
+    connection: &ConnectionId,
+    state: Option<State>,
+    limit: usize,
+    output: Output,
+) -> Result<Vec<Head>> {
     let (mut heads, mut cursor) = (Vec::new(), None);
     while heads.len() < limit {
         let limit = PAGE.min(limit - heads.len());
@@ -358,7 +363,7 @@ async fn matching(puente: &Puente, connection: &ConnectionId, state: Option<Stat
         let page = puente.records.list(&query).await?;
         heads.extend(page.heads);
         for one in page.unreadable {
-            output::remark(one.why);
+            output.remark(one.why);
         }
         cursor = page.cursor;
         if cursor.is_none() {

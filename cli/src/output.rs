@@ -1,6 +1,6 @@
 //! The one place that writes to the terminal: tables for people, JSON for programs.
 //!
-//! Standard output carries the answer and nothing else; errors and progress go to standard error. A reader that goes away
+//! Standard output carries the answer and nothing else; errors, remarks and progress go to standard error. A reader that goes away
 //! (`puente orders list | head`) ends the writing, not with a panic. Colours only on a terminal without `NO_COLOR`.
 //!
 //! Invariant: what stores and ERPs say reaches a terminal as text and never as a command to it: [`cell`] and [`inert`] show control
@@ -58,6 +58,16 @@ impl Output {
         write(&mut io::stdout().lock(), &text)
     }
 
+    /// Writes a remark beside the answer, on standard error.
+    pub(crate) fn remark(self, text: impl Display) {
+        if self.json {
+            told_as_json("remark", &text.to_string());
+        } else {
+            // If even that cannot be written there is nobody to tell.
+            let _ = write(&mut io::stderr().lock(), &inert(text));
+        }
+    }
+
     /// Writes why a command failed, on standard error.
     pub(crate) fn failure(self, error: &Error) {
         if self.json {
@@ -74,15 +84,15 @@ pub(crate) fn line(text: impl Display) -> Result<()> {
     write(&mut io::stdout().lock(), &coloured(&text.to_string()))
 }
 
-/// Writes a remark beside the answer, on standard error.
-pub(crate) fn remark(text: impl Display) {
-    // If even that cannot be written there is nobody to tell.
+/// Asks something of whoever sits at the terminal, on standard error.
+pub(crate) fn ask(text: impl Display) {
+    // If even that cannot be written there is nobody to ask.
     let _ = write(&mut io::stderr().lock(), &inert(text));
 }
 
-/// Why a command failed, for programs: the members of a problem document (RFC 9457) that make sense without HTTP.
+/// Why a command failed, or a remark, for programs: the members of a problem document (RFC 9457) that make sense without HTTP.
 #[derive(Serialize)]
-struct Failure<'a> {
+struct Told<'a> {
     title: &'a str,
     detail: &'a str,
 }
@@ -93,7 +103,7 @@ pub(crate) fn misuse(words: &str) {
 }
 
 fn told_as_json(title: &str, detail: &str) {
-    let text = serde_json::to_string_pretty(&Failure { title, detail }).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&Told { title, detail }).unwrap_or_default();
     let _ = write(&mut io::stderr().lock(), &text);
 }
 

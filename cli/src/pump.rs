@@ -20,10 +20,7 @@ use reqwest::{Method, Url, header::HeaderMap};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use tokio::net::TcpStream;
 
-use crate::{
-    output::{self, Output},
-    serve::asked_to_stop,
-};
+use crate::{output::Output, serve::asked_to_stop};
 
 /// How long a function may take: Lambda's own limit, and some.
 const INVOCATION: Duration = Duration::from_secs(905);
@@ -100,7 +97,7 @@ pub(crate) async fn run(pump: Pump, output: Output) -> Result<()> {
         }
         return Err(Error::new(Kind::Refused, format!("{} of the messages failed", carried.failed.len())));
     }
-    output::remark(format!("carrying messages to {url}; ctrl-c ends it"));
+    output.remark(format!("carrying messages to {url}; ctrl-c ends it"));
     let carry = async {
         let mut said = String::new();
         loop {

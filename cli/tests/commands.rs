@@ -215,8 +215,11 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     let both = home.fails(&["orders", "show", number]);
     assert!(both.contains("say which of") && both.contains(id) && both.contains(twin), "{both}");
     let cut = home.run(&["orders", "list", "--limit", "1", "--json"]);
-    assert!(cut.status.success() && String::from_utf8_lossy(&cut.stderr).contains("there are more"), "{}", text(&cut));
+    let remark: Value = serde_json::from_slice(&cut.stderr).unwrap_or_else(|error| panic!("{error}: {}", text(&cut)));
+    assert!(cut.status.success() && remark["detail"].as_str().unwrap().contains("there are more"), "{remark}");
     assert_eq!(serde_json::from_slice::<Value>(&cut.stdout).unwrap().as_array().unwrap().len(), 1);
+    let cut = home.run(&["orders", "list", "--limit", "1"]);
+    assert!(String::from_utf8_lossy(&cut.stderr).starts_with("there are more than these 1"), "{}", text(&cut));
     assert!(home.run(&["orders", "list", "--limit", "2"]).stderr.is_empty());
 
     // A second serve on the same data would be a second conductor of everything.

@@ -82,7 +82,7 @@ async fn granted(app: &dyn SignIn, http: &puente::outbound::Metered, state: &str
     let grant = match app.page(state) {
         None => app.renew(http, None).await,
         Some(page) => {
-            output::remark(format!(
+            output::ask(format!(
                 "open this page as somebody who may install apps in the shop:\n{page}\nthen paste the address that you are sent to:"
             ));
             let mut address = String::new();

@@ -163,7 +163,7 @@ async fn publish(apply: Apply, output: Output) -> Result<()> {
     let settings = Settings::parse(&wanted.text, &file, Arc::new(Values::of(&wanted, &difference)))?;
     settings.check().await?;
     for id in settings.changing_keys() {
-        output::remark(format!(
+        output.remark(format!(
             "connection {id} has two keys: either opens, and each may spend a day of its own. Take the old one out of the file \
              once the store has the new one"
         ));
@@ -286,7 +286,7 @@ fn confirmed() -> Result<()> {
     if !io::stdin().is_terminal() {
         return Err(Error::new(Kind::Refused, "nobody can be asked here: --yes applies, --dry-run only shows"));
     }
-    output::remark("apply this? [y/N]");
+    output::ask("apply this? [y/N]");
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
     read.map_err(|error| Error::new(Kind::Unavailable, "cannot read the answer").caused_by(error))?;
