@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use puente::{
-    domain::{ledger::Limits, message::News, record::State},
+    domain::{ledger::Limits, message::News, reason::Why, record::State},
     erp::{Bulk, Class, Patience},
 };
 
@@ -217,6 +217,9 @@ fn a_panic_in_one_order_costs_its_batchmates_nothing() {
     assert_eq!(world.states(), [(State::Synced, 19), (State::Parked, 1)]);
     let heads = world.heads();
     assert!(heads.values().all(|h| h.attempts == 0));
+    // By its code: nobody's words, and nothing that a person could mend.
+    let parked = world.head(&world.key(1, "5"));
+    assert_eq!(parked.reason, Some(Why::Bug.into()));
 }
 
 #[test]

@@ -133,12 +133,12 @@ impl Batch<'_> {
             for job in &jobs {
                 let one = std::slice::from_ref(job);
                 let alone = AssertUnwindSafe(erp.prepare(&calls, operation, one, afresh)).catch_unwind().await;
-                outcomes.push(alone.ok().and_then(|mut outcomes| outcomes.pop()).unwrap_or_else(|| {
-                    Err(SendError::Refused(Error::new(
-                        Kind::Bug,
-                        "the connector failed in our own code: please report it, then replay it",
-                    )))
-                }));
+                outcomes.push(
+                    alone
+                        .ok()
+                        .and_then(|mut outcomes| outcomes.pop())
+                        .unwrap_or_else(|| Err(SendError::Refused(Error::new(Kind::Bug, "").caused_by(Why::Bug)))),
+                );
             }
             outcomes
         };
