@@ -272,6 +272,8 @@ pub enum Why {
     },
     /// The ERP came to another total once the sale was made, and the sale was taken back.
     MadeOtherwise {
+        /// Of both, where the ERP says it.
+        currency: Option<Currency>,
         /// The store's total.
         #[serde(deserialize_with = "money::text")]
         store: Amount,
@@ -287,7 +289,7 @@ pub enum Why {
     },
     /// The template of the document has no place for a rounding line.
     NoPlaceForRounding,
-    /// Two taxes that round to nothing, which Tryton 8.0 cannot compute.
+    /// Two taxes that round to nothing, which the ERP cannot compute.
     TaxesTooSmall,
     /// The ERP does not know the currency.
     UnknownCurrency {

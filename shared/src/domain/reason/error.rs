@@ -13,14 +13,17 @@ impl From<Why> for Error {
 }
 
 impl Error {
-    /// The same error, its words through `hide`; where it carries a code, its arguments through `hide`.
+    /// The same error, its words through `hide`; where it carries a code, its arguments through `hide`, and no code where those do not
+    /// hold all that is hidden.
     #[must_use]
     pub(crate) fn hiding(self, hide: impl Fn(&str) -> String) -> Self {
-        if let Some(why) = Why::of(&self).cloned() {
-            return self.reworded("").caused_by(why.hiding(&hide));
-        }
         let words = hide(&self.to_string());
-        self.reworded(words)
+        // A code that quotes somebody where `Why::hiding` does not look loses the code, not the hiding.
+        let hidden = Why::of(&self).cloned().map(|why| why.hiding(&hide)).filter(|why| why.words() == words);
+        match hidden {
+            Some(why) => self.reworded("").caused_by(why),
+            None => self.reworded(words),
+        }
     }
 }
 

@@ -121,18 +121,27 @@ fn each() -> Vec<Why> {
         Why::TaxDiffers { currency: eur, store: amount("1"), erp: amount("2") },
         differs(Mismatch::Store { total: amount("1") }),
         differs(Mismatch::Total { store: amount("1"), erp: amount("2"), line: Some(line) }),
+        Why::ErpDiffers {
+            how: Box::new(Mismatch::Total { store: amount("1"), erp: amount("2"), line: None }),
+            currency: eur,
+            difference: amount("-1"),
+            limit: None,
+        },
         differs(Mismatch::Tax { store: amount("1"), erp: amount("2.0000000001") }),
-        Why::MadeOtherwise { store: amount("1"), erp: amount("2") },
+        Why::MadeOtherwise { currency: None, store: amount("1"), erp: amount("2") },
+        Why::MadeOtherwise { currency: Some(eur), store: amount("1"), erp: amount("2") },
         Why::NotExact { difference: amount("0.001") },
         Why::NoPlaceForRounding,
         Why::TaxesTooSmall,
         Why::UnknownCurrency { currency: eur },
         Why::CustomerDeactivated { customer: words() },
         Why::CustomerRefused { because: Box::new(refused()) },
+        Why::CustomerRefused { because: Box::new(Why::UnknownCurrency { currency: eur }.into()) },
         Why::AddressRefused { because: Box::new(refused()) },
         Why::SaleCancelled { document: words(), state: words() },
         Why::NotTakenBack { document: words(), because: Box::new(refused()) },
         Why::NotTakenOn { step: words(), because: Box::new(Reason::Text(words())) },
+        Why::NotTakenOn { step: words(), because: Box::new(refused()) },
         Why::ErpRefused { request: Some("create".to_owned()), status: Some(422), said: None },
         Why::NameRefused { because: Box::new(refused()) },
         Why::ErpWarns { said: words() },
@@ -177,6 +186,13 @@ fn every_reason_is_read_as_it_was_stored() {
     assert_eq!(codes, Why::VARIANTS.iter().copied().collect(), "a code is missing above");
 }
 
+/// What is stored stays readable, and what people read is changed on purpose.
+#[test]
+fn codes_their_arguments_and_their_words_are_these() {
+    let told = |why: &Why| format!("{}\n    {why}\n", serde_json::to_string(why).unwrap());
+    insta::assert_snapshot!(each().iter().map(told).collect::<String>());
+}
+
 #[test]
 fn a_code_travels_inside_of_an_error_and_its_words_are_the_errors() {
     let why = Why::UnknownArticle { sku: "MATE-01".to_owned() };
@@ -219,4 +235,32 @@ fn an_erps_words_are_hidden_wherever_a_reason_holds_them() {
         // Two that said different things are not alike because the difference was hidden.
         assert!(!error.is_alike(&Error::from(Why::of(&error).unwrap().clone())));
     }
+}
+
+/// Arguments that quote somebody where nobody thought of it.
+#[test]
+fn words_that_no_argument_hides_are_hidden_without_the_code() {
+    let hide = |text: &str| text.replace("Núñez", "(hidden)");
+    let said = || "“no Núñez”".to_owned();
+    for why in [
+        Why::Template { words: said() },
+        Why::Blamed { words: said() },
+        Why::DraftStuck { document: "S7".to_owned(), words: said() },
+    ] {
+        let error = Error::from(why.clone()).hiding(hide);
+        assert_eq!((error.to_string(), Why::of(&error)), (hide(&why.words()), None));
+        assert!(!format!("{error:?}").contains("Núñez"));
+    }
+}
+
+#[test]
+fn what_an_erp_refuses_is_said_once() {
+    let refused = |request: Option<&str>| {
+        let (request, said) = (request.map(str::to_owned), Some("“no credit”".to_owned()));
+        Box::new(Reason::from(Why::ErpRefused { request, status: None, said }))
+    };
+    let stuck = Why::NotTakenOn { step: "quote".to_owned(), because: refused(None) };
+    assert_eq!(stuck.words(), "its sale is in the ERP, which refuses to quote it: “no credit”");
+    let customer = Why::CustomerRefused { because: refused(Some("create_customer")) };
+    assert!(customer.words().ends_with(": the ERP refused create_customer: “no credit”"), "{customer}");
 }

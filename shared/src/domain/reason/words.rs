@@ -18,6 +18,15 @@ impl Reason {
             Self::Text(words) => words.clone(),
         }
     }
+
+    /// What follows who refused: of an ERP's refusal that holds its words alone, those. Said once, not twice.
+    #[must_use]
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Known(Why::ErpRefused { request: None, status: None, said: Some(said) }) => said.clone(),
+            _ => self.words(),
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -140,7 +149,7 @@ impl Why {
                 "the ERP has no article with the code {sku:?}: create it there, or name another in orders.sku, then replay it"
             ),
             Self::FoundTwice { name } => {
-                format!("the ERP has more than one entry with the code {name:?}: keep one of them")
+                format!("the ERP has more than one entry with the code {name:?}: keep one of them, then replay it")
             }
             Self::NotForSale { sku } => {
                 format!("the article {sku} is not marked as salable in the ERP: mark it, then replay it")
@@ -151,14 +160,12 @@ impl Why {
             ),
             Self::TooManyArticles { calls, request } => format!(
                 "it names so many articles that the ERP does not know by now that looking them up would take more than {calls} \
-                 calls: let {request}.at_most ask for more at a time"
+                 calls: let {request}.at_most ask for more at a time, then replay it"
             ),
             Self::ProductNotSet { key, section } => unset(key, &format!("a {} line", key.replace('_', " ")), section),
             Self::DifferenceProductNotSet { key, section, currency, difference } => {
-                let what = format!(
-                    "{difference} {} of {key} between the store's total and the ERP's",
-                    currency.code()
-                );
+                let difference = difference.in_currency(*currency);
+                let what = format!("{difference} of {key} between the store's total and the ERP's");
                 unset(key, &what, section)
             }
             Self::UnknownTax { tax, rate } => {
@@ -170,26 +177,38 @@ impl Why {
             }
             Self::TaxNotUsable { tax } => format!(
                 "the ERP has no plain percentage tax \"{tax}\" for this company (taxes with children or a fixed amount are not \
-                 supported): correct `taxes`"
+                 supported): correct `taxes`, then replay it"
             ),
-            Self::TaxDiffers { currency: _, store, erp } => format!(
-                "the store states a tax of {store} and the ERP would compute {erp}: check which of its taxes stand for the \
-                 store's (`taxes`)"
+            Self::TaxDiffers { currency, store, erp } => format!(
+                "the store states a tax of {} and the ERP would compute {}: check which of its taxes stand for the store's \
+                 (`taxes`), then replay it",
+                store.in_currency(*currency),
+                erp.in_currency(*currency)
             ),
             Self::ErpDiffers { how, currency, difference, limit } => {
-                let limit = limit.as_ref().map(|limit| format!(", which is more than `adjust_limit` ({limit})"));
+                let beyond = limit.as_ref().map(|limit| format!(" and more than `adjust_limit` ({limit})"));
+                let allow = match limit {
+                    Some(_) => "raise adjust_limit",
+                    None => "allow the difference with total_mismatch = \"adjust\" and adjust_limit",
+                };
                 format!(
-                    "{}: {difference} {}, more than rounding explains{}",
+                    "{}: {}, more than rounding explains{}. {}, or {allow}, then replay it",
                     how.words(*currency),
-                    currency.code(),
-                    limit.unwrap_or_default()
+                    difference.in_currency(*currency),
+                    beyond.unwrap_or_default(),
+                    how.advice()
                 )
             }
-            Self::MadeOtherwise { store, erp } => format!(
-                "the store's total is {store} and the ERP came to {erp}, a difference of {}: check the taxes and the tax rounding \
-                 of both, then replay it",
-                *store - *erp
-            ),
+            Self::MadeOtherwise { currency, store, erp } => {
+                let shown = |amount: Amount| currency.map_or_else(|| amount.to_string(), |of| amount.in_currency(of));
+                format!(
+                    "the store's total is {} and the ERP came to {}, a difference of {}: check the taxes and the tax rounding of \
+                     both, then replay it",
+                    shown(*store),
+                    shown(*erp),
+                    shown(*store - *erp)
+                )
+            }
             Self::NotExact { difference } => format!(
                 "the difference {difference} cannot be booked exactly in the ERP: create the sale by hand"
             ),
@@ -199,8 +218,7 @@ impl Why {
                     .to_owned()
             }
             Self::TaxesTooSmall => {
-                "Tryton 8.0 never comes to an end with two taxes that both round to nothing on so small an amount: book this order \
-                 by hand"
+                "the ERP cannot compute two taxes that both round to nothing on so small an amount: book this order by hand"
                     .to_owned()
             }
             Self::UnknownCurrency { currency } => {
@@ -210,9 +228,11 @@ impl Why {
                 format!("the customer {customer} is deactivated in the ERP: activate it, then replay it")
             }
             Self::CustomerRefused { because } => {
-                format!("the ERP refuses the customer (name, e-mail, phone or tax id): {because}")
+                format!("the ERP refuses the customer (name, e-mail, phone or tax id): {}", because.told())
             }
-            Self::AddressRefused { because } => format!("the ERP refuses an address of the customer: {because}"),
+            Self::AddressRefused { because } => {
+                format!("the ERP refuses an address of the customer: {}", because.told())
+            }
             Self::SaleCancelled { document, state } => format!(
                 "sale {document} was cancelled in the ERP (its state is {state}): open it there, or leave the order as it is"
             ),
@@ -220,7 +240,7 @@ impl Why {
                 format!("{because}. Its sale (id {document}) could not be taken back: delete it in the ERP first")
             }
             Self::NotTakenOn { step, because } => {
-                format!("its sale is in the ERP, which refuses to {step} it: {because}")
+                format!("its sale is in the ERP, which refuses to {step} it: {}", because.told())
             }
             Self::ErpRefused { request, status, said } => {
                 let mut words = format!("the ERP refused {}", request.as_deref().unwrap_or("it"));
@@ -236,7 +256,7 @@ impl Why {
                  ignore\", then replay it"
             ),
             Self::ErpFailed => {
-                "the ERP failed on this call with an unexpected error: its own log has the traceback".to_owned()
+                "the ERP failed on this call with an unexpected error: mend what its own log says, then replay it".to_owned()
             }
             Self::CallTooLarge => "the call is too large for the ERP (413): set a smaller `bulk`".to_owned(),
             Self::BeforeItsTurn => "the departure ended before its turn".to_owned(),
@@ -258,7 +278,7 @@ impl Why {
             }
             Self::StoreLimited { words } => format!("it is asked for later, by itself: {words}"),
             Self::QuestionLost => "the question to the store was lost: it is asked again".to_owned(),
-            Self::Bug => "planning it failed in our own code: please report it, then replay it".to_owned(),
+            Self::Bug => "our own code failed on it: please report it, then replay it".to_owned(),
         }
     }
 }
@@ -321,15 +341,26 @@ impl Mismatch {
                 let line = line.as_ref().map(|line| {
                     format!(
                         "; the store states a tax of {} on {}, and the ERP's taxes for it make {} (check `taxes`)",
-                        line.store, line.sku, line.erp
+                        line.store.shown(currency),
+                        line.sku,
+                        line.erp.shown(currency)
                     )
                 });
                 let (store, erp) = (store.shown(currency), erp.shown(currency));
                 format!("the store's total is {store} and the ERP's would be {erp}{}", line.unwrap_or_default())
             }
             Self::Tax { store, erp } => {
+                let (store, erp) = (store.shown(currency), erp.shown(currency));
                 format!("the store's tax is {store} and the ERP would compute {erp} from its rates (tax_rounding)")
             }
+        }
+    }
+
+    /// What to look at.
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Store { .. } => "Fix the order in the store",
+            Self::Total { .. } | Self::Tax { .. } => "Check the taxes and the tax rounding of both",
         }
     }
 }

@@ -110,7 +110,7 @@ fn what_the_erps_declared_rounding_leaves_is_a_charge_of_its_own() {
         Rules::default(),
     );
     let error = way("line", "up").unwrap().books(&wrong).unwrap_err().to_string();
-    assert!(error.contains("3.78") && error.contains("compute 1.8 "), "{error}");
+    assert!(error.contains("3.78") && error.contains("compute 1.80 "), "{error}");
     assert!(way("page", "up").is_err() && way("line", "down").is_err());
 }
 

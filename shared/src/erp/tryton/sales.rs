@@ -8,6 +8,7 @@ use std::{
     ops::Range,
 };
 
+use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -294,7 +295,8 @@ fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
         }
         let (Some((_, total)), Some(is)) = (sale.mark(), sale.total_amount) else { continue };
         if is.0 != total {
-            let why = Why::MadeOtherwise { store: stored(total), erp: stored(is.0) };
+            let currency = sale.currency.as_ref().and_then(|currency| Currency::from_code(&currency.code));
+            let why = Why::MadeOtherwise { currency, store: stored(total), erp: stored(is.0) };
             setbacks.entry(*id).or_insert_with(|| SendError::Refused(why.into()));
             wrong.push(*id);
         }

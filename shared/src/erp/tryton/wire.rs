@@ -3,12 +3,14 @@
 //! Exact numbers travel as `{"__class__":"Decimal","decimal":"9.95"}`, quantities as JSON numbers written digit by digit; no
 //! float ever holds either. Shapes as in `trytond/protocols/{dispatcher,jsonrpc}.py` of Tryton 8.0, seen on a running one.
 
+mod booked;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::civil;
 use rust_decimal::Decimal;
 use serde::{
     Deserialize, Serialize,
@@ -17,6 +19,7 @@ use serde::{
 use serde_json::value::{RawValue, to_raw_value};
 use url::Url;
 
+pub(super) use self::booked::{BookedSale, Moment};
 use super::fault::{self, Intent};
 use crate::{
     Error, Kind, Result,
@@ -136,39 +139,6 @@ impl Serialize for Date {
             day: i8,
         }
         Parts { class: "date", year: self.0.year(), month: self.0.month(), day: self.0.day() }.serialize(serializer)
-    }
-}
-
-/// A moment, in UTC as Tryton keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) Timestamp);
-
-impl Serialize for Moment {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Parts {
-            #[serde(rename = "__class__")]
-            class: &'static str,
-            year: i16,
-            month: i8,
-            day: i8,
-            hour: i8,
-            minute: i8,
-            second: i8,
-            microsecond: i32,
-        }
-        let at = TimeZone::UTC.to_datetime(self.0);
-        Parts {
-            class: "datetime",
-            year: at.year(),
-            month: at.month(),
-            day: at.day(),
-            hour: at.hour(),
-            minute: at.minute(),
-            second: at.second(),
-            microsecond: at.subsec_nanosecond() / 1000,
-        }
-        .serialize(serializer)
     }
 }
 
@@ -300,8 +270,16 @@ pub(super) struct FoundSale {
     pub(super) number: Option<String>,
     pub(super) state: String,
     pub(super) total_amount: Option<Exact>,
+    #[serde(rename = "currency.", default)]
+    pub(super) currency: Option<SaleCurrency>,
     #[serde(rename = "lines.", default)]
     pub(super) lines: Vec<FoundLine>,
+}
+
+/// A sale's currency.
+#[derive(Deserialize)]
+pub(super) struct SaleCurrency {
+    pub(super) code: String,
 }
 
 /// A found sale's line.
@@ -310,30 +288,10 @@ pub(super) struct FoundLine {
     pub(super) note: Option<String>,
 }
 
-/// A sale in the books.
-#[derive(Deserialize)]
-pub(super) struct BookedSale {
-    pub(super) id: i64,
-    pub(super) web_id: String,
-    pub(super) total_amount: Exact,
-    #[serde(rename = "currency.")]
-    pub(super) currency: BookedCurrency,
-}
-
-/// Its currency.
-#[derive(Deserialize)]
-pub(super) struct BookedCurrency {
-    pub(super) code: String,
-}
-
-impl BookedSale {
-    /// The fields to ask for.
-    pub(super) const FIELDS: [&'static str; 3] = ["web_id", "total_amount", "currency.code"];
-}
-
 impl FoundSale {
     /// The fields to ask for.
-    pub(super) const FIELDS: [&'static str; 5] = ["web_id", "number", "state", "total_amount", "lines.note"];
+    pub(super) const FIELDS: [&'static str; 6] =
+        ["web_id", "number", "state", "total_amount", "currency.code", "lines.note"];
 }
 
 /// `parameters!(a, b, …)`: each serialised by itself.

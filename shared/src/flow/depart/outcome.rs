@@ -26,6 +26,16 @@ pub(super) fn refused(error: &Error) -> Reason {
     Why::of(error).cloned().unwrap_or_else(|| Why::Refused { words: error.to_string() }).into()
 }
 
+/// Its document is there, and the ERP refused to take it on: `document` is a draft, unless it was cancelled.
+pub(super) fn stuck(document: String, error: &Error) -> Reason {
+    let words = match Why::of(error) {
+        Some(Why::SaleCancelled { .. }) => return refused(error),
+        Some(Why::NotTakenOn { because, .. }) => because.told(),
+        _ => error.to_string(),
+    };
+    Why::DraftStuck { document, words }.into()
+}
+
 /// It failed, and is tried again: by the code that the connector gave, or in words.
 pub(super) fn failed(error: &Error) -> Reason {
     Why::of(error).cloned().unwrap_or_else(|| Why::Failed { words: error.to_string() }).into()
@@ -194,5 +204,20 @@ mod tests {
         // Who adds words says more than the code.
         let more = error.within("created, but not finished");
         assert_eq!(refused(&more), Why::Refused { words: more.to_string() }.into());
+    }
+
+    #[test]
+    fn a_document_that_does_not_go_on_is_a_draft_unless_it_was_cancelled() {
+        let name = || "S7".to_owned();
+        let cancelled = Why::SaleCancelled { document: name(), state: "cancelled".to_owned() };
+        assert_eq!(stuck(name(), &cancelled.clone().into()), cancelled.into());
+        // Who refused it is said once.
+        let said = "“no credit”".to_owned();
+        let because = Box::new(Why::ErpRefused { request: None, status: None, said: Some(said.clone()) }.into());
+        let why = Why::NotTakenOn { step: "quote".to_owned(), because };
+        assert_eq!(stuck(name(), &why.into()), Why::DraftStuck { document: name(), words: said }.into());
+        let plain = Error::new(Kind::Refused, "the period is closed");
+        let words = plain.to_string();
+        assert_eq!(stuck(name(), &plain), Why::DraftStuck { document: name(), words }.into());
     }
 }

@@ -8,7 +8,7 @@ use super::{
     bulk::REPEATED,
     ids::Cache,
     look_up::Looked,
-    outcome::failed,
+    outcome::{failed, stuck},
     pace::backoff,
     plan::{Next, Plan, again},
 };
@@ -146,7 +146,7 @@ impl Batch<'_> {
                 Err(SendError::Refused(error)) => {
                     let error = self.discreet_about(error, &[head]).await;
                     let document = found.document.name().to_owned();
-                    let reason = Why::DraftStuck { document, words: error.to_string() }.into();
+                    let reason = stuck(document, &error);
                     self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
                 }
                 // The document is there, and not in the state it should have: the step stays in doubt.
