@@ -23,7 +23,7 @@ use puente::{
         reason::Why,
         rules::Rules,
     },
-    erp::{Class, Draft, ERPS, Erp, Job, Row, SendError},
+    erp::{BookPage, Class, Draft, ERPS, Erp, Job, Row, SendError},
     fuzzing::Way,
     outbound::Meter,
     ports::{Clock as _, SystemClock},
@@ -198,16 +198,18 @@ pub async fn there_is_one_answer_each(bench: &Bench) {
     assert!(bench.erp.finish(&open().calls(), &[]).await.is_empty());
 }
 
-/// Where an ERP can tell its books, they hold every document once, with the ERP's own total, page by page.
+/// The books hold every document once, with the ERP's own total, page by page: more `orders` than are told in one call.
 pub async fn the_books_hold_what_was_made(bench: &Bench, orders: &[&str]) {
     let drafts = drafts(bench, &sales(bench, orders)).await;
-    assert!(bench.erp.send(&open().calls(), Operation::Create, &drafts).await.iter().all(Result::is_ok));
+    for some in drafts.chunks(bench.erp.can(Operation::Create).unwrap().max_bulk) {
+        assert!(bench.erp.send(&open().calls(), Operation::Create, some).await.iter().all(Result::is_ok));
+    }
     let now = SystemClock.now();
     let around = now - SignedDuration::from_hours(1)..now + SignedDuration::from_hours(1);
     let (mut entries, mut cursor, mut pages) = (Vec::new(), None, 0);
     loop {
         let page = bench.erp.books(&open().calls(), &around, cursor.as_deref()).await.unwrap();
-        let Some(page) = page else { return };
+        let page = page.expect("its books can be told");
         pages += 1;
         assert!(pages < 1000, "no end of pages");
         entries.extend(page.entries);
@@ -216,11 +218,14 @@ pub async fn the_books_hold_what_was_made(bench: &Bench, orders: &[&str]) {
             break;
         }
     }
+    assert!(pages > 1, "{} entries on one page", entries.len());
     for draft in &drafts {
         let ours: Vec<_> = entries.iter().filter(|entry| entry.reference == draft.reference.as_str()).collect();
         let [entry] = ours[..] else { panic!("{} is there {} times", draft.reference, ours.len()) };
         assert_eq!((entry.total.to_string().as_str(), entry.currency.as_str()), ("26.78", "EUR"));
     }
+    let before = now - SignedDuration::from_hours(48)..now - SignedDuration::from_hours(24);
+    assert_eq!(bench.erp.books(&open().calls(), &before, None).await.unwrap(), Some(BookPage::default()));
     assert!(bench.erp.books(&open().calls(), &around, Some("no cursor")).await.is_err());
 }
 
@@ -298,7 +303,24 @@ async fn keeps_the_contract(bench: &Bench) {
     if asked {
         there_is_one_answer_each(bench).await;
     }
-    the_books_hold_what_was_made(bench, &["books-1", "books-2", "books-3"]).await;
+}
+
+#[tokio::test]
+async fn every_row_that_can_tells_its_books_page_by_page() {
+    for row in ERPS {
+        let every = CLASSES.into_iter().flat_map(|class| BULKS.map(|bulk| (class, bulk)));
+        let configs = every.map(|(class, bulk)| Config { vendor: row.kit.vendor, class, bulk, ..Config::default() });
+        for config in configs.filter(|config| row.kit.vendor.can_be(config)) {
+            let (_erp, bench) = bench_of(row, Config { bulk_limit: 2, ..config }).await;
+            if row.kit.books {
+                the_books_hold_what_was_made(&bench, &["books-1", "books-2", "books-3"]).await;
+            } else {
+                let now = SystemClock.now();
+                let day = now - SignedDuration::from_hours(1)..now;
+                assert_eq!(bench.erp.books(&open().calls(), &day, None).await.unwrap(), None, "{}", row.kind);
+            }
+        }
+    }
 }
 
 #[tokio::test]

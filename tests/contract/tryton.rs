@@ -19,7 +19,7 @@ async fn tryton_keeps_the_contract() {
         let asked = tryton.search("sale.sale", domain, json!(["id"]));
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(asked)).len()
     };
-    let bench = Bench { erp: tryton.connector(""), known_sku: "ART-01", count: Box::new(count) };
+    let bench = Bench { erp: tryton.connector("bulk = 2"), known_sku: "ART-01", count: Box::new(count) };
     what_is_created_is_found_with_our_version(&bench, "found").await;
     a_second_create_is_no_second_document(&bench, "twice").await;
     an_unknown_article_stops_its_own_order_only(&bench, "sku").await;

@@ -12,6 +12,8 @@ use serde_json::Value;
 pub struct Kit {
     /// The ERP.
     pub vendor: &'static dyn Vendor,
+    /// Whether the connector can tell the ERP's books.
+    pub books: bool,
     /// Connectors to fuzz: one, or several where a section can make its connector read answers differently.
     pub fuzzed: fn(&Address<'_>) -> Vec<Fuzzed>,
 }
@@ -80,8 +82,9 @@ pub trait Reads {
     fn draft(&self, reference: &str) -> String;
 }
 
-/// An example section whose lines that begin with `begins` are `instead`.
+/// An example section whose lines that begin with `begins`, of which it has some, are `instead`.
 pub(super) fn with_line(example: &str, begins: &str, instead: &str) -> String {
+    assert!(example.lines().any(|line| line.starts_with(begins)), "the example has no line `{begins}`");
     let line = |line| if str::starts_with(line, begins) { instead } else { line };
     example.lines().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::erp::kit::{Address, Fuzzed, Kit, Reads, Replies, Told, text, with_line};
 
 /// The kit.
-pub(super) const KIT: Kit = Kit { vendor: &Plain, fuzzed };
+pub(super) const KIT: Kit = Kit { vendor: &Plain, books: false, fuzzed };
 
 /// How items of an answer are told apart, and whether each has its own status.
 #[derive(Debug, Clone, Copy)]

@@ -5,14 +5,16 @@ mod replies;
 
 use std::net::SocketAddr;
 
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use puente_sandbox::erp::{Asked, Books, Bulk, Class, Config, Entry, Made, Reply, Vendor, id_text};
 use rust_decimal::{Decimal, RoundingStrategy};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::erp::kit;
 
 /// The kit.
-pub(super) const KIT: kit::Kit = kit::Kit { vendor: &Tryton, fuzzed: replies::fuzzed };
+pub(super) const KIT: kit::Kit = kit::Kit { vendor: &Tryton, books: true, fuzzed: replies::fuzzed };
 
 /// The vendor.
 #[derive(Debug)]
@@ -208,17 +210,51 @@ fn take_on(books: &mut Books, ids: &Value, state: &'static str) -> Value {
 fn sales(books: &Books, domain: &Value) -> Value {
     let told = |made: &Made| {
         json!({"id": made.id, "web_id": made.reference, "number": made.number, "state": made.state,
-            "total_amount": exact(made.total), "lines.": [{"note": made.version}]})
+            "total_amount": exact(made.total), "currency.": {"id": 1, "code": made.currency}, "lines.": [{"note": made.version}]})
     };
     let ids: Vec<u64> = domain.pointer("/0/2").map_or(&[] as &[Value], list).iter().filter_map(Value::as_u64).collect();
     let by_id = books.orders.iter().filter(|made| ids.contains(&made.id));
     by_id.chain(books.found(&words(domain))).map(told).collect()
 }
 
-/// Those after an id, which clause four of the domain has; its days are all today.
+/// Those after an id, which clause four of the domain has, and of a span of time, which clause five has.
 fn listed(books: &Books, domain: &Value, most: Option<&Value>) -> Value {
     let after = domain.pointer("/3/2").and_then(Value::as_u64).unwrap_or_default();
     let most = most.and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok()).unwrap_or_default();
     let told = |made: &Made| json!({"id": made.id, "web_id": made.reference, "total_amount": exact(made.total), "currency.": {"id": 1, "code": made.currency}});
-    books.orders.iter().filter(|made| made.id > after).take(most).map(told).collect()
+    let of_span = |made: &&Made| domain.get(4).is_some_and(|span| holds(span, made));
+    books.orders.iter().filter(|made| made.id > after).filter(of_span).take(most).map(told).collect()
+}
+
+/// Whether a domain of times holds of a sale. Each was written again two hours after it was made, as those are that are shipped.
+fn holds(domain: &Value, made: &Made) -> bool {
+    match list(domain) {
+        [Value::String(or), any @ ..] if or == "OR" => any.iter().any(|domain| holds(domain, made)),
+        [Value::String(field), Value::String(operator), moment] => {
+            let later = SignedDuration::from_hours(if field == "write_date" { 2 } else { 0 });
+            let (at, moment) = (made.created_at + later, Moment::of(moment));
+            moment.is_some_and(|moment| if operator == ">=" { at >= moment } else { at < moment })
+        }
+        all => all.iter().all(|domain| holds(domain, made)),
+    }
+}
+
+/// A moment as it is sent, in UTC.
+#[derive(Deserialize)]
+struct Moment {
+    year: i16,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+    second: i8,
+    microsecond: i32,
+}
+
+impl Moment {
+    fn of(value: &Value) -> Option<Timestamp> {
+        let Self { year, month, day, hour, minute, second, microsecond } = Self::deserialize(value).ok()?;
+        let at = DateTime::new(year, month, day, hour, minute, second, microsecond * 1000).ok()?;
+        Some(TimeZone::UTC.to_zoned(at).ok()?.timestamp())
+    }
 }

@@ -119,16 +119,15 @@ impl Tryton {
             let (from, until) = (wire::Moment(day.start), wire::Moment(day.end));
             [(field, ">=", from), (field, "<", until)].map(|clause| wire::raw(&clause))
         };
-        let [made_from, made_until] = within("create_date");
-        let changed =
-            parameters!["OR", within("write_date"), parameters![("write_date", "=", ()), made_from, made_until]];
+        // A sale that was written again later is still one that was made that day.
+        let touched = parameters!["OR", within("create_date"), within("write_date")];
         let shop = self.in_our_shop();
         let domain = parameters![
             shop,
             ("web_id", "like", "%/%"),
             ("state", "!=", "cancelled"),
             ("id", ">", after),
-            wire::raw(&changed)
+            wire::raw(&touched)
         ];
         let most = self.settings.bulk;
         let parameters = parameters![domain, 0, most, [("id", "ASC")], BookedSale::FIELDS];
