@@ -45,14 +45,18 @@ struct Counts {
     /// What it lists, a page each.
     pages: Mutex<Vec<Vec<Order>>>,
     clock: Mutex<Option<Arc<dyn Clock>>>,
+    /// How long an answer is on its way.
+    travels: Mutex<SignedDuration>,
 }
 
 impl Counted {
     /// One call.
     async fn call(&self, calls: &Calls<'_>) -> puente::Result<()> {
         calls.http.permit(Duration::from_secs(5)).await?;
-        let now = self.0.clock.lock().unwrap().as_ref().unwrap().now();
-        self.0.asked.lock().unwrap().push(now);
+        let clock = self.0.clock.lock().unwrap().clone().unwrap();
+        self.0.asked.lock().unwrap().push(clock.now());
+        let travels = *self.0.travels.lock().unwrap();
+        clock.sleep_until(clock.now() + travels).await;
         let otherwise = self.0.otherwise.lock().unwrap().pop();
         let (status, wait) = otherwise.unwrap_or((200, None));
         let mut headers = http::HeaderMap::new();
@@ -249,6 +253,8 @@ fn what_is_refused_together_is_one_failure() {
     let store = Counted::default();
     let world = world(vec![(&store, None)]);
     *store.0.otherwise.lock().unwrap() = vec![(429, None); 8];
+    // All have left when the first is answered.
+    *store.0.travels.lock().unwrap() = SignedDuration::from_millis(100);
     for id in 0..8 {
         world.news(0, &id.to_string(), News::Changed);
     }
