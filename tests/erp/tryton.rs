@@ -275,7 +275,7 @@ async fn an_order_that_cannot_be_a_sale_says_why_and_makes_no_customer() {
     let twice = connector(&tryton.section("").replace("taxes = {", "taxes = { \"GST too\" = \"GST 5% again\", "));
     tryton_has_a_second_gst(tryton).await;
     let text = refused(&*twice, sale(order("EUR", false, vec![cents], vec![]))).await;
-    assert!(text.contains("never comes to an end"), "{text}");
+    assert!(text.contains("two taxes that both round to nothing"), "{text}");
 }
 
 async fn tryton_has_a_second_gst(tryton: &Tryton) {
@@ -357,7 +357,7 @@ async fn what_rounding_does_not_explain_is_parked_or_booked_as_an_adjustment() {
     let text = refused(&*erp, sale(off())).await;
     assert!(text.contains("36.32") && text.contains("36.30") && text.contains("0.02 EUR"), "{text}");
     // It says where.
-    assert!(text.contains("4.22 on ART-02") && text.contains("4.2 "), "{text}");
+    assert!(text.contains("4.22 on ART-02") && text.contains("make 4.20 "), "{text}");
     let text = refused(&*erp, ruled(off(), adjusting("0.01"))).await;
     assert!(text.contains("adjust_limit"), "{text}");
     let adjusted = ruled(off(), adjusting("0.05"));
