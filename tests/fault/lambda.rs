@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    market::{EDGE_BREAKS, Market, SECRETS, names},
+    market::{CONNECTIONS, EDGE_BREAKS, ERPS, Market, SECRETS},
     report::Report,
     store::KEY,
     support::{
@@ -115,7 +115,7 @@ impl Scene {
     /// one machine does the same for its predecessor (`embedded/owner.rs`).
     async fn lapse(&self) {
         let _nobody_works = self.working.write().await;
-        for erp in names() {
+        for erp in ERPS {
             let erp: AccountId = format!("erp/{erp}").parse().unwrap();
             // The emulator is slow at times: then after the next kill.
             let Ok(ledger) = self.aws.accounts.ledger(&erp).await else { continue };
@@ -127,7 +127,7 @@ impl Scene {
 
     /// Whatever they died of: every order is at rest, or something will bring it back.
     async fn forgets_nothing(&self) {
-        for connection in names() {
+        for connection in CONNECTIONS {
             let forgotten = audit::forgotten(self.aws.records.as_ref(), &connection.parse().unwrap()).await;
             assert_eq!(forgotten, Vec::<String>::new());
         }
@@ -375,7 +375,7 @@ async fn functions_that_are_killed_lose_and_double_nothing() {
     lines.iter().for_each(|line| report.line("AWS", line));
     if !audit.settled() {
         // Who waits, and for what.
-        for erp in names() {
+        for erp in ERPS {
             let ledger = scene.aws.accounts.ledger(&format!("erp/{erp}").parse().unwrap()).await.unwrap();
             eprintln!("{left} messages are left; {erp}: {ledger:?}");
         }

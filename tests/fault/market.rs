@@ -1,14 +1,11 @@
-//! A shop of every kind, each with an ERP account of its own that is really limited and behind a line that breaks.
+//! Two shops, each with an ERP account of its own that is really limited and behind a line that breaks.
 
 use std::{net::SocketAddr, time::Duration};
 
-use puente::{
-    ports::Records,
-    store::{Row, STORES},
-};
+use puente::ports::Records;
 use puente_sandbox::{
     erp::{Class, Config, Erp, Fault as Failure, Limits},
-    store::{Plan, Serving, Shop},
+    store::{Plan, Shop},
 };
 use tokio::task::JoinHandle;
 
@@ -17,25 +14,18 @@ use crate::{
     store::{self, Posted},
     support::{
         audit::Audit,
+        orders::vendor,
         proxy::{Fault, Proxy},
     },
 };
 
-/// What the webhooks carry and what the ERPs want to see with every call; then by the kits' names: what the shops sign with, and
-/// what they are asked with.
-pub const SECRETS: [(&str, &str); 6] = [
-    ("key", store::KEY),
-    ("erp", "Bearer the-erp-is-opened-with-this"),
-    ("secret", "the-shops-sign-with-this"),
-    ("token", "the-shops-are-asked:with-this"),
-    ("user", "the-shops-are-asked"),
-    ("password", "with-this"),
-];
+/// What the shops sign with, what their webhooks carry, and what the ERPs want to see with every call.
+pub const SECRETS: [(&str, &str); 3] =
+    [("webhook", "the-shops-sign-with-this"), ("key", store::KEY), ("erp", "Bearer the-erp-is-opened-with-this")];
 
-/// A connection, and its ERP account, for every kind of store: each named as the kind is.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    STORES.iter().map(|row| row.kind)
-}
+/// The connections, and the ERP account of each.
+pub const CONNECTIONS: [&str; 2] = ["shopify", "woo"];
+pub const ERPS: [&str; 2] = ["main", "other"];
 
 /// Calls a second. The ERP counts them when they arrive, on a machine that is busy: `jitter_ms` is for that.
 const RATE: usize = 40;
@@ -63,86 +53,80 @@ pub const EDGE_BREAKS: [(Fault, u32); 7] = [
 ];
 
 /// Everything outside of Puente.
-pub struct Market(Vec<Stall>);
-
-/// A shop, its ERP, and the line to that.
-struct Stall {
-    row: &'static Row,
-    plan: Plan,
-    shop: Shop,
-    serving: Serving,
-    erp: Erp,
-    line: Proxy,
+pub struct Market {
+    shops: [Shop; 2],
+    erps: [Erp; 2],
+    lines: [Proxy; 2],
 }
 
 impl Market {
     /// Opens shops with so many orders together, and starts their ERPs, whose lines break from now on.
     pub async fn open(orders: usize, seed: u64) -> Self {
         let since = "2026-03-01T08:00:00Z".parse().unwrap();
-        let secret = |name: &str| SECRETS.iter().find(|(of, _)| *of == name).unwrap().1;
-        let mut stalls = Vec::new();
-        for (row, seed) in STORES.iter().zip(seed..) {
-            let orders = orders / STORES.len();
-            let mut plan = Plan::new(row.kit, "kill.myshopify.com", secret("secret"), seed, orders, since);
-            plan.token = secret("token").to_owned();
-            let shop = Shop::open(plan.clone());
-            let serving = shop.serve().await.unwrap();
-            // One that refuses a reference twice and one that does not, in turn.
-            let erp = erp([Class::Unique, Class::Searchable][stalls.len() % 2]).await;
-            let line = Proxy::to(Some(erp.addr()), seed + 10).await;
+        let shop = |vendor, name, seed| Shop::open(Plan::new(vendor, name, SECRETS[0].1, seed, orders / 2, since));
+        let erps = [erp(Class::Unique).await, erp(Class::Searchable).await];
+        let lines = [Proxy::to(Some(erps[0].addr()), seed + 2).await, Proxy::to(Some(erps[1].addr()), seed + 3).await];
+        for line in &lines {
             line.breaks(&ERP_BREAKS);
             line.is_far(Duration::from_millis(30));
-            stalls.push(Stall { row, plan, shop, serving, erp, line });
         }
-        Self(stalls)
+        Self {
+            shops: [
+                shop(vendor("shopify"), "kill.myshopify.com", seed),
+                shop(vendor("woocommerce"), "https://kill.example", seed + 1),
+            ],
+            erps,
+            lines,
+        }
     }
 
     /// The whole `puente.toml`; `reference` refers to one of [`SECRETS`].
     pub fn config(&self, reference: impl Fn(&str) -> String) -> String {
-        let key = reference("key");
+        let (key, secret) = (reference("key"), reference("webhook"));
+        let stores = [
+            "kind = \"shopify\", shop = \"kill.myshopify.com\"",
+            "kind = \"woocommerce\", url = \"https://kill.example\"",
+        ];
         let mut text = String::new();
-        for Stall { row, plan, serving, erp, line, .. } in &self.0 {
-            let name = row.kind;
-            let section = erp
+        for place in 0..2 {
+            let (connection, name, store) = (CONNECTIONS[place], ERPS[place], stores[place]);
+            let section = self.erps[place]
                 .config_example()
-                .replace(&erp.addr().to_string(), &line.addr.to_string())
+                .replace(&self.erps[place].addr().to_string(), &self.lines[place].addr.to_string())
                 .replace("timeout = \"2s\"", "timeout = \"1s\"")
                 .replace("{ env = \"SANDBOX_ERP_AUTHORIZATION\" }", &reference("erp"));
-            let url = format!("http://{}", serving.addr());
-            let store = row.kit.section(plan, &url, &mut |name, _| reference(name));
             text += &format!(
                 "[erp.{name}]\nkind = \"rest\"\n\
                  limits = {{ rate = \"{RATE}/s\", per_day = 1000000, jitter_ms = 500 }}\n{section}\n\
-                 [connection.{name}]\nerp = \"{name}\"\nkey = {key}\n\
+                 [connection.{connection}]\nerp = \"{name}\"\nkey = {key}\n\
                  limits = {{ rate = \"10000/s\", per_day = 1000000 }}\n\
-                 [connection.{name}.store]\nkind = \"{name}\"\n{store}\n"
+                 store = {{ {store}, webhook_secrets = [{secret}] }}\n"
             );
         }
         text
     }
 
     /// Posts every webhook to `edge`, as fast as the killing goes on.
-    pub fn post(&self, edge: SocketAddr, report: &Report) -> Vec<JoinHandle<Posted>> {
-        self.0.iter().map(|stall| store::post(edge, stall.row.kind, &stall.shop, report.progress())).collect()
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &Proxy> {
-        self.0.iter().map(|stall| &stall.line)
+    pub fn post(&self, edge: SocketAddr, report: &Report) -> [JoinHandle<Posted>; 2] {
+        [0, 1].map(|place| store::post(edge, CONNECTIONS[place], &self.shops[place], report.progress()))
     }
 
     /// Whether an ERP was asked something and has not answered.
     pub fn busy(&self) -> bool {
-        self.lines().any(Proxy::busy)
+        self.lines.iter().any(Proxy::busy)
     }
 
     /// Whether an ERP has answered a moment ago.
     pub fn has_just_replied(&self) -> bool {
-        self.lines().any(Proxy::has_just_replied)
+        self.lines.iter().any(Proxy::has_just_replied)
     }
 
     /// Returns when one is asked something.
     pub async fn asked(&self) {
-        futures::future::select_all(self.lines().map(|line| Box::pin(line.asked()))).await;
+        tokio::select! {
+            () = self.lines[0].asked() => {}
+            () = self.lines[1].asked() => {}
+        }
     }
 
     /// Now and then an ERP itself fails, before it has made an order or after.
@@ -152,32 +136,32 @@ impl Market {
             25 => (Failure::ErrorAfter, "ERP: 500, and it was done"),
             _ => return,
         };
-        self.0[report.count() / 30 % self.0.len()].erp.next("POST /orders", failure);
+        self.erps[report.count() / 30 % 2].next("POST /orders", failure);
         report.fault(kind, 1);
     }
 
     /// No fault from now on.
     pub fn mends(&self) {
-        self.lines().for_each(|line| line.breaks(&[]));
+        self.lines.iter().for_each(|line| line.breaks(&[]));
     }
 
     /// Tells the report what the lines played.
     pub fn tells(&self, report: &mut Report) {
-        self.lines().for_each(|line| report.line("ERP", line));
+        self.lines.iter().for_each(|line| report.line("ERP", line));
     }
 
     /// The records against all books.
     pub async fn audit(&self, records: &dyn Records) -> Audit {
         let mut audit = Audit::default();
-        for Stall { row, shop, erp, .. } in &self.0 {
-            audit = audit.and(Audit::of(erp, records, row.kind, shop).await);
+        for ((connection, shop), erp) in CONNECTIONS.into_iter().zip(&self.shops).zip(&self.erps) {
+            audit = audit.and(Audit::of(erp, records, connection, shop).await);
         }
         audit
     }
 }
 
-/// Where a reference is not refused twice only we can prevent a double. No create lands after it was looked for here, so that
-/// neither class may have one.
+/// One that refuses a reference twice, and one that does not: there only we can prevent a double. No create lands after it was
+/// looked for here, so that neither may have one.
 async fn erp(class: Class) -> Erp {
     let limits =
         Limits { calls: RATE, window: Duration::from_secs(1), per_day: 1_000_000, day: Duration::from_hours(24) };

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    market::{EDGE_BREAKS, Market, SECRETS, names},
+    market::{CONNECTIONS, EDGE_BREAKS, Market, SECRETS},
     report::Report,
     support::{
         audit::{self, Audit},
@@ -80,7 +80,7 @@ impl Scene {
 
     /// Whatever it died of: every order is at rest, or something will bring it back.
     async fn forgets_nothing(&self) {
-        for connection in names() {
+        for connection in CONNECTIONS {
             let forgotten = audit::forgotten(&self.data(), &connection.parse().unwrap()).await;
             assert_eq!(forgotten, Vec::<String>::new());
         }
