@@ -143,6 +143,9 @@ async fn open(streams: &mut [TcpStream]) -> usize {
     open
 }
 
+/// Half of the files, and a few that are being hung up on.
+const HALF: usize = 160;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_never_end_a_request_keep_nobody_out() {
     let mut scene = Scene::new(None).await;
@@ -161,7 +164,14 @@ async fn clients_that_never_end_a_request_keep_nobody_out() {
             connecting.spawn(async move { half(addr, &text).await });
         }
         let mut slow: Vec<TcpStream> = connecting.join_all().await.into_iter().flatten().collect();
-        let at_once = open(&mut slow).await;
+        let mut at_once = open(&mut slow).await;
+        // What the system has taken and nobody has looked at yet is not held: the server gets a moment to look, much less than the
+        // time after which it hangs up.
+        let looked = Instant::now();
+        while at_once >= HALF && looked.elapsed() < Duration::from_secs(3) {
+            sleep(Duration::from_millis(100)).await;
+            at_once = open(&mut slow).await;
+        }
         let slowest = scene.come_through(&serve, 5).await;
         // A byte now and then does not buy more time.
         let began = Instant::now();
@@ -177,8 +187,7 @@ async fn clients_that_never_end_a_request_keep_nobody_out() {
              webhooks meanwhile took {slowest:.1?}",
             began.elapsed()
         );
-        // Half of the files, and a few that the system has taken and nobody has looked at yet.
-        assert!(at_once < 160, "the other half of the files is for others");
+        assert!(at_once < HALF, "the other half of the files is for others");
     }
 }
 
