@@ -2,28 +2,20 @@
 //!
 //! ERP probes spend permits of the account like every other call: a check must not be what breaks the quota.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
 use puente::{
     Error, Kind, Result,
-    domain::{
-        document::Operation,
-        ids::AccountId,
-        ledger::{Ledger, Purpose},
-    },
+    domain::{document::Operation, ids::AccountId, ledger::Ledger},
     edge::views::{self, QuotaView},
     erp::{Bulk, Capabilities, Class},
     flow::{
         Puente,
         ask::{Ask, Errand},
         identity,
-        permits::Permits,
     },
-    outbound::{Calls, Metered},
     parties::{Account, Connection},
-    ports::NoIds,
 };
 use serde::Serialize;
 
@@ -120,13 +112,9 @@ async fn probed(puente: &Puente) -> Result<Report> {
     Ok(report)
 }
 
-async fn erp(puente: &Puente, account: &Arc<Account>) -> ErpReport {
-    let (of, limits) = (AccountId::from(&account.id), Some(account.limits.clone()));
-    let permits = Permits::new(puente, of.clone(), limits, Purpose::Other, SignedDuration::ZERO);
-    let http = Metered::new(puente.client.clone(), Arc::new(permits));
-    let tokens = puente.keeper(of);
+async fn erp(puente: &Puente, account: &Account) -> ErpReport {
     // What a probe needs no ids for, it need not remember.
-    let outcome = account.erp.probe(&Calls::new(&http, &NoIds, &tokens)).await;
+    let outcome = account.erp.probe(&Ask::erp(puente, account).calls()).await;
     let (creates, patience) = (creates(account), account.erp.patience());
     let ledger = Ledger::default();
     let quota = QuotaView::of((&account.id).into(), Some(&account.limits), &ledger, puente.clock.now());

@@ -1,4 +1,4 @@
-//! Asking a store: the ways out that its connector gets.
+//! Asking a store, or an ERP outside of a departure: the ways out that its connector gets.
 
 use std::sync::Arc;
 
@@ -6,9 +6,12 @@ use jiff::SignedDuration;
 
 use super::{Puente, permits::Permits};
 use crate::{
-    domain::{ids::AccountId, ledger::Purpose},
+    domain::{
+        ids::AccountId,
+        ledger::{Limits, Purpose},
+    },
     outbound::{Calls, Keeper, Metered},
-    parties::Connection,
+    parties::{Account, Connection},
     ports::NoIds,
 };
 
@@ -23,7 +26,7 @@ pub enum Errand {
     Other,
 }
 
-/// The ways out towards one connection's store, which are its account's: every call spends one of its permits.
+/// The ways out towards one account: every call spends one of its permits.
 pub struct Ask {
     permits: Arc<Permits>,
     http: Metered,
@@ -31,16 +34,32 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Those of `connection`, on that errand.
+    /// Those towards the store of `connection`, on that errand.
     #[must_use]
     pub fn new(puente: &Puente, connection: &Connection, errand: Errand) -> Self {
-        let account = AccountId::from(&connection.id);
         let (purpose, patience) = match errand {
             Errand::Order => (Purpose::Orders, SignedDuration::ZERO),
             Errand::List => (Purpose::Orders, SignedDuration::from_secs(30)),
             Errand::Other => (Purpose::Other, SignedDuration::ZERO),
         };
-        let permits = Arc::new(Permits::new(puente, account.clone(), connection.limits.clone(), purpose, patience));
+        Self::of(puente, (&connection.id).into(), connection.limits.clone(), purpose, patience)
+    }
+
+    /// Those towards an ERP, for whether it answers.
+    #[must_use]
+    pub fn erp(puente: &Puente, account: &Account) -> Self {
+        let limits = Some(account.limits.clone());
+        Self::of(puente, (&account.id).into(), limits, Purpose::Other, SignedDuration::ZERO)
+    }
+
+    fn of(
+        puente: &Puente,
+        account: AccountId,
+        limits: Option<Limits>,
+        purpose: Purpose,
+        patience: SignedDuration,
+    ) -> Self {
+        let permits = Arc::new(Permits::new(puente, account.clone(), limits, purpose, patience));
         Self { http: Metered::new(puente.client.clone(), permits.clone()), permits, tokens: puente.keeper(account) }
     }
 

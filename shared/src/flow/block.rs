@@ -32,6 +32,9 @@ pub(super) async fn block(
     Ok(())
 }
 
+/// After so many failures in a row a block is as long as it gets.
+pub(super) const LONGEST_BLOCK: u32 = 11;
+
 /// How long an account is left alone after its `strikes`-th failure in a row: from seconds to half an hour, so that six hours
 /// of outage cost a handful of probe calls.
 pub(super) fn block_for(puente: &Puente, strikes: u32) -> SignedDuration {

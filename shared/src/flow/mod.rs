@@ -6,7 +6,7 @@ mod block;
 pub mod depart;
 pub mod identity;
 pub mod ingest;
-pub mod permits;
+mod permits;
 pub mod record;
 pub mod search;
 pub mod signs;

@@ -1,4 +1,4 @@
-//! Permits for calls outside of a departure: a store's, and the questions of `puente check`.
+//! Permits for calls outside of a departure, see `ask.rs`: a store's, and the questions of `puente check`.
 //!
 //! Whoever calls reserves a send slot of its own on the account's ledger, without a lease: the slots of several processes never
 //! overlap, so that none of them need know of the others (`docs/decisions/store-accounts.md`).
@@ -26,17 +26,17 @@ use crate::{
     outbound::{Answer, Meter, asks_for_less, retry_after},
 };
 
-/// After so many slots in a row that had passed when they were granted, nobody waits for another: the ledger is too slow.
-const LATE: u32 = 3;
+/// After so many slots in a row that had passed when they were granted, nobody waits for another: the ledger is too slow now.
+pub(super) const LATE: u32 = 3;
 
 /// The longest that a reservation is believed to take.
-const SLOWEST: SignedDuration = SignedDuration::from_secs(1);
+pub(super) const SLOWEST: SignedDuration = SignedDuration::from_secs(1);
 
 /// The least time that a block lasts.
 const LEAST: SignedDuration = SignedDuration::from_secs(1);
 
 /// The permits of one account.
-pub struct Permits {
+pub(super) struct Permits {
     puente: Puente,
     of: AccountId,
     /// None: nobody has said how often the account may be called. Its blocks hold all the same.
@@ -52,7 +52,7 @@ pub struct Permits {
 impl Permits {
     /// Those of the account `of`, for that purpose. Where no slot is near enough to be given out, they are refused after `patience`.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         puente: &Puente,
         of: AccountId,
         limits: Option<Limits>,

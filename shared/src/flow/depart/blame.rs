@@ -9,7 +9,7 @@ use super::{
     batch::{Batch, Ready},
     bulk::REPEATED,
     outcome::failed,
-    pace::{FLOOR, LONGEST_BLOCK, asked_for},
+    pace::{FLOOR, asked_for},
 };
 use crate::{
     Error, Result,
@@ -17,10 +17,10 @@ use crate::{
         event::{Event, Happened},
         ids::OrderKey,
         ledger::Hold,
-        reason::{Reason, Why},
-        record::{Count, Doubt, End, Head, Rest, Write},
+        reason::Why,
+        record::{Count, Head, Write},
     },
-    flow::block::block_for,
+    flow::block::{LONGEST_BLOCK, block_for},
 };
 
 impl Batch<'_> {
@@ -56,17 +56,7 @@ impl Batch<'_> {
         if tried < REPEATED {
             return self.later(ready, error, false).await;
         }
-        let reason = Reason::from(Why::Blamed { words: error.to_string() });
-        if head.intent.is_some() {
-            return self.park(head, &ready.job.version, Doubt::None, End::Parked, reason).await;
-        }
-        let rest = Rest::Stop { end: End::Parked, reason: reason.clone() };
-        let (desired, steps) = (head.desired.clone(), head.steps);
-        let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
-        if self.write(&head.key, write).await?.applied() {
-            self.tell_why(&head.key, Happened::Parked, &reason, None).await;
-        }
-        Ok(())
+        self.refuse(ready, Why::Blamed { words: error.to_string() }.into()).await
     }
 
     /// Its call was refused, so that nothing happened: it is tried again later.

@@ -12,7 +12,10 @@ use crate::{
         ids::AccountId,
         ledger::{Denied, Purpose, Request},
     },
-    flow::Puente,
+    flow::{
+        Puente,
+        permits::{LATE, SLOWEST},
+    },
     outbound::Meter,
     parties::Account,
 };
@@ -42,12 +45,6 @@ pub(super) fn lease(account: &Account) -> SignedDuration {
 }
 
 const LEASE: SignedDuration = SignedDuration::from_secs(90);
-
-/// After so many consecutive missed slots (granted when they had passed already) the departure ends: the ledger is too slow now.
-const LATE: u32 = 3;
-
-/// The longest that a reservation is believed to take.
-const SLOWEST: SignedDuration = SignedDuration::from_secs(1);
 
 /// What completing a record may take after the last answer.
 const COMMIT: SignedDuration = SignedDuration::from_secs(2);

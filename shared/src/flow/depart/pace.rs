@@ -63,9 +63,6 @@ pub(super) fn asked_for(error: &Error) -> Option<SignedDuration> {
 /// The least time between two steps of one order.
 pub(super) const FLOOR: SignedDuration = SignedDuration::from_secs(1);
 
-/// After so many failures in a row a block is as long as it gets.
-pub(super) const LONGEST_BLOCK: u32 = 11;
-
 #[cfg(test)]
 mod tests {
     use super::*;

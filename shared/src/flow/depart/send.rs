@@ -154,12 +154,10 @@ impl Batch<'_> {
         if ready.head.intent.is_some() {
             return self.set_back(&ready, send_error).await;
         }
-        let (now, head) = (self.now(), &ready.head);
-        let (desired, steps) = (head.desired.clone(), head.steps);
         match send_error {
             SendError::Refused(error) => self.refuse(&ready, refused(&error)).await?,
             SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
-                let reason = failed(error);
+                let (now, head, reason) = (self.now(), &ready.head, failed(error));
                 // A customer whose creation is in doubt is looked up again, once that can be trusted.
                 let settle = match &send_error {
                     SendError::Unknown(_) => {
@@ -169,8 +167,8 @@ impl Batch<'_> {
                 };
                 let due = now + self.wait(error, head.attempts).max(settle);
                 let write = Write::Defer {
-                    desired,
-                    steps,
+                    desired: head.desired.clone(),
+                    steps: head.steps,
                     epoch: self.epoch,
                     due,
                     floor: now + FLOOR,
@@ -190,7 +188,7 @@ impl Batch<'_> {
     }
 
     /// A job of which nothing was sent stops for a person.
-    async fn refuse(&mut self, ready: &Ready, reason: Reason) -> Result<()> {
+    pub(super) async fn refuse(&mut self, ready: &Ready, reason: Reason) -> Result<()> {
         let head = &ready.head;
         if head.intent.is_some() {
             return self.park(head, &ready.job.version, Doubt::None, End::Parked, reason).await;
