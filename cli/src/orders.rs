@@ -337,14 +337,8 @@ async fn replay(replay: &Replay, output: Output) -> Result<()> {
 /// The message that has an order tried again.
 fn again(key: &OrderKey, by: &str, now: Timestamp) -> Message {
     Message::Arrival(Arrival {
-        connection: key.connection.clone(),
-        order: key.order.clone(),
-        received: now,
-        request: "puente orders replay".to_owned(),
         by: Some(by.to_owned()),
-        tries: 0,
-        waits: 0,
-        news: News::Replay,
+        ..Arrival::new(key.clone(), now, "puente orders replay", News::Replay)
     })
 }
 

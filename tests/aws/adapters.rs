@@ -69,16 +69,12 @@ fn begin(key: &OrderKey) -> Write {
 }
 
 fn message(order: &str, raw: &str) -> Message {
-    Message::Arrival(Arrival {
-        connection: "acme".parse().unwrap(),
-        order: order.parse().unwrap(),
-        received: at(0),
-        request: "r-1".into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::Unmapped { flag: Flag { code: "unmapped".into(), detail: "x".into() }, raw: raw.into() },
-    })
+    Message::Arrival(Arrival::new(
+        OrderKey::new("acme".parse().unwrap(), order.parse().unwrap()),
+        at(0),
+        "r-1",
+        News::Unmapped { flag: Flag { code: "unmapped".into(), detail: "x".into() }, raw: raw.into() },
+    ))
 }
 
 /// Text that does not compress, the same every time.

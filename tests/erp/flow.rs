@@ -6,7 +6,7 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
-        ids::{ConnectionId, ErpId},
+        ids::{ConnectionId, ErpId, OrderKey},
         message::{Arrival, News},
         record::State,
     },
@@ -110,16 +110,12 @@ impl Inside {
             puente::store::Reading::Order(order) => *order,
             other => panic!("{other:?}"),
         };
-        let arrival = Arrival {
-            connection: "acme".parse().unwrap(),
-            order: order.id.clone(),
-            received: Timestamp::UNIX_EPOCH,
-            request: "test".into(),
-            by: None,
-            tries: 0,
-            waits: 0,
-            news: News::State { order: Arc::new(order) },
-        };
+        let arrival = Arrival::new(
+            OrderKey::new("acme".parse().unwrap(), order.id.clone()),
+            Timestamp::UNIX_EPOCH,
+            "test",
+            News::State { order: Arc::new(order) },
+        );
         flow::record::arrival(&self.puente, &arrival).await.unwrap();
     }
 

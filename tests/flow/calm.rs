@@ -176,7 +176,7 @@ impl World {
 
     fn put(&self, key: OrderKey, news: News, received: Timestamp) {
         let OrderKey { connection, order } = key;
-        let arrival = Arrival { connection, order, received, request: "r".into(), by: None, tries: 0, waits: 0, news };
+        let arrival = Arrival::new(OrderKey::new(connection, order), received, "r", news);
         self.history.queue.put(encode(&Message::Arrival(arrival)), 0);
     }
 

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     config::Section,
     domain::{
-        ids::{AccountId, ConnectionId, ErpId},
+        ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         ledger::Limits,
         message::{Arrival, BackfillRequest, Message, News},
         order::Order,
@@ -103,7 +103,7 @@ impl Store for Counted {
     fn can_fetch(&self) -> bool {
         true
     }
-    async fn fetch(&self, calls: &Calls<'_>, id: &puente::domain::ids::OrderId) -> puente::Result<Option<Order>> {
+    async fn fetch(&self, calls: &Calls<'_>, id: &OrderId) -> puente::Result<Option<Order>> {
         self.call(calls).await?;
         Ok(Some(order(id.as_str(), "A", "10.00", 5)))
     }
@@ -357,15 +357,8 @@ async fn two_processes_that_fetch_and_list_ask_a_store_together_no_more_than_it_
     let serving = shop.serve().await.unwrap();
     let (one, two) = (process(dir.path(), &serving), process(dir.path(), &serving));
     let orders: Vec<String> = shop.truth().into_iter().map(|truth| truth.order).take(16).collect();
-    let arrival = |id: &String| Arrival {
-        connection: "acme".parse().unwrap(),
-        order: id.parse().unwrap(),
-        received: SystemClock.now(),
-        request: "r".into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::Changed,
+    let arrival = |id: &String| {
+        Arrival::new(OrderKey::new("acme".parse().unwrap(), id.parse().unwrap()), SystemClock.now(), "r", News::Changed)
     };
     let fetching = |puente: Puente, ids: Vec<String>| async move {
         for id in ids {
@@ -412,7 +405,7 @@ async fn two_processes_that_fetch_and_list_ask_a_store_together_no_more_than_it_
         }
         let mut left = 0;
         for id in &orders {
-            let key = puente::domain::ids::OrderKey::new("acme".parse().unwrap(), id.parse().unwrap());
+            let key = OrderKey::new("acme".parse().unwrap(), id.parse().unwrap());
             let head = one.records.head(&key).await.unwrap();
             left += usize::from(head.is_none_or(|head| head.state() == State::Fetching));
         }
@@ -422,7 +415,7 @@ async fn two_processes_that_fetch_and_list_ask_a_store_together_no_more_than_it_
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     for id in &orders {
-        let key = puente::domain::ids::OrderKey::new("acme".parse().unwrap(), id.parse().unwrap());
+        let key = OrderKey::new("acme".parse().unwrap(), id.parse().unwrap());
         let head = one.records.head(&key).await.unwrap().unwrap();
         assert_ne!(head.state(), State::Fetching, "{id}");
     }

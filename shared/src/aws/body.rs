@@ -60,21 +60,18 @@ pub fn decode(body: &str) -> Result<Message> {
 mod tests {
     use super::*;
     use crate::domain::{
+        ids::OrderKey,
         message::{Arrival, News},
         order::Flag,
     };
 
     fn message(raw: &str) -> Message {
-        Message::Arrival(Arrival {
-            connection: "acme".parse().unwrap(),
-            order: "1042".parse().unwrap(),
-            received: "2026-01-31T10:00:00Z".parse().unwrap(),
-            request: "r-1".into(),
-            by: None,
-            tries: 0,
-            waits: 0,
-            news: News::Unmapped { flag: Flag { code: "unreadable".into(), detail: "x".into() }, raw: raw.into() },
-        })
+        Message::Arrival(Arrival::new(
+            OrderKey::new("acme".parse().unwrap(), "1042".parse().unwrap()),
+            "2026-01-31T10:00:00Z".parse().unwrap(),
+            "r-1",
+            News::Unmapped { flag: Flag { code: "unreadable".into(), detail: "x".into() }, raw: raw.into() },
+        ))
     }
 
     #[test]

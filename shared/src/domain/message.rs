@@ -106,6 +106,13 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Arrival {
+    /// One that nobody in particular asked for, and that was never put off.
+    #[must_use]
+    pub fn new(key: OrderKey, received: Timestamp, request: impl Into<String>, news: News) -> Self {
+        let OrderKey { connection, order } = key;
+        Self { connection, order, received, request: request.into(), by: None, tries: 0, waits: 0, news }
+    }
+
     /// The record's key.
     #[must_use]
     pub fn key(&self) -> OrderKey {

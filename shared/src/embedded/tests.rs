@@ -73,16 +73,12 @@ fn record(n: i64) -> Write {
 }
 
 fn arrival(connection: &str, order: &str) -> Message {
-    Message::Arrival(Arrival {
-        connection: connection.parse().unwrap(),
-        order: order.parse().unwrap(),
-        received: at(0),
-        request: "r".into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::Changed,
-    })
+    Message::Arrival(Arrival::new(
+        OrderKey::new(connection.parse().unwrap(), order.parse().unwrap()),
+        at(0),
+        "r",
+        News::Changed,
+    ))
 }
 
 async fn receive(queue: &Embedded, max: usize) -> Vec<crate::ports::Delivery> {

@@ -26,7 +26,7 @@ use crate::{
     config::Secret,
     domain::{
         event::{Event, Outcome},
-        ids::{ConnectionId, OrderId},
+        ids::{ConnectionId, OrderId, OrderKey},
         message::{Arrival, Message, News},
         order::Flag,
         version::ContentHash,
@@ -172,16 +172,7 @@ pub async fn webhook(puente: &Puente, connection: &Connection, request: &str, op
         Reading::AnotherShop => return Err(Error::new(Kind::Bug, "another shop's body was opened")),
         Reading::Unmapped(id, flag) => flagged(&body, id, flag)?,
     };
-    let message = Message::Arrival(Arrival {
-        connection: connection.id.clone(),
-        order,
-        received,
-        request: request.to_owned(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news,
-    });
+    let message = Message::Arrival(Arrival::new(OrderKey::new(connection.id.clone(), order), received, request, news));
     enqueue(puente, &[message]).await?.pop().unwrap_or_else(|| Err(unanswered()))?;
     told(puente, connection, request, bytes, &verdict);
     Ok(vec![verdict])
@@ -199,16 +190,12 @@ pub async fn orders(puente: &Puente, connection: &Connection, request: &str, bod
         let verdict = match read_order(text.get().as_bytes()) {
             Ok(order) => {
                 let verdict = Verdict::accepted(&order.id);
-                messages.push(Message::Arrival(Arrival {
-                    connection: connection.id.clone(),
-                    order: order.id.clone(),
-                    received: arrived(received, index),
-                    request: request.to_owned(),
-                    by: None,
-                    tries: 0,
-                    waits: 0,
-                    news: News::State { order: Arc::new(order) },
-                }));
+                messages.push(Message::Arrival(Arrival::new(
+                    OrderKey::new(connection.id.clone(), order.id.clone()),
+                    arrived(received, index),
+                    request,
+                    News::State { order: Arc::new(order) },
+                )));
                 verdict
             }
             Err((id, flag)) => invalid(id.as_ref(), flag),

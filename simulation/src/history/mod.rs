@@ -319,16 +319,7 @@ impl History {
                 return;
             }
         }
-        let arrival = Arrival {
-            connection: key.connection.clone(),
-            order: key.order.clone(),
-            received: stamp(self.world.now()),
-            request: "replay".into(),
-            by: None,
-            tries: 0,
-            waits: 0,
-            news: News::Replay,
-        };
+        let arrival = Arrival::new(key.clone(), stamp(self.world.now()), "replay", News::Replay);
         self.queue.put(encode(&Message::Arrival(arrival)), 0);
     }
 

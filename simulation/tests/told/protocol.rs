@@ -384,16 +384,12 @@ fn a_customer_in_doubt_is_not_made_again_for_another_order() {
 fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again() {
     let history = Teller::new(calm(Class::Nothing));
     history.next("erp.create", Fault::ErpDrips);
-    let arrival = Arrival {
-        connection: "shop-0".parse().unwrap(),
-        order: "1".parse().unwrap(),
-        received: stamp(history.0.world.now()),
-        request: "replay".into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::Replay,
-    };
+    let arrival = Arrival::new(
+        OrderKey::new("shop-0".parse().unwrap(), "1".parse().unwrap()),
+        stamp(history.0.world.now()),
+        "replay",
+        News::Replay,
+    );
     // Asked for at once; the queue delivers it when the order has long been handed to a person.
     history.0.queue.put(encode(&Message::Arrival(arrival)), 4 * MINUTE);
     history.place(0, "1", "A");

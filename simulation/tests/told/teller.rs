@@ -86,16 +86,12 @@ impl Teller {
         let id: OrderId = id.parse().unwrap();
         let shop = &self.0.shops[0];
         let order = Arc::new(shop.orders()[&id].states[state].clone());
-        let arrival = Arrival {
-            connection: shop.id().clone(),
-            order: id,
-            received: stamp(self.0.scenario.start + second * SECOND),
-            request: "r".into(),
-            by: None,
-            tries: 0,
-            waits: 0,
-            news: News::State { order },
-        };
+        let arrival = Arrival::new(
+            OrderKey::new(shop.id().clone(), id),
+            stamp(self.0.scenario.start + second * SECOND),
+            "r",
+            News::State { order },
+        );
         self.0.queue.put(encode(&Message::Arrival(arrival)), 0);
     }
 

@@ -2,6 +2,7 @@
 
 use puente::{
     domain::{
+        ids::OrderKey,
         message::{Arrival, Message, News},
         order::Order,
     },
@@ -55,16 +56,12 @@ fn is_sound(order: Order) {
     erp::renders(&order);
 
     let version = order.version();
-    let arrival = Arrival {
-        connection: "acme".parse().unwrap(),
-        order: order.id.clone(),
-        received: order.updated_at.at(),
-        request: "r-1".to_owned(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::State { order: order.into() },
-    };
+    let arrival = Arrival::new(
+        OrderKey::new("acme".parse().unwrap(), order.id.clone()),
+        order.updated_at.at(),
+        "r-1",
+        News::State { order: order.into() },
+    );
     let arrived = travels(&Message::Arrival(arrival));
     if let Some(Message::Arrival(Arrival { news: News::State { order }, .. })) = arrived {
         assert_eq!(order.version(), version, "its version changed on the way");

@@ -64,7 +64,7 @@ pub(in crate::edge) async fn replay(
     let answer = Replayed { connection: connection.clone(), order: order.clone(), result: "queued" };
     let received = desk.puente.clock.now();
     let arrival =
-        Arrival { connection, order, received, request, by: Some(by), tries: 0, waits: 0, news: News::Replay };
+        Arrival { by: Some(by), ..Arrival::new(OrderKey::new(connection, order), received, request, News::Replay) };
     let replay = Message::Arrival(arrival);
     let unanswered = || Err(Error::new(Kind::Unavailable, "the queue did not say whether it took the replay"));
     desk.puente.queue.send(&[replay], std::time::Duration::ZERO).await?.pop().unwrap_or_else(unanswered)?;

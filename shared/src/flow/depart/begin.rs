@@ -14,7 +14,6 @@ use crate::{
     Kind, Result,
     domain::{
         event::Happened,
-        ids::OrderKey,
         message::{Arrival, Message, News},
         reason::Why,
         record::{End, Head, QUESTION, Rest, Write},
@@ -104,18 +103,7 @@ impl Batch<'_> {
     /// The message that asks the store for this order's content was lost. It is sent again first, then the record waits for it anew:
     /// a crash in between asks twice, and never not at all.
     async fn ask_again(&self, head: &Head) -> Result<()> {
-        let OrderKey { connection, order } = head.key.clone();
-        let (received, request) = (self.now(), "asked again".to_owned());
-        let question = Message::Arrival(Arrival {
-            connection,
-            order,
-            received,
-            request,
-            by: None,
-            tries: 0,
-            waits: 0,
-            news: News::Changed,
-        });
+        let question = Message::Arrival(Arrival::new(head.key.clone(), self.now(), "asked again", News::Changed));
         self.puente.queue.send(&[question], Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
         let defer = Write::Defer {
             desired: head.desired.clone(),

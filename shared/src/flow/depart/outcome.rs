@@ -172,16 +172,7 @@ impl Batch<'_> {
     /// Into the dead-letter queue first: a crash in between leaves a message too many there, never one too few, and a
     /// redrive is a replay.
     pub(super) async fn bury(&self, key: &OrderKey, reason: &str) -> Result<()> {
-        let arrival = Arrival {
-            connection: key.connection.clone(),
-            order: key.order.clone(),
-            received: self.now(),
-            request: String::new(),
-            by: None,
-            tries: 0,
-            waits: 0,
-            news: News::Replay,
-        };
+        let arrival = Arrival::new(key.clone(), self.now(), "", News::Replay);
         self.puente.queue.bury(&Message::Arrival(arrival), reason).await
     }
 }

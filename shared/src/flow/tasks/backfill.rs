@@ -10,7 +10,7 @@ use crate::{
     Error, Kind, Result, Retry,
     domain::{
         event::Event,
-        ids::{ConnectionId, OrderId},
+        ids::{ConnectionId, OrderId, OrderKey},
         message::{Arrival, BackfillRequest, Message, News},
         order::Flag,
         record::Head,
@@ -330,16 +330,12 @@ async fn news(
     order: crate::domain::order::Order,
     now: Timestamp,
 ) -> Result<Option<Message>> {
-    let arrival = Arrival {
-        connection: connection.id.clone(),
-        order: order.id.clone(),
-        received: now,
-        request: REQUEST.into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::State { order: Arc::new(order) },
-    };
+    let arrival = Arrival::new(
+        OrderKey::new(connection.id.clone(), order.id.clone()),
+        now,
+        REQUEST,
+        News::State { order: Arc::new(order) },
+    );
     let News::State { order } = &arrival.news else { return Ok(None) };
     let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
     let known = head.is_some_and(|head| {
@@ -362,16 +358,7 @@ async fn pointed(
     changed: Changed,
     now: Timestamp,
 ) -> Result<Option<Message>> {
-    let arrival = Arrival {
-        connection: connection.id.clone(),
-        order: changed.order,
-        received: now,
-        request: REQUEST.into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::Changed,
-    };
+    let arrival = Arrival::new(OrderKey::new(connection.id.clone(), changed.order), now, REQUEST, News::Changed);
     let Some(head) = head(puente, &arrival).await? else { return Ok(None) };
     let known = head.is_some_and(|head| !head.desired.is_unread() && head.newest > changed.modified);
     Ok((!known).then_some(Message::Arrival(arrival)))
@@ -395,14 +382,10 @@ fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Ti
         let hash = ContentHash::of(|sha| sha2::Digest::update(sha, flag.detail.as_bytes()));
         format!("unreadable-{hash}").parse()?
     };
-    Ok(Message::Arrival(Arrival {
-        connection: connection.id.clone(),
-        order,
-        received: now,
-        request: REQUEST.into(),
-        by: None,
-        tries: 0,
-        waits: 0,
-        news: News::Unmapped { flag, raw: String::new() },
-    }))
+    Ok(Message::Arrival(Arrival::new(
+        OrderKey::new(connection.id.clone(), order),
+        now,
+        REQUEST,
+        News::Unmapped { flag, raw: String::new() },
+    )))
 }
