@@ -30,6 +30,8 @@ pub mod parties;
 #[cfg(any(feature = "aws", feature = "embedded", feature = "fuzzing"))]
 mod payload;
 pub mod ports;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod seal;
 pub mod store;
 pub mod webhook;
 

@@ -132,7 +132,7 @@ async fn an_answer_that_stops_in_the_middle_is_waited_for_and_nothing_is_sent_ag
         }
         asked
     });
-    let place = Place { table: "t".into(), queue: "q".into(), dead: None, secrets: "s/".into() };
+    let place = Place { table: "t".into(), queue: "q".into(), dead: None, secrets: "s/".into(), token_key: None };
     let access = Access::with_keys("test", "test", "eu-west-1").at(&endpoint).patient(moto::PATIENCE);
     assert_eq!(Aws::new(&access, place).records.head(&key("1")).await.unwrap(), None);
     assert_eq!(asked.await.unwrap(), 1);

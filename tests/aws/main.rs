@@ -28,4 +28,5 @@ mod pump;
 mod roles;
 mod serve;
 mod template;
+mod tokens;
 mod tryton;

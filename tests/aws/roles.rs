@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     proxy::Proxy,
     stack::{World, event, shop, soon, wide_backfill},
-    support::moto::template,
+    support::moto::{stack, template},
 };
 
 /// What the event source mapping does with the worker's role, and no code of ours.
@@ -94,11 +94,18 @@ fn denied(statement: &Value) -> Option<Vec<String>> {
     Some(within.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect())
 }
 
-/// The statements of the role in `template.yaml`.
+/// The statements of the role in `template.yaml`, in a stack with all its options.
 fn statements(role: &str) -> Option<Vec<Value>> {
     let policies = template()?["Resources"][role]["Properties"]["Policies"].as_array().unwrap();
     let [policy] = policies.as_slice() else { panic!("{role} has {} policies", policies.len()) };
-    Some(policy["PolicyDocument"]["Statement"].as_array().unwrap().clone())
+    let with_options = |statement: &Value| match &statement["Fn::If"] {
+        Value::Null => statement.clone(),
+        options => {
+            assert_eq!(options[2], json!({ "Ref": "AWS::NoValue" }), "{statement}");
+            options[1].clone()
+        }
+    };
+    Some(policy["PolicyDocument"]["Statement"].as_array().unwrap().iter().map(with_options).collect())
 }
 
 /// What statements allow; writing its own log is every function's.
@@ -122,12 +129,19 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
             resource if resource["Fn::Sub"].as_str().is_some_and(|name| kind(name).is_some()) => {
                 format!("secrets/{}", kind(resource["Fn::Sub"].as_str().unwrap()).unwrap())
             }
+            resource if resource["Ref"] == "TokenKey" => {
+                // What was encrypted for another stack, or by somebody else, is none of its business.
+                let own = json!({ "StringEquals": { "kms:EncryptionContext:puente:table": { "Ref": "Table" } } });
+                assert_eq!(statement["Condition"], own, "{statement}");
+                "TokenKey".to_owned()
+            }
             resource => match resource["Fn::Sub"].as_str().and_then(|sub| sub.strip_prefix("${Table.Arn}/index/")) {
                 Some(index) if index.chars().all(char::is_alphanumeric) => format!("Table/index/{index}"),
                 _ => panic!("what is meant by {resource}?"),
             },
         };
-        let partitions = statement.get("Condition").map(|condition| {
+        let confined = statement.get("Condition").filter(|_| part != "TokenKey");
+        let partitions = confined.map(|condition| {
             let test = condition.as_object().unwrap().keys().next().unwrap();
             assert!(["ForAllValues:StringEquals", "ForAllValues:StringLike"].contains(&test.as_str()), "{statement}");
             let within = &condition[test]["dynamodb:LeadingKeys"];
@@ -174,6 +188,10 @@ fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
                     name.strip_prefix(&place.secrets).unwrap_or_else(|| panic!("{name} is outside of the prefix"));
                 ("secretsmanager", action, format!("secrets/{}", own.split_once('/').unwrap().0))
             }
+            "TrentService" => {
+                assert_eq!(request["EncryptionContext"]["puente:table"], place.table.as_str(), "{target}: {request}");
+                ("kms", action, "TokenKey".to_owned())
+            }
             other => panic!("{other}.{action}: what allows it?"),
         };
         let partition = [&request["Key"], &request["Item"]].into_iter().find_map(|item| item["pk"]["S"].as_str());
@@ -200,7 +218,8 @@ fn app(world: &World, proxy: &Proxy) -> App {
 
 #[tokio::test]
 async fn each_function_may_do_what_it_does_and_nothing_else() {
-    let Some(world) = World::new().await else { return };
+    let Some(stack) = stack().await else { return };
+    let world = World::on(stack.with_token_key().await).await;
     let shop = shop(3, 5);
     let _serving = world.publish_to_fetch_from(&shop).await;
 
@@ -225,10 +244,14 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
 
     let filler = app(&world, &filling);
     assert!(backfill::handle(&filler, &wide_backfill(), soon()).await.unwrap().figures["enqueued"] >= 4);
-    // A store's token about to end.
-    let token = Token { value: "token".into(), expires_at: None };
+    // A store's token about to end is renewed by whoever sees it first, and read by the other.
     let of = AccountId::Store("acme".parse().unwrap());
-    filler.aws().tokens.swap(&of, None, &token).await.unwrap();
+    for (round, (one, other)) in [(&worker, &filler), (&filler, &worker)].into_iter().enumerate() {
+        let token = Token { value: format!("token {round}").into(), expires_at: None };
+        let seen = one.aws().tokens.get(&of).await.unwrap().map(|kept| kept.version);
+        one.aws().tokens.swap(&of, seen, &token).await.unwrap();
+        assert!(other.aws().tokens.get(&of).await.unwrap().unwrap().token.is(&token));
+    }
     // The frequent one remembers how far it came.
     assert_eq!(backfill::handle(&filler, &event("backfill"), soon()).await.unwrap().error, None);
     world.rest_with(&worker, &sweeper).await;
@@ -392,6 +415,8 @@ fn resources_and_conditions_are_compared_too() {
         changed(2, &|secrets| secrets["Resource"] = json!({ "Fn::Sub": "${Table.Arn}/index/*" })),
         changed(1, &|config| config["Condition"]["StringLike"] = json!({})),
         changed(2, &|secrets| secrets["NotAction"] = secrets["Action"].take()),
+        // The key, with what was encrypted for anybody.
+        changed(2, &|secrets| secrets["Resource"] = json!({ "Ref": "TokenKey" })),
     ] {
         assert!(std::panic::catch_unwind(|| granted(&other)).is_err(), "{other:?}");
     }

@@ -13,7 +13,7 @@ use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility, visit::Visit};
 const FLOORS: &[&[&str]] = &[
     &["error"],
     &["domain"],
-    &["ports"],
+    &["ports", "seal"],
     &["config"],
     &["outbound", "payload", "webhook"],
     &["erp", "store"],

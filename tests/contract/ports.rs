@@ -126,6 +126,11 @@ async fn aws() -> Option<Ports> {
     Some(on(moto::stack_with(EMULATED.0, EMULATED.1).await?))
 }
 
+/// The same with a key in KMS that tokens are encrypted with.
+async fn aws_with_token_key() -> Option<Ports> {
+    Some(on(moto::stack_with(EMULATED.0, EMULATED.1).await?.with_token_key().await))
+}
+
 /// On an emulator of its own.
 async fn aws_alone() -> Option<Ports> {
     Some(on(moto::busy_stack(EMULATED.0, EMULATED.1).await?))
@@ -292,6 +297,13 @@ macro_rules! enrol {
 
 enrol!(embedded);
 enrol!(aws);
+
+mod encrypted {
+    enrol!(aws_with_token_key: tokens
+        a_token_comes_back_as_it_was_kept
+        a_swap_holds_for_the_version_that_was_seen_only
+        of_two_that_renew_at_once_one_wins_and_the_other_reads_the_winners);
+}
 
 /// What the flows ask of the models. Not theirs: an index that is up to date at once, pages of a list, several
 /// ERPs' ids, a receiver that waits.

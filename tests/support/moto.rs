@@ -130,7 +130,7 @@ async fn make(patience: Option<(Duration, u32)>, alone: bool) -> Option<Stack> {
     let work_url = queue(&endpoint, &format!("{name}-work"), &work, Some(&arn)).await;
     // The emulator has one drawer for all stacks.
     let secrets = format!("puente/{name}/");
-    let place = Place { table: name, queue: work_url, dead: Some(dead_url), secrets };
+    let place = Place { table: name, queue: work_url, dead: Some(dead_url), secrets, token_key: None };
     Some(Stack { endpoint, place, _server: own })
 }
 
@@ -175,6 +175,13 @@ impl Stack {
     /// Our adapters on it.
     pub fn aws(&self) -> Aws {
         Aws::new(&self.access(), self.place.clone())
+    }
+
+    /// The same with a key in KMS that tokens are encrypted with.
+    pub async fn with_token_key(mut self) -> Self {
+        let made = call(&self.endpoint, "kms", "TrentService.CreateKey", &json!({})).await;
+        self.place.token_key = Some(made["KeyMetadata"]["Arn"].as_str().expect("a key's ARN").to_owned());
+        self
     }
 
     /// The way in.

@@ -149,8 +149,13 @@ async fn publish(apply: Apply, output: Output) -> Result<()> {
     let wanted = apply.wanted()?;
     let access = Access::discovered().await?;
     // Nothing here goes through the queue.
-    let place =
-        Place { table: apply.table.clone(), queue: String::new(), dead: None, secrets: apply.secret_prefix.clone() };
+    let place = Place {
+        table: apply.table.clone(),
+        queue: String::new(),
+        dead: None,
+        secrets: apply.secret_prefix.clone(),
+        token_key: None,
+    };
     let aws = Aws::new(&access, place);
     let gateway = apply.usage_plan.as_ref().map(|plan| (access.gateway(&apply.table), plan.as_str()));
     let spinner = progress::spinner("looking at what is there");

@@ -10,7 +10,7 @@
 //! | `cursor/{name}` | `cursor` | a position: how far something got |
 //! | `door/{connection}` | `door` | how many requests a front door of `puente serve` let in on its last day |
 //! | `erp/{erp}`, `store/{connection}` | `ledger` | the limiter and the blocks of an account, and the lease of an ERP's |
-//! | `token/{account}` | `token` | what an account gave us for a time |
+//! | `token/{account}` | `token` | what an account gave us for a time, see `tokens.rs` |
 //! | `sign/{party}` | a fact | when it was seen last |
 //! | `task/{name}` | `claimed` | when somebody last claimed a run of a task |
 //! | | `run` | how its last run went |

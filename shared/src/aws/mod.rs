@@ -1,4 +1,5 @@
-//! The ports on AWS: one DynamoDB table, an SQS work queue with its dead-letter queue, Secrets Manager.
+//! The ports on AWS: one DynamoDB table, an SQS work queue with its dead-letter queue, Secrets Manager, and a
+//! key of KMS where the stack has one.
 //!
 //! Invariant: every change of a record or a ledger is one conditional update that says in its own condition what it relies
 //! on. Nothing is read, changed and written back. In a function credentials and region come from the environment that Lambda
@@ -9,6 +10,7 @@ mod batch;
 mod body;
 mod client;
 mod cursors;
+mod envelope;
 mod expression;
 mod facts;
 #[cfg(feature = "publish")]
@@ -43,6 +45,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
 #[cfg(feature = "publish")]
 pub use self::front_door::{ApiKey, Gateway, Plan, Stage};
+use self::envelope::Envelope;
 pub use self::{
     app::App,
     batch::{Batch, Record},
@@ -97,6 +100,8 @@ pub struct Place {
     pub dead: Option<String>,
     /// What the names of the stack's secrets begin with.
     pub secrets: String,
+    /// The key of KMS, by its ARN, that the accounts' tokens are encrypted with; without it they lie in the table as they are.
+    pub token_key: Option<String>,
 }
 
 /// What the names of a stack's secrets begin with, unless it says otherwise.
@@ -181,14 +186,15 @@ impl Access {
 }
 
 impl Place {
-    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL` and `PUENTE_SECRET_PREFIX`. [`Kind::Config`] names the variable
-    /// that is missing.
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL`, `PUENTE_SECRET_PREFIX` and `PUENTE_TOKEN_KEY`. [`Kind::Config`] names the
+    /// variable that is missing.
     pub fn from_env() -> Result<Self> {
         Ok(Self {
             table: variable("PUENTE_TABLE")?,
             queue: variable("PUENTE_QUEUE_URL")?,
             dead: variable("PUENTE_DEAD_QUEUE_URL").ok(),
             secrets: variable("PUENTE_SECRET_PREFIX").unwrap_or_else(|_| SECRETS.to_owned()),
+            token_key: variable("PUENTE_TOKEN_KEY").ok(),
         })
     }
 }
@@ -205,6 +211,7 @@ impl Aws {
     pub fn new(access: &Access, place: Place) -> Self {
         let sdk = access.sdk();
         let secrets = SecretsManager::new(&sdk, place.secrets, place.table.clone());
+        let envelope = Envelope::new(&sdk, place.token_key, place.table.clone());
         let table = table::Table::new(&sdk, place.table);
         Self {
             records: Arc::new(DynamoRecords::new(table.clone())),
@@ -212,7 +219,7 @@ impl Aws {
             cursors: Arc::new(DynamoCursors::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             signs: Arc::new(DynamoSigns::new(table.clone())),
-            tokens: Arc::new(DynamoTokens::new(table.clone())),
+            tokens: Arc::new(DynamoTokens::new(table.clone(), envelope)),
             queue: Arc::new(SqsQueue::new(&sdk, place.queue, place.dead)),
             secrets: Arc::new(secrets),
             published: Arc::new(Published::new(table)),

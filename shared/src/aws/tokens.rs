@@ -1,11 +1,13 @@
-//! The accounts' tokens on DynamoDB, where the table's key encrypts them at rest (`template.yaml`).
+//! The accounts' tokens on DynamoDB: sealed with a key of KMS where the stack has one ([`Envelope`]), and in any case in a table that is
+//! encrypted at rest.
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
 use super::{
+    envelope::{Envelope, Sealed},
     expression::Update,
-    item::{Item, Reader, number, text},
+    item::{Item, Reader, bytes, number, text},
     keys::Key,
     table::{Outcome, Table},
 };
@@ -17,34 +19,33 @@ use crate::{
 
 /// The accounts' tokens.
 #[derive(Clone)]
-pub struct DynamoTokens(Table);
-
-impl DynamoTokens {
-    pub(super) fn new(table: Table) -> Self {
-        Self(table)
-    }
+pub struct DynamoTokens {
+    table: Table,
+    envelope: Envelope,
 }
 
 #[async_trait]
 impl Tokens for DynamoTokens {
     async fn get(&self, of: &AccountId) -> Result<Option<Kept>> {
-        let item = self.0.get(Key::token(of)).await?;
-        item.map(|item| read(of, &item)).transpose()
+        match self.table.get(Key::token(of)).await? {
+            Some(item) => self.read(of, &item).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn swap(&self, of: &AccountId, expected: Option<u64>, new: &Token) -> Result<Swapped> {
-        let mut update = written(new);
+        let mut update = self.written(of, new).await?;
         let as_seen = match expected {
             Some(version) => update.is("version", "=", number(version)),
             None => update.missing("version"),
         };
         update.only_if(as_seen);
         let next = expected.map_or(1, |version| version + 1);
-        match self.0.update(Key::token(of), update).await? {
+        match self.table.update(Key::token(of), update).await? {
             Outcome::Done(_) => Ok(Swapped::Written(next)),
             Outcome::Refused(None, _) => Ok(Swapped::Other(None)),
             Outcome::Refused(Some(item), _) => {
-                let found = read(of, &item)?;
+                let found = self.read(of, &item).await?;
                 // The first of two equal requests wrote it.
                 let ours = found.version == next && found.token.is(new);
                 Ok(if ours { Swapped::Written(next) } else { Swapped::Other(Some(found)) })
@@ -53,29 +54,48 @@ impl Tokens for DynamoTokens {
     }
 
     async fn put(&self, of: &AccountId, new: &Token) -> Result<()> {
-        self.0.update(Key::token(of), written(new)).await.map(drop)
+        let update = self.written(of, new).await?;
+        self.table.update(Key::token(of), update).await.map(drop)
     }
 }
 
-/// The next version, with this content.
-fn written(new: &Token) -> Update {
-    let mut update = Update::default();
-    update.add("version", number(1)).set("secret", text(new.value.expose_secret()));
-    match new.expires_at {
-        Some(at) => update.set("ends", text(at.to_string())),
-        None => update.remove(&["ends"]),
-    };
-    update
-}
+impl DynamoTokens {
+    pub(super) fn new(table: Table, envelope: Envelope) -> Self {
+        Self { table, envelope }
+    }
 
-fn read(of: &AccountId, item: &Item) -> Result<Kept> {
-    let read = || {
+    /// The next version, with this content.
+    async fn written(&self, of: &AccountId, new: &Token) -> Result<Update> {
+        let mut update = Update::default();
+        update.add("version", number(1));
+        match self.envelope.seal(of, &new.value).await? {
+            Some(Sealed { content, data_key }) => {
+                update.set("sealed", bytes(content)).set("data_key", bytes(data_key)).remove(&["secret"])
+            }
+            None => update.set("secret", text(new.value.expose_secret())).remove(&["sealed", "data_key"]),
+        };
+        match new.expires_at {
+            Some(at) => update.set("ends", text(at.to_string())),
+            None => update.remove(&["ends"]),
+        };
+        Ok(update)
+    }
+
+    async fn read(&self, of: &AccountId, item: &Item) -> Result<Kept> {
         let item = Reader(item);
-        let expires_at = item.text_if("ends").map(str::parse).transpose().ok()?;
-        let token = Token { value: item.text("secret").ok()?.into(), expires_at };
-        Some(Kept { token, version: item.number("version").ok()? })
-    };
-    read().ok_or_else(|| Error::new(Kind::Config, unreadable(of)))
+        let value = match (item.bytes_if("sealed"), item.bytes_if("data_key")) {
+            (Some(content), Some(data_key)) => {
+                let sealed = Sealed { content: content.to_vec(), data_key: data_key.to_vec() };
+                self.envelope.open(of, &sealed).await?
+            }
+            _ => item.text_if("secret").map(Into::into),
+        };
+        let read = || {
+            let expires_at = item.text_if("ends").map(str::parse).transpose().ok()?;
+            Some(Kept { token: Token { value: value?, expires_at }, version: item.number("version").ok()? })
+        };
+        read().ok_or_else(|| Error::new(Kind::Config, unreadable(of)))
+    }
 }
 
 /// For the person who has to do something about it.

@@ -140,7 +140,7 @@ fn close_to_others(dir: &Path) -> Result<()> {
     let entries = entries.map_err(|cause| refused(dir, cause))?;
     let ours = |entry: &fs::DirEntry| {
         entry.file_name().to_str().is_some_and(|name| {
-            (name.starts_with("puente.") && name.contains(".db")) || name.starts_with(super::seal::FILE)
+            (name.starts_with("puente.") && name.contains(".db")) || name.starts_with(super::key::FILE)
         })
     };
     for entry in entries.iter().filter(|entry| ours(entry)) {

@@ -10,11 +10,11 @@ mod accounts;
 mod body;
 mod cursors;
 mod file;
+mod key;
 mod known;
 mod owner;
 mod queue;
 mod records;
-mod seal;
 mod search;
 mod signs;
 #[cfg(test)]

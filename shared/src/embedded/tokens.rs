@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Embedded, file::Fault, micros, seal};
+use super::{Embedded, file::Fault, micros, key};
 use crate::{
     Result,
     domain::ids::AccountId,
@@ -13,7 +13,7 @@ use crate::{
 #[async_trait]
 impl Tokens for Embedded {
     async fn get(&self, of: &AccountId) -> Result<Option<Kept>> {
-        let (of, key) = (of.clone(), seal::beside(self.file()));
+        let (of, key) = (of.clone(), key::beside(self.file()));
         self.read(move |sql| {
             let row = row(sql, &of)?;
             row.map(|row| row.open(&of, &key).map_err(Fault::from)).transpose()
@@ -22,7 +22,7 @@ impl Tokens for Embedded {
     }
 
     async fn swap(&self, of: &AccountId, expected: Option<u64>, new: &Token) -> Result<Swapped> {
-        let (of, new, key) = (of.clone(), new.clone(), seal::beside(self.file()));
+        let (of, new, key) = (of.clone(), new.clone(), key::beside(self.file()));
         self.write(move |sql| {
             let found = row(sql, &of)?.map(|row| row.open(&of, &key)).transpose()?;
             let swapped = Kept::swap(found, expected);
@@ -35,7 +35,7 @@ impl Tokens for Embedded {
     }
 
     async fn put(&self, of: &AccountId, new: &Token) -> Result<()> {
-        let (of, new, key) = (of.clone(), new.clone(), seal::beside(self.file()));
+        let (of, new, key) = (of.clone(), new.clone(), key::beside(self.file()));
         self.write(move |sql| {
             let version = row(sql, &of)?.map_or(1, |row| row.version + 1);
             Row::seal(&of, version, &new, &key)?.put(sql, &of)
@@ -53,12 +53,12 @@ struct Row {
 
 impl Row {
     fn seal(of: &AccountId, version: u64, token: &Token, key: &std::path::Path) -> Result<Self> {
-        Ok(Self { version, expires: token.expires_at.map(micros), sealed: seal::seal(key, of, &token.value)? })
+        Ok(Self { version, expires: token.expires_at.map(micros), sealed: key::seal(key, of, &token.value)? })
     }
 
     fn open(self, of: &AccountId, key: &std::path::Path) -> Result<Kept> {
         let expires_at = self.expires.and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
-        let value = seal::open(key, of, &self.sealed)?;
+        let value = key::open(key, of, &self.sealed)?;
         Ok(Kept { token: Token { value, expires_at }, version: self.version })
     }
 
@@ -116,7 +116,7 @@ mod tests {
     async fn nothing_in_the_directory_shows_the_token_and_the_key_is_its_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let file = Embedded::open(dir.path()).unwrap();
-        assert!(!dir.path().join(seal::FILE).exists(), "made when it is first needed");
+        assert!(!dir.path().join(key::FILE).exists(), "made when it is first needed");
         file.swap(&acme(), None, &token()).await.unwrap();
         for entry in fs::read_dir(dir.path()).unwrap() {
             let path = entry.unwrap().path();
@@ -140,8 +140,8 @@ mod tests {
             let file = Embedded::open(dir.path()).unwrap();
             file.put(&acme(), &token()).await.unwrap();
             match key {
-                Some(key) => fs::write(dir.path().join(seal::FILE), key).unwrap(),
-                None => fs::remove_file(dir.path().join(seal::FILE)).unwrap(),
+                Some(key) => fs::write(dir.path().join(key::FILE), key).unwrap(),
+                None => fs::remove_file(dir.path().join(key::FILE)).unwrap(),
             }
             one_clear_state(&file).await;
         }
@@ -152,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = Embedded::open(dir.path()).unwrap();
         file.put(&acme(), &token()).await.unwrap();
-        fs::write(dir.path().join(seal::FILE), b"half").unwrap();
+        fs::write(dir.path().join(key::FILE), b"half").unwrap();
         let error = file.get(&acme()).await.unwrap_err();
         assert!(error.kind() == Kind::Config && error.to_string().contains("token.key"), "{error}");
         assert!(file.put(&acme(), &token()).await.is_err(), "a new key would hide that the old one is damaged");
