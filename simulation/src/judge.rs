@@ -31,6 +31,8 @@ struct Case<'a> {
     key: OrderKey,
     head: Option<&'a Head>,
     known: Option<&'a Known>,
+    /// What each of its states in the shop says, in their order.
+    contents: Vec<ContentHash>,
     accepted: Vec<&'a Accepted>,
     posted: Vec<&'a Accepted>,
     booked: Vec<&'a Booked>,
@@ -90,6 +92,7 @@ fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
             history,
             head: rows.heads.get(&key),
             known: known.get(&key).copied(),
+            contents: known.get(&key).into_iter().flat_map(|known| &known.states).map(Order::content).collect(),
             accepted: accepted.iter().filter(|event| event.key == key).collect(),
             posted: posted.iter().filter(|event| event.key == key).collect(),
             booked: books.sales.iter().filter(|sale| sale.reference == key.sale()).collect(),
@@ -181,9 +184,8 @@ impl Case<'_> {
         if findings.contains(&Finding::WrongTotal) && !self.restored() && !self.answers_an_older_step() {
             self.violated("the ERP holds it with another total than the state that its record says");
         }
-        let states = self.known.map_or(&[][..], |known| &known.states);
-        let mut unsound = states.iter().filter(|state| !has_sound_books(state)).map(|state| state.version().content);
-        if unsound.any(|content| self.booked.iter().any(|booked| booked.version.content == content)) {
+        let mut unsound = self.states().filter(|(state, _)| !has_sound_books(state));
+        if unsound.any(|(_, content)| self.booked.iter().any(|booked| booked.version.content == *content)) {
             self.violated("the ERP holds it with a total that nothing explains");
         }
         let Some(head) = self.head else { return };
@@ -242,8 +244,7 @@ impl Case<'_> {
         let accepted = self.accepted.iter().filter(told).map(|event| event.state).max().filter(|_| !garbled);
         let Some(told) = listed.max(accepted) else { return };
         // A request whose answer was lost may have brought a newer one.
-        let newest: Vec<_> = known.states[told..].iter().map(|state| state.version().content).collect();
-        if !newest.contains(&head.desired.content) {
+        if !self.contents[told..].contains(&head.desired.content) {
             self.violated("a newer accepted state is not what the ERP should hold");
         }
     }
@@ -262,7 +263,7 @@ impl Case<'_> {
         };
         let states = |events: &[&Accepted]| -> Vec<_> {
             let told = events.iter().filter(|event| event.says == Says::State);
-            told.map(|event| (place(event), known.states[event.state].version().content)).collect()
+            told.map(|event| (place(event), self.contents[event.state])).collect()
         };
         let Some(last) = states(&self.accepted).into_iter().map(|(place, _)| place).max() else { return };
         // A request whose answer was lost may have brought a later one; at the same instant nobody can say.
@@ -283,17 +284,14 @@ impl Case<'_> {
 
     /// What the ERP would take is in the ERP, once nothing fails.
     fn is_synced_if_it_can_be(&self) {
-        let (Some(head), Some(known)) = (self.head, self.known) else { return };
+        let Some(head) = self.head else { return };
         // Where nobody can be asked, a person is.
         if self.history.scenario.erp.creates.class == Class::Nothing || self.restored() {
             return;
         }
-        let Some(wanted) = known.states.iter().find(|state| state.version().content == head.desired.content) else {
-            return;
-        };
+        let Some(wanted) = self.state(&head.desired.content) else { return };
         let held = head.held();
-        let same = |state: &&Order| held.is_some_and(|held| held.content == state.version().content);
-        let fits = match known.states.iter().find(same) {
+        let fits = match held.and_then(|held| self.state(&held.content)) {
             // Whose money was taken back waits for a person.
             Some(applied) => applied.same_sale(wanted) && wanted.payment != Payment::Failed,
             None => held.is_none() && takes(wanted),
@@ -317,8 +315,12 @@ impl Case<'_> {
 
     /// The state of that content, in the shop.
     fn state(&self, content: &ContentHash) -> Option<&Order> {
-        let mut states = self.known.into_iter().flat_map(|known| &known.states);
-        states.find(|state| state.version().content == *content)
+        self.states().find(|(_, its)| *its == content).map(|(state, _)| state)
+    }
+
+    /// Its states in the shop, and their contents.
+    fn states(&self) -> impl Iterator<Item = (&Order, &ContentHash)> {
+        self.known.into_iter().flat_map(|known| &known.states).zip(&self.contents)
     }
 
     fn in_dead_letters(&self) -> bool {

@@ -45,7 +45,7 @@ struct Told {
 }
 
 fn digest(words: &str) -> String {
-    ContentHash::of(|sha| sha2::Digest::update(sha, words)).to_string()
+    ContentHash::of(words).to_string()
 }
 
 /// What is kept of a reason beside its words, if it has a code.

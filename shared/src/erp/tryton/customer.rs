@@ -119,7 +119,7 @@ impl Address {
     #[must_use]
     pub(super) fn hash(&self) -> ContentHash {
         let text = wire::raw(&self.normal());
-        ContentHash::of(|sha| sha2::Digest::update(sha, text.get()))
+        ContentHash::of(text.get())
     }
 }
 

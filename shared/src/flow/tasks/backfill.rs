@@ -379,7 +379,7 @@ fn unmapped(connection: &Connection, order: Option<OrderId>, flag: Flag, now: Ti
     let order = if let Some(order) = order {
         order
     } else {
-        let hash = ContentHash::of(|sha| sha2::Digest::update(sha, flag.detail.as_bytes()));
+        let hash = ContentHash::of(&flag.detail);
         format!("unreadable-{hash}").parse()?
     };
     Ok(Message::Arrival(Arrival::new(
