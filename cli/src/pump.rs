@@ -85,7 +85,8 @@ struct Failure {
 
 /// Runs the command.
 pub(crate) async fn run(pump: Pump, output: Output) -> Result<()> {
-    let place = Place { table: String::new(), queue: pump.queue.clone(), dead: None, secrets: String::new(), token_key: None };
+    let place =
+        Place { table: String::new(), queue: pump.queue.clone(), dead: None, secrets: String::new(), token_key: None };
     let queue = Aws::new(&Access::discovered().await?, place).queue;
     let arn = queue.arn().await?;
     let (client, url) = (Client::new()?, pump.address()?);

@@ -34,8 +34,7 @@ impl SealKey {
         let (nonce, name): ([u8; NONCE], _) = (rand::random(), of.to_string());
         let content = Payload { msg: secret.expose_secret().as_bytes(), aad: name.as_bytes() };
         let sealed = self.0.encrypt(&XNonce::from(nonce), content);
-        let sealed =
-            sealed.map_err(|_| Error::new(Kind::Bug, format!("the token of {of} cannot be encrypted")))?;
+        let sealed = sealed.map_err(|_| Error::new(Kind::Bug, format!("the token of {of} cannot be encrypted")))?;
         Ok([&[FORM], nonce.as_slice(), &sealed].concat())
     }
 

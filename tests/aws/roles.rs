@@ -3,7 +3,7 @@
 //!
 //! The emulator checks no permission: this is the only place where a surplus or a lack would be seen before a deployment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use puente::{
     domain::ids::AccountId,
@@ -92,6 +92,17 @@ fn denied(statement: &Value) -> Option<Vec<String>> {
     assert_eq!(statement["Condition"], json!({ "ForAnyValue:StringLike": { "dynamodb:LeadingKeys": within } }));
     assert_eq!(statement["Resource"]["Fn::GetAtt"], "Table.Arn", "{statement}");
     Some(within.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect())
+}
+
+/// The roles of the functions in `template.yaml`.
+fn functions_roles() -> BTreeSet<&'static str> {
+    let resources = template().unwrap()["Resources"].as_object().unwrap().values();
+    let functions = resources.filter(|resource| resource["Type"] == "AWS::Serverless::Function");
+    let role = |function: &'static Value| {
+        let role = function["Properties"]["Role"]["Fn::GetAtt"].as_str().expect("a role of its own");
+        role.strip_suffix(".Arn").unwrap()
+    };
+    functions.map(role).collect()
 }
 
 /// The statements of the role in `template.yaml`, in a stack with all its options.
@@ -287,14 +298,16 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         assert!(status.is_success(), "{method} {path}: {status}");
     }
 
-    for (role, proxy) in [
+    let played = BTreeMap::from([
         ("AuthorizerRole", &deciding),
         ("IngestRole", &ingesting),
         ("OperateRole", &operating),
         ("WorkerRole", &working),
         ("SweepRole", &sweeping),
         ("BackfillRole", &filling),
-    ] {
+    ]);
+    assert_eq!(played.keys().copied().collect::<BTreeSet<_>>(), functions_roles(), "a role that nobody plays");
+    for (role, proxy) in played {
         let mut asked = asked(&world, proxy);
         if role == "WorkerRole" {
             let takes =

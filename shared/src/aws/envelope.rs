@@ -2,7 +2,7 @@
 //! data key as KMS encrypted it. Whoever may read the table and may not use the key reads no token.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/kms-cryptography.html#enveloping>. The table and the account are the encryption
-//! context, which CloudTrail shows and the roles are confined to.
+//! context, which the audit log of AWS shows and the roles are confined to.
 
 use std::{
     collections::HashMap,
@@ -53,7 +53,8 @@ impl Envelope {
     pub(super) async fn seal(&self, of: &AccountId, secret: &SecretString) -> Result<Option<Sealed>> {
         let Some(key) = &self.0.key else { return Ok(None) };
         let made = self.client().generate_data_key().key_id(key).key_spec(DataKeySpec::Aes256);
-        let made = made.encryption_context(TABLE, &self.0.table).encryption_context(ACCOUNT, of.to_string()).send().await;
+        let made =
+            made.encryption_context(TABLE, &self.0.table).encryption_context(ACCOUNT, of.to_string()).send().await;
         let made = made.map_err(|error| failed("cannot encrypt a token with PUENTE_TOKEN_KEY", &error))?;
         let seal = made.plaintext.and_then(|bytes| SealKey::new(bytes.as_ref()));
         let (Some(seal), Some(data_key)) = (seal, made.ciphertext_blob) else {

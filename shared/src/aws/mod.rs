@@ -43,9 +43,9 @@ use aws_config::{
 };
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
+use self::envelope::Envelope;
 #[cfg(feature = "publish")]
 pub use self::front_door::{ApiKey, Gateway, Plan, Stage};
-use self::envelope::Envelope;
 pub use self::{
     app::App,
     batch::{Batch, Record},

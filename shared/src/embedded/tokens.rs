@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Embedded, file::Fault, micros, key};
+use super::{Embedded, file::Fault, key, micros};
 use crate::{
     Result,
     domain::ids::AccountId,
