@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     proxy::Proxy,
     stack::{World, event, shop, soon, wide_backfill},
-    support::moto::{stack, template},
+    support::moto::{stack, statements, template},
 };
 
 /// What the event source mapping does with the worker's role, and no code of ours.
@@ -103,20 +103,6 @@ fn functions_roles() -> BTreeSet<&'static str> {
         role.strip_suffix(".Arn").unwrap()
     };
     functions.map(role).collect()
-}
-
-/// The statements of the role in `template.yaml`, in a stack with all its options.
-fn statements(role: &str) -> Option<Vec<Value>> {
-    let policies = template()?["Resources"][role]["Properties"]["Policies"].as_array().unwrap();
-    let [policy] = policies.as_slice() else { panic!("{role} has {} policies", policies.len()) };
-    let with_options = |statement: &Value| match &statement["Fn::If"] {
-        Value::Null => statement.clone(),
-        options => {
-            assert_eq!(options[2], json!({ "Ref": "AWS::NoValue" }), "{statement}");
-            options[1].clone()
-        }
-    };
-    Some(policy["PolicyDocument"]["Statement"].as_array().unwrap().iter().map(with_options).collect())
 }
 
 /// What statements allow; writing its own log is every function's.

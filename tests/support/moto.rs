@@ -86,6 +86,20 @@ pub fn properties(resource: &str) -> Option<&'static Value> {
     template().map(|template| &template["Resources"][resource]["Properties"])
 }
 
+/// The statements of a role of `template.yaml`, in a stack with all its options. `None`: offline.
+pub fn statements(role: &str) -> Option<Vec<Value>> {
+    let policies = properties(role)?["Policies"].as_array().expect("policies");
+    let [policy] = policies.as_slice() else { panic!("{role} has {} policies", policies.len()) };
+    let with_options = |statement: &Value| match &statement["Fn::If"] {
+        Value::Null => statement.clone(),
+        options => {
+            assert_eq!(options[2], json!({ "Ref": "AWS::NoValue" }), "{statement}");
+            options[1].clone()
+        }
+    };
+    Some(policy["PolicyDocument"]["Statement"].as_array().expect("statements").iter().map(with_options).collect())
+}
+
 /// A fresh stack; `None`: offline, and the skip was said.
 pub async fn stack() -> Option<Stack> {
     make(None, false).await

@@ -55,7 +55,8 @@ impl Envelope {
         let made = self.client().generate_data_key().key_id(key).key_spec(DataKeySpec::Aes256);
         let made =
             made.encryption_context(TABLE, &self.0.table).encryption_context(ACCOUNT, of.to_string()).send().await;
-        let made = made.map_err(|error| failed("cannot encrypt a token with PUENTE_TOKEN_KEY", &error))?;
+        let made =
+            made.map_err(|error| failed("cannot encrypt a token with the key of KMS in PUENTE_TOKEN_KEY", &error))?;
         let seal = made.plaintext.and_then(|bytes| SealKey::new(bytes.as_ref()));
         let (Some(seal), Some(data_key)) = (seal, made.ciphertext_blob) else {
             return Err(Error::new(Kind::Unavailable, "KMS made no data key"));
