@@ -80,6 +80,7 @@ mod tests {
                 files.entry(bug.file.clone()).or_insert_with(|| std::fs::read_to_string(root.join(&bug.file)).unwrap());
             *text = bug.plant(text, number + 1);
             assert!(bug.by_chance || bug.test.is_some(), "nothing finds `{}`", bug.name);
+            syn::parse_file(text).unwrap_or_else(|error| panic!("planted, `{}` is no Rust: {error}", bug.name));
         }
     }
 
