@@ -49,7 +49,7 @@ pub(crate) enum Backend {
 /// Where the configuration and the data are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Location {
-    /// What holds the data. `aws` takes the table, the queues and the published configuration of the stack that
+    /// What holds the data. `aws` takes the table, the queues, the published configuration and the key for tokens of the stack that
     /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL`, `PUENTE_SECRET_PREFIX` and `PUENTE_TOKEN_KEY` name; region and credentials are found as AWS's own tools
     /// find them. `--config` and `--data` are then ignored.
     #[arg(long, value_enum, env = "PUENTE_BACKEND", default_value = "embedded")]

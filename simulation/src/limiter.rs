@@ -12,7 +12,6 @@ use puente::{
     domain::{
         ids::AccountId,
         ledger::{Limits, Purpose, Request, Taken},
-        share::Shares,
     },
     erp::{Bulk, Capabilities, Class, Patience},
     flow::{Puente, depart, signs::Signs, tell::Tell},
@@ -151,13 +150,8 @@ impl Run {
             erp::Settings { creates, patience, drafts: false, more_calls: 0, customers: false, at_most: 100 },
         );
         let account = || Account {
-            id: "main".parse().unwrap(),
-            erp: Box::new(Connector(model.clone())),
             limits: setup.limits.clone(),
-            connections: Vec::new(),
-            shares: Shares::default(),
-            max_attempts: 12,
-            look_up_first: false,
+            ..Account::new("main".parse().unwrap(), Box::new(Connector(model.clone())), Vec::new())
         };
         let queue = Sqs::new(world.clone(), queue::Settings { visibility: MINUTE, most_receives: 5 });
         let puente = Puente {

@@ -243,6 +243,22 @@ fn every_function_may_do_only_what_it_does() {
             assert!(!statement["Action"].to_string().contains('*'), "{name}: {}", statement["Action"]);
         }
     }
+    // Who may use the key for tokens is told of it, and nobody else.
+    for (name, function) in of_type("AWS::Serverless::Function") {
+        let told = &function["Properties"]["Environment"]["Variables"]["PUENTE_TOKEN_KEY"];
+        let may =
+            statements(&format!("{name}Role")).unwrap().iter().any(|it| it["Action"].to_string().contains("kms:"));
+        let expected = if may { serde_json::json!({ "Ref": "TokenKey" }) } else { Value::Null };
+        assert_eq!((*told == expected, may), (true, ["Worker", "Backfill"].contains(&name.as_str())), "{name}: {told}");
+    }
+    let without = serde_json::json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "TokenKey" }, ""] }] });
+    assert_eq!(template["Conditions"]["WithTokenKey"], without);
+    let pattern = template["Parameters"]["TokenKey"]["AllowedPattern"].as_str().unwrap();
+    let pattern = regex_lite::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+    let key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    assert!(pattern.is_match("") && pattern.is_match(key), "{pattern}");
+    // A policy takes no alias.
+    assert!(!pattern.is_match("arn:aws:kms:eu-west-1:123456789012:alias/tokens"), "{pattern}");
     // What faces the internet without an operator's token reads the configuration, and no order.
     for role in ["IngestRole", "AuthorizerRole"] {
         let may = resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].to_string();

@@ -55,7 +55,7 @@ async fn who_reads_the_table_reads_no_token() {
 }
 
 #[tokio::test]
-async fn a_stack_is_given_a_key_and_loses_it_again() {
+async fn a_stack_is_given_a_key_and_what_is_sealed_stays_sealed() {
     let Some(plain) = stack().await else { return };
     plain.aws().tokens.put(&acme(), &token("first")).await.unwrap();
     assert_eq!(item(&plain, &acme()).await["secret"]["S"], "first");
@@ -66,17 +66,36 @@ async fn a_stack_is_given_a_key_and_loses_it_again() {
     assert!(kept.token.is(&token("first")));
     tokens.swap(&acme(), Some(kept.version), &token("second")).await.unwrap();
     assert!(item(&stack, &acme()).await.get("secret").is_none());
-    // And the other way, while the key is there still.
+    // Whoever was not told of the key writes nothing in plain text over it.
     stack.place.token_key = None;
-    let tokens = stack.aws().tokens;
+    let untold = stack.aws().tokens;
+    let kept = untold.get(&acme()).await.unwrap().unwrap();
+    assert!(kept.token.is(&token("second")));
+    for error in [
+        untold.put(&acme(), &token("third")).await.unwrap_err(),
+        untold.swap(&acme(), Some(kept.version), &token("third")).await.unwrap_err(),
+        untold.swap(&acme(), None, &token("third")).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.to_string().contains("PUENTE_TOKEN_KEY"), "{error}");
+    }
     assert!(tokens.get(&acme()).await.unwrap().unwrap().token.is(&token("second")));
-    tokens.put(&acme(), &token("third")).await.unwrap();
-    let kept = item(&stack, &acme()).await;
-    assert!(kept["secret"]["S"] == "third" && kept.get("sealed").is_none() && kept.get("data_key").is_none(), "{kept}");
+    assert!(item(&stack, &acme()).await.get("secret").is_none());
 }
 
 #[tokio::test]
-async fn kms_is_asked_once_for_each_renewal() {
+async fn what_was_sealed_for_another_table_does_not_open() {
+    let Some(one) = sealed().await else { return };
+    let Some(mut other) = stack().await else { return };
+    other.place.token_key.clone_from(&one.place.token_key);
+    one.aws().tokens.put(&acme(), &token("token")).await.unwrap();
+    dynamo(&other, "PutItem", json!({ "Item": item(&one, &acme()).await })).await;
+    let error = other.aws().tokens.get(&acme()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config, "{error}");
+}
+
+#[tokio::test]
+async fn kms_is_asked_once_for_each_version_of_a_token() {
     let Some(stack) = sealed().await else { return };
     stack.aws().tokens.put(&acme(), &token("first")).await.unwrap();
     let proxy = Proxy::before(&stack.endpoint).await;
@@ -139,6 +158,7 @@ async fn a_key_that_may_not_be_used_is_waited_for() {
     proxy.refuse(|target| target.starts_with("TrentService."));
     let refused = Aws::new(&stack.access().at(&proxy.endpoint), stack.place.clone()).tokens;
     for error in [
+        refused.ready(&acme()).await.unwrap_err(),
         refused.get(&acme()).await.unwrap_err(),
         refused.put(&acme(), &token("other")).await.unwrap_err(),
         refused.swap(&acme(), Some(1), &token("other")).await.unwrap_err(),
@@ -147,6 +167,9 @@ async fn a_key_that_may_not_be_used_is_waited_for() {
         let words = error.to_string();
         assert!(words.contains("token") && words.contains("KMS") && words.contains("AccessDenied"), "{words}");
     }
+    let words = refused.get(&acme()).await.unwrap_err().to_string();
+    assert!(words.contains("TokenKey") && words.contains("puente connections authorize acme"), "{words}");
     proxy.refuse(|_| false);
+    refused.ready(&acme()).await.unwrap();
     assert!(refused.get(&acme()).await.unwrap().unwrap().token.is(&token("token")), "nothing was lost");
 }

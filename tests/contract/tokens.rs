@@ -251,7 +251,7 @@ async fn a_renewal_whose_answer_is_lost_is_made_up_for_with_the_token_on_record(
 }
 
 #[tokio::test]
-async fn whoever_dies_while_renewing_holds_the_others_up_for_a_minute() {
+async fn whoever_dies_while_renewing_holds_the_others_up_for_a_time() {
     let bench = Bench::new(false).await;
     bench.sign_in(&bench.keeper()).await;
     bench.clock.pass(minutes(61));

@@ -13,7 +13,7 @@ use std::{
 
 use jiff::SignedDuration;
 use puente::{
-    config::{FrontDoor, Section},
+    config::Section,
     domain::{
         event::Outcome,
         ids::{ErpId, OrderKey},
@@ -21,8 +21,6 @@ use puente::{
         order::{ChargeKind, Order, Payment, TaxIdKind},
         reason::Reason,
         record::{Entry, Head, State},
-        rules::Rules,
-        share::Shares,
     },
     flow::ingest::{self, Verdict},
     parties::{Account, Connection, Settings},
@@ -61,15 +59,8 @@ fn connections(erp: &ErpId) -> Vec<Connection> {
     .into_iter()
     .map(|(name, kind, section)| {
         let row = STORES.iter().find(|row| row.kind == kind).unwrap();
-        Connection {
-            id: name.parse().unwrap(),
-            erp: erp.clone(),
-            keys: Vec::new(),
-            store: (row.build)(&Section::from_toml(&section).unwrap()).unwrap(),
-            limits: None,
-            orders: Rules::default(),
-            front_door: FrontDoor { per_second: 10, per_day: 300 },
-        }
+        let store = (row.build)(&Section::from_toml(&section).unwrap()).unwrap();
+        Connection::new(name.parse().unwrap(), erp.clone(), store)
     })
     .collect()
 }
@@ -78,15 +69,8 @@ fn world() -> World {
     let mut world = World::starting("2026-10-06T08:00:00Z", 1, 0, Limits::default());
     let erp = &world.history.erp_id;
     let connections = connections(erp);
-    let account = Account {
-        id: erp.clone(),
-        erp: Box::new(Connector(world.history.erp.clone())),
-        limits: Limits::default(),
-        shares: Shares::equal(&connections.iter().map(|connection| connection.id.clone()).collect::<Vec<_>>()),
-        connections: connections.iter().map(|connection| connection.id.clone()).collect(),
-        max_attempts: 12,
-        look_up_first: false,
-    };
+    let names = connections.iter().map(|connection| connection.id.clone()).collect();
+    let account = Account::new(erp.clone(), Box::new(Connector(world.history.erp.clone())), names);
     world.puente.settings = Arc::new(Settings::fixed(connections, vec![account]).unwrap());
     world
 }

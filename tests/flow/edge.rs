@@ -21,8 +21,6 @@ use puente::{
         ledger::Limits,
         message::{Arrival, Message, News},
         operator::{Operator, Scope, Sight},
-        rules::Rules,
-        share::Shares,
         sign::{Fact, Party, Sign},
     },
     edge::{
@@ -70,14 +68,12 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
     // Two, while one is changed; only whose configuration says so lets orders be posted.
     let api_keys =
         if name == "api" { vec![Secret::new("canary-new-api-key"), Secret::new(API_KEY)] } else { Vec::new() };
+    let store = Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)], api_keys });
     Connection {
-        id: name.parse().unwrap(),
-        erp: "main".parse().unwrap(),
         keys: key.map(Secret::new).into_iter().collect(),
-        store: Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)], api_keys }),
         limits: (name == "small").then(Limits::default),
-        orders: Rules::default(),
         front_door,
+        ..Connection::new(name.parse().unwrap(), "main".parse().unwrap(), store)
     }
 }
 
@@ -92,23 +88,16 @@ impl Edge {
             picky: Mutex::default(),
             calls: 0.into(),
         });
-        let pointing = connection("market", SCHEME, Some(KEY), FrontDoor { per_second: 10, per_day: 300 });
+        let pointing = connection("market", SCHEME, Some(KEY), FrontDoor::default());
         let connections = vec![
             Connection { store: Box::new(PointingStore), ..pointing },
             connection("acme", SCHEME, Some(KEY), FrontDoor { per_second: 1000, per_day: 100_000 }),
             connection("small", SCHEME, Some(KEY), FrontDoor { per_second: 3, per_day: 25 }),
-            connection("open", SCHEME, None, FrontDoor { per_second: 10, per_day: 300 }),
-            connection("api", Scheme::Standard, Some(KEY), FrontDoor { per_second: 10, per_day: 300 }),
+            connection("open", SCHEME, None, FrontDoor::default()),
+            connection("api", Scheme::Standard, Some(KEY), FrontDoor::default()),
         ];
-        let account = Account {
-            id: "main".parse().unwrap(),
-            erp: Box::new(UncalledErp),
-            limits: Limits::default(),
-            shares: Shares::equal(&connections.iter().map(|c| c.id.clone()).collect::<Vec<_>>()),
-            connections: connections.iter().map(|c| c.id.clone()).collect(),
-            max_attempts: 12,
-            look_up_first: false,
-        };
+        let names = connections.iter().map(|connection| connection.id.clone()).collect();
+        let account = Account::new("main".parse().unwrap(), Box::new(UncalledErp), names);
         let puente = Puente {
             settings: Arc::new(Settings::fixed(connections, vec![account]).unwrap()),
             records: Arc::new(records.clone()),

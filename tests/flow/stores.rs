@@ -127,15 +127,8 @@ fn world(stores: Vec<(&Counted, Option<Limits>)>) -> World {
         .enumerate()
         .map(|(at, (store, limits))| {
             *store.0.clock.lock().unwrap() = Some(world.puente.clock.clone());
-            Connection {
-                id: format!("shop-{at}").parse().unwrap(),
-                erp: world.history.erp_id.clone(),
-                keys: Vec::new(),
-                store: Box::new(store.clone()),
-                limits,
-                orders: puente::domain::rules::Rules::default(),
-                front_door: puente::config::FrontDoor { per_second: 10, per_day: 300 },
-            }
+            let (id, erp) = (format!("shop-{at}").parse().unwrap(), world.history.erp_id.clone());
+            Connection { limits, ..Connection::new(id, erp, Box::new(store.clone())) }
         })
         .collect();
     world.puente.settings =
@@ -145,16 +138,7 @@ fn world(stores: Vec<(&Counted, Option<Limits>)>) -> World {
 
 fn settings(connections: Vec<Connection>, erp: &ErpId, connector: Box<dyn puente::erp::Erp>) -> Settings {
     let names: Vec<ConnectionId> = connections.iter().map(|connection| connection.id.clone()).collect();
-    let account = Account {
-        id: erp.clone(),
-        erp: connector,
-        limits: Limits::default(),
-        shares: puente::domain::share::Shares::equal(&names),
-        connections: names,
-        max_attempts: 12,
-        look_up_first: false,
-    };
-    Settings::fixed(connections, vec![account]).unwrap()
+    Settings::fixed(connections, vec![Account::new(erp.clone(), connector, names)]).unwrap()
 }
 
 fn store_account(shop: usize) -> AccountId {
@@ -316,15 +300,11 @@ fn process(dir: &Path, serving: &Serving) -> Puente {
     let section = row.kit.section(&plan(), &format!("http://{}", serving.addr()), &mut |_, secret| {
         format!("{{ literal = '{secret}' }}")
     });
+    let store = (row.build)(&Section::from_toml(&section).unwrap()).unwrap();
     let connection = Connection {
-        id: "acme".parse().unwrap(),
-        erp: "main".parse().unwrap(),
-        keys: Vec::new(),
-        store: (row.build)(&Section::from_toml(&section).unwrap()).unwrap(),
         // A call may travel much longer than another where the machine is busy.
         limits: Some(Limits { jitter: SignedDuration::from_millis(500), ..limits(4, 1) }),
-        orders: puente::domain::rules::Rules::default(),
-        front_door: puente::config::FrontDoor { per_second: 10, per_day: 300 },
+        ..Connection::new("acme".parse().unwrap(), "main".parse().unwrap(), store)
     };
     let data = Arc::new(Embedded::open(dir).unwrap());
     // Never called.

@@ -93,7 +93,7 @@ pub fn statements(role: &str) -> Option<Vec<Value>> {
     let with_options = |statement: &Value| match &statement["Fn::If"] {
         Value::Null => statement.clone(),
         options => {
-            assert_eq!(options[2], json!({ "Ref": "AWS::NoValue" }), "{statement}");
+            assert_eq!(*options, json!(["WithTokenKey", options[1], { "Ref": "AWS::NoValue" }]), "{statement}");
             options[1].clone()
         }
     };

@@ -50,6 +50,7 @@ pub(super) async fn run(authorize: Authorize, output: Output) -> Result<()> {
     let app = app(&connection)?;
     let ask = Ask::new(&puente, &connection, Errand::Other);
     let calls = ask.calls();
+    calls.tokens.ready().await?;
     let grant = granted(app, calls.http, &puente.chance.token()).await?;
     calls.tokens.keep(app.app(), grant).await?;
     let standing = calls.tokens.standing(app.app()).await?;

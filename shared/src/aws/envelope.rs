@@ -1,5 +1,5 @@
 //! Envelope encryption of the accounts' tokens with a key of KMS: a token is sealed with a data key of its own, and lies beside that
-//! data key as KMS encrypted it. Whoever may read the table and may not use the key reads no token.
+//! data key as KMS encrypted it. Whoever may read the table and may not use the key reads no token that was written so.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/kms-cryptography.html#enveloping>. The table and the account are the encryption
 //! context, which the audit log of AWS shows and the roles are confined to.
@@ -11,10 +11,10 @@ use std::{
 
 use aws_config::SdkConfig;
 use aws_sdk_kms::{Client, operation::decrypt::DecryptError, primitives::Blob, types::DataKeySpec};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::client::failed;
-use crate::{Error, Kind, Result, domain::ids::AccountId, seal::SealKey};
+use crate::{Error, Kind, Result, domain::ids::AccountId, ports::sign_in, seal::SealKey};
 
 /// The names of the encryption context.
 const TABLE: &str = "puente:table";
@@ -31,7 +31,7 @@ struct Inner {
     /// The key of KMS that new tokens are sealed with, if the stack has one.
     key: Option<String>,
     table: String,
-    /// The data key of each account as it was opened last: KMS is asked once for each renewal, not for each reading.
+    /// The data key of each account as it was opened last: KMS is asked once for each version of a token, not for each reading.
     opened: Mutex<HashMap<AccountId, (Vec<u8>, SealKey)>>,
 }
 
@@ -49,15 +49,20 @@ impl Envelope {
         Self(Arc::new(Inner { sdk: sdk.clone(), client, key, table, opened }))
     }
 
+    /// Whether the stack has a key for new tokens.
+    pub(super) fn seals(&self) -> bool {
+        self.0.key.is_some()
+    }
+
     /// Seals a token; `None` where the stack has no key for it.
     pub(super) async fn seal(&self, of: &AccountId, secret: &SecretString) -> Result<Option<Sealed>> {
         let Some(key) = &self.0.key else { return Ok(None) };
         let made = self.client().generate_data_key().key_id(key).key_spec(DataKeySpec::Aes256);
         let made =
             made.encryption_context(TABLE, &self.0.table).encryption_context(ACCOUNT, of.to_string()).send().await;
-        let made =
-            made.map_err(|error| failed("cannot encrypt a token with the key of KMS in PUENTE_TOKEN_KEY", &error))?;
-        let seal = made.plaintext.and_then(|bytes| SealKey::new(bytes.as_ref()));
+        let made = made
+            .map_err(|error| failed("cannot encrypt a token with the KMS key that PUENTE_TOKEN_KEY names", &error))?;
+        let seal = made.plaintext.and_then(seal_key);
         let (Some(seal), Some(data_key)) = (seal, made.ciphertext_blob) else {
             return Err(Error::new(Kind::Unavailable, "KMS made no data key"));
         };
@@ -86,11 +91,17 @@ impl Envelope {
             Err(error) => {
                 // What KMS never made, or made for another account or table.
                 let foreign = matches!(error.as_service_error(), Some(DecryptError::InvalidCiphertextException(_)));
-                let failed = || failed("cannot decrypt a token with its key of KMS", &error);
-                return if foreign { Ok(None) } else { Err(failed()) };
+                if foreign {
+                    return Ok(None);
+                }
+                let failed = failed("cannot decrypt a token with the KMS key it was encrypted with", &error);
+                return Err(match error.as_service_error() {
+                    Some(_) => failed.within(format!("give the stack this key back as TokenKey, or {}", sign_in(of))),
+                    None => failed,
+                });
             }
         };
-        let seal = opened.plaintext.and_then(|bytes| SealKey::new(bytes.as_ref()));
+        let seal = opened.plaintext.and_then(seal_key);
         if let Some(seal) = &seal {
             self.remember(of, encrypted, seal.clone());
         }
@@ -105,4 +116,9 @@ impl Envelope {
     fn client(&self) -> &Client {
         self.0.client.get_or_init(|| Client::new(&self.0.sdk))
     }
+}
+
+/// The bytes are wiped once the key is made of them.
+fn seal_key(plain: Blob) -> Option<SealKey> {
+    SealKey::new(SecretSlice::<u8>::from(plain.into_inner()).expose_secret())
 }

@@ -186,8 +186,8 @@ impl Access {
 }
 
 impl Place {
-    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL`, `PUENTE_SECRET_PREFIX` and `PUENTE_TOKEN_KEY`. [`Kind::Config`] names the
-    /// variable that is missing.
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL`, `PUENTE_SECRET_PREFIX` and `PUENTE_TOKEN_KEY`, the last three as the
+    /// stack has them. [`Kind::Config`] names the variable that is missing.
     pub fn from_env() -> Result<Self> {
         Ok(Self {
             table: variable("PUENTE_TABLE")?,

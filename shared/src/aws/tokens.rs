@@ -2,7 +2,7 @@
 //! encrypted at rest.
 
 use async_trait::async_trait;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     envelope::{Envelope, Sealed},
@@ -26,6 +26,10 @@ pub struct DynamoTokens {
 
 #[async_trait]
 impl Tokens for DynamoTokens {
+    async fn ready(&self, of: &AccountId) -> Result<()> {
+        self.envelope.seal(of, &SecretString::default()).await.map(drop)
+    }
+
     async fn get(&self, of: &AccountId) -> Result<Option<Kept>> {
         match self.table.get(Key::token(of)).await? {
             Some(item) => self.read(of, &item).await.map(Some),
@@ -45,6 +49,7 @@ impl Tokens for DynamoTokens {
             Outcome::Done(_) => Ok(Swapped::Written(next)),
             Outcome::Refused(None, _) => Ok(Swapped::Other(None)),
             Outcome::Refused(Some(item), _) => {
+                self.may_replace(of, &item)?;
                 let found = self.read(of, &item).await?;
                 // The first of two equal requests wrote it.
                 let ours = found.version == next && found.token.is(new);
@@ -55,7 +60,10 @@ impl Tokens for DynamoTokens {
 
     async fn put(&self, of: &AccountId, new: &Token) -> Result<()> {
         let update = self.written(of, new).await?;
-        self.table.update(Key::token(of), update).await.map(drop)
+        match self.table.update(Key::token(of), update).await? {
+            Outcome::Done(_) => Ok(()),
+            Outcome::Refused(item, _) => self.may_replace(of, &item.unwrap_or_default()),
+        }
     }
 }
 
@@ -68,17 +76,30 @@ impl DynamoTokens {
     async fn written(&self, of: &AccountId, new: &Token) -> Result<Update> {
         let mut update = Update::default();
         update.add("version", number(1));
-        match self.envelope.seal(of, &new.value).await? {
-            Some(Sealed { content, data_key }) => {
-                update.set("sealed", bytes(content)).set("data_key", bytes(data_key)).remove(&["secret"])
-            }
-            None => update.set("secret", text(new.value.expose_secret())).remove(&["sealed", "data_key"]),
-        };
+        if let Some(Sealed { content, data_key }) = self.envelope.seal(of, &new.value).await? {
+            update.set("sealed", bytes(content)).set("data_key", bytes(data_key)).remove(&["secret"]);
+        } else {
+            // What the stack encrypts is not written in plain text by who was not told of the key.
+            let plain = update.missing("data_key");
+            update.set("secret", text(new.value.expose_secret())).only_if(plain);
+        }
         match new.expires_at {
             Some(at) => update.set("ends", text(at.to_string())),
             None => update.remove(&["ends"]),
         };
         Ok(update)
+    }
+
+    /// Whether what lies there may be written over by us.
+    fn may_replace(&self, of: &AccountId, item: &Item) -> Result<()> {
+        if self.envelope.seals() || Reader(item).bytes_if("data_key").is_none() {
+            return Ok(());
+        }
+        let words = format!(
+            "the token of {of} is encrypted with a key in KMS, and nobody told this process which: set PUENTE_TOKEN_KEY to the \
+             stack's output TokenKey"
+        );
+        Err(Error::new(Kind::Config, words))
     }
 
     async fn read(&self, of: &AccountId, item: &Item) -> Result<Kept> {

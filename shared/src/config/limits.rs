@@ -20,8 +20,12 @@ pub struct FrontDoor {
     pub per_day: u32,
 }
 
-/// The front door's default: what the smallest plan of a store needs, and what a forgotten loop cannot exceed.
-const FRONT_DOOR: FrontDoor = FrontDoor { per_second: 10, per_day: 300 };
+impl Default for FrontDoor {
+    /// What the smallest plan of a store needs, and what a forgotten loop cannot exceed.
+    fn default() -> Self {
+        Self { per_second: 10, per_day: 300 }
+    }
+}
 
 /// `limits` of an account: an ERP's, or a store's.
 #[derive(Default, PartialEq, Deserialize)]
@@ -106,9 +110,10 @@ impl AccountLimits {
 
 impl From<DoorLimits> for FrontDoor {
     fn from(given: DoorLimits) -> Self {
+        let or = Self::default();
         Self {
-            per_second: given.rate.map_or(FRONT_DOOR.per_second, |rate| rate.0),
-            per_day: given.per_day.map_or(FRONT_DOOR.per_day, |n| n.0),
+            per_second: given.rate.map_or(or.per_second, |rate| rate.0),
+            per_day: given.per_day.map_or(or.per_day, |n| n.0),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::flow::Puente;
 /// What stores call. With `doors` it counts requests itself, as `puente serve` does; behind an API gateway that counts, without.
 pub fn stores(puente: Puente, doors: Option<Arc<FrontDoors>>) -> Router {
     let mut router = Router::new();
-    for route in &ROUTES {
+    for route in ROUTES {
         if let Serve::Stores(serve) = route.serve {
             router = router.route(route.path, serve(route.verb.filter()));
         }
@@ -30,7 +30,7 @@ pub fn stores(puente: Puente, doors: Option<Arc<FrontDoors>>) -> Router {
 pub fn people(puente: Puente, access: Access) -> Router {
     let desk = Desk::new(puente.clone(), access, openapi::json());
     let mut router = Router::new();
-    for route in &ROUTES {
+    for route in ROUTES {
         let serve = match route.serve {
             Serve::People(serve) => serve,
             Serve::Stores(_) => continue,

@@ -29,8 +29,8 @@ use crate::{
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long a renewal may take before another holder tries: longer than the wait for a permit (half a minute at most), the call's
-/// time-out and the two writes.
-const CLAIM: SignedDuration = SignedDuration::from_secs(60);
+/// time-out (20 s) and the two writes, of two calls each where a key of KMS encrypts them.
+const CLAIM: SignedDuration = SignedDuration::from_secs(90);
 
 /// How long nobody asks again after the first failure; it doubles with each that follows, up to [`LONGEST`].
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
@@ -181,6 +181,11 @@ impl Keeper {
         let (stored, _) = Stored { access: None, ..stored }.failed(why.to_owned(), self.clock.now());
         // Lost: somebody has written another token, which is to be tried.
         self.tokens.swap(&self.account, Some(kept.version), &stored.token()?).await.map(drop)
+    }
+
+    /// Whether a token could be kept now, see [`Tokens::ready`].
+    pub async fn ready(&self) -> Result<()> {
+        self.tokens.ready(&self.account).await
     }
 
     /// Keeps what a person has signed in for, whatever was kept before.

@@ -5,7 +5,7 @@
 mod example;
 mod settings;
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 pub use self::{
     example::example,
@@ -22,6 +22,9 @@ use crate::{
     erp::Erp,
     store::Store,
 };
+
+/// How often a step is attempted, unless the file says otherwise: with backoff up to an hour, for about half a day.
+const MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
 
 /// One shop's connection.
 pub struct Connection {
@@ -57,6 +60,32 @@ pub struct Account {
     pub max_attempts: u32,
     /// Whether every order is looked up before it is created: after a restore from a backup.
     pub look_up_first: bool,
+}
+
+impl Connection {
+    /// A connection of which the file says nothing more.
+    #[must_use]
+    pub fn new(id: ConnectionId, erp: ErpId, store: Box<dyn Store>) -> Self {
+        let (orders, front_door) = (Rules::default(), FrontDoor::default());
+        Self { id, erp, keys: Vec::new(), store, limits: None, orders, front_door }
+    }
+}
+
+impl Account {
+    /// An account of which the file says nothing more, shared by these connections.
+    #[must_use]
+    pub fn new(id: ErpId, erp: Box<dyn Erp>, connections: Vec<ConnectionId>) -> Self {
+        let shares = Shares::equal(&connections);
+        Self {
+            id,
+            erp,
+            limits: Limits::default(),
+            connections,
+            shares,
+            max_attempts: MAX_ATTEMPTS.get(),
+            look_up_first: false,
+        }
+    }
 }
 
 /// What is said of an ERP account beside its connector.

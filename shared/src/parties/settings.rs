@@ -3,12 +3,12 @@
 mod needs;
 mod operators;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{Account, Connection, Terms};
+use super::{Account, Connection, MAX_ATTEMPTS, Terms};
 use crate::{
     Error, Kind, Result,
     config::{
@@ -84,8 +84,8 @@ struct ConnectionHead {
 struct AccountHead {
     #[serde(default)]
     limits: AccountLimits,
-    #[serde(default = "twelve")]
-    max_attempts: std::num::NonZeroU32,
+    #[serde(default = "max_attempts")]
+    max_attempts: NonZeroU32,
     #[serde(default)]
     look_up_first: bool,
     /// Read by [`plain_http`].
@@ -93,9 +93,8 @@ struct AccountHead {
     _allow_insecure: bool,
 }
 
-/// With backoff up to an hour: about half a day.
-fn twelve() -> std::num::NonZeroU32 {
-    std::num::NonZeroU32::MIN.saturating_add(11)
+fn max_attempts() -> NonZeroU32 {
+    MAX_ATTEMPTS
 }
 
 impl Settings {

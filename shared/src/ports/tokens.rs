@@ -13,6 +13,11 @@ use crate::{Result, domain::ids::AccountId};
 /// the account and says what to do. Only [`Tokens::put`] goes past it.
 #[async_trait]
 pub trait Tokens: Send + Sync {
+    /// Whether a token of this account could be written now: asked before somebody signs in, so that what they are given is not lost.
+    async fn ready(&self, _of: &AccountId) -> Result<()> {
+        Ok(())
+    }
+
     /// The token of an account, read consistently.
     async fn get(&self, of: &AccountId) -> Result<Option<Kept>>;
 

@@ -11,14 +11,11 @@ use std::{
 
 use jiff::Timestamp;
 use puente::{
-    config::FrontDoor,
     domain::{
         ids::{AccountId, ErpId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
         record::Head,
-        rules::Rules,
-        share::Shares,
     },
     erp::Class,
     flow::{Puente, signs::Signs, tell::Tell},
@@ -338,24 +335,17 @@ fn settings(
 ) -> Settings {
     let connections: Vec<Connection> = shops
         .iter()
-        .map(|shop| Connection {
-            id: shop.id().clone(),
-            erp: erp_id.clone(),
-            keys: Vec::new(),
-            store: Box::new(Asked(shop.clone())),
-            limits: None,
-            orders: Rules::default(),
-            front_door: FrontDoor { per_second: 10, per_day: 300 },
-        })
+        .map(|shop| Connection::new(shop.id().clone(), erp_id.clone(), Box::new(Asked(shop.clone()))))
         .collect();
     let account = Account {
-        id: erp_id.clone(),
-        erp: Box::new(Connector(erp.clone())),
         limits: scenario.limits.clone(),
-        shares: Shares::equal(&shops.iter().map(|shop| shop.id().clone()).collect::<Vec<_>>()),
-        connections: connections.iter().map(|connection| connection.id.clone()).collect(),
         max_attempts: scenario.max_attempts,
         look_up_first,
+        ..Account::new(
+            erp_id.clone(),
+            Box::new(Connector(erp.clone())),
+            connections.iter().map(|connection| connection.id.clone()).collect(),
+        )
     };
     Settings::fixed(connections, vec![account]).unwrap()
 }

@@ -109,7 +109,7 @@ async fn a_method_that_a_route_does_not_have_is_405_and_allow_names_those_it_has
 async fn every_door_but_an_open_one_is_401_without_a_key_and_the_document_says_so() {
     let edge = Edge::new();
     let document = serde_json::to_value(document()).unwrap();
-    for Route { verb, path, door, reach, .. } in &ROUTES {
+    for Route { verb, path, door, reach, .. } in ROUTES {
         let request = Request::builder().method(verb.method()).uri(filled(path)).body(Body::empty()).unwrap();
         let answer = edge.call(request).await;
         let expected = if *door == Door::Open { StatusCode::OK } else { StatusCode::UNAUTHORIZED };

@@ -6,10 +6,10 @@ pub mod sweep;
 use super::task::Task;
 
 /// All tasks.
-pub static TASKS: [&dyn Task; 3] = [&sweep::SWEEP, &backfill::RECENT, &backfill::NIGHTLY];
+pub static TASKS: &[&dyn Task] = &[&sweep::SWEEP, &backfill::RECENT, &backfill::NIGHTLY];
 
 /// The task of that name.
 #[must_use]
 pub fn task(name: &str) -> Option<&'static dyn Task> {
-    TASKS.into_iter().find(|task| task.name() == name)
+    TASKS.iter().copied().find(|task| task.name() == name)
 }
