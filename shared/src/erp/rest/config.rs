@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantArray};
 use url::Url;
 
 use super::foreseen::TaxRounding;
@@ -140,48 +141,67 @@ impl<'de> Deserialize<'de> for Pointer {
     }
 }
 
-/// Each request and the settings it uses beside `method`, `path`, `body`, `ok` and `error`.
-const USES: [(&str, &[&str]); 7] = [
-    (
-        "create",
-        &[
-            "exists",
-            "exists_text",
-            "idempotency_header",
-            "items",
-            "reference",
-            "id",
-            "number",
-            "state",
-            "total",
-            "status",
-        ],
-    ),
-    (
-        "look_up",
-        &["none", "at_most", "items", "reference", "id", "number", "version", "state", "total", "stated_total"],
-    ),
-    ("products", &["none", "at_most", "items", "reference", "id"]),
-    ("find_customers", &["none", "at_most", "items", "reference", "id"]),
-    ("customers", &["at_most", "idempotency_header", "items", "reference", "id", "status"]),
-    ("finish", &["exists", "exists_text", "at_most"]),
-    ("probe", &["number"]),
-];
+/// The requests of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum Name {
+    Create,
+    LookUp,
+    Products,
+    FindCustomers,
+    Customers,
+    Finish,
+    Probe,
+}
+
+impl Name {
+    /// As in the section.
+    pub(super) fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The settings that the request uses beside `method`, `path`, `body`, `ok` and `error`.
+    fn uses(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &[
+                "exists",
+                "exists_text",
+                "idempotency_header",
+                "items",
+                "reference",
+                "id",
+                "number",
+                "state",
+                "total",
+                "status",
+            ],
+            Self::LookUp => {
+                &["none", "at_most", "items", "reference", "id", "number", "version", "state", "total", "stated_total"]
+            }
+            Self::Products | Self::FindCustomers => &["none", "at_most", "items", "reference", "id"],
+            Self::Customers => &["at_most", "idempotency_header", "items", "reference", "id", "status"],
+            Self::Finish => &["exists", "exists_text", "at_most"],
+            Self::Probe => &["number"],
+        }
+    }
+}
 
 impl Section {
     /// Every request that is configured, by name.
-    pub(super) fn requests(&self) -> impl Iterator<Item = (&'static str, &Request)> {
-        [
-            ("create", Some(&self.create)),
-            ("look_up", self.look_up.as_ref()),
-            ("products", self.products.as_ref()),
-            ("find_customers", self.find_customers.as_ref()),
-            ("customers", self.customers.as_ref()),
-            ("finish", self.finish.as_ref()),
-            ("probe", self.probe.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(name, request)| Some((name, request?)))
+    pub(super) fn requests(&self) -> impl Iterator<Item = (Name, &Request)> {
+        Name::VARIANTS.iter().filter_map(|name| Some((*name, self.request(*name)?)))
+    }
+
+    fn request(&self, name: Name) -> Option<&Request> {
+        match name {
+            Name::Create => Some(&self.create),
+            Name::LookUp => self.look_up.as_ref(),
+            Name::Products => self.products.as_ref(),
+            Name::FindCustomers => self.find_customers.as_ref(),
+            Name::Customers => self.customers.as_ref(),
+            Name::Finish => self.finish.as_ref(),
+            Name::Probe => self.probe.as_ref(),
+        }
     }
 
     /// The base of every path, without a slash at its end.
@@ -288,15 +308,15 @@ impl Request {
         by_status || by_words
     }
 
-    fn check(&self, name: &str) -> Result<()> {
+    fn check(&self, request: Name) -> Result<()> {
+        let name = request.as_str();
         let method = http::Method::from_bytes(self.method.as_bytes());
         let known = self.method.bytes().all(|b| b.is_ascii_uppercase()) && !self.method.is_empty() && method.is_ok();
         need(known, &format!("{name}.method: such as \"GET\" or \"POST\""))?;
         need(self.path.starts_with('/'), &format!("{name}.path: begins with a slash"))?;
         need(self.at_most != Some(0), &format!("{name}.at_most: at least 1"))?;
-        let used = USES.iter().find(|(request, _)| *request == name).map_or(&[][..], |(_, used)| used);
         for (setting, set) in self.settings() {
-            need(!set || used.contains(&setting), &format!("{name}.{setting}: {name} has no use for it"))?;
+            need(!set || request.uses().contains(&setting), &format!("{name}.{setting}: {name} has no use for it"))?;
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ use url::Url;
 
 use self::{
     answer::{Verdict, What, items, read, text_at, words_at},
-    config::{Request, wrong},
+    config::{Name, Request, wrong},
     template::{Templates, unusable},
 };
 use super::{Capabilities, Draft, Erp, Found, Job, Patience, Row, SendError, totals::Balancing};
@@ -98,18 +98,18 @@ impl Rest {
         let reference = sale.step.reference.clone();
         let buyer = map::customer_reference(&sale).unwrap_or_else(|| reference.clone());
         let draft = self.draft(&sale, &map::Resolved::trial(), Balancing::default())?;
-        let data = [
-            ("create", create::data(&[draft])?),
-            ("look_up", prepare::wanted("references", "reference", &[reference.as_str()])),
-            ("products", prepare::wanted("skus", "sku", &["MATE-01"])),
-            ("find_customers", prepare::wanted("references", "reference", &[reference.as_str()])),
-            ("customers", prepare::buyers(&[map::buyer(&sale, &buyer)])),
-            ("finish", finishing(&[Document { id: "1".to_owned(), number: Some("S1".to_owned()) }])),
-            ("probe", context! {}),
-        ];
+        let create = create::data(&[draft])?;
+        let document = [Document { id: "1".to_owned(), number: Some("S1".to_owned()) }];
         for (name, request) in self.section.requests() {
-            let data = data.iter().find(|(of, _)| *of == name).map(|(_, data)| data.clone()).unwrap_or_default();
-            let rendered = self.call(name, request, &data, None);
+            let data = match name {
+                Name::Create => create.clone(),
+                Name::LookUp | Name::FindCustomers => prepare::wanted("references", "reference", &[reference.as_str()]),
+                Name::Products => prepare::wanted("skus", "sku", &["MATE-01"]),
+                Name::Customers => prepare::buyers(&[map::buyer(&sale, &buyer)]),
+                Name::Finish => finishing(&document),
+                Name::Probe => context! {},
+            };
+            let rendered = self.call(name.as_str(), request, &data, None);
             rendered.map_err(|error| wrong(format!("tried with a sample order, {error}")))?;
         }
         Ok(())

@@ -52,6 +52,7 @@ impl Templates {
         };
         add("document".to_owned(), &section.document)?;
         for (name, request) in section.requests() {
+            let name = name.as_str();
             add(format!("{name}.path"), &request.path)?;
             if let Some(body) = &request.body {
                 add(format!("{name}.body"), body)?;
