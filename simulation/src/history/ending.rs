@@ -1,0 +1,134 @@
+//! The end of a history: nothing goes wrong any more, everything comes to rest, and what came of it is judged.
+
+use std::sync::Arc;
+
+use puente::{
+    domain::{
+        ids::{AccountId, OrderKey},
+        ledger::Limits,
+        record::Head,
+    },
+    erp::Class,
+};
+
+use super::History;
+use crate::{
+    executor::Micros,
+    judge,
+    scenario::Backfills,
+    world::{HOUR, MINUTE, SECOND, micros, stamp},
+};
+
+/// When everything must be at rest, once nothing goes wrong any more: in three days, since the longest backoff is an hour and a
+/// day's quota a day; in twelve where a day has fewer calls than orders may need.
+fn live(limits: &Limits) -> Micros {
+    if limits.per_day < 100 { 12 * 24 * HOUR } else { 3 * 24 * HOUR }
+}
+
+impl History {
+    /// Nothing goes wrong any more: everything must come to rest, and stay there whatever is redriven and replayed.
+    pub fn end(self: &Arc<Self>) -> (Micros, u64) {
+        self.mend();
+        let begun = self.world.now();
+        // Stores that send again, and what is frozen.
+        self.run_until(begun + 40 * MINUTE);
+        self.lambda.end_backfills();
+        let mut checks = 0;
+        match self.scenario.backfill {
+            Backfills::Never => {}
+            Backfills::OnTime => self.lambda.backfill(None),
+            Backfills::Wide => self.lambda.backfill(Some(stamp(self.scenario.start - HOUR))),
+        }
+        self.settle("after the last fault");
+        let settled = self.world.now() - begun;
+        checks += judge::ends(self);
+        // Whatever is dead gets another chance, now that nothing fails.
+        self.queue.redrive_now(usize::MAX);
+        self.settle("after a redrive");
+        checks += judge::redriven(self);
+        // The first replay of everything may change something: a person has looked. The second and the third may not.
+        let mut before: Option<Vec<String>> = None;
+        for _ in 0..3 {
+            self.queue.redrive_now(usize::MAX);
+            self.replay_all();
+            self.settle("after everything was replayed");
+            checks += judge::replayed(self);
+            let after = judge::picture(self);
+            // Where nobody can be asked each replay is a person's word anew: what the quota let wait goes out with the next.
+            let asked = self.scenario.erp.creates.class != Class::Nothing;
+            if let Some(before) = before.as_ref().filter(|before| asked && **before != after) {
+                let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+                let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+                self.world.violated(format!("replaying everything again changed {gone:?} to {new:?}"));
+            }
+            before = Some(after);
+        }
+        checks += judge::limits(self) + judge::canaries(self) + judge::neighbours(self);
+        (settled, checks)
+    }
+
+    /// Ends all faults.
+    fn mend(&self) {
+        self.world.say(|| "nothing goes wrong any more".to_owned());
+        self.world.faults().end();
+        let mut books = self.erp.books();
+        (books.down_until, books.refuses_until, books.forbids_until) = (0, 0, 0);
+        books.unaskable.clear();
+        books.closed = None;
+        self.shops.iter().for_each(|shop| shop.rotated());
+    }
+
+    /// Runs until nothing is on its way and nothing is due.
+    fn settle(&self, when: &str) {
+        let live = live(&self.scenario.limits);
+        let end = self.world.now() + live;
+        while self.world.now() < end {
+            if self.at_rest() {
+                return;
+            }
+            self.skip_idle_time();
+            // Not a whole minute: a sweep would be on its way at every look.
+            self.run_until(self.world.now() + MINUTE + 13 * SECOND);
+        }
+        let rows = self.table.rows();
+        let waiting: Vec<String> =
+            rows.heads.values().filter(|head| head.due.is_some()).map(|head| head.key.to_string()).collect();
+        let messages = self.queue.letters().work.len();
+        self.world.violated(format!("{when}: not at rest after {} h: {messages} messages, {waiting:?}", live / HOUR));
+    }
+
+    fn at_rest(&self) -> bool {
+        self.lambda.idle()
+            && self.world.executor.running().is_empty()
+            && self.queue.letters().work.is_empty()
+            && self.table.rows().heads.values().all(|head| head.due.is_none())
+    }
+
+    /// Where nothing runs, sweeps that would find nothing due are passed over.
+    fn skip_idle_time(&self) {
+        if !self.lambda.idle() || !self.world.executor.running().is_empty() || self.table.next_shown().is_some() {
+            return;
+        }
+        let rows = self.table.rows();
+        let ledger = rows.ledgers.get(&AccountId::from(&self.erp_id));
+        let now = stamp(self.world.now());
+        let held = |head: &Head| {
+            let hold = ledger.and_then(|ledger| ledger.hold.as_ref());
+            hold.filter(|hold| hold.holds(&head.key.connection, now)).map(|hold| hold.until)
+        };
+        let Some(due) = rows.heads.values().filter_map(|head| Some(head.due?.max(held(head).unwrap_or(now)))).min()
+        else {
+            return;
+        };
+        let closed = ledger.and_then(|ledger| ledger.blocked_until.max(ledger.departs_at));
+        // An earlier departure time can be void.
+        let closed =
+            closed.filter(|until| self.scenario.limits.day(due).number == self.scenario.limits.day(*until).number);
+        self.lambda.no_sweep_before(micros(closed.map_or(due, |until| due.max(until))));
+    }
+
+    fn replay_all(&self) {
+        let keys: Vec<OrderKey> = self.table.rows().heads.keys().cloned().collect();
+        keys.iter().for_each(|key| self.replay(key));
+    }
+}
