@@ -178,10 +178,12 @@ impl Case<'_> {
         // What can double a document of an ERP that cannot refuse it, by its class.
         let unprotected = class > Class::Unique && (self.very_late || stalled);
         let findings = self.audited();
-        if findings.contains(&Finding::Doubled) && !unprotected && !(class == Class::Nothing && self.restored()) {
+        let doubled = findings.contains(&Finding::Doubled);
+        if doubled && !unprotected && !(class == Class::Nothing && self.restored()) {
             self.violated("the ERP holds it more than once");
         }
-        if findings.contains(&Finding::WrongTotal) && !self.restored() && !self.answers_an_older_step() {
+        // A double may be of an older state, with that one's total: what the record tells of is compared by its version below.
+        if findings.contains(&Finding::WrongTotal) && !doubled && !self.restored() && !self.answers_an_older_step() {
             self.violated("the ERP holds it with another total than the state that its record says");
         }
         let mut unsound = self.states().filter(|(state, _)| !has_sound_books(state));
