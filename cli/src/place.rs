@@ -50,8 +50,8 @@ pub(crate) enum Backend {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Location {
     /// What holds the data. `aws` takes the table, the queues, the published configuration and the key for tokens of the stack that
-    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL`, `PUENTE_SECRET_PREFIX` and `PUENTE_TOKEN_KEY` name; region and credentials are found as AWS's own tools
-    /// find them. `--config` and `--data` are then ignored.
+    /// `PUENTE_TABLE`, `PUENTE_QUEUE_URL`, `PUENTE_DEAD_QUEUE_URL`, `PUENTE_SECRET_PREFIX` and `PUENTE_TOKEN_KEY` name; region and
+    /// credentials are found as AWS's own tools find them. `--config` and `--data` are then ignored.
     #[arg(long, value_enum, env = "PUENTE_BACKEND", default_value = "embedded")]
     pub(crate) backend: Backend,
     #[command(flatten)]

@@ -9,7 +9,7 @@ use puente::{
     edge::tasks::{RunView, TaskView, tasks},
     flow::{
         task,
-        tasks::{TASKS, task as named},
+        tasks::{names, task as named},
     },
 };
 
@@ -111,7 +111,7 @@ fn due(last: &RunView, now: Timestamp) -> Cell {
 
 async fn now(run: &Run, output: Output) -> Result<()> {
     let task = named(&run.name).ok_or_else(|| {
-        let known = TASKS.iter().map(|task| task.name()).collect::<Vec<_>>().join(", ");
+        let known = names().join(", ");
         Error::new(Kind::NotFound, format!("there is no task `{}` (there is: {known})", run.name))
     })?;
     let puente = run.place.open().await?;

@@ -16,8 +16,8 @@ use puente::{
         Puente,
         task::{self, Report, Task},
         tasks::{
-            TASKS,
             backfill::{NIGHTLY, RECENT},
+            names,
             sweep::SWEEP,
         },
         work::work,
@@ -105,10 +105,7 @@ fn a_backfill_in_which_a_store_fails_is_seen_and_names_no_shop() {
     assert!(error.starts_with("1 of 2 stores could not be listed to the end") && !error.contains("shop-"), "{error}");
 
     let shown = world.play(tasks(&world.puente, &Sight::All)).unwrap().tasks;
-    assert_eq!(
-        shown.iter().map(|task| task.name.as_str()).collect::<Vec<_>>(),
-        TASKS.iter().map(|task| task.name()).collect::<Vec<_>>()
-    );
+    assert_eq!(shown.iter().map(|task| task.name.as_str()).collect::<Vec<_>>(), names());
     let last = shown[1].last.as_ref().unwrap();
     assert_eq!((last.error.as_ref(), last.overdue, &shown[0].last), (Some(&error), false, &None));
     // Who does not see all connections learns that it failed, and nothing of the others.

@@ -78,10 +78,7 @@ impl Envelope {
     }
 
     async fn data_key(&self, of: &AccountId, encrypted: &[u8]) -> Result<Option<SealKey>> {
-        let known = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).get(of).cloned();
-        if let Some((as_kept, seal)) = known
-            && as_kept == encrypted
-        {
+        if let Some(seal) = self.remembered(of, encrypted) {
             return Ok(Some(seal));
         }
         let opened = self.client().decrypt().ciphertext_blob(Blob::new(encrypted));
@@ -106,6 +103,11 @@ impl Envelope {
             self.remember(of, encrypted, seal.clone());
         }
         Ok(seal)
+    }
+
+    fn remembered(&self, of: &AccountId, encrypted: &[u8]) -> Option<SealKey> {
+        let opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.get(of).filter(|(as_kept, _)| as_kept == encrypted).map(|(_, seal)| seal.clone())
     }
 
     fn remember(&self, of: &AccountId, encrypted: &[u8], seal: SealKey) {

@@ -13,7 +13,7 @@ use crate::{
     domain::{operator::Sight, task::Run},
     flow::{
         Puente,
-        tasks::{TASKS, task},
+        tasks::{names, task},
     },
 };
 
@@ -62,7 +62,7 @@ const HIDDEN: &str = "it failed; an operator who sees all connections is told wh
 
 /// All tasks, as somebody of this `sight` may see them.
 pub async fn tasks(puente: &Puente, sight: &Sight) -> Result<TasksView> {
-    let names = TASKS.iter().map(|task| task.name()).collect::<Vec<_>>();
+    let names = names();
     let runs = puente.signs.runs(&names).await?;
     let now = puente.clock.now();
     let view = |(name, run): (&str, Option<Run>)| TaskView {
