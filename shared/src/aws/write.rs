@@ -21,7 +21,7 @@ use crate::{
         document::Booked,
         ids::{AttemptId, OrderKey},
         reason::Reason,
-        record::{Count, Doubt, End, Intent, QUESTION, Rest, SCHEMA, State, Summary, Write},
+        record::{Count, Doubt, End, Intent, QUESTION, Rest, State, Summary, Write, schema_of},
         version::Version,
     },
 };
@@ -117,6 +117,11 @@ impl Draft<'_> {
                 self.applied_is_desired();
                 return Ok(Facts { intent: false, ..self.facts }.state());
             }
+            Write::Book { desired, steps, booked } => {
+                self.planned_from(desired, *steps);
+                return self.book(booked, steps.saturating_add(1)).map(Some);
+            }
+            Write::Lift { looked_up } => return Ok(self.lift(looked_up)),
             Write::Replay { asked } => return Ok(self.replay(*asked)),
         }
         Ok(None)
@@ -145,7 +150,7 @@ impl Draft<'_> {
         self.update
             .set_once("soon", time(self.now))
             .set("summary", json(summary)?)
-            .set_once("schema", number(SCHEMA))
+            .set_once("schema", number(schema_of(&[])))
             .set_once("epoch", number(0))
             .set("connection", text(self.key.connection.as_str()))
             .set("order", text(self.key.order.as_str()));
@@ -196,6 +201,9 @@ impl Draft<'_> {
         self.is("epoch", "<=", number(step.epoch));
         self.wait(due, step.settle_at);
         self.update.set("epoch", number(step.epoch)).set("intent", intent(step)?).add("attempts", number(1));
+        if let Some(schema) = Write::schema_with(step) {
+            self.update.set("schema", number(schema));
+        }
         self.stopped();
         Ok(Facts { intent: true, ..self.facts }.state())
     }
@@ -208,13 +216,9 @@ impl Draft<'_> {
         steps: u32,
     ) -> Result<Option<State>> {
         self.attempt(attempt);
-        self.update
-            .set("schema", number(SCHEMA))
-            .set("booked", json(&booked)?)
-            .set("steps", number(steps))
-            .set("last", text(attempt.as_str()))
-            .remove(&["intent", "reason", "why", "document"]);
+        self.booked(booked, steps)?;
         self.unpark();
+        self.update.set("last", text(attempt.as_str())).remove(&["intent"]);
         let found = || text(found.to_string());
         let (as_planned, last) = (self.facts.as_planned, AttributeValue::Bool(true));
         self.is("intent.planned", if as_planned { "=" } else { "<>" }, found());
@@ -235,6 +239,38 @@ impl Draft<'_> {
         self.wait(self.now, self.now);
         self.applied_is_desired();
         Ok(Facts { intent: false, stopped: false, ..self.facts }.state())
+    }
+
+    fn booked(&mut self, booked: &[Booked], steps: u32) -> Result<()> {
+        self.update
+            .set("schema", number(schema_of(booked)))
+            .set("booked", json(&booked)?)
+            .set("steps", number(steps))
+            .remove(&["reason", "why", "document"]);
+        Ok(())
+    }
+
+    fn book(&mut self, booked: &[Booked], steps: u32) -> Result<State> {
+        self.booked(booked, steps)?;
+        self.present(self.facts.parked, "parked_version");
+        if self.facts.parked {
+            self.update.set("parked_version", text(Version::unread().to_string()));
+        }
+        self.update.set("attempts", number(0));
+        self.wait(self.now, self.now);
+        self.applied_is_desired();
+        Ok(Facts { intent: false, stopped: false, ..self.facts }.state().unwrap_or(State::Waiting))
+    }
+
+    fn lift(&mut self, looked_up: &AttemptId) -> Option<State> {
+        self.attempt(looked_up);
+        self.is("intent.refused", "=", AttributeValue::Bool(true));
+        self.present(false, "parked_version");
+        self.present(false, "reason");
+        self.update.remove(&["intent"]);
+        self.wait(self.now, self.now);
+        self.applied_is_desired();
+        Facts { intent: false, stopped: false, ..self.facts }.state()
     }
 
     /// Stops at the judged version; `None` if a newer one waits, which gets its turn and attempts of its own.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    ids::OrderKey,
+    ids::{OrderKey, order_of},
     money::Amount,
     record::{Head, State},
 };
@@ -16,7 +16,7 @@ use super::{
 /// Where an order must be when nothing is on its way any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
-    /// In the ERP, once, with exactly this total.
+    /// In the ERP, once, where its documents together come to exactly this total: the sale, less its credit notes.
     InErp {
         /// In major units.
         total: Amount,
@@ -54,7 +54,7 @@ impl From<&Head> for Recorded {
 pub struct BookEntry {
     /// The reference it carries.
     pub reference: String,
-    /// Its total, in major units.
+    /// Its total, in major units; below zero of a credit note.
     pub total: Amount,
     /// ISO 4217.
     pub currency: String,
@@ -114,7 +114,7 @@ impl Audit {
     ) -> Self {
         let mut documents: BTreeMap<&str, Vec<&BookEntry>> = BTreeMap::new();
         for document in books {
-            documents.entry(&document.reference).or_default().push(document);
+            documents.entry(order_of(&document.reference)).or_default().push(document);
         }
         let mut audit = Self { in_erp: books.len(), ..Self::default() };
         for (key, expect) in orders {
@@ -129,7 +129,7 @@ impl Audit {
         }
         // Orders and documents that the store knows nothing of.
         let unknown = recorded.keys().map(|key| (key.to_string(), Finding::NoCause));
-        let nobodys = documents.keys().map(|reference| ((*reference).to_owned(), Finding::NotWanted));
+        let nobodys = documents.into_values().flatten().map(|entry| (entry.reference.clone(), Finding::NotWanted));
         audit.exceptions.extend(unknown.chain(nobodys).map(|(of, finding)| Exception { of, finding }));
         audit
     }
@@ -159,7 +159,7 @@ impl Audit {
     }
 }
 
-/// What is wrong with one order, given its record and the documents that carry its reference; and whether it is on its way, so that
+/// What is wrong with one order, given its record and all its documents; and whether it is on its way, so that
 /// nothing can be said yet of where it will be.
 #[must_use]
 pub fn examine(expect: &Expect, recorded: Option<&Recorded>, there: &[&BookEntry]) -> (Vec<Finding>, bool) {
@@ -169,12 +169,16 @@ pub fn examine(expect: &Expect, recorded: Option<&Recorded>, there: &[&BookEntry
     let mut found = |wrong: bool, finding| findings.extend(wrong.then_some(finding));
     found(recorded.is_some_and(|record| record.forgotten), Finding::Forgotten);
     found(recorded.is_some_and(|record| record.unexplained), Finding::Unexplained);
-    found(there.len() > 1, Finding::Doubled);
+    let distinct: BTreeMap<&str, &BookEntry> =
+        there.iter().rev().map(|document| (document.reference.as_str(), *document)).collect();
+    let sales = distinct.keys().filter(|reference| !reference.contains("/refund/")).count();
+    found(distinct.len() < there.len() || sales > 1, Finding::Doubled);
     let on_its_way = matches!(state, Some(Waiting | Sending | Fetching));
     match expect {
         Expect::InErp { total, currency } => {
-            let differs = |document: &&BookEntry| document.total != *total || document.currency != *currency;
-            found(there.iter().any(differs), Finding::WrongTotal);
+            let together: Amount = distinct.values().map(|document| document.total).sum();
+            let foreign = there.iter().any(|document| document.currency != *currency);
+            found(!there.is_empty() && (together != *total || foreign), Finding::WrongTotal);
             match state {
                 Some(Synced) | None => found(there.is_empty(), Finding::Lost),
                 Some(Parked | Ignored) if there.is_empty() => found(true, Finding::NoCause),
@@ -191,7 +195,8 @@ pub fn examine(expect: &Expect, recorded: Option<&Recorded>, there: &[&BookEntry
         }
         Expect::Nowhere => {
             found(!there.is_empty(), Finding::NotWanted);
-            found(matches!(state, Some(Synced | Parked | Dead)), Finding::NoCause);
+            // At rest with nothing in the books, its sale was cancelled.
+            found(matches!(state, Some(Parked | Dead)), Finding::NoCause);
         }
     }
     (findings, on_its_way)
@@ -229,7 +234,8 @@ mod tests {
         for stopped in [State::Parked, State::Dead] {
             assert!(audit(Expect::Stopped, Some(stopped), &[]).balances());
         }
-        for nowhere in [None, Some(State::Ignored)] {
+        assert!(audit(wanted(), Some(State::Synced), &[document("1/v/1", 12), document("1/refund/9", -2)]).balances());
+        for nowhere in [None, Some(State::Ignored), Some(State::Synced)] {
             assert!(audit(Expect::Nowhere, nowhere, &[]).balances());
         }
     }
@@ -239,6 +245,7 @@ mod tests {
         use Finding::{Dead, Doubled, Lost, NoCause, NotWanted, WrongTotal};
         let (one, other) = (document("1", 10), document("1", 11));
         let foreign = BookEntry { currency: "USD".into(), ..one.clone() };
+        let credit = document("1/refund/9", -2);
         let cases = [
             (wanted(), Some(State::Synced), vec![], vec![Lost]),
             (wanted(), None, vec![], vec![Lost]),
@@ -252,7 +259,10 @@ mod tests {
             (Expect::Stopped, Some(State::Ignored), vec![], vec![NoCause]),
             (Expect::Stopped, Some(State::Parked), vec![one.clone()], vec![NotWanted]),
             (Expect::Nowhere, Some(State::Parked), vec![], vec![NoCause]),
-            (Expect::Nowhere, Some(State::Synced), vec![one], vec![NotWanted, NoCause]),
+            (Expect::Nowhere, Some(State::Synced), vec![one.clone()], vec![NotWanted]),
+            (wanted(), Some(State::Synced), vec![one.clone(), credit.clone()], vec![WrongTotal]),
+            (wanted(), Some(State::Synced), vec![document("1", 12), credit.clone(), credit], vec![Doubled]),
+            (wanted(), Some(State::Synced), vec![one.clone(), document("1/v/1", 10)], vec![Doubled, WrongTotal]),
         ];
         for (expect, state, books, findings) in cases {
             let audit = audit(expect.clone(), state, &books);

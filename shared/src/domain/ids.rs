@@ -119,14 +119,18 @@ impl TryFrom<String> for OrderId {
 }
 
 impl OrderId {
-    /// Why no order may have this id: its references would be those of a customer (`customer/7`) or of a refund of another order
-    /// (`5/refund/9`). Asked where orders enter; what is stored is read as it is.
+    /// Why no order may have this id: its references would be those of a customer (`customer/7`), of a refund of another order
+    /// (`5/refund/9`), or of a sale of it that was made anew (`5/v/1`). Asked where orders enter; what is stored is read as it is.
     #[must_use]
     pub fn ambiguous(&self) -> Option<&'static str> {
         if self.0.starts_with("customer/") {
             return Some("begins with `customer/`: in the ERP it could not be told from a customer");
         }
-        self.0.contains("/refund/").then_some("contains `/refund/`: in the ERP it could not be told from a refund")
+        if self.0.contains("/refund/") {
+            return Some("contains `/refund/`: in the ERP it could not be told from a refund");
+        }
+        let anew = self.0.rsplit_once("/v/").is_some_and(|(_, count)| count.bytes().all(|byte| byte.is_ascii_digit()));
+        anew.then_some("ends with `/v/` and a number: in the ERP it could not be told from another order's sale")
     }
 }
 
@@ -207,6 +211,19 @@ impl OrderKey {
     pub fn sale(&self) -> Reference {
         Reference(self.to_string())
     }
+
+    /// The reference of a sale that is made after `before` others of the order, which were cancelled: `connection/order/v/1`. Counted,
+    /// not named after a version: two calls that may both land must carry one reference.
+    #[must_use]
+    pub fn sale_after(&self, before: usize) -> Reference {
+        if before == 0 { self.sale() } else { Reference(format!("{self}/v/{before}")) }
+    }
+
+    /// The reference of the credit note of a refund: `connection/order/refund/9`.
+    #[must_use]
+    pub fn credit(&self, refund: &str) -> Reference {
+        Reference(format!("{self}/refund/{refund}"))
+    }
 }
 
 impl fmt::Display for OrderKey {
@@ -215,11 +232,25 @@ impl fmt::Display for OrderKey {
     }
 }
 
-/// A step's own reference in the ERP: `connection/order`, `connection/order/refund/id`, `connection/customer/id`.
+/// A step's own reference in the ERP: `connection/order`, `connection/order/v/1`, `connection/order/refund/id`,
+/// `connection/customer/id`.
 ///
 /// The ERP document carries it; looking it up tells whether the step happened.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Reference(String);
+
+/// The reference of the order's first sale, of any document's reference of that order: `acme/5` of `acme/5/v/1` and
+/// `acme/5/refund/9`. See [`OrderId::ambiguous`].
+#[must_use]
+pub fn order_of(reference: &str) -> &str {
+    if let Some((order, _)) = reference.split_once("/refund/") {
+        return order;
+    }
+    match reference.rsplit_once("/v/") {
+        Some((order, count)) if !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) => order,
+        _ => reference,
+    }
+}
 
 impl Reference {
     /// The reference of a customer.
@@ -272,14 +303,28 @@ mod tests {
     #[test]
     fn no_order_has_the_reference_of_a_customer_or_a_refund() {
         let shop: ConnectionId = "acme".parse().unwrap();
-        for (id, collides) in
-            [("customer/7", true), ("5/refund/9", true), ("customer", false), ("5/refund", false), ("2026/7", false)]
-        {
+        for (id, collides) in [
+            ("customer/7", true),
+            ("5/refund/9", true),
+            ("5/v/1", true),
+            ("customer", false),
+            ("5/refund", false),
+            ("5/v/x", false),
+        ] {
             let id: OrderId = id.parse().unwrap();
             assert_eq!(id.ambiguous().is_some(), collides, "{id}");
         }
         let order = OrderKey::new(shop.clone(), "customer/7".parse().unwrap());
         assert_eq!(order.sale(), Reference::customer(&shop, "7"), "which is why");
+    }
+
+    #[test]
+    fn every_document_of_an_order_names_it() {
+        let key = OrderKey::new("acme".parse().unwrap(), "2026/7".parse().unwrap());
+        for reference in [key.sale(), key.sale_after(0), key.sale_after(12), key.credit("9"), key.credit("v/1")] {
+            assert_eq!(order_of(reference.as_str()), key.sale().as_str(), "{reference}");
+        }
+        assert_eq!(order_of("acme/5/v/x"), "acme/5/v/x");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    adoption::Adoption,
     ids::{ConnectionId, ErpId, OrderId, OrderKey},
     order::{Flag, Order},
 };
@@ -52,7 +53,7 @@ pub struct Arrival {
     pub received: Timestamp,
     /// The request it came with, for the timeline.
     pub request: String,
-    /// Who asked for it, where a person did: a replay's operator, or who moved it out of the dead-letter queue.
+    /// Who asked for it, where a person did: a replay's operator, who made something by hand, or who moved it out of the dead-letter queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// How often a fetch was put off already because the store failed.
@@ -87,13 +88,20 @@ pub enum News {
     },
     /// A person, or a redrive of the dead-letter queue, wants it tried again.
     Replay,
+    /// A person made a document in the ERP by hand, or changed one.
+    Adopt {
+        /// What they made.
+        adoption: Box<Adoption>,
+    },
 }
 
 impl Message {
-    /// The same, wanted by somebody.
+    /// The same, wanted by somebody. What a person made by hand stays theirs, whoever has it delivered again.
     #[must_use]
     pub fn wanted_by(mut self, by: &str) -> Self {
-        if let Self::Arrival(arrival) = &mut self {
+        if let Self::Arrival(arrival) = &mut self
+            && !matches!(arrival.news, News::Adopt { .. })
+        {
             arrival.by = Some(by.to_owned());
         }
         self

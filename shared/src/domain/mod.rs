@@ -1,5 +1,6 @@
 //! The order, its money, its record and the ledger of an ERP account: values and pure rules, no I/O.
 
+pub mod adoption;
 pub mod audit;
 pub mod changes;
 pub mod document;

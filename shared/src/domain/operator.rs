@@ -20,7 +20,7 @@ pub enum Scope {
     #[serde(rename = "orders:read")]
     #[strum(serialize = "orders:read")]
     OrdersRead,
-    /// Replay orders: `orders:write`.
+    /// Replay orders, and note what was made of them by hand: `orders:write`.
     #[serde(rename = "orders:write")]
     #[strum(serialize = "orders:write")]
     OrdersWrite,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::{
+    document::Operation,
     money::{Amount, decimal},
     status::Meaning,
 };
@@ -28,6 +29,88 @@ pub struct Rules {
     pub statuses: HashMap<String, Meaning>,
     /// Whether test orders go to the ERP too.
     pub test_orders: bool,
+    /// What becomes of an order that changes once the ERP holds it.
+    pub after: After,
+}
+
+/// What becomes of an order that changes once the ERP holds it: `after` of `orders`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct After {
+    /// Something else was sold: a line, an address, a price.
+    pub edit: Edit,
+    /// It was cancelled.
+    pub cancel: Cancel,
+    /// Money was given back.
+    pub refund: Credit,
+    /// Whether goods that came back are taken into stock.
+    pub restock: Restock,
+}
+
+impl After {
+    /// What of it a person has to book in an ERP that `can` do so much, since the rules or the ERP leave it to them: for people.
+    #[must_use]
+    pub fn by_hand(&self, can: impl Fn(Operation) -> bool) -> Vec<&'static str> {
+        let edits = match self.edit {
+            Edit::Amend => can(Operation::Amend),
+            Edit::CancelAndNew => can(Operation::Cancel),
+            Edit::Park => false,
+        };
+        let booked = [
+            (edits, "edits"),
+            (self.cancel == Cancel::Cancel && can(Operation::Cancel), "cancellations"),
+            (self.refund == Credit::Credit && can(Operation::Credit), "refunds"),
+        ];
+        booked.into_iter().filter(|(ours, _)| !ours).map(|(_, what)| what).collect()
+    }
+}
+
+/// What becomes of an edit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// The sale is changed, as long as the ERP allows it.
+    #[default]
+    Amend,
+    /// The sale is cancelled, and made anew.
+    CancelAndNew,
+    /// The order waits for a person.
+    Park,
+}
+
+/// What becomes of a cancellation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cancel {
+    /// The sale is cancelled, as long as the ERP allows it.
+    #[default]
+    Cancel,
+    /// The order waits for a person.
+    Park,
+}
+
+/// What becomes of a refund.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credit {
+    /// A credit note is booked, one for each refund.
+    #[default]
+    Credit,
+    /// The order waits for a person.
+    Park,
+}
+
+/// Whether goods that came back are taken into stock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restock {
+    /// Where the store says so, line by line.
+    #[default]
+    AsStated,
+    /// Always.
+    Always,
+    /// Never: somebody looks at them first.
+    Never,
 }
 
 /// When an order goes to the ERP.
@@ -60,6 +143,21 @@ impl Default for Rules {
             sku: HashMap::new(),
             statuses: HashMap::new(),
             test_orders: false,
+            after: After::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_rules_or_the_erp_leave_to_a_person_is_named() {
+        let (all, none) = (|_| true, |_| false);
+        assert!(After::default().by_hand(all).is_empty());
+        assert_eq!(After::default().by_hand(none), ["edits", "cancellations", "refunds"]);
+        let anew = After { edit: Edit::CancelAndNew, refund: Credit::Park, ..After::default() };
+        assert_eq!(anew.by_hand(|operation| operation == Operation::Cancel), ["refunds"]);
     }
 }

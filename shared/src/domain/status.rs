@@ -17,6 +17,8 @@ use super::{
 pub enum Meaning {
     /// Nothing was paid yet.
     Pending,
+    /// The buyer can pay, and the money is expected: a transfer, a voucher.
+    InProcess,
     /// Reserved at the payer's bank, not captured.
     Authorized,
     /// A part was paid.
@@ -27,8 +29,12 @@ pub enum Meaning {
     Refunded,
     /// The payment was given up.
     Voided,
+    /// The payment never came, and its time is over.
+    Expired,
     /// It was paid, and that failed or was charged back since.
     Failed,
+    /// It was paid, and the buyer's bank took it back.
+    ChargedBack,
     /// The order is cancelled.
     Cancelled,
     /// The order is none of the ERP's business while it has this status; what the ERP holds stays as it is.
@@ -41,12 +47,15 @@ impl Meaning {
     pub fn payment(self) -> Option<Payment> {
         Some(match self {
             Self::Pending => Payment::Pending,
+            Self::InProcess => Payment::InProcess,
             Self::Authorized => Payment::Authorized,
             Self::PartiallyPaid => Payment::PartiallyPaid,
             Self::Paid => Payment::Paid,
             Self::Refunded => Payment::Refunded,
             Self::Voided => Payment::Voided,
+            Self::Expired => Payment::Expired,
             Self::Failed => Payment::Failed,
+            Self::ChargedBack => Payment::ChargedBack,
             Self::Cancelled | Self::Ignore => return None,
         })
     }

@@ -44,10 +44,16 @@ pub enum Happened {
     Deferred,
     /// A step that was begun failed: later.
     Rescheduled,
+    /// A step of it is in the ERP, and another is to follow.
+    Progressed,
     /// The ERP holds what it should.
     Synced,
     /// The document of a step in doubt was found in the ERP.
     Adopted,
+    /// A document that a person made or changed is on record now.
+    Noted,
+    /// A person said that they made one, and the order had gone on: passed over.
+    NotePassedOver,
     /// A person has to change something.
     Parked,
     /// Its attempts ran out.
@@ -72,6 +78,12 @@ impl Happened {
         name.parse().ok()
     }
 
+    /// The same of a step that is not the last.
+    #[must_use]
+    pub fn with_more_to_do(self) -> Self {
+        if self == Self::Synced { Self::Progressed } else { self }
+    }
+
     /// What is counted of it, for the order's connection; the others are a line of the log and of the timeline only.
     fn metric(self) -> Option<Metric> {
         Some(match self {
@@ -87,6 +99,9 @@ impl Happened {
             Self::Dead => Metric::Dead,
             Self::Ignored => Metric::Ignored,
             Self::Announced
+            | Self::Progressed
+            | Self::Noted
+            | Self::NotePassedOver
             | Self::Tied
             | Self::Flagged
             | Self::FetchPutOff

@@ -106,6 +106,9 @@ events! {
     /// Somebody asked to have an order tried again.
     ReplayAsked { order: &'a OrderKey, by: &'a str, request: &'a str }
         = info "order.replay_asked" (connection = %order.connection, order = %order.order, by, request) log_only;
+    /// Somebody said what they made in the ERP by hand.
+    AdoptAsked { order: &'a OrderKey, by: &'a str, request: &'a str }
+        = info "order.adopt_asked" (connection = %order.connection, order = %order.order, by, request) log_only;
 
     /// Somebody asked to have a store asked what changed.
     BackfillAsked { connection: &'a ConnectionId, since: Timestamp, by: &'a str, request: &'a str }

@@ -6,6 +6,7 @@
 //! Lines, charges and total are what was *sold*: as bought, with every edit of the store applied. A refund never changes them; it
 //! stands beside them, to be credited.
 
+mod credit;
 mod proof;
 mod same;
 #[cfg(test)]
@@ -101,11 +102,13 @@ pub enum Status {
 }
 
 /// How far the payment of an order is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Payment {
     /// Nothing yet.
     Pending,
+    /// The buyer has what it takes to pay (a voucher, a bank's details, a code), and the money is expected: nothing came yet.
+    InProcess,
     /// Reserved at the payer's bank, not captured.
     Authorized,
     /// A part of it.
@@ -118,8 +121,12 @@ pub enum Payment {
     Refunded,
     /// The authorisation was given up.
     Voided,
+    /// It never came, and the time for it is over. A later payment may still bring it.
+    Expired,
     /// It was paid, and that failed or was charged back since.
     Failed,
+    /// It was paid, and the buyer's bank took it back: a dispute that was lost.
+    ChargedBack,
     /// Nobody can say: `store_status` is a word that the shop made up, and no rule explains it yet.
     Unknown,
 }
@@ -239,6 +246,10 @@ pub struct Line {
     /// Whether a gift card is sold: a liability, not revenue.
     #[serde(default)]
     pub gift_card: bool,
+    /// Of a credit note: whether it goes back into stock. Nothing in an order; see [`Order::credit`].
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub restock: Option<bool>,
 }
 
 /// Something paid beside the lines.
@@ -275,6 +286,8 @@ pub enum ChargeKind {
     Rounding,
     /// A gift card or store credit that lowers the total itself (negative).
     StoreCredit,
+    /// In a refund: given back without saying for what, such as goodwill.
+    Refund,
 }
 
 /// A discount and why.
@@ -314,6 +327,30 @@ pub struct Refund {
     /// Why, if the store says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The goods that it is about, where the store says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Returned>,
+    /// What it gives back beside them, where the store says: shipping, duties.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<Charge>,
+}
+
+/// Goods of one line that a refund is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub struct Returned {
+    /// The `id` of the order's line.
+    pub line: String,
+    /// How many; zero where only a part of the price is given back.
+    pub quantity: Amount,
+    /// What is given back for them, after discounts; with their tax where the order's prices contain it.
+    pub amount: Amount,
+    /// The taxes given back on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<Tax>,
+    /// Whether they go back into stock.
+    #[serde(default)]
+    pub restock: bool,
 }
 
 /// Something a person should know: the order is kept, but not believed blindly.
@@ -358,7 +395,7 @@ macro_rules! objects {
         }
     )*};
 }
-objects!(Order, Customer, TaxId, Address, Line, Charge, Discount, Tax, Refund, Flag);
+objects!(Order, Customer, TaxId, Address, Line, Charge, Discount, Tax, Refund, Returned, Flag);
 
 // Personal data stays out of `Debug`, and so out of logs and panics.
 macro_rules! hide {

@@ -40,6 +40,12 @@ impl Proof {
 }
 
 impl Refund {
+    /// So much was given back, and the store does not say of what.
+    #[must_use]
+    pub fn new(id: impl Into<String>, amount: Amount) -> Self {
+        Self { id: id.into(), amount, taken_off: None, reason: None, lines: Vec::new(), charges: Vec::new() }
+    }
+
     /// What it took off the order's total.
     #[must_use]
     pub fn taken_off(&self) -> Amount {

@@ -1,7 +1,30 @@
 //! Which state of an order is which: its version, how far along it is, and what two of them have in common.
 
 use super::{Order, Payment, Status};
-use crate::domain::version::{ContentHash, Version};
+use crate::domain::{
+    money::Amount,
+    version::{ContentHash, Version},
+};
+
+impl Payment {
+    /// How far along it is. The figures stand in the records of orders: a state keeps its own for good, and a new one goes where it
+    /// belongs between them, beside another where it must.
+    #[must_use]
+    pub fn life(self) -> u8 {
+        match self {
+            Self::Unknown | Self::Pending => 0,
+            Self::InProcess | Self::Authorized => 1,
+            // Before paid: what expired may still be paid.
+            Self::Expired | Self::PartiallyPaid => 2,
+            Self::Paid => 3,
+            Self::PartiallyRefunded => 4,
+            Self::Refunded => 5,
+            Self::Voided => 6,
+            Self::Failed => 7,
+            Self::ChargedBack => 8,
+        }
+    }
+}
 
 impl Order {
     /// This state's version: the modification time and the hash of everything but `updated_at`.
@@ -14,9 +37,8 @@ impl Order {
     /// cannot be asked.
     #[must_use]
     pub fn life(&self) -> u8 {
-        let payment = if self.payment == Payment::Unknown { 0 } else { self.payment as u8 };
         let refunds = u8::try_from(self.refunds.len().min(100)).unwrap_or(100);
-        if self.status == Status::Cancelled { 200 } else { payment.saturating_add(refunds) }
+        if self.status == Status::Cancelled { 200 } else { self.payment.life().saturating_add(refunds) }
     }
 
     /// Whether the ERP's documents would be the same for both: what was sold, whether it stands, what was given back. Payment and
@@ -24,6 +46,16 @@ impl Order {
     #[must_use]
     pub fn same_sale(&self, other: &Self) -> bool {
         self.status == other.status && self.refunds == other.refunds && self.same_goods(other)
+    }
+
+    /// What the ERP's documents must come to together, for what this state says: what was sold less what was given back of it, and
+    /// nothing where it is cancelled.
+    #[must_use]
+    pub fn net(&self) -> Amount {
+        if self.status == Status::Cancelled {
+            return Amount::ZERO;
+        }
+        self.total - self.refunds.iter().map(|refund| refund.amount).sum()
     }
 
     /// Whether both sold the same to the same buyer for the same money: everything that a sale in the ERP is made from. A refund

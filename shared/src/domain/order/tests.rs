@@ -40,7 +40,7 @@ fn a_refund_changes_no_sale_and_what_it_leaves_unexplained_does() {
     now.current_total = Some(now.total);
     assert!(now.same_sale(&sold) && now.version().content == sold.version().content);
     let amount = |text: &str| Amount::parse(text).unwrap();
-    now.refunds.push(Refund { id: "1".into(), amount: amount("5"), taken_off: None, reason: None });
+    now.refunds.push(Refund::new("1", amount("5")));
     now.current_total = Some(amount("21.78"));
     assert!(now.proof().holds() && now.proof().unexplained.is_zero());
     assert!(now.same_goods(&sold) && !now.same_sale(&sold) && now.version().content != sold.version().content);
@@ -68,4 +68,53 @@ fn only_an_object_is_one() {
 #[test]
 fn personal_data_stays_out_of_debug() {
     assert!(!format!("{:?}", order()).contains("canary"));
+}
+
+/// They stand in the heads of orders: a state that is read anew is compared with one that an earlier release stored.
+#[test]
+fn how_far_along_a_payment_is_stays_what_was_stored() {
+    let life = |payment, refunds: usize| {
+        let refunds = (0..refunds).map(|n| Refund::new(n.to_string(), Amount::ONE)).collect();
+        Order { payment, refunds, ..order() }.life()
+    };
+    for (payment, stored) in [
+        (Payment::Pending, 0),
+        (Payment::Authorized, 1),
+        (Payment::PartiallyPaid, 2),
+        (Payment::Paid, 3),
+        (Payment::PartiallyRefunded, 4),
+        (Payment::Refunded, 5),
+        (Payment::Voided, 6),
+        (Payment::Failed, 7),
+        (Payment::Unknown, 0),
+    ] {
+        assert_eq!(
+            (life(payment, 0), life(payment, 2), life(payment, 500)),
+            (stored, stored + 2, stored + 100),
+            "{payment:?}"
+        );
+    }
+    assert_eq!(Order { status: Status::Cancelled, ..order() }.life(), 200);
+    // The newer ones stand between those: money that is expected is more than none, and what expired may still be paid.
+    assert!(
+        life(Payment::Pending, 0) < life(Payment::InProcess, 0)
+            && life(Payment::InProcess, 0) < life(Payment::Expired, 0)
+    );
+    assert!(
+        life(Payment::Expired, 0) < life(Payment::Paid, 0) && life(Payment::Failed, 0) < life(Payment::ChargedBack, 0)
+    );
+}
+
+#[test]
+fn payments_are_written_as_words() {
+    for (payment, word) in [
+        (Payment::InProcess, r#""in_process""#),
+        (Payment::Expired, r#""expired""#),
+        (Payment::ChargedBack, r#""charged_back""#),
+    ] {
+        assert_eq!(serde_json::to_string(&payment).unwrap(), word);
+        assert_eq!(serde_json::from_str::<Payment>(word).unwrap(), payment);
+        let meaning: crate::domain::status::Meaning = serde_json::from_str(word).unwrap();
+        assert_eq!(meaning.payment(), Some(payment));
+    }
 }

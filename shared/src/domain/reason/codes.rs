@@ -36,6 +36,8 @@ pub enum Why {
     CancelledBefore,
     /// Its payment failed, was given up or was given back before it reached the ERP.
     PaymentLost,
+    /// Its payment never came, and the time for it is over.
+    PaymentExpired,
     /// Not paid yet.
     NotPaid {
         /// How its payment stands.
@@ -101,12 +103,66 @@ pub enum Why {
         #[serde(deserialize_with = "money::text")]
         difference: Amount,
     },
-    /// It changed after it reached the ERP.
+    /// It changed after it reached the ERP, and that is a person's to book.
     Changed {
         /// How.
         facts: Vec<Fact>,
         /// The sale in the ERP, where its name is known.
         document: Option<String>,
+    },
+    /// It was cancelled or changed, and a credit note of its sale is booked: what is left of the sale is a person's.
+    Credited {
+        /// The sale in the ERP.
+        document: String,
+        /// What happened to the order.
+        facts: Vec<Fact>,
+    },
+    /// A refund that is credited is no more in the store, or is another one by now.
+    RefundGone {
+        /// The store's id of it.
+        refund: String,
+        /// The credit note in the ERP.
+        document: String,
+    },
+    /// Nobody says how much was given back in the order's currency.
+    RefundUnclear {
+        /// The store's id of the refund.
+        refund: String,
+        /// What is known.
+        refunded: Refunded,
+    },
+    /// More was given back than was sold.
+    RefundTooLarge {
+        /// Of both amounts.
+        currency: Currency,
+        /// All refunds together.
+        #[serde(deserialize_with = "money::text")]
+        refunded: Amount,
+        /// What was sold.
+        #[serde(deserialize_with = "money::text")]
+        sold: Amount,
+    },
+    /// A refund is about a line that the order does not have.
+    RefundOfNoLine {
+        /// The store's id of the refund.
+        refund: String,
+        /// The store's id of the line.
+        line: String,
+    },
+    /// A part of the price was given back, nobody says of what, and the parts of the order are taxed differently.
+    RefundWithoutParts {
+        /// The store's id of the refund.
+        refund: String,
+        /// Of the amount.
+        currency: Currency,
+        /// How much.
+        #[serde(deserialize_with = "money::text")]
+        amount: Amount,
+    },
+    /// The sale that is on record is not in the ERP any more.
+    SaleGone {
+        /// Its name on record.
+        document: String,
     },
 
     // ---- what the ERP says, or does not
@@ -141,6 +197,9 @@ pub enum Why {
     NeverAnswered {
         /// What to look for.
         reference: Reference,
+        /// What was to be done; not said by earlier releases, which created only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<Operation>,
     },
     /// The ERP refuses to say whether it has it.
     NotLookedUp {
@@ -148,6 +207,9 @@ pub enum Why {
         reference: Reference,
         /// Its words.
         words: String,
+        /// What was to be done; not said by earlier releases, which created only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<Operation>,
     },
     /// A sale in the ERP has its reference and no version of ours.
     ForeignDocument {
@@ -311,6 +373,20 @@ pub enum Why {
         /// Why.
         because: Box<Reason>,
     },
+    /// Its sale went too far in the ERP for what is to be done with it: shipped, invoiced, in a closed period.
+    TooLate {
+        /// What was to be done.
+        operation: Operation,
+        /// The sale's number or id.
+        document: String,
+        /// How the sale stands there, or what the ERP says.
+        because: String,
+    },
+    /// Its sale was changed by hand in the ERP.
+    ChangedByHand {
+        /// The sale's number or id.
+        document: String,
+    },
     /// Its sale was cancelled in the ERP.
     SaleCancelled {
         /// The sale's number or id.
@@ -368,6 +444,13 @@ pub enum Why {
     NotItsTurn,
     /// It was refused in company, and not tried alone.
     Together,
+    /// What the ERP refused was in doubt before, and is not wanted any more: only a person can let it go.
+    RefusedInDoubt {
+        /// What was to be done.
+        operation: Operation,
+        /// What to look for.
+        reference: Reference,
+    },
     /// Its state needs no step.
     NothingToSend,
     /// The sale stays as it is.

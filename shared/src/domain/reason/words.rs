@@ -5,7 +5,7 @@ use std::fmt;
 use iso_currency::Currency;
 
 use super::{
-    super::{changes::listed, money::Amount},
+    super::{changes::listed, document::Operation, money::Amount, order::Payment},
     Fact, Mismatch, Reason, Refunded, Why,
 };
 
@@ -51,6 +51,16 @@ impl Why {
             Self::CancelledBefore => "cancelled before it reached the ERP".to_owned(),
             Self::PaymentLost => {
                 "its payment failed, was given up or was given back before it reached the ERP".to_owned()
+            }
+            Self::PaymentExpired => {
+                "its payment expired before it came, so nothing was sent: should the buyer pay after all, it goes to the ERP once \
+                 the store says so"
+                    .to_owned()
+            }
+            Self::NotPaid { payment: Payment::InProcess } => {
+                "its payment is on its way (a transfer, a voucher): it goes to the ERP once the store says that it came \
+                 (create_when = \"paid\")"
+                    .to_owned()
             }
             Self::NotPaid { .. } => {
                 "not paid yet: it goes to the ERP once the store says so (create_when = \"paid\")".to_owned()
@@ -98,8 +108,40 @@ impl Why {
             Self::Changed { facts, document } => {
                 let (facts, deeds): (Vec<String>, Vec<&str>) = facts.iter().map(Fact::words).unzip();
                 let document = document.as_ref().map_or_else(|| "the sale".to_owned(), |name| format!("sale {name}"));
-                format!("{} after it reached the ERP: {} {document} there by hand", listed(&facts), listed(&deeds))
+                format!("{} after it reached the ERP: {} {document} there by hand, then have that noted (puente \
+                     orders adopt)", listed(&facts), listed(&deeds))
             }
+            Self::Credited { document, facts } => {
+                let facts: Vec<String> = facts.iter().map(|fact| fact.words().0).collect();
+                format!(
+                    "{} after a credit note of sale {document} was booked: undoing the sale as well would give the money back twice. \
+                     Book by hand what is left of it, then have that noted (puente orders adopt)",
+                    listed(&facts)
+                )
+            }
+            Self::RefundGone { refund, document } => format!(
+                "credit note {document} is booked for refund {refund}, which the store does not have any more, or not as it was: \
+                 compare the two, and correct the credit note in the ERP by hand"
+            ),
+            Self::RefundUnclear { refund, refunded } => {
+                format!("refund {refund}: {}: book its credit note in the ERP by hand", refunded.words())
+            }
+            Self::RefundTooLarge { currency, refunded, sold } => format!(
+                "its refunds come to {}, and {} were sold: look at its refunds in the store, and book by hand what is right",
+                refunded.in_currency(*currency),
+                sold.in_currency(*currency)
+            ),
+            Self::RefundOfNoLine { refund, line } => format!(
+                "refund {refund} is about line {line}, which the order does not have: book its credit note in the ERP by hand"
+            ),
+            Self::RefundWithoutParts { refund, currency, amount } => format!(
+                "refund {refund} gives {} back, the store does not say of what, and the parts of the order are taxed differently: \
+                 book its credit note in the ERP by hand",
+                amount.in_currency(*currency)
+            ),
+            Self::SaleGone { document } => format!(
+                "sale {document} is on record and not in the ERP any more: restore it there, or book by hand what the store says now"
+            ),
             Self::Refused { words } | Self::Failed { words } | Self::Unreadable { words } | Self::Template { words } => {
                 words.clone()
             }
@@ -115,14 +157,20 @@ impl Why {
             Self::NeverArrived { attempts } => {
                 format!("gave up after {attempts} attempts, none of which arrived in the ERP in time")
             }
-            Self::NeverAnswered { reference } => format!(
-                "the ERP never answered and cannot be asked by reference: look for {reference} there. If it is missing, replay the \
-                 order"
-            ),
-            Self::NotLookedUp { reference, words } => format!(
-                "the ERP does not answer whether it has {reference}, and answers for others ({words}): look for it there. If it is \
-                 missing, have whatever refuses that look-up let it pass, then replay the order"
-            ),
+            Self::NeverAnswered { reference, operation } => {
+                let (look, missing) = to_look_for(*operation);
+                format!(
+                    "the ERP never answered and cannot be asked by reference: look {look} {reference} there. If it is {missing}, \
+                     replay the order"
+                )
+            }
+            Self::NotLookedUp { reference, words, operation } => {
+                let (look, missing) = to_look_for(*operation);
+                format!(
+                    "the ERP does not answer whether it has {reference}, and answers for others ({words}): look {look} it there. If \
+                     it is {missing}, have whatever refuses that look-up let it pass, then replay the order"
+                )
+            }
             Self::ForeignDocument { document } => format!(
                 "sale {document} in the ERP has this order's reference but not our version: compare the two by hand"
             ),
@@ -233,6 +281,15 @@ impl Why {
             Self::AddressRefused { because } => {
                 format!("the ERP refuses an address of the customer: {}", because.told())
             }
+            Self::TooLate { operation, document, because } => format!(
+                "sale {document} is too far along in the ERP to {} ({because}): book there by hand what changed, then have that \
+                 noted (puente orders adopt)",
+                operation.words()
+            ),
+            Self::ChangedByHand { document } => format!(
+                "sale {document} was changed by hand in the ERP: make it there what the store says now, then have that noted \
+                 (puente orders adopt)"
+            ),
             Self::SaleCancelled { document, state } => format!(
                 "sale {document} was cancelled in the ERP (its state is {state}): open it there, or leave the order as it is"
             ),
@@ -262,6 +319,14 @@ impl Why {
             Self::BeforeItsTurn => "the departure ended before its turn".to_owned(),
             Self::NotItsTurn => "it was not its turn in time".to_owned(),
             Self::Together => "refused together with others".to_owned(),
+            Self::RefusedInDoubt { operation, reference } => {
+                let (look, missing) = to_look_for(Some(*operation));
+                format!(
+                    "the ERP refused to {} and may have done it before: look {look} {reference} there. If it is {missing}, replay \
+                     the order",
+                    operation.words()
+                )
+            }
             Self::NothingToSend => "nothing to send".to_owned(),
             Self::StaysAsItIs => "nothing to send: the sale stays as it is".to_owned(),
             Self::ContentGone => "its content cannot be read: send it again from the store".to_owned(),
@@ -320,6 +385,15 @@ impl Fact {
                 "look at its payment in the store, then cancel or leave",
             ),
         }
+    }
+}
+
+/// How a person looks whether a step was taken, and how its document is if it was not.
+fn to_look_for(operation: Option<Operation>) -> (&'static str, &'static str) {
+    match operation {
+        None | Some(Operation::Create | Operation::Credit) => ("for", "missing"),
+        Some(Operation::Amend) => ("at", "unchanged"),
+        Some(Operation::Cancel) => ("at", "not cancelled"),
     }
 }
 

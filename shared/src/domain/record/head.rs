@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
-use super::{QUESTION, SCHEMA};
+use super::{QUESTION, schema_of};
 use crate::domain::{
-    document::{Booked, Document, DocumentKind, Step},
+    document::{Booked, Document, Step},
     ids::{AttemptId, OrderKey},
     money::Amount,
     order::Order,
@@ -21,7 +21,7 @@ use crate::domain::{
 /// What is known of an order, small because it is written often. Payloads and the timeline lie beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// [`SCHEMA`].
+    /// The schema of what is written here, see [`schema_of`].
     pub schema: u16,
     /// Whose order, which one.
     pub key: OrderKey,
@@ -231,7 +231,13 @@ impl Head {
     /// The sale that stands for the order in the ERP.
     #[must_use]
     pub fn sale(&self) -> Option<&Booked> {
-        self.booked.iter().find(|booked| booked.kind == DocumentKind::Sale && !booked.cancelled)
+        self.booked.iter().find(|booked| booked.is_sale() && !booked.cancelled)
+    }
+
+    /// Whether somebody who replayed it confirmed that the step in doubt, which the ERP refused since, is not there.
+    #[must_use]
+    pub fn is_let_go(&self) -> bool {
+        self.intent.as_ref().is_some_and(|intent| intent.refused) && self.parked.is_none() && self.reason.is_none()
     }
 
     /// The document of that sale.
@@ -265,7 +271,7 @@ impl Head {
         // The arrival that tells of an unread order asks the store at once; `due` is for the case that it is lost.
         let due = if version.is_unread() { now + QUESTION } else { now };
         Self {
-            schema: SCHEMA,
+            schema: schema_of(&[]),
             key,
             summary,
             newest: version.modified,
@@ -311,14 +317,12 @@ impl Head {
         self.attempts = 0;
     }
 
-    /// The step on record is done, and `found` is the version that its document carries.
-    pub(super) fn complete(&mut self, found: &Version, now: Timestamp) {
+    /// The step on record is done: `found` is the version that the documents stand for, and these are booked now.
+    pub(super) fn complete(&mut self, found: &Version, booked: &[Booked], now: Timestamp) {
         let intent = self.intent.take();
         let as_planned = intent.as_ref().is_some_and(|intent| intent.planned == *found);
         let nothing_left = intent.is_some_and(|intent| intent.last) && as_planned && self.desired == *found;
-        self.schema = SCHEMA;
-        self.reason = None;
-        self.parked = None;
+        self.book(booked);
         if nothing_left {
             self.applied = Some(found.clone());
             self.due = None;
@@ -331,6 +335,15 @@ impl Head {
         if as_planned {
             self.attempts = 0;
         }
+    }
+
+    /// These documents are in the ERP. Whatever it stopped for was about what was booked before.
+    pub(super) fn book(&mut self, booked: &[Booked]) {
+        self.schema = schema_of(booked);
+        self.booked = booked.to_vec();
+        self.steps = self.steps.saturating_add(1);
+        self.reason = None;
+        self.parked = None;
     }
 
     /// Ends the intent, unless its outcome is in doubt: then it stays and is looked up before anything else is sent.

@@ -14,11 +14,24 @@ pub use head::{End, Entry, Head, Intent, Parked, State, Summary};
 use jiff::SignedDuration;
 pub use write::{Count, Doubt, Rest, Write, Written};
 
+use super::document::Booked;
+
 #[cfg(test)]
 mod tests;
 
-/// The schema of the stored head: 2 since documents are kept with their versions, see [`Head::booked`].
-pub const SCHEMA: u16 = 2;
+/// The schema of the stored head: 2 since documents are kept with their versions, see [`Head::booked`]; 3 since there is more than one
+/// sale to book.
+pub const SCHEMA: u16 = 3;
+
+/// The schema that a head with these documents has, at rest: releases of schema 2 know of one sale that stands, and read no other.
+#[must_use]
+pub fn schema_of(booked: &[Booked]) -> u16 {
+    match booked {
+        [] => 2,
+        [only] if only.is_sale() && !only.cancelled => 2,
+        _ => SCHEMA,
+    }
+}
 
 /// How long a question to the store may be on its way: a message is delayed 15 minutes at most. After that the message is lost, and
 /// the record's `due` has it sent again.

@@ -35,7 +35,7 @@ fn document() -> Document {
 
 fn intent(planned: &Version, attempt: u32, epoch: u64, now: Timestamp, unknown: bool) -> Intent {
     Intent {
-        step: Step { operation: Operation::ALL[attempt as usize % Operation::ALL.len()], reference: key().sale() },
+        step: Step::example(Operation::ALL[attempt as usize % Operation::ALL.len()], key().sale()),
         planned: planned.clone(),
         last: true,
         attempt: AttemptId::new(attempt.to_string()),
@@ -65,7 +65,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         (0, 0) => Version::unread(),
         _ => version(s, t, c),
     });
-    let one = (0_u8..11, prop::bool::weighted(0.8), version, 0_u32..4, 0_u64..4, any::<bool>(), 0_i64..30).prop_map(
+    let one = (0_u8..13, prop::bool::weighted(0.8), version, 0_u32..4, 0_u64..4, any::<bool>(), 0_i64..30).prop_map(
         |(which, own, version, attempt, epoch, flag, after)| Move { which, own, version, attempt, epoch, flag, after },
     );
     prop::collection::vec(one, 1..25)
@@ -127,6 +127,11 @@ fn write(step: &Move, head: Option<&Head>, serial: u32, now: Timestamp) -> Write
             Write::Rest { desired, steps, attempts, rest }
         }
         9 => Write::Defer { desired, steps, epoch, due, floor, forgiven: step.flag, reason },
+        10 => Write::Lift { looked_up: attempt },
+        11 => {
+            let booked = Step::create(key().sale()).booked(&[], &step.version, &document());
+            Write::Book { desired, steps, booked }
+        }
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
     }
 }
@@ -162,7 +167,7 @@ proptest! {
         history(&moves, |write, before, after, _| {
             let named = match write {
                 Write::Complete { attempt, .. } | Write::Reschedule { attempt, .. } | Write::Park { attempt, .. } => attempt,
-                Write::Resend { looked_up, .. } => looked_up,
+                Write::Resend { looked_up, .. } | Write::Lift { looked_up } => looked_up,
                 _ => return,
             };
             let on_record = before.and_then(|head| head.intent.as_ref()).map(|intent| &intent.attempt);
@@ -178,6 +183,8 @@ proptest! {
             match write {
                 Write::Complete { .. } => assert!(after.intent.is_none()),
                 Write::Resend { intent, .. } => assert_eq!(after.intent.as_ref(), Some(intent)),
+                // What the ERP refused since, when a person has replayed it.
+                Write::Lift { .. } => assert!(doubt.refused && before.parked.is_none() && after.intent.is_none()),
                 // Whatever else: it is still to be looked up, bound to the same content.
                 _ => {
                     let now = after.intent.as_ref().expect("still in doubt");
@@ -226,6 +233,7 @@ proptest! {
         history(&moves, |write, before, after, _| {
             let (Write::Begin { desired, steps, .. }
             | Write::Rest { desired, steps, .. }
+            | Write::Book { desired, steps, .. }
             | Write::Defer { desired, steps, .. }) = write else { return };
             if after.is_some() {
                 let before = before.unwrap();

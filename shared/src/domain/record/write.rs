@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::head::{End, Head, Intent, Summary};
+use super::{
+    SCHEMA,
+    head::{End, Head, Intent, Parked, Summary},
+};
 use crate::domain::{
-    document::{Booked, Document},
+    document::{Booked, Document, Operation},
     ids::{AttemptId, OrderKey},
     reason::Reason,
     version::{Standing, Version, compare},
@@ -64,6 +67,21 @@ pub enum Write {
         booked: Vec<Booked>,
         /// How many steps are completed now.
         steps: u32,
+    },
+    /// A document that a person made or changed is booked, or one whose version an earlier release did not keep: no step is on record.
+    Book {
+        /// The version that they looked at: `desired`.
+        desired: Version,
+        /// How many steps were completed: what is booked was made of what was booked then.
+        steps: u32,
+        /// What is booked now.
+        booked: Vec<Booked>,
+    },
+    /// A step in doubt that the ERP refused since, and that nobody wants any more, was looked up once more after a person's replay, and
+    /// is not there: it is let go.
+    Lift {
+        /// The attempt that was looked up.
+        looked_up: AttemptId,
     },
     /// The step failed for certain and is tried again.
     Reschedule {
@@ -207,12 +225,18 @@ impl Write {
     #[must_use]
     pub fn complete(head: &Head, found: &Version, document: &Document) -> Option<Self> {
         let intent = head.intent.as_ref()?;
+        let found = intent.step.carries(&intent.planned, found);
         Some(Self::Complete {
             attempt: intent.attempt.clone(),
-            found: found.clone(),
-            booked: intent.step.booked(&head.booked, found, document),
+            booked: intent.step.booked(&head.booked, &found, document),
+            found,
             steps: head.steps.saturating_add(1),
         })
+    }
+
+    /// The schema that a head has once this intent is on it, where it is another: releases of schema 2 can read a sale's only.
+    pub(crate) fn schema_with(intent: &Intent) -> Option<u16> {
+        (intent.step.operation() != Operation::Create).then_some(SCHEMA)
     }
 
     /// Applies the write to the head of `key` as it is: the new head, or `None` if the condition does not hold.
@@ -271,6 +295,8 @@ impl Write {
                 head.planned_from(desired, *steps) && head.attempts == *attempts
             }
             Self::Defer { desired, steps, epoch, .. } => head.planned_from(desired, *steps) && head.epoch <= *epoch,
+            Self::Book { desired, steps, .. } => head.planned_from(desired, *steps),
+            Self::Lift { looked_up } => head.is_attempt(looked_up) && head.is_let_go(),
             Self::Replay { asked } => !head.handed_over_after(*asked),
         }
     }
@@ -295,6 +321,7 @@ impl Write {
             Self::Touch { newest, arrived, .. } => (next.newest, next.arrived) = (*newest, Some(*arrived)),
             Self::Begin { intent, due, .. } | Self::Resend { intent, due, .. } => {
                 next.epoch = intent.epoch;
+                next.schema = Self::schema_with(intent).unwrap_or(next.schema);
                 next.intent = Some(intent.clone());
                 // Counted here, so that a crash loop reaches its end.
                 next.attempts = next.attempts.saturating_add(1);
@@ -302,10 +329,24 @@ impl Write {
                 next.not_before = Some(intent.settle_at);
             }
             Self::Complete { attempt, found, booked, steps } => {
-                next.complete(found, now);
-                next.booked.clone_from(booked);
+                next.complete(found, booked, now);
                 next.steps = *steps;
                 next.last = Some(attempt.clone());
+            }
+            Self::Book { booked, .. } => {
+                // It is planned anew, and what it had stopped for is still known: of several things that were left to a person one is
+                // done now, and the others are still theirs.
+                let stopped = next.parked.take();
+                next.book(booked);
+                next.parked = stopped.map(|parked| Parked { version: Version::unread(), ..parked });
+                next.attempts = 0;
+                next.due = Some(now);
+                next.not_before = Some(now);
+            }
+            Self::Lift { .. } => {
+                next.intent = None;
+                next.due = Some(now);
+                next.not_before = Some(now);
             }
             Self::Reschedule { backoff, floor, count, doubtful, reason, .. } => {
                 let same_version = next.planned_is_desired();
