@@ -25,9 +25,9 @@ const HEAD: &str = r#"# puente.toml: one [erp.NAME] for each account in an ERP, 
 
 /// For stores whose shops define statuses of their own: what is said above `orders`, and the key in it.
 const STATUSES: (&str, &str) = (
-    "# statuses: what those mean that your shop or its extensions defined: pending, authorized, partially_paid, paid, refunded, \
-     voided,\n# failed, cancelled, or ignore (not for the ERP while it lasts). An order in a status that nobody explains is \
-     parked.\n",
+    "# statuses: what those mean that your shop or its extensions defined: pending, in_process (a transfer or voucher is awaited), \
+     authorized,\n# partially_paid, paid, refunded, voided, expired, failed, charged_back, cancelled, or ignore (not for the ERP while \
+     it lasts).\n# An order in a status that nobody explains is parked.\n",
     ", statuses = { \"packing\" = \"paid\", \"awaiting-stock\" = \"ignore\" }",
 );
 
@@ -61,7 +61,10 @@ erp = "{erp}"
 # What callers carry as ?key= or x-api-key; `serve` on loopback may do without. While it is being changed both open:
 # key = [{{ env = "NEW" }}, {{ env = "OLD" }}]
 key = {{ env = "{}_KEY" }}
-{about}orders = {{ create_when = "paid", sku = {{ "OLD-1" = "NEW-1" }}, total_mismatch = "park"{statuses} }}
+{about}orders = {{ create_when = "paid", sku = {{ "OLD-1" = "NEW-1" }}, total_mismatch = "park"{statuses}, after = {{ edit = "amend", cancel = "cancel", refund = "credit", restock = "as_stated" }} }}
+# after: what becomes of an order that changes once the ERP holds it. edit: the sale is changed ("amend"), or cancelled and made anew
+# ("cancel_and_new"); refund: a credit note for each; restock = "never" leaves returned goods out of stock until somebody has looked.
+# "park" leaves any of them to a person. What was shipped or invoiced is never undone: such an order waits, and says so.
 # A difference between the store's total and the ERP's that rounding of tax explains is booked on a line that says so. Any other
 # makes the order wait (total_mismatch = "park"); total_mismatch = "adjust", adjust_limit = "0.05" books those up to a limit.
 limits = {{ rate = "10/s", per_day = 300 }}   # the front door; share = 0.5: its part of the ERP's day, which is equal for all otherwise

@@ -79,6 +79,8 @@ pub(super) struct Ready {
     pub(super) job: Job,
     /// Whether nothing is left to do for the job's version once it is booked.
     pub(super) last: bool,
+    /// Of a sale that is cancelled to be made anew: what is made in its place.
+    pub(super) anew: Option<Arc<Order>>,
     pub(super) head: Head,
 }
 
@@ -93,7 +95,7 @@ pub(super) struct Rendered {
 impl Rendered {
     /// What is done to the ERP.
     pub(super) fn operation(&self) -> Operation {
-        self.ready.job.step.operation
+        self.ready.job.step.operation()
     }
 
     /// Whether the ERP may hold it already.
@@ -120,8 +122,8 @@ impl<'a> Batch<'a> {
     pub(super) async fn run(mut self, heads: Vec<Head>, budget: u32) -> Result<Ran> {
         self.slots.start_over(budget).await;
         let (doubtful, fresh): (Vec<Head>, Vec<Head>) = heads.into_iter().partition(|head| head.intent.is_some());
-        self.resolve(doubtful).await?;
-        self.begin(fresh).await?;
+        Box::pin(self.resolve(doubtful)).await?;
+        Box::pin(self.begin(fresh)).await?;
         if self.succeeded && self.ledger.strikes > 0 && self.closed.is_none() {
             self.puente.accounts.unblock(&AccountId::from(&self.account.id), self.now()).await?;
         }

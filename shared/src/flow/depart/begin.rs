@@ -1,6 +1,6 @@
 //! Orders without an intent: each is planned by itself, and those that need a step are sent.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 
@@ -8,27 +8,48 @@ use super::{
     AT_A_TIME,
     batch::{Batch, Ready},
     look_up::Looked,
-    plan::{Next, Plan, plan},
+    plan::{Known, Next, Plan, plan, waits_for_a_person},
 };
 use crate::{
     Kind, Result,
     domain::{
+        document::Step,
         event::Happened,
         message::{Arrival, Message, News},
+        order::Order,
         reason::Why,
         record::{End, Head, QUESTION, Rest, Write},
+        version::Version,
     },
-    erp::Job,
+    erp::{Found, Job},
     flow::record,
     parties::Connection,
 };
 
+/// What planning made of an order.
+enum Begun {
+    /// It needs a step.
+    Ready(Box<Ready>),
+    /// It needs a step, and nobody kept what its sale carries.
+    Unidentified(Box<Head>),
+    /// Its record was written: nothing more to do now.
+    Rests,
+}
+
 impl Batch<'_> {
     /// Plans the orders without an intent, and sends those that need a step.
     pub(super) async fn begin(&mut self, heads: Vec<Head>) -> Result<()> {
-        let planned: Vec<Result<Option<Ready>>> =
+        let planned: Vec<Result<Begun>> =
             stream::iter(&heads).map(|head| self.plan(head)).buffered(AT_A_TIME).collect().await;
-        let mut ready = planned.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+        let (mut ready, mut unidentified) = (Vec::new(), Vec::new());
+        for begun in planned {
+            match begun? {
+                Begun::Ready(one) => ready.push(*one),
+                Begun::Unidentified(head) => unidentified.push(*head),
+                Begun::Rests => {}
+            }
+        }
+        self.identify(unidentified).await?;
         if self.account.look_up_first && !ready.is_empty() {
             ready = self.look_up_first(ready).await?;
         }
@@ -43,6 +64,10 @@ impl Batch<'_> {
         for (one, looked) in ready.into_iter().zip(looked.answers) {
             match looked {
                 Looked::Missing => missing.push(one),
+                Looked::Gone => {
+                    let document = one.head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
+                    self.refuse(&one, Why::SaleGone { document }.into()).await?;
+                }
                 Looked::Refused { error, .. } => self.judge(vec![(&one, error)], true).await?,
                 // Still due; the ledger says when the account may be asked again.
                 Looked::Unasked => {}
@@ -59,11 +84,46 @@ impl Batch<'_> {
         Ok(missing)
     }
 
-    /// Plans one order. `Ok(None)`: its record was written, nothing more to do now.
-    async fn plan(&self, head: &Head) -> Result<Option<Ready>> {
+    /// Sales that an earlier release booked, which did not keep what they carry, and that are to be changed now: what they carry is read
+    /// in the ERP and put on record, and they are planned anew.
+    async fn identify(&mut self, heads: Vec<Head>) -> Result<()> {
+        let sale = |head: &Head| head.sale().map(|sale| Step::create(sale.reference.clone()));
+        let steps: Vec<Step> = heads.iter().filter_map(sale).collect();
+        let looked = self.look_up(&heads.iter().collect::<Vec<_>>(), &steps).await?;
+        for (head, looked) in heads.iter().zip(looked.answers) {
+            let document = || head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
+            let why = match looked {
+                Looked::There(found) if found.cancelled => Why::SaleGone { document: document() },
+                Looked::There(Found { version: Some(version), .. }) => {
+                    self.book(head, &version).await?;
+                    continue;
+                }
+                Looked::There(_) => Why::ForeignDocument { document: document() },
+                Looked::Missing | Looked::Gone => Why::SaleGone { document: document() },
+                Looked::Refused { error, .. } => Why::Failed { words: error.to_string() },
+                // Still due.
+                Looked::Unasked => continue,
+            };
+            self.rest(head, Rest::Stop { end: End::Parked, reason: why.into() }).await?;
+        }
+        Ok(())
+    }
+
+    /// The sale of `head` carries `version`.
+    async fn book(&self, head: &Head, version: &Version) -> Result<()> {
+        let mut booked = head.booked.clone();
+        for sale in booked.iter_mut().filter(|entry| entry.is_sale() && !entry.cancelled) {
+            sale.version = Some(version.clone());
+        }
+        let write = Write::Book { desired: head.desired.clone(), steps: head.steps, booked };
+        self.write(&head.key, write).await.map(drop)
+    }
+
+    /// Plans one order.
+    async fn plan(&self, head: &Head) -> Result<Begun> {
         // If the question is lost again and again, the order is given up below like any other.
         if head.desired.is_unread() && head.attempts < self.account.max_attempts {
-            return self.ask_again(head).await.map(|()| None);
+            return self.ask_again(head).await.map(|()| Begun::Rests);
         }
         let connection = self.connection(&head.key).await?;
         let plan = match self.planned(head, &connection).await {
@@ -74,7 +134,10 @@ impl Batch<'_> {
             plan => plan?,
         };
         match plan {
-            Plan::Take(Next { step, order, last }) => Ok(Some(Ready {
+            Plan::Take(_) if head.sale().is_some_and(|sale| sale.version.is_none()) => {
+                Ok(Begun::Unidentified(Box::new(head.clone())))
+            }
+            Plan::Take(Next { step, order, last, anew }) => Ok(Begun::Ready(Box::new(Ready {
                 job: Job {
                     key: head.key.clone(),
                     step,
@@ -83,21 +146,25 @@ impl Batch<'_> {
                     rules: Arc::new(connection.orders.clone()),
                 },
                 last,
+                anew,
                 head: head.clone(),
-            })),
-            Plan::Rest(rest) => {
-                let (what, reason) = match &rest {
-                    Rest::Synced => (Happened::Synced, Why::StaysAsItIs.into()),
-                    Rest::Stop { end, reason } => ((*end).into(), reason.clone()),
-                };
-                let (desired, steps) = (head.desired.clone(), head.steps);
-                let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
-                if self.write(&head.key, write).await?.applied() {
-                    self.tell_why(&head.key, what, &reason, None).await;
-                }
-                Ok(None)
-            }
+            }))),
+            Plan::Rest(rest) => self.rest(head, rest).await.map(|()| Begun::Rests),
         }
+    }
+
+    /// Planning found no step.
+    async fn rest(&self, head: &Head, rest: Rest) -> Result<()> {
+        let (what, reason) = match &rest {
+            Rest::Synced => (Happened::Synced, Why::StaysAsItIs.into()),
+            Rest::Stop { end, reason } => ((*end).into(), reason.clone()),
+        };
+        let (desired, steps) = (head.desired.clone(), head.steps);
+        let write = Write::Rest { desired, steps, attempts: head.attempts, rest };
+        if self.write(&head.key, write).await?.applied() {
+            self.tell_why(&head.key, what, &reason, None).await;
+        }
+        Ok(())
     }
 
     /// The message that asks the store for this order's content was lost. It is sent again first, then the record waits for it anew:
@@ -126,17 +193,47 @@ impl Batch<'_> {
         let Some(order) = self.order(&head.key, &head.desired).await? else {
             return Ok(stop(End::Parked, Why::Unreadable { words: record::why_raw(head) }));
         };
-        let mut in_erp = None;
-        if let Some(version) = head.held() {
-            in_erp = self.order(&head.key, version).await?;
-            if in_erp.is_none() {
-                // Going on as if the ERP held nothing would create a second sale.
-                return Ok(stop(End::Parked, Why::StateMissing));
+        let contents = self.contents(head).await?;
+        Ok(self.with_known(head, &contents, connection, |known| plan(known, order)))
+    }
+
+    /// The contents that the order's documents carry, but for `desired`.
+    pub(super) async fn contents(&self, head: &Head) -> Result<HashMap<Version, Order>> {
+        let mut contents = HashMap::new();
+        for version in head.needed().filter(|version| **version != head.desired) {
+            if !contents.contains_key(version)
+                && let Some(order) = self.order(&head.key, version).await?
+            {
+                contents.insert(version.clone(), order);
             }
         }
-        // A panic in one order's own work parks that order and costs its batchmates nothing.
-        let isolated = AssertUnwindSafe(|| plan(head, order, in_erp.as_ref(), &connection.orders));
-        Ok(std::panic::catch_unwind(isolated).unwrap_or_else(|_| stop(End::Parked, Why::Bug)))
+        Ok(contents)
+    }
+
+    /// What planning has to know of an order. A panic in one order's own work parks that order and costs its batchmates nothing.
+    pub(super) fn with_known(
+        &self,
+        head: &Head,
+        contents: &HashMap<Version, Order>,
+        connection: &Connection,
+        planned: impl FnOnce(&Known<'_>) -> Plan,
+    ) -> Plan {
+        let mut booked = head.booked.clone();
+        // Of a sale whose version nobody kept: it was at rest with that one, and is looked up before anything is done to it.
+        for entry in booked.iter_mut().filter(|entry| entry.version.is_none()) {
+            entry.version.clone_from(&head.applied);
+        }
+        let known = Known {
+            key: &head.key,
+            booked: &booked,
+            contents,
+            version: &head.desired,
+            by_hand: waits_for_a_person(head),
+            rules: &connection.orders,
+            can: &|operation| self.account.erp.can(operation).is_some(),
+        };
+        let isolated = AssertUnwindSafe(|| planned(&known));
+        std::panic::catch_unwind(isolated).unwrap_or_else(|_| stop(End::Parked, Why::Bug))
     }
 }
 

@@ -9,16 +9,16 @@ use super::{
     batch::{Batch, Ready},
     bulk::REPEATED,
     outcome::failed,
-    pace::{FLOOR, asked_for},
+    pace::asked_for,
 };
 use crate::{
     Error, Result,
     domain::{
-        event::{Event, Happened},
+        event::Event,
         ids::OrderKey,
         ledger::Hold,
         reason::Why,
-        record::{Count, Head, Write},
+        record::{Count, Head},
     },
     flow::block::{LONGEST_BLOCK, block_for},
 };
@@ -67,19 +67,7 @@ impl Batch<'_> {
             let count = if forgiven { Count::Forgiven } else { Count::Kept };
             return self.reschedule(head, due, count, false, failed(error)).await.map(drop);
         }
-        let write = Write::Defer {
-            desired: head.desired.clone(),
-            steps: head.steps,
-            epoch: self.epoch,
-            due,
-            floor: now + FLOOR,
-            forgiven,
-            reason: failed(error),
-        };
-        if self.write(&head.key, write).await?.applied() {
-            self.tell_why(&head.key, Happened::Deferred, &failed(error), None).await;
-        }
-        Ok(())
+        self.defer(ready, error, due, forgiven).await
     }
 
     /// Calls that carried these orders failed, and nothing says that it is the account's: their connections wait, longer each time

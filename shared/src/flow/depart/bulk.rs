@@ -38,8 +38,11 @@ pub(super) fn same_reason<T>(refused: &[(T, Error)]) -> bool {
     refused.len() >= ALIKE && refused.windows(2).all(same)
 }
 
-/// Splits a group that was refused together: orders that failed before go second, apart from those that did not.
-pub(super) fn halves<T>(group: Vec<T>, head: impl Fn(&T) -> &Head) -> (Vec<T>, Vec<T>) {
+/// Splits a group that was refused together: orders that failed before go second, apart from those that did not. Among equals each
+/// `turn` draws the line elsewhere: always there, it could leave the same ones in the guilty one's company for good.
+pub(super) fn halves<T>(mut group: Vec<T>, turn: u64, head: impl Fn(&T) -> &Head) -> (Vec<T>, Vec<T>) {
+    let by = usize::try_from(turn).unwrap_or_default() % group.len().max(1);
+    group.rotate_left(by);
     let (mut fresh, mut known): (Vec<T>, Vec<T>) = group.into_iter().partition(|one| !failed_before(head(one)));
     if fresh.is_empty() {
         fresh = known.split_off(known.len() / 2);
@@ -110,7 +113,7 @@ impl Batch<'_> {
             let unexplained = outcomes.iter().all(|outcome| matches!(outcome, Err(SendError::Ambiguous(_))));
             if (together || unexplained) && group.len() > 1 {
                 words = refusal(outcomes);
-                let (first, second) = halves(group, |one| &one.ready.head);
+                let (first, second) = halves(group, self.epoch, |one| &one.ready.head);
                 groups.extend([second, first]);
                 continue;
             }
@@ -277,6 +280,7 @@ impl Batch<'_> {
         for (one, looked) in asked.into_iter().zip(looked.answers) {
             match looked {
                 Looked::Missing => again.push(one),
+                Looked::Gone => self.gone(&one.ready.head).await?,
                 // Its intent stays on record: looked up again once it has settled.
                 Looked::Refused { .. } | Looked::Unasked => {}
                 Looked::There(found) => {

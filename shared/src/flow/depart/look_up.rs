@@ -4,23 +4,39 @@ use super::{batch::Batch, ids::Cache};
 use crate::{
     Error, Result,
     domain::{
-        document::Step,
+        document::{Action, Step},
         ids::{ConnectionId, OrderId, OrderKey},
         record::Head,
     },
     erp::{Found, SendError},
 };
 
-/// What came of looking one reference up.
+/// What came of looking one step up.
 pub(super) enum Looked {
-    /// The ERP holds it.
+    /// It was taken: this is its document.
     There(Found),
-    /// It does not.
+    /// It was not.
     Missing,
+    /// The sale that it is about is not in the ERP any more, or was cancelled there by hand.
+    Gone,
     /// It does not say, though it answers for others. `refused`: it said no, instead of failing.
     Refused { error: Error, refused: bool },
     /// It was not asked, or cannot be reached now.
     Unasked,
+}
+
+impl Looked {
+    /// Whether a step was taken, by what the ERP has of it. A sale that is to be changed is there in any case: its version tells.
+    fn of(step: &Step, found: Option<Found>) -> Self {
+        let has_one = matches!(step.action, Action::Amend { .. } | Action::Cancel { .. });
+        let Some(found) = found else { return if has_one { Self::Gone } else { Self::Missing } };
+        match &step.action {
+            Action::Cancel { .. } if !found.cancelled => Self::Missing,
+            Action::Amend { .. } if found.cancelled => Self::Gone,
+            Action::Amend { base, .. } if found.version.as_ref() == Some(base) => Self::Missing,
+            _ => Self::There(found),
+        }
+    }
 }
 
 /// What came of looking references up.
@@ -46,8 +62,8 @@ impl Batch<'_> {
             match looked {
                 Ok(found) => {
                     (answered, self.succeeded) = (true, true);
-                    for (answer, found) in answers.iter_mut().skip(from).zip(found) {
-                        *answer = found.map_or(Looked::Missing, Looked::There);
+                    for ((answer, step), found) in answers.iter_mut().skip(from).zip(asked).zip(found) {
+                        *answer = Looked::of(step, found);
                     }
                 }
                 Err(SendError::Account(error)) => {

@@ -156,6 +156,13 @@ impl Slots {
         self.fits(step(&self.account))
     }
 
+    /// Whether there is time for one more call, in the slot after the next, and for a step after it.
+    pub(super) fn another_call_and_step_fit(&self) -> bool {
+        let timeout = SignedDuration::try_from(self.account.erp.patience().timeout).unwrap_or(LONGEST_START);
+        let call = timeout.min(self.account.limits.spacing().saturating_mul(2));
+        self.fits(step(&self.account).saturating_add(call))
+    }
+
     /// Whether a call of `timeout` that starts now can still be over in time.
     pub(super) fn time_left(&self, timeout: Duration) -> bool {
         self.fits(SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX).saturating_add(COMMIT))

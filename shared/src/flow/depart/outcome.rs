@@ -106,9 +106,10 @@ impl Batch<'_> {
         what: Happened,
     ) -> Result<()> {
         let Some(write) = Write::complete(head, found, document) else { return Ok(()) };
-        if self.write(&head.key, write).await?.applied() {
+        if let Written::Applied(written) = self.write(&head.key, write).await? {
             let attempt = head.intent.as_ref().map(|intent| &intent.attempt);
-            let told = head.intent.as_ref().map(|intent| intent.step.operation.told(document));
+            let told = head.intent.as_ref().map(|intent| intent.step.operation().told(document));
+            let what = if written.applied.as_ref() == Some(&written.desired) { what } else { what.with_more_to_do() };
             self.tell(&head.key, what, told.as_deref(), attempt).await;
             self.sent(&head.key).await;
         }

@@ -1,21 +1,23 @@
-//! What is to be done for an order, from what the ERP holds and what it should hold. Pure.
+//! What is to be done for an order, from what is booked in the ERP and what it should hold. Pure.
+//!
+//! Planned from what is booked, document by document, and never from the state that was at rest last: of an order that was changed
+//! and changed back meanwhile, the sale may carry a content that neither of its two states has.
 
-use std::sync::Arc;
+mod create;
 
-use iso_currency::Currency;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::{
-    domain::{
-        changes::changes,
-        document::{Operation, Step},
-        ids::OrderKey,
-        order::{Order, Payment, Proof, Refund, Status},
-        reason::{Fact, Refunded, Why},
-        record::{End, Head, Rest},
-        rounding::{self, Difference},
-        rules::{CreateWhen, Rules},
-    },
-    erp::totals,
+use self::create::{balanced, unexplained, without_sale};
+use super::status;
+use crate::domain::{
+    changes::changes,
+    document::{Action, Booked, Document, Operation, Step},
+    ids::OrderKey,
+    order::{Order, Payment, Refund, Status},
+    reason::{Fact, Reason, Refunded, Why},
+    record::{End, Head, Intent, Rest},
+    rules::{Cancel, Credit, Edit, Restock, Rules},
+    version::Version,
 };
 
 /// What planning found.
@@ -32,128 +34,342 @@ pub enum Plan {
 pub struct Next {
     /// The step.
     pub step: Step,
-    /// The order that its document is made from: its books hold, or what they miss may be booked.
+    /// What its document is made from, of which the books hold, or may be balanced: the order, or what one refund gives back of it.
     pub order: Arc<Order>,
     /// Whether nothing is left to do for this state of the order once the step is booked.
     pub last: bool,
+    /// Of a sale that is cancelled to be made anew: the order that it is made from. It must be possible before the old one goes.
+    pub anew: Option<Arc<Order>>,
 }
 
-/// Plans an order that could be read. `in_erp` is the state the ERP holds, if it holds one.
+/// What is known where an order is planned.
+pub struct Known<'a> {
+    /// Whose order.
+    pub key: &'a OrderKey,
+    /// Its documents in the ERP.
+    pub booked: &'a [Booked],
+    /// The contents of the versions that its documents carry.
+    pub contents: &'a HashMap<Version, Order>,
+    /// The version that is planned.
+    pub version: &'a Version,
+    /// Whether what is to be booked was given to a person, who may be at it, and did not say yet that it is done.
+    pub by_hand: bool,
+    /// The connection's rules.
+    pub rules: &'a Rules,
+    /// What the ERP can do.
+    pub can: &'a dyn Fn(Operation) -> bool,
+}
+
+/// Plans an order that could be read.
 #[must_use]
-pub fn plan(head: &Head, desired: Order, in_erp: Option<&Order>, rules: &Rules) -> Plan {
-    let desired = match super::status::explained(desired, in_erp.is_some(), rules) {
+pub fn plan(known: &Known<'_>, desired: Order) -> Plan {
+    let in_erp = known.booked.iter().any(|entry| entry.is_sale() && !entry.cancelled);
+    let desired = match status::explained(desired, in_erp, known.rules) {
         Ok(desired) => desired,
         Err(rest) => return Plan::Rest(rest),
     };
-    match in_erp {
-        Some(in_erp) => amend(head, &desired, in_erp, rules),
-        None => create(&head.key, desired, rules),
+    let desired = Arc::new(desired);
+    match next(known, &desired, known.booked) {
+        Plan::Take(next_step) => {
+            // What is left once it is booked: planned again, as if it were.
+            let unnamed = Document { id: String::new(), number: None };
+            let document = match &next_step.step.action {
+                Action::Amend { document, .. } | Action::Cancel { document } => document,
+                Action::Create | Action::Credit { .. } => &unnamed,
+            };
+            let booked = next_step.step.booked(known.booked, known.version, document);
+            let last = matches!(next(known, &desired, &booked), Plan::Rest(Rest::Synced));
+            Plan::Take(Next { last, ..next_step })
+        }
+        rest @ Plan::Rest(_) => rest,
     }
 }
 
-/// Plans the step on record once more, with the content that goes out with it: that step, or none.
+/// The step on record once more, with the content that goes out with it, or none. It is in doubt and was looked up: nothing of it is in
+/// the ERP.
 ///
-/// It is in doubt and was looked up: nothing of it is in the ERP.
+/// Bound to what was planned it is not planned anew, also where nobody wants it any more: its first call may still land, and the newer
+/// state follows as a step of its own. After a refusal for good, the `content` is what is desired, and that may want another step.
 #[must_use]
-pub fn again(step: &Step, head: &Head, content: Order, rules: &Rules) -> Plan {
-    let planned = match step.operation {
-        Operation::Create => plan(head, content, None, rules),
-    };
-    match planned {
-        Plan::Take(next) if next.step != *step => stop(End::Parked, Why::NothingToSend),
-        planned => planned,
+pub fn again(intent: &Intent, known: &Known<'_>, content: Order) -> Plan {
+    if intent.refused {
+        return match plan(known, content) {
+            Plan::Take(next) if next.step != intent.step => unwanted(intent),
+            // Not one that is told as if nothing of it could be in the ERP.
+            Plan::Rest(Rest::Synced | Rest::Stop { end: End::Ignored, .. }) => unwanted(intent),
+            planned => planned,
+        };
     }
+    let rendered = match &intent.step.action {
+        Action::Create | Action::Amend { .. } => balanced(Arc::new(content), known.rules),
+        Action::Cancel { .. } => Ok(Arc::new(content)),
+        Action::Credit { refund, .. } => match content.refunds.iter().find(|other| &other.id == refund) {
+            Some(refund) => credit_of(&content, refund, known.rules),
+            None => Err(Why::ContentGone),
+        },
+    };
+    match rendered {
+        Ok(order) => Plan::Take(Next { step: intent.step.clone(), order, last: intent.last, anew: None }),
+        Err(why) => stop(End::Parked, why),
+    }
+}
+
+fn unwanted(intent: &Intent) -> Plan {
+    let (operation, reference) = (intent.step.operation(), intent.step.reference.clone());
+    stop(End::Parked, Why::RefusedInDoubt { operation, reference })
 }
 
 fn stop(end: End, why: Why) -> Plan {
     Plan::Rest(Rest::Stop { end, reason: why.into() })
 }
 
-fn create(key: &OrderKey, order: Order, rules: &Rules) -> Plan {
-    if order.test && !rules.test_orders {
-        return stop(End::Ignored, Why::TestOrder);
+fn take(step: Step, order: Arc<Order>) -> Plan {
+    Plan::Take(Next { step, order, last: false, anew: None })
+}
+
+/// The first thing that is left to do, if these are booked.
+fn next(known: &Known<'_>, desired: &Arc<Order>, booked: &[Booked]) -> Plan {
+    let Some(sale) = booked.iter().find(|entry| entry.is_sale() && !entry.cancelled) else {
+        return first(known, desired, booked);
+    };
+    // A sale that was planned as booked just now is what is desired.
+    let now = sale.version.as_ref() == Some(known.version);
+    let held = if now { Some(&**desired) } else { sale.version.as_ref().and_then(|of| known.contents.get(of)) };
+    let Some(held) = held else { return stop(End::Parked, Why::StateMissing) };
+    Life { known, desired, booked, sale, held }.next()
+}
+
+/// No sale stands: it is made, or made anew, if the order is one for the ERP.
+fn first(known: &Known<'_>, desired: &Arc<Order>, booked: &[Booked]) -> Plan {
+    let before = booked.iter().filter(|entry| entry.is_sale()).count();
+    let rules = known.rules;
+    let order = match without_sale(desired, rules) {
+        None => balanced(desired.clone(), rules),
+        // Its sale was cancelled: nothing of it is in the ERP's books, as it should be.
+        Some((End::Ignored, _)) if before > 0 => return Plan::Rest(Rest::Synced),
+        Some((end, why)) => return stop(end, why),
+    };
+    if let Some(sale) = booked.iter().rfind(|_| booked.iter().any(|note| note.refund().is_some() && !note.cancelled)) {
+        // Cancelled by a person, with its credit note standing: what a new sale would be credited with is theirs to say.
+        let document = sale.document.name().to_owned();
+        return stop(End::Parked, Why::Credited { document, facts: vec![Fact::Reopened] });
     }
-    if order.status == Status::Cancelled {
-        return stop(End::Ignored, Why::CancelledBefore);
-    }
-    match (order.payment, rules.create_when) {
-        (Payment::Refunded | Payment::Voided | Payment::Failed, _) => {
-            return stop(End::Ignored, Why::PaymentLost);
-        }
-        (Payment::Paid | Payment::PartiallyRefunded, _) | (_, CreateWhen::Placed) => {}
-        (Payment::Authorized, CreateWhen::Paid) if rules.authorized_is_paid => {}
-        (_, CreateWhen::Paid) => {
-            return stop(End::Ignored, Why::NotPaid { payment: order.payment });
-        }
-    }
-    if let Some(refund) = refunded(&order, &[]) {
+    let order = match order {
+        Ok(order) => order,
+        Err(why) => return stop(End::Parked, why),
+    };
+    // What was refunded before follows the sale; where nobody could book that, a sale alone would say too much.
+    let by_hand = rules.after.refund == Credit::Park || !(known.can)(Operation::Credit);
+    if let Some(refund) = refunded(desired, &[]).filter(|refund| by_hand || *refund == Refunded::Unexplained) {
         return stop(End::Parked, Why::RefundedBefore { refund });
     }
-    if order.lines.is_empty() {
-        return stop(End::Parked, Why::NothingLeft);
-    }
-    let proof = order.proof();
-    if !proof.unexplained.is_zero() {
-        let why = Why::RefundsUnexplained {
-            currency: order.currency,
-            sold: proof.total,
-            refunded: proof.refunded,
-            total: proof.total - proof.refunded + proof.unexplained,
-            difference: proof.unexplained,
-        };
-        return stop(End::Parked, why);
-    }
-    balance(key, order, rules)
-}
-
-/// Only an order whose books hold goes to the ERP: what rounding explains is booked there on a line that says so, and so is what
-/// the rules allow; any other difference waits for a person.
-fn balance(key: &OrderKey, order: Order, rules: &Rules) -> Plan {
-    match rounding::of_books(&order) {
-        Difference::Unexplained(by) if !totals::allowed(rules, by) => {
-            stop(End::Parked, unbalanced(&order.proof(), order.currency))
+    for refund in &desired.refunds {
+        if let Err(why) = credit_of(desired, refund, rules) {
+            return stop(End::Parked, why);
         }
-        // What was refunded before stopped above: the sale is all there is to book.
-        _ => Plan::Take(Next { step: Step::create(key.sale()), order: Arc::new(order), last: true }),
     }
+    take(Step::create(known.key.sale_after(before)), order)
 }
 
-fn unbalanced(proof: &Proof, currency: Currency) -> Why {
-    Why::TotalsDiffer {
-        currency,
-        lines: proof.lines,
-        discounts: proof.discounts,
-        shipping: proof.shipping,
-        other: proof.other,
-        tax: proof.tax_on_top,
-        total: proof.total,
-        difference: proof.difference,
+/// What a refund gives back, as an order to make a credit note from.
+fn credit_of(order: &Order, refund: &Refund, rules: &Rules) -> Result<Arc<Order>, Why> {
+    let mut credit = order.credit(refund)?;
+    for line in &mut credit.lines {
+        line.restock = match rules.after.restock {
+            Restock::AsStated => line.restock,
+            Restock::Always => Some(true),
+            Restock::Never => Some(false),
+        };
     }
+    balanced(Arc::new(credit), rules)
 }
 
-/// The ERP holds a state of it already: what happened since is said with what to do about it there.
-fn amend(head: &Head, desired: &Order, in_erp: &Order, rules: &Rules) -> Plan {
-    let mut facts = Vec::new();
-    if desired.status == Status::Cancelled && in_erp.status != Status::Cancelled {
+/// An order whose sale is in the ERP.
+struct Life<'a> {
+    known: &'a Known<'a>,
+    desired: &'a Arc<Order>,
+    booked: &'a [Booked],
+    /// Its sale.
+    sale: &'a Booked,
+    /// What the sale carries.
+    held: &'a Order,
+}
+
+impl Life<'_> {
+    fn next(&self) -> Plan {
+        let rules = &self.known.rules.after;
+        if let Some(why) = self.gone() {
+            return stop(End::Parked, why);
+        }
+        if self.payment_fact().is_some() || (self.known.by_hand && self.facts().next().is_some()) {
+            return self.by_hand(|_| true);
+        }
+        if self.desired.status == Status::Cancelled {
+            if self.is_credited() {
+                return if self.gives_all_back() { self.credit() } else { self.over_credit() };
+            }
+            if rules.cancel == Cancel::Park || !self.can(Operation::Cancel) {
+                return self.by_hand(|fact| matches!(fact, Fact::Cancelled));
+            }
+            return take(Step::cancel(self.sale), self.desired.clone());
+        }
+        if !self.desired.same_goods(self.held) {
+            return self.edit(rules.edit);
+        }
+        self.credit()
+    }
+
+    fn can(&self, operation: Operation) -> bool {
+        (self.known.can)(operation)
+    }
+
+    /// What was sold is not what the sale carries.
+    fn edit(&self, rule: Edit) -> Plan {
+        let possible = match rule {
+            Edit::Amend => self.can(Operation::Amend),
+            Edit::CancelAndNew => self.can(Operation::Cancel) && self.can(Operation::Create),
+            Edit::Park => false,
+        };
+        if !possible {
+            return self.by_hand(|fact| matches!(fact, Fact::Goods { .. }));
+        }
+        if rule == Edit::CancelAndNew && self.is_credited() {
+            return self.over_credit();
+        }
+        if let Some(why) = unexplained(self.desired) {
+            return stop(End::Parked, why);
+        }
+        if self.desired.lines.is_empty() {
+            return stop(End::Parked, Why::NothingLeft);
+        }
+        let order = match balanced(self.desired.clone(), self.known.rules) {
+            Ok(order) => order,
+            Err(why) => return stop(End::Parked, why),
+        };
+        match (rule, &self.sale.version) {
+            (Edit::Amend, Some(base)) => take(Step::amend(self.sale, base.clone()), order),
+            (Edit::Amend, None) => stop(End::Parked, Why::StateMissing),
+            _ => Plan::Take(Next {
+                step: Step::cancel(self.sale),
+                order: self.desired.clone(),
+                last: false,
+                anew: Some(order),
+            }),
+        }
+    }
+
+    /// The first refund that is not booked, in the store's order.
+    fn credit(&self) -> Plan {
+        let Some(refund) = self.desired.refunds.iter().find(|refund| self.credit_note(&refund.id).is_none()) else {
+            return match refunded(self.desired, &self.held.refunds) {
+                // A refund that no refund explains.
+                Some(Refunded::Unexplained) => self.by_hand(|fact| matches!(fact, Fact::Refund { .. })),
+                _ => Plan::Rest(Rest::Synced),
+            };
+        };
+        if self.known.rules.after.refund == Credit::Park || !self.can(Operation::Credit) {
+            return self.by_hand(|fact| matches!(fact, Fact::Refund { .. }));
+        }
+        match credit_of(self.desired, refund, self.known.rules) {
+            Ok(order) => take(Step::credit(self.known.key.credit(&refund.id), &refund.id, self.sale), order),
+            Err(why) => stop(End::Parked, why),
+        }
+    }
+
+    /// The credit note of a refund.
+    fn credit_note(&self, refund: &str) -> Option<&Booked> {
+        self.booked.iter().find(|entry| entry.refund() == Some(refund) && !entry.cancelled)
+    }
+
+    fn is_credited(&self) -> bool {
+        self.booked.iter().any(|entry| entry.refund().is_some() && !entry.cancelled)
+    }
+
+    /// Whether its refunds leave nothing of the sale.
+    fn gives_all_back(&self) -> bool {
+        let back = self.desired.refunds.iter().map(Refund::taken_off).sum();
+        self.held.total == back
+    }
+
+    /// A refund that is credited and that the store does not have any more, or has otherwise.
+    fn gone(&self) -> Option<Why> {
+        let refund_in = |order: &Order, id: &str| order.refunds.iter().find(|refund| refund.id == id).cloned();
+        self.booked.iter().filter(|entry| !entry.cancelled).find_map(|note| {
+            let refund = note.refund()?;
+            let carried = note.version.as_ref().filter(|version| *version != self.known.version);
+            let booked = carried.and_then(|version| refund_in(self.known.contents.get(version)?, refund));
+            let stands = refund_in(self.desired, refund).is_some_and(|now| {
+                booked.is_none_or(|then| (then.amount, then.taken_off) == (now.amount, now.taken_off))
+            });
+            let document = note.document.name().to_owned();
+            (!stands).then(|| Why::RefundGone { refund: refund.to_owned(), document })
+        })
+    }
+
+    fn over_credit(&self) -> Plan {
+        let facts: Vec<Fact> = self.facts().filter(|fact| !matches!(fact, Fact::Refund { .. })).collect();
+        stop(End::Parked, Why::Credited { document: self.sale.document.name().to_owned(), facts })
+    }
+
+    /// What happened since is said with what to do about it in the ERP: all of it that is `ours` to say.
+    fn by_hand(&self, ours: impl Fn(&Fact) -> bool) -> Plan {
+        let rules = &self.known.rules.after;
+        let to_park = |fact: &Fact| match fact {
+            Fact::Refund { .. } => rules.refund == Credit::Park || !self.can(Operation::Credit),
+            Fact::Cancelled => rules.cancel == Cancel::Park || !self.can(Operation::Cancel),
+            _ => false,
+        };
+        let facts = self.facts().filter(|fact| ours(fact) || to_park(fact)).collect();
+        let document = Some(self.sale.document.name().to_owned());
+        stop(End::Parked, Why::Changed { facts, document })
+    }
+
+    /// What the ERP's documents do not say yet.
+    fn facts(&self) -> impl Iterator<Item = Fact> {
+        let cancelled = self.desired.status == Status::Cancelled;
+        let goods = !cancelled && !self.desired.same_goods(self.held);
+        let open: Vec<Refund> = {
+            let known = |refund: &&Refund| self.credit_note(&refund.id).is_some();
+            self.desired.refunds.iter().filter(known).cloned().collect()
+        };
         // What is cancelled has no lines any more: that is no fact of its own.
-        facts.push(Fact::Cancelled);
-    } else if !desired.same_goods(in_erp) {
-        facts.push(Fact::Goods { changes: changes(in_erp, desired) });
-    } else if desired.status != in_erp.status {
-        facts.push(Fact::Reopened);
+        let facts = [
+            cancelled.then_some(Fact::Cancelled),
+            goods.then(|| Fact::Goods { changes: changes(self.held, self.desired) }),
+            refunded(self.desired, &open).map(|refund| Fact::Refund { refund }),
+            self.payment_fact(),
+        ];
+        facts.into_iter().flatten()
     }
-    facts.extend(refunded(desired, &in_erp.refunds).map(|refund| Fact::Refund { refund }));
-    let (now, before) = (desired.payment, super::status::payment(in_erp, rules));
-    if is_lost(now) && !is_lost(before) {
-        facts.push(Fact::PaymentLost);
-    } else if now == Payment::Pending && is_paid(before) {
+
+    /// What happened to its payment that no document of ours can answer.
+    fn payment_fact(&self) -> Option<Fact> {
+        if self.desired.status == Status::Cancelled {
+            return None;
+        }
+        let (now, before) = (self.desired.payment, status::payment(self.held, self.known.rules));
+        if is_lost(now) && !is_lost(before) {
+            return Some(Fact::PaymentLost);
+        }
         // On hold for a dispute, say; or set back by hand.
-        facts.push(Fact::PaymentPending);
+        (matches!(now, Payment::Pending | Payment::InProcess) && is_paid(before)).then_some(Fact::PaymentPending)
     }
-    if facts.is_empty() {
-        return Plan::Rest(Rest::Synced);
+}
+
+/// Whether a reason tells a person to book something by hand: what a release that could not book it, or a rule, left to them.
+#[must_use]
+pub fn is_by_hand(reason: &Reason) -> bool {
+    match reason {
+        Reason::Known(why) => matches!(why, Why::Changed { .. } | Why::Credited { .. }),
+        // Records of schema 1 have words only.
+        Reason::Text(words) => words.contains(" there by hand"),
     }
-    stop(End::Parked, Why::Changed { facts, document: head.document().map(|sale| sale.name().to_owned()) })
+}
+
+/// What planning has to know of `head`, beside contents, rules and the ERP.
+#[must_use]
+pub fn waits_for_a_person(head: &Head) -> bool {
+    head.parked.as_ref().is_some_and(|parked| is_by_hand(&parked.reason))
 }
 
 /// Whether all of it was paid, whatever was given back since.
@@ -163,7 +379,7 @@ fn is_paid(payment: Payment) -> bool {
 
 /// Whether a payment that was there, or was to come, is so no more.
 fn is_lost(payment: Payment) -> bool {
-    matches!(payment, Payment::Voided | Payment::Failed)
+    matches!(payment, Payment::Voided | Payment::Expired | Payment::Failed | Payment::ChargedBack)
 }
 
 /// What was given back since `known`: the whole amount, or none where the store does not state the whole.

@@ -1,7 +1,7 @@
 //! Orders with a step of unknown outcome, after its settle time: looked up, adopted where the ERP has it, sent again with the
 //! same content where it has not.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     batch::{Batch, Ready},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
-        document::Document,
+        document::{Document, Operation},
         event::Happened,
         reason::Why,
         record::{Count, Doubt, End, Head, Intent, Rest, Write, Written},
@@ -40,6 +40,7 @@ impl Batch<'_> {
                     Looked::Missing => again.extend(self.resend(head).await?),
                     Looked::There(found) if found.finished => self.adopt(head, &found).await?,
                     Looked::There(found) => unfinished.push((head, found)),
+                    Looked::Gone => self.gone(head).await?,
                     Looked::Refused { error, refused } => self.not_to_be_asked_for(head, &error, refused).await?,
                     // Its intent stays on record and it is still due; the account is left alone for a while.
                     Looked::Unasked => {}
@@ -58,7 +59,7 @@ impl Batch<'_> {
 
     /// How far the ERP protects itself from a second step like the one on record.
     fn class(&self, head: &Head) -> Class {
-        head.intent.as_ref().map_or(Class::Nothing, |intent| self.can(intent.step.operation).class)
+        head.intent.as_ref().map_or(Class::Nothing, |intent| self.can(intent.step.operation()).class)
     }
 
     /// One poison order that makes the ERP fail on the whole bulk must not drag its batchmates to the end of their attempts:
@@ -73,7 +74,7 @@ impl Batch<'_> {
     async fn hand_over(&mut self, heads: Vec<Head>) -> Result<()> {
         for head in heads {
             let Some(intent) = &head.intent else { continue };
-            if intent.refused && head.parked.is_none() && head.reason.is_none() {
+            if head.is_let_go() {
                 // A person replayed it, which confirms that the document is missing. It is sent alone, so that an order that makes the
                 // ERP fail cannot put others in doubt; and begun only when it is its turn, or a departure that ends before that
                 // would hand it over again although nothing was sent.
@@ -84,7 +85,8 @@ impl Batch<'_> {
                 self.send(ready.into_iter().collect(), 1).await?;
                 continue;
             }
-            let reason = Why::NeverAnswered { reference: intent.step.reference.clone() }.into();
+            let (reference, operation) = (intent.step.reference.clone(), Some(intent.step.operation()));
+            let reason = Why::NeverAnswered { reference, operation }.into();
             self.park(&head, &head.desired, Doubt::Stands, End::Parked, reason).await?;
         }
         Ok(())
@@ -101,7 +103,8 @@ impl Batch<'_> {
             let later = self.now() + backoff(self.puente, tried.max(4));
             return self.reschedule(head, later, Count::Added, true, failed(error)).await.map(drop);
         }
-        let why = Why::NotLookedUp { reference: intent.step.reference.clone(), words: error.to_string() };
+        let (reference, operation) = (intent.step.reference.clone(), Some(intent.step.operation()));
+        let why = Why::NotLookedUp { reference, words: error.to_string(), operation };
         // Whatever version comes next has to be looked up too.
         let doubt = if self.class(head) == Class::Key { Doubt::Bound } else { Doubt::Stands };
         if !refused {
@@ -121,9 +124,18 @@ impl Batch<'_> {
         self.reschedule(head, later, Count::Kept, true, failed(error)).await.map(drop)
     }
 
+    /// The sale that the step is about is gone: only a person can say what was meant by that.
+    pub(super) async fn gone(&mut self, head: &Head) -> Result<()> {
+        let document = head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
+        self.park(head, &head.desired, Doubt::Stands, End::Parked, Why::SaleGone { document }.into()).await
+    }
+
     /// The ERP holds the step's document: the record says so, with the version the document carries.
     pub(super) async fn adopt(&mut self, head: &Head, found: &Found) -> Result<()> {
-        let Some(version) = &found.version else {
+        // What a cancelled sale carries is no matter any more.
+        let cancelled = head.intent.as_ref().filter(|intent| intent.step.operation() == Operation::Cancel);
+        let version = cancelled.map(|intent| &intent.planned).or(found.version.as_ref());
+        let Some(version) = version else {
             let reason = Why::ForeignDocument { document: found.document.name().to_owned() }.into();
             return self.park(head, &head.desired, Doubt::Stands, End::Parked, reason).await;
         };
@@ -131,12 +143,23 @@ impl Batch<'_> {
     }
 
     /// Found, but not in the configured state yet.
-    pub(super) async fn finish(&mut self, unfinished: Vec<(&Head, Found)>) -> Result<()> {
-        if unfinished.is_empty() {
-            return Ok(());
+    pub(super) async fn finish(&mut self, mut unfinished: Vec<(&Head, Found)>) -> Result<()> {
+        for &operation in Operation::ALL {
+            let of = |(head, _): &(&Head, Found)| {
+                head.intent.as_ref().is_some_and(|intent| intent.step.operation() == operation)
+            };
+            let (found, others): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(of);
+            unfinished = others;
+            if !found.is_empty() {
+                self.finish_all(operation, found).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn finish_all(&mut self, operation: Operation, unfinished: Vec<(&Head, Found)>) -> Result<()> {
         let documents: Vec<Document> = unfinished.iter().map(|(_, found)| found.document.clone()).collect();
-        let outcomes = self.account.erp.finish(&self.calls(&Cache(self)), &documents).await;
+        let outcomes = self.account.erp.finish(&self.calls(&Cache(self)), operation, &documents).await;
         for ((head, mut found), outcome) in unfinished.into_iter().zip(outcomes) {
             match outcome {
                 Ok(document) => {
@@ -201,11 +224,22 @@ impl Batch<'_> {
             }
             Err(error) => return Err(error),
         };
-        let (end, reason) = match again(&intent.step, head, order, &connection.orders) {
-            Plan::Take(Next { step, order, last }) => {
+        let contents = match self.contents(head).await {
+            Err(error) if error.kind() == Kind::Unreadable => HashMap::new(),
+            contents => contents?,
+        };
+        let planned = self.with_known(head, &contents, &connection, |known| again(intent, known, order));
+        let (end, reason) = match planned {
+            Plan::Take(Next { step, order, last, .. }) => {
                 let rules = Arc::new(connection.orders.clone());
                 let job = Job { key: head.key.clone(), step, version: content.clone(), order, rules };
                 return self.send_once_more(head, intent, job, last).await;
+            }
+            // Nobody wants it, and a person has looked: it is planned anew.
+            Plan::Rest(_) if head.is_let_go() => {
+                let lift = Write::Lift { looked_up: intent.attempt.clone() };
+                self.write(&head.key, lift).await?;
+                return Ok(None);
             }
             Plan::Rest(Rest::Stop { end, reason }) => (end, reason),
             Plan::Rest(Rest::Synced) => (End::Parked, Why::NothingToSend.into()),
@@ -220,7 +254,7 @@ impl Batch<'_> {
         let due = next.settle_at.max(self.now() + backoff(self.puente, head.attempts));
         let write = Write::Resend { looked_up: intent.attempt.clone(), intent: next, due };
         match self.write(&head.key, write).await? {
-            Written::Applied(head) => Ok(Some(Ready { job, last, head })),
+            Written::Applied(head) => Ok(Some(Ready { job, last, anew: None, head })),
             Written::Refused(_) => Ok(None),
         }
     }

@@ -1,9 +1,9 @@
 //! From jobs to documents on their way: prepare together, write the intents, go on in bulks.
 
-use std::panic::AssertUnwindSafe;
+use std::{collections::HashSet, panic::AssertUnwindSafe};
 
 use futures::{FutureExt, StreamExt, stream};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     AT_A_TIME,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
-        document::Operation,
+        document::{Operation, Step},
         event::Happened,
         reason::{Reason, Why},
         record::{Doubt, End, Head, Rest, Write, Written},
@@ -30,8 +30,12 @@ impl Batch<'_> {
     /// Sends jobs, operation by operation. What the ERP cannot do is a person's.
     pub(super) async fn send(&mut self, mut ready: Vec<Ready>, max_bulk: usize) -> Result<()> {
         for &operation in Operation::ALL {
-            let (jobs, others) = ready.into_iter().partition(|one| one.job.step.operation == operation);
+            let (mut jobs, others): (Vec<_>, Vec<_>) =
+                ready.into_iter().partition(|one| one.job.step.operation() == operation);
             ready = others;
+            if operation == Operation::Cancel {
+                jobs = self.possible_anew(jobs).await?;
+            }
             match self.account.erp.can(operation) {
                 Some(can) => self.send_all(operation, jobs, can.max_bulk.min(max_bulk)).await?,
                 None => {
@@ -42,6 +46,25 @@ impl Batch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Of the sales that are to be cancelled and made anew, those that can be made: an unknown article must not leave an order without
+    /// any sale.
+    async fn possible_anew(&mut self, jobs: Vec<Ready>) -> Result<Vec<Ready>> {
+        let (anew, mut possible): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|one| one.anew.is_some());
+        if anew.is_empty() {
+            return Ok(possible);
+        }
+        let as_made = |one: &Ready| {
+            let step = Step::create(one.job.step.reference.clone());
+            let order = one.anew.clone().unwrap_or_else(|| one.job.order.clone());
+            let (job, head) = (Job { step, order, ..one.job.clone() }, one.head.clone());
+            Ready { job, last: false, anew: None, head }
+        };
+        let rendered = self.prepare(Operation::Create, anew.iter().map(as_made).collect(), false).await?;
+        let made: HashSet<_> = rendered.into_iter().map(|one| one.ready.job.key).collect();
+        possible.extend(anew.into_iter().filter(|one| made.contains(&one.job.key)));
+        Ok(possible)
     }
 
     /// Prepares jobs of one operation together, writes the intents of those that have none yet, and sends them in bulks.
@@ -81,10 +104,14 @@ impl Batch<'_> {
         let (mut rendered, mut suspects) = (Vec::new(), Vec::new());
         // Whether the ERP answered for one of them, whatever it said.
         let mut answered = false;
-        let mut groups = vec![ready];
-        while let Some(group) = groups.pop() {
-            if !suspects.is_empty() && (self.over().await || (!answered && same_reason(&suspects))) {
-                groups.push(group);
+        // Those that were refused together once already, with the words.
+        let mut groups: Vec<(Vec<Ready>, Option<Error>)> = vec![(ready, None)];
+        while let Some((group, known)) = groups.pop() {
+            let decided = !suspects.is_empty() && (self.over().await || (!answered && same_reason(&suspects)));
+            // What can be sent is sent while there is time for it: else a search that is longer than a departure keeps all waiting.
+            let short = known.is_some() && !rendered.is_empty() && !self.slots.another_call_and_step_fit();
+            if decided || short {
+                groups.push((group, known));
                 break;
             }
             let mut refused = Vec::new();
@@ -98,17 +125,26 @@ impl Batch<'_> {
             }
             if let [_, _, ..] = refused.as_slice() {
                 // Together: halves tell whose it is.
-                let (first, second) =
-                    halves(refused.into_iter().map(|(ready, _)| ready).collect(), |ready| &ready.head);
-                groups.extend([second, first]);
+                let error = refused.first().map(|(_, error)| error.clone());
+                let refused = refused.into_iter().map(|(ready, _)| ready).collect();
+                let (first, second) = halves(refused, self.epoch, |ready: &Ready| &ready.head);
+                groups.extend([(second, error.clone()), (first, error)]);
             } else {
                 suspects.append(&mut refused);
             }
         }
         let others_pass = answered || self.passed;
         self.judge(suspects.iter().map(|(ready, error)| (ready, error.clone())).collect(), others_pass).await?;
-        for ready in groups.into_iter().flatten() {
-            self.not_sent(&ready).await?;
+        for (group, known) in groups {
+            for ready in group {
+                match &known {
+                    // The next departure tells it from those that never failed.
+                    Some(error) if ready.head.intent.is_none() => {
+                        self.defer(&ready, error, self.now() + FLOOR, true).await?;
+                    }
+                    _ => self.not_sent(&ready).await?,
+                }
+            }
         }
         Ok(rendered)
     }
@@ -157,7 +193,6 @@ impl Batch<'_> {
         match send_error {
             SendError::Refused(error) => self.refuse(&ready, refused(&error)).await?,
             SendError::NotNow(ref error) | SendError::Unknown(ref error) => {
-                let (now, head, reason) = (self.now(), &ready.head, failed(error));
                 // A customer whose creation is in doubt is looked up again, once that can be trusted.
                 let settle = match &send_error {
                     SendError::Unknown(_) => {
@@ -165,24 +200,31 @@ impl Batch<'_> {
                     }
                     _ => SignedDuration::ZERO,
                 };
-                let due = now + self.wait(error, head.attempts).max(settle);
-                let write = Write::Defer {
-                    desired: head.desired.clone(),
-                    steps: head.steps,
-                    epoch: self.epoch,
-                    due,
-                    floor: now + FLOOR,
-                    forgiven: false,
-                    reason: reason.clone(),
-                };
-                if self.write(&head.key, write).await?.applied() {
-                    self.tell_why(&head.key, Happened::Deferred, &reason, None).await;
-                }
+                let due = self.now() + self.wait(error, ready.head.attempts).max(settle);
+                self.defer(&ready, error, due, false).await?;
             }
             // Still due; the ledger says when the account may be called again.
             SendError::Account(error) => self.close(&error).await?,
             SendError::Ambiguous(error) => self.judge(vec![(&ready, error)], false).await?,
             SendError::Exists => {}
+        }
+        Ok(())
+    }
+
+    /// A job of which nothing was sent waits. `forgiven`: that is no attempt of its own.
+    pub(super) async fn defer(&self, ready: &Ready, error: &Error, due: Timestamp, forgiven: bool) -> Result<()> {
+        let (head, reason) = (&ready.head, failed(error));
+        let write = Write::Defer {
+            desired: head.desired.clone(),
+            steps: head.steps,
+            epoch: self.epoch,
+            due,
+            floor: self.now() + FLOOR,
+            forgiven,
+            reason: reason.clone(),
+        };
+        if self.write(&head.key, write).await?.applied() {
+            self.tell_why(&head.key, Happened::Deferred, &reason, None).await;
         }
         Ok(())
     }
