@@ -39,6 +39,7 @@ pub fn line(sku: &str, quantity: &str, total: &str, tax: Option<(&str, &str)>) -
         discounts: vec![],
         taxes: tax.map(|(rate, amount)| taxed(rate, amount)).into_iter().collect(),
         gift_card: false,
+        restock: None,
     }
 }
 

@@ -4,7 +4,10 @@
 mod support;
 
 mod books;
+mod credit;
 mod flow;
+mod life;
+mod lives;
 mod made;
 mod rounding;
 mod servers;

@@ -269,7 +269,7 @@ async fn nothing_to_do_takes_no_call() {
     let (way, _) = counted();
     assert!(erp.prepare(&way.with(&Memory::default()), Operation::Create, &[], false).await.is_empty());
     assert!(erp.send(&way.calls(), Operation::Create, &[]).await.is_empty());
-    assert!(erp.finish(&way.calls(), &[]).await.is_empty());
+    assert!(erp.finish(&way.calls(), Operation::Create, &[]).await.is_empty());
     assert!(erp.look_up(&way.calls(), &[]).await.unwrap().is_empty());
     assert!(requests.lock().unwrap().is_empty());
 }

@@ -215,7 +215,7 @@ async fn what_was_cut_short_is_found_and_finished() {
     let documents: Vec<_> = found.iter().map(|found| found.document.clone()).collect();
     for calls_expected in [5, 1] {
         counter.take();
-        let finished = erp.finish(&way.calls(), &documents).await;
+        let finished = erp.finish(&way.calls(), Operation::Create, &documents).await;
         assert!(finished.iter().all(|answer| answer.as_ref().is_ok_and(|d| d.number.is_some())), "{finished:?}");
         // Read, quote, read, confirm, process; and nothing but a read where all is done.
         assert_eq!(counter.take(), calls_expected);
@@ -231,7 +231,7 @@ async fn what_was_cut_short_is_found_and_finished() {
     tryton.rpc("model.sale.sale.cancel", json!([[document.id.parse::<i64>().unwrap()]])).await;
     let found = erp.look_up(&way.calls(), std::slice::from_ref(&cancelled.step)).await.unwrap();
     assert!(!found[0].as_ref().unwrap().finished);
-    let answer = erp.finish(&way.calls(), &[document]).await.remove(0);
+    let answer = erp.finish(&way.calls(), Operation::Create, &[document]).await.remove(0);
     assert!(matches!(&answer, Err(SendError::Refused(e)) if e.to_string().contains("cancelled")), "{answer:?}");
 }
 

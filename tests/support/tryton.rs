@@ -173,7 +173,7 @@ impl Tryton {
 /// The products and taxes that `setup.py` makes.
 pub const PRODUCTS: &str = "products = { shipping = \"SHIPPING\", tip = \"TIP\", duty = \"DUTY\", fee = \"FEE\", \
      discount = \"DISCOUNT\", rounding = \"ROUNDING\", store_credit = \"CREDIT\", gift_card = \"GIFT-CARD\", \
-     custom = \"CUSTOM\", adjustment = \"ADJUSTMENT\" }";
+     custom = \"CUSTOM\", adjustment = \"ADJUSTMENT\", refund = \"REFUND\" }";
 const TAXES: &str = "taxes = { \"0.21\" = \"VAT 21%\", \"0.10\" = \"VAT 10%\", \"0.04\" = \"VAT 4%\", \
      GST = \"GST 5%\", PST = \"PST 7%\", State = \"State 8.875%\", Canada = \"Canada\" }";
 

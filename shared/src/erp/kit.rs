@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use puente_sandbox::erp::Vendor;
 use serde_json::Value;
 
+use crate::domain::document::{Operation, Step};
+
 /// The kit of a row.
 #[derive(Debug)]
 pub struct Kit {
@@ -78,8 +80,24 @@ pub trait Reads {
         false
     }
 
-    /// A draft's body, as the connector renders it.
+    /// The same of the answer to any operation's drafts, each of the step in its place.
+    fn told_of(&self, status: u16, body: &[u8], steps: &[Step], place: usize) -> Option<Told> {
+        let step = steps.get(place).filter(|step| step.operation() == Operation::Create)?;
+        self.told(status, body, steps.len(), place, step.reference.as_str())
+    }
+
+    /// Whether a document of a look-up was cancelled. `None`: there is nothing to compare with.
+    fn is_cancelled(&self, _document: &Value) -> Option<bool> {
+        None
+    }
+
+    /// The body of a sale's draft, as the connector renders it.
     fn draft(&self, reference: &str) -> String;
+
+    /// The body of any step's draft.
+    fn draft_of(&self, step: &Step) -> String {
+        self.draft(step.reference.as_str())
+    }
 }
 
 /// An example section whose lines that begin with `begins`, of which it has some, are `instead`.

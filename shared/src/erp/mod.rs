@@ -27,6 +27,7 @@ use crate::{
         document::{Document, Operation, Step},
         ids::{OrderKey, Reference},
         order::Order,
+        reason::Why,
         rules::Rules,
         version::Version,
     },
@@ -92,6 +93,11 @@ impl Capabilities {
     pub const NONE: Self = Self { class: Class::Nothing, bulk: Bulk::Unknown, max_bulk: 1 };
 }
 
+/// What a connector answers for an operation that it [cannot](Erp::can) do.
+pub(crate) fn cannot(operation: Operation) -> SendError {
+    SendError::Refused(Why::CannotDo { operation }.into())
+}
+
 /// How long an ERP may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -110,7 +116,7 @@ pub struct Job {
     pub step: Step,
     /// The version its document carries, in a field the look-up returns.
     pub version: Version,
-    /// The order.
+    /// What its document is made from: the order; of a credit note what the refund gives back, see [`Order::credit`].
     pub order: Arc<Order>,
     /// The connection's rules.
     pub rules: Arc<Rules>,
@@ -195,6 +201,8 @@ pub struct Found {
     pub version: Option<Version>,
     /// Whether it is in the state the configuration asks for; otherwise [`Erp::finish`] takes it there.
     pub finished: bool,
+    /// Whether it was cancelled.
+    pub cancelled: bool,
 }
 
 /// A page of an ERP's books: its side of an audit.
@@ -231,12 +239,17 @@ pub trait Erp: Send + Sync {
     async fn send(&self, calls: &Calls<'_>, operation: Operation, drafts: &[Draft])
     -> Vec<Result<Document, SendError>>;
 
-    /// Looks up whether steps have landed, all in one call where the ERP can. One answer per step, in order. The error is that of
-    /// the whole call.
+    /// Looks up what the ERP has of the documents that steps are about, all in one call where it can: by the reference of the step; for
+    /// a cancellation by the id of its document. One answer per step, in order. The error is that of the whole call.
     async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError>;
 
-    /// Takes found documents to the configured state. One answer per document, in order.
-    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>>;
+    /// Takes found documents, which steps of one operation made, to the configured state. One answer per document, in order.
+    async fn finish(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        documents: &[Document],
+    ) -> Vec<Result<Document, SendError>>;
 
     /// A page of its books: what our documents that were made or changed in the span `day` come to by now, each as often as it is there;
     /// `cursor` is the [`next`](BookPage::next) of the page before. What was cancelled is not in the books. One call; `None`: the

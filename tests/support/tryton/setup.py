@@ -78,7 +78,7 @@ for number in range(1, 21):
     product('ART-%02d' % number, 'Article %d' % number)
 product('COFFEE', 'Coffee beans', uom=kilogram)
 product('RETIRED', 'An article that is no longer sold', salable=False)
-for code in ('SHIPPING', 'TIP', 'DUTY', 'FEE', 'DISCOUNT', 'ROUNDING', 'CREDIT', 'GIFT-CARD', 'CUSTOM', 'ADJUSTMENT'):
+for code in ('SHIPPING', 'TIP', 'DUTY', 'FEE', 'DISCOUNT', 'ROUNDING', 'CREDIT', 'GIFT-CARD', 'CUSTOM', 'ADJUSTMENT', 'REFUND'):
     product(code, code.capitalize(), type='service')
 
 warehouse, = Model.get('stock.location').find([('type', '=', 'warehouse')])

@@ -10,6 +10,7 @@ use super::{super::Erp, wire};
 use crate::{
     Result,
     config::{Secret, Section},
+    domain::{document::Operation, order::ChargeKind},
 };
 
 /// The section.
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(super) web_shop: Named,
     #[serde(default)]
     pub(super) state: State,
+    /// How far a credit note is taken; as `state` if it is not said.
+    pub(super) credit_state: Option<State>,
     #[serde(default)]
     pub(super) products: Codes,
     #[serde(default)]
@@ -117,9 +120,42 @@ pub(crate) struct Codes {
     pub(super) discount: Option<String>,
     pub(super) rounding: Option<String>,
     pub(super) store_credit: Option<String>,
+    /// Money given back without saying for what.
+    pub(super) refund: Option<String>,
     pub(super) gift_card: Option<String>,
     pub(super) custom: Option<String>,
     pub(super) adjustment: Option<String>,
+}
+
+impl Codes {
+    /// The code of the product for a kind of charge.
+    #[must_use]
+    pub(super) fn of(&self, kind: ChargeKind) -> Option<&str> {
+        match kind {
+            ChargeKind::Shipping => &self.shipping,
+            ChargeKind::Tip => &self.tip,
+            ChargeKind::Duty => &self.duty,
+            ChargeKind::Fee => &self.fee,
+            ChargeKind::Rounding => &self.rounding,
+            ChargeKind::StoreCredit => &self.store_credit,
+            ChargeKind::Refund => &self.refund,
+        }
+        .as_deref()
+    }
+
+    /// Its key in the configuration.
+    #[must_use]
+    pub(super) fn key(kind: ChargeKind) -> &'static str {
+        match kind {
+            ChargeKind::Shipping => "shipping",
+            ChargeKind::Tip => "tip",
+            ChargeKind::Duty => "duty",
+            ChargeKind::Fee => "fee",
+            ChargeKind::Rounding => "rounding",
+            ChargeKind::StoreCredit => "store_credit",
+            ChargeKind::Refund => "refund",
+        }
+    }
 }
 
 /// A Tryton database and a web shop in it.
@@ -130,6 +166,17 @@ pub(crate) struct Tryton {
     pub(super) place: String,
     /// The store's name or rate of a tax, and Tryton's name or `#id`.
     pub(super) tax_names: HashMap<String, String>,
+}
+
+impl Tryton {
+    /// How far the documents of an operation are taken.
+    pub(super) fn target(&self, operation: Operation) -> State {
+        let settings = &self.settings;
+        match operation {
+            Operation::Credit => settings.credit_state.unwrap_or(settings.state),
+            Operation::Create | Operation::Amend | Operation::Cancel => settings.state,
+        }
+    }
 }
 
 /// Builds one from its section.

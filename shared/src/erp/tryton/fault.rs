@@ -104,7 +104,13 @@ pub(super) fn said(error: &str, intent: Intent) -> SendError {
             if UNIQUE.iter().any(|key| message.contains(key)) {
                 return SendError::Exists;
             }
-            let said = Some(without_people(&message));
+            if moved_on(&message) {
+                return SendError::NotNow(Error::new(
+                    Kind::Unavailable,
+                    "somebody changed, took on or deleted the same sale in Tryton at that moment",
+                ));
+            }
+            let said = Some(without_people(&message) + right(&message));
             SendError::Refused(Why::ErpRefused { request: None, status: None, said }.into())
         }
         "UserWarning" => {
@@ -126,6 +132,21 @@ pub(super) fn said(error: &str, intent: Intent) -> SendError {
         // The text of a Python exception can hold anything: it stays in Tryton's own log.
         _ => SendError::Refused(Why::ErpFailed.into()),
     }
+}
+
+/// Whether the sale is not as it was read a moment ago: its state lacks the button, or it or a line of it was deleted. All of the call was
+/// rolled back; read again, it tells what can be done.
+fn moved_on(message: &str) -> bool {
+    let gone = message.starts_with("You are trying to ") && message.contains("that don't exist");
+    let sale = [r#"of "Sale""#, r#"of "Sale Line""#].iter().any(|model| message.contains(model));
+    message.starts_with("You can not call \"") || (gone && sale)
+}
+
+/// What helps where the user lacks a right.
+fn right(message: &str) -> &'static str {
+    let lacks =
+        ["You are not allowed to access \"", "Calling button \""].iter().any(|words| message.starts_with(words));
+    if lacks { " (give the integration user that right in Tryton, then replay it)" } else { "" }
 }
 
 fn in_doubt(error: Error, intent: Intent) -> SendError {
@@ -162,11 +183,18 @@ fn first_of(json: &str, at: usize) -> String {
 
 /// Tryton's message as it may be repeated.
 fn without_people(message: &str) -> String {
+    // Tryton forgets a quote here. It names a button and a kind of record, and nobody.
+    if let Some(button) = message.strip_prefix("Calling button \"") {
+        return quoted(&format!("Calling button {}", button.replace('"', "")));
+    }
     quoted(&without_names(message))
 }
 
 /// Where Tryton's own words go on after a name.
 const GOES_ON: [&str; 4] = [" of ", " on ", " in record ", " for field "];
+
+/// What may be repeated after one of these words: kinds of records, fields, buttons, and what a book is closed for.
+const KEPT: [&str; 8] = ["field", "of", "sale", "method", "call", "access", "period", "date"];
 
 /// Tryton's messages quote names of records in double quotes. Those that say which field of which kind of record, and of which
 /// sale, help and are kept; any other may be a person or an address.
@@ -182,7 +210,7 @@ fn without_names(message: &str) -> String {
     while let Some(quoted) = rest.next() {
         let mut after = rest.next().unwrap_or_default();
         let before = clean.trim_end();
-        let model = ["field", "of", "sale", "method", "call"].iter().any(|word| before.ends_with(word));
+        let model = KEPT.iter().any(|word| before.ends_with(word));
         let sale = (before.ends_with("record") || before.ends_with(" on"))
             && rest.peek().is_some_and(|of| of.starts_with("Sale"));
         let kept = model || sale;
@@ -268,6 +296,19 @@ mod tests {
             (r#"["UserError",["The code on party must be unique.","",null]]"#, "exists"),
             (r#"["UserError",["You are not allowed to access \"Sale\".","Within groups",null]]"#, "refused"),
             (r#"["UserWarning",["credit limit","The credit is short.",""]]"#, "refused"),
+            (r#"["UserError",["You can not call \"cancel\" on \"7 [#1]\" of \"Sale\".","",null]]"#, "not now"),
+            (
+                r#"["UserError",["You are trying to read records \"2\" of \"Sale Line\" that don't exist.","",null]]"#,
+                "not now",
+            ),
+            (
+                r#"["UserError",["You are trying to write to records \"2\" of \"Sale\" that don't exist.","",null]]"#,
+                "not now",
+            ),
+            (
+                r#"["UserError",["You are trying to read records \"2\" of \"Party\" that don't exist.","",null]]"#,
+                "refused",
+            ),
             (r#"["ConcurrencyException","Record was modified in the mean time"]"#, "not now"),
             (r#"["LoginException",["sms","Code:","char"]]"#, "account"),
             (r#"["database is locked","Traceback"]"#, "not now"),
@@ -287,6 +328,26 @@ mod tests {
         let long = format!(r#"["UserError",["No mail to canary@example.com: {}","",null]]"#, "x".repeat(100_000));
         let text = words(&said(&long, Intent::Write));
         assert!(text.len() < 400 && !text.contains("canary"), "{text:.500}");
+    }
+
+    #[test]
+    fn a_missing_right_and_a_closed_period_are_named() {
+        let said = |message: &str| {
+            let error = serde_json::json!(["UserError", [message, "", serde_json::Value::Null]]).to_string();
+            words(&super::said(&error, Intent::Write))
+        };
+        let text = said("Calling button \"draft on \"Sale\" is not allowed.");
+        assert!(
+            text.contains("Calling button draft on Sale is not allowed") && text.contains("integration user"),
+            "{text}"
+        );
+        let text = said("You are not allowed to access \"Sale\".");
+        assert!(text.contains(r#"access "Sale""#) && text.contains("integration user"), "{text}");
+        let period =
+            r#"To continue, you must reopen the period "2026-11" of company "Invented" for the date "11/30/2026"."#;
+        let text = said(period);
+        assert!(text.contains(r#"reopen the period "2026-11""#), "{text}");
+        assert!(!text.contains("integration user"), "{text}");
     }
 
     #[test]

@@ -24,17 +24,22 @@ struct Tryton;
 const CURRENCIES: [(&str, u32); 4] = [("EUR", 2), ("USD", 2), ("JPY", 0), ("KWD", 3)];
 /// Its taxes: the rate in thousandths, and the name.
 const TAXES: [(i64, &str); 2] = [(210, "VAT 21%"), (100, "VAT 10%")];
+/// What Tryton says of records that were changed since they were seen.
+const CHANGED: &str = "Records were modified in the meanwhile";
 /// What is sold beside articles.
-const SERVICES: [&str; 4] = ["SHIPPING", "TIP", "DISCOUNT", "ROUNDING"];
+const SERVICES: [&str; 6] = ["SHIPPING", "TIP", "DISCOUNT", "ROUNDING", "FEE", "REFUND"];
 
 impl Vendor for Tryton {
     fn section(&self, config: &Config, addr: SocketAddr) -> String {
         format!(
             "url = \"http://{addr}\"\ndatabase = \"erp\"\nusername = \"puente\"\npassword = {{ literal = \"sandbox-pw-1\" }}\n\
              web_shop = \"Web\"\ntimeout = \"2s\"\nbulk = {}\n\
-             products = {{ shipping = \"SHIPPING\", tip = \"TIP\", discount = \"DISCOUNT\", rounding = \"ROUNDING\" }}\n\
-             taxes = {{ \"0.21\" = \"VAT 21%\", \"0.10\" = \"VAT 10%\" }}\n",
-            config.bulk_limit
+             products = {{ shipping = \"SHIPPING\", tip = \"TIP\", discount = \"DISCOUNT\", rounding = \"ROUNDING\", fee = \"FEE\", \
+             refund = \"REFUND\" }}\n\
+             taxes = {{ \"0.21\" = \"VAT 21%\", \"0.10\" = \"VAT 10%\" }}\n{}",
+            config.bulk_limit,
+            // What is confirmed can be neither changed nor cancelled any more.
+            if config.changes { "state = \"quotation\"\n" } else { "" }
         )
     }
 
@@ -73,6 +78,12 @@ impl Vendor for Tryton {
                 Ok(listed(books, parameter, call.pointer("/params/2")))
             }
             "model.sale.sale.search_read" => Ok(sales(books, parameter)),
+            "model.sale.sale.write" => amend_sales(books, call.get("params").map_or(&[], list)),
+            "model.sale.configuration.read" => Ok(json!([{"id": 1, "sale_invoice_method": "order"}])),
+            "model.sale.sale.draft" => {
+                if_seen(books, parameter, call.pointer("/params/1")).map(|()| take_on(books, parameter, "draft"))
+            }
+            "model.sale.sale.cancel" => Ok(take_on(books, parameter, "cancelled")),
             "model.sale.sale.quote" => Ok(take_on(books, parameter, "quotation")),
             "model.sale.sale.confirm" => Ok(take_on(books, parameter, "confirmed")),
             "model.sale.sale.process" => Ok(take_on(books, parameter, "processing")),
@@ -81,6 +92,7 @@ impl Vendor for Tryton {
         // Its own errors come inside of 200.
         let body = match answer {
             Ok(result) => json!({"id": 1, "result": result}),
+            Err(words) if words == CHANGED => json!({"id": 1, "error": ["ConcurrencyException", words]}),
             Err(words) => json!({"id": 1, "error": ["UserError", [words, "", null]]}),
         };
         (200, body)
@@ -169,7 +181,9 @@ fn added_up(books: &Books, sale: &Value) -> Result<Entry, String> {
         return Err("The value for field \"Currency\" in \"Sale\" is not valid.".to_owned());
     };
     let round = |amount: Decimal| amount.round_dp_with_strategy(*digits, RoundingStrategy::MidpointNearestEven);
-    let lines = sale.pointer("/lines/0/1").map_or(&[] as &[Value], list);
+    let created =
+        sale.get("lines").map_or(&[] as &[Value], list).iter().find(|act| act.get(0) == Some(&json!("create")));
+    let lines = created.and_then(|act| act.get(1)).map_or(&[] as &[Value], list);
     let known = (SERVICES.len() + books.products().len()) as u64;
     let (mut total, mut bases) = (Decimal::ZERO, vec![Decimal::ZERO; TAXES.len()]);
     for line in lines {
@@ -200,19 +214,74 @@ fn added_up(books: &Books, sale: &Value) -> Result<Entry, String> {
     })
 }
 
+/// When a sale was last changed, in words of its own: different after every change.
+fn changed(made: &Made) -> String {
+    format!("{} {}", made.state, made.version.as_deref().unwrap_or_default())
+}
+
+/// Whether the sales stand as the context of the call says they were seen.
+fn if_seen(books: &Books, ids: &Value, context: Option<&Value>) -> Result<(), String> {
+    let seen =
+        |made: &Made| context?.get("_timestamp")?.get(format!("sale.sale,{}", made.id))?.as_str().map(str::to_owned);
+    let asked = |made: &&Made| list(ids).iter().any(|id| id.as_u64() == Some(made.id));
+    let stale = books.orders.iter().filter(asked).any(|made| seen(made).is_some_and(|seen| seen != changed(made)));
+    if stale { Err(CHANGED.to_owned()) } else { Ok(()) }
+}
+
+/// Ids and values in turn, the context last: all or none.
+fn amend_sales(books: &mut Books, parameters: &[Value]) -> Result<Value, String> {
+    let (context, pairs) = parameters.split_last().unwrap_or((&Value::Null, &[]));
+    let mut amended = Vec::new();
+    for pair in pairs.chunks(2) {
+        let [ids, values] = pair else { return Err("An argument is missing.".to_owned()) };
+        if_seen(books, ids, Some(context))?;
+        let made = books.orders.iter().find(|made| list(ids).iter().any(|id| id.as_u64() == Some(made.id)));
+        let Some(made) = made else {
+            return Err("You are trying to write to records \"0\" of \"Sale\" that don't exist.".to_owned());
+        };
+        if made.state != "draft" {
+            return Err(format!("To delete line \"1\" you must cancel or reset to draft sale \"{}\".", made.number));
+        }
+        amended.push((made.id, added_up(books, values)?));
+    }
+    for (id, entry) in amended {
+        for made in books.orders.iter_mut().filter(|made| made.id == id) {
+            made.total = entry.total;
+            made.currency.clone_from(&entry.currency);
+            made.customer.clone_from(&entry.customer);
+            made.version.clone_from(&entry.version);
+            made.stated_total.clone_from(&entry.stated_total);
+        }
+    }
+    Ok(Value::Null)
+}
+
 fn take_on(books: &mut Books, ids: &Value, state: &'static str) -> Value {
     let ids: Vec<u64> = list(ids).iter().filter_map(Value::as_u64).collect();
-    books.orders.iter_mut().filter(|made| ids.contains(&made.id)).for_each(|made| made.state = state);
+    for made in books.orders.iter_mut().filter(|made| ids.contains(&made.id)) {
+        (made.state, made.cancelled) = (state, state == "cancelled");
+    }
     Value::Null
+}
+
+/// Every id that a search domain asks for.
+fn ids(domain: &Value) -> Vec<u64> {
+    match list(domain) {
+        [Value::String(field), Value::String(_), ids] if field == "id" => {
+            list(ids).iter().filter_map(Value::as_u64).collect()
+        }
+        parts => parts.iter().flat_map(ids).collect(),
+    }
 }
 
 /// By reference, or by id.
 fn sales(books: &Books, domain: &Value) -> Value {
     let told = |made: &Made| {
         json!({"id": made.id, "web_id": made.reference, "number": made.number, "state": made.state,
-            "total_amount": exact(made.total), "currency.": {"id": 1, "code": made.currency}, "lines.": [{"note": made.version}]})
+            "total_amount": exact(made.total), "currency.": {"id": 1, "code": made.currency}, "_timestamp": changed(made),
+            "lines.": [{"id": made.id, "note": made.version}]})
     };
-    let ids: Vec<u64> = domain.pointer("/0/2").map_or(&[] as &[Value], list).iter().filter_map(Value::as_u64).collect();
+    let ids = ids(domain);
     let by_id = books.orders.iter().filter(|made| ids.contains(&made.id));
     by_id.chain(books.found(&words(domain))).map(told).collect()
 }
@@ -223,7 +292,14 @@ fn listed(books: &Books, domain: &Value, most: Option<&Value>) -> Value {
     let most = most.and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok()).unwrap_or_default();
     let told = |made: &Made| json!({"id": made.id, "web_id": made.reference, "total_amount": exact(made.total), "currency.": {"id": 1, "code": made.currency}});
     let of_span = |made: &&Made| domain.get(4).is_some_and(|span| holds(span, made));
-    books.orders.iter().filter(|made| made.id > after).filter(of_span).take(most).map(told).collect()
+    books
+        .orders
+        .iter()
+        .filter(|made| made.id > after && made.state != "cancelled")
+        .filter(of_span)
+        .take(most)
+        .map(told)
+        .collect()
 }
 
 /// Whether a domain of times holds of a sale. Each was written again two hours after it was made, as those are that are shipped.

@@ -11,14 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Codes,
+    amend::Amendment,
     books::{self, Item, Rounding, Tax},
+    credit, mark,
     wire::{self, Add, Create, Date, Exact, Quantity},
 };
 use crate::{
     Error, Result,
     domain::{
+        document::Action,
         money::Amount,
-        order::{self, ChargeKind, Order},
+        order::{self, Order},
         reason::{Mismatch, TaxedLine, Why},
         rounding::{Rounded, difference},
     },
@@ -76,6 +79,8 @@ pub(super) struct Resolved<'a> {
     pub(super) invoice_address: i64,
     /// Where the goods go.
     pub(super) shipment_address: i64,
+    /// Whether the company invoices what was shipped, once it is.
+    pub(super) invoices_shipments: bool,
 }
 
 /// The lines of a sale that will come to the store's total.
@@ -108,26 +113,6 @@ struct Label<'a> {
     text: String,
     /// The tax that the store states.
     stated: Decimal,
-}
-
-/// The first word of the note on a sale's first line: our version and the total it must have. The note of a line is printed on
-/// no document of Tryton's.
-const MARK: &str = "puente";
-
-/// The note.
-#[must_use]
-pub(super) fn note(version: &crate::domain::version::Version, total: Amount) -> String {
-    format!("{MARK} {version} {total}")
-}
-
-/// The version and the total in a note of ours.
-#[must_use]
-pub(super) fn read_note(note: &str) -> Option<(crate::domain::version::Version, Decimal)> {
-    let mut words = note.split_whitespace();
-    let ours = words.next()? == MARK;
-    let version = words.next()?.parse().ok()?;
-    let total = Amount::parse(words.next()?).ok()?.decimal();
-    ours.then_some((version, total))
 }
 
 /// The codes of all products an order may need, the store's article codes translated.
@@ -185,7 +170,11 @@ pub(super) fn books<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<Books<'a>, Re
         lines.push(vec![books::Line { quantity: Decimal::ONE, price: amount, taxes: Vec::new() }]);
         labels.push(Label { code, text: text.to_owned(), stated: Decimal::ZERO });
     }
-    if sum(&lines)?.total() != order.total.decimal() {
+    for line in lines.iter_mut().flatten() {
+        line.quantity = credit::signed(sale, line.quantity);
+    }
+    // A credit note comes to what its order does, below zero.
+    if sum(&lines)?.total() != credit::signed(sale, order.total.decimal()) {
         let difference = stored(order.total.decimal() - foreseen.total());
         return Err(Error::from(Why::NotExact { difference }).into());
     }
@@ -204,23 +193,21 @@ impl Books<'_> {
     }
 }
 
-/// The sale, as the JSON text of `sale.sale`'s values.
+/// What is sent, as JSON text: the values of a new `sale.sale`, or what a sale that is there becomes.
 pub(super) fn sale(sale: &Job, books: &Books<'_>, to: &Resolved<'_>) -> Result<String, Refusal> {
     let order = &sale.order;
     let mut lines: Vec<wire::SaleLine> = Vec::new();
     for (own, label) in books.lines.iter().zip(&books.labels) {
-        let product = product(label.code, to)?;
+        let product = product(label.code, sale, to)?;
         for line in own {
             lines.push(line_of(line, label, product)?);
         }
     }
+    let is_credit = credit::of(sale).is_some();
     if let Some(first) = lines.first_mut() {
-        first.note = Some(note(&sale.version, order.total));
+        first.note = Some(mark::note(&sale.version, if is_credit { -order.total } else { order.total }));
     }
-    let values = wire::Sale {
-        company: to.company,
-        web_shop: to.shop,
-        web_id: sale.step.reference.as_str(),
+    let header = wire::Header {
         reference: wire::text(Some(&order.number)).unwrap_or_else(|| order.id.to_string()),
         date: Date(order.placed_at.date()),
         currency: to.currency,
@@ -229,6 +216,22 @@ pub(super) fn sale(sale: &Job, books: &Books<'_>, to: &Resolved<'_>) -> Result<S
         shipment_address: to.shipment_address,
         warehouse: to.warehouse,
         payment_term: to.payment_term,
+    };
+    if let Action::Amend { document, base } = &sale.step.action {
+        let (document, base, version) = (document.clone(), base.clone(), sale.version.clone());
+        let to = Amendment { document, base, version, header: wire::raw(&header), lines: wire::raw(&lines) };
+        return Ok(String::from(Box::<str>::from(wire::raw(&to))));
+    }
+    let unshipped = credit::is_left_unshipped(sale);
+    let values = wire::Sale {
+        company: to.company,
+        web_shop: to.shop,
+        web_id: sale.step.reference.as_str(),
+        header,
+        origin: credit::origin(sale),
+        shipment_method: unshipped.then_some("manual"),
+        // Of what is never shipped there would never be a credit note.
+        invoice_method: (unshipped && to.invoices_shipments).then_some("order"),
         lines: Create::new(lines),
     };
     Ok(String::from(Box::<str>::from(wire::raw(&values))))
@@ -259,7 +262,11 @@ fn items<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a
     let stated = |taxes: &[order::Tax]| taxes.iter().map(|tax| tax.amount).sum::<Amount>().decimal();
     let missing = |key: &str| Error::from(Why::ProductNotSet { key: key.to_owned(), section: rates.place.to_owned() });
     for line in &order.lines {
+        let in_money = credit::in_money(sale, line);
         let code = code_of(sale, line, rates.codes).ok_or_else(|| {
+            if in_money {
+                return missing("refund");
+            }
             let key = if line.gift_card { "gift_card" } else { "custom" };
             Error::from(Why::NoArticleCode { line: line.id.clone(), key: key.to_owned() })
         })?;
@@ -271,8 +278,11 @@ fn items<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a
             }
             return Err(Why::NoQuantity { line: line.id.clone() }.into());
         }
+        let text = described(&line.title, &line.discounts);
+        let (quantity, text) =
+            if in_money { (Decimal::ONE, format!("{} × {text}", line.quantity)) } else { (quantity, text) };
         items.push(Item { quantity, amount: line.net().decimal(), taxes: taxes(&line.taxes, line.net(), rates)? });
-        labels.push(Label { code, text: described(&line.title, &line.discounts), stated: stated(&line.taxes) });
+        labels.push(Label { code, text, stated: stated(&line.taxes) });
     }
     for charge in order.charges.iter().filter(|charge| !is_nothing(charge)) {
         let code = rates.codes.of(charge.kind).ok_or_else(|| missing(Codes::key(charge.kind)))?;
@@ -290,6 +300,9 @@ fn items<'a>(sale: &'a Job, rates: Rates<'a>) -> Result<(Vec<Item>, Vec<Label<'a
 
 /// The code of the product a line stands for.
 fn code_of<'a>(sale: &'a Job, line: &'a order::Line, codes: &'a Codes) -> Option<&'a str> {
+    if credit::in_money(sale, line) {
+        return codes.refund.as_deref();
+    }
     match line.sku.as_deref().map(str::trim).filter(|sku| !sku.is_empty()) {
         Some(sku) => Some(sale.rules.sku.get(sku).map_or(sku, String::as_str)),
         None if line.gift_card => codes.gift_card.as_deref(),
@@ -297,10 +310,11 @@ fn code_of<'a>(sale: &'a Job, line: &'a order::Line, codes: &'a Codes) -> Option
     }
 }
 
-fn product(code: &str, to: &Resolved<'_>) -> Result<Product> {
+fn product(code: &str, sale: &Job, to: &Resolved<'_>) -> Result<Product> {
     let sku = || code.to_owned();
     let product = to.products.get(code).ok_or_else(|| Error::from(Why::UnknownArticle { sku: sku() }))?;
-    if !product.salable {
+    // What is sold no more comes back all the same.
+    if !product.salable && credit::of(sale).is_none() {
         return Err(Why::NotForSale { sku: sku() }.into());
     }
     Ok(*product)
@@ -378,33 +392,4 @@ fn differing(order: &Order, items: &[Item], labels: &[Label<'_>], foreseen: book
         erp: stored(item.tax().round_dp(books::PRICE_DECIMALS)),
     });
     Mismatch::Total { store: order.total, erp: stored(foreseen.total()), line }
-}
-
-impl Codes {
-    /// The code of the product for a kind of charge.
-    #[must_use]
-    pub(super) fn of(&self, kind: ChargeKind) -> Option<&str> {
-        match kind {
-            ChargeKind::Shipping => &self.shipping,
-            ChargeKind::Tip => &self.tip,
-            ChargeKind::Duty => &self.duty,
-            ChargeKind::Fee => &self.fee,
-            ChargeKind::Rounding => &self.rounding,
-            ChargeKind::StoreCredit => &self.store_credit,
-        }
-        .as_deref()
-    }
-
-    /// Its key in the configuration.
-    #[must_use]
-    pub(super) fn key(kind: ChargeKind) -> &'static str {
-        match kind {
-            ChargeKind::Shipping => "shipping",
-            ChargeKind::Tip => "tip",
-            ChargeKind::Duty => "duty",
-            ChargeKind::Fee => "fee",
-            ChargeKind::Rounding => "rounding",
-            ChargeKind::StoreCredit => "store_credit",
-        }
-    }
 }

@@ -4,16 +4,25 @@
 //! reference is the `web_id`, so a second create is refused (class [`Class::Unique`]); a create is one database transaction
 //! for the whole bulk ([`Bulk::Atomic`]). The version stands in the note of the sale's first line, which is printed nowhere.
 //!
+//! A sale is changed only while it is a draft or a quotation and carries the version that the change was made from (`amend.rs`), and
+//! cancelled while Tryton does not process it yet (`cancel.rs`). A refund is a return sale of its own reference (`credit.rs`).
+//!
 //! Transitions are buttons (`quote`, `confirm`, `process`) that Tryton refuses on a sale in another state: what was cut short
 //! is read first and then taken on from where it stands. Vendor pages: docs.tryton.org, "Sale Module" and "Web Shop Module".
 
+mod amend;
 pub mod books;
+mod cancel;
 mod config;
+mod credit;
 mod customer;
 mod fault;
+mod find;
+mod invoicing;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
+mod mark;
 mod parties;
 mod resolve;
 mod sales;
@@ -51,9 +60,13 @@ password = { env = "TRYTON_PASSWORD" }
 company = 1                       # its id; needed only if there are several
 web_shop = "Web"                  # its name or id
 state = "confirmed"               # draft, quotation, confirmed (Tryton then processes it by itself) or processing
+# Only drafts and quotations can be changed by what the store changes later; of what Tryton processes that is left to a person.
+# credit_state = "quotation"      # of a refund's return sale; otherwise as `state`. Processed, Tryton makes a draft credit note of it
+                                  # (or what the company's invoice method says); posting that is Tryton's, or a person's
 # The codes of the products that stand for what is not an article. Only those that occur are needed, and `rounding`: what rounding
-# of tax leaves between the store's total and Tryton's is booked on it. `adjustment` is for orders.total_mismatch = "adjust".
-products = { shipping = "SHIPPING", tip = "TIP", duty = "DUTY", fee = "FEE", discount = "DISCOUNT", rounding = "ROUNDING", store_credit = "CREDIT", gift_card = "GIFT-CARD", custom = "CUSTOM", adjustment = "ADJUSTMENT" }
+# of tax leaves between the store's total and Tryton's is booked on it. `adjustment` is for orders.total_mismatch = "adjust"; `refund` for money given back without saying for what, and
+# for goods that are not restocked where others of the same refund are.
+products = { shipping = "SHIPPING", tip = "TIP", duty = "DUTY", fee = "FEE", discount = "DISCOUNT", rounding = "ROUNDING", store_credit = "CREDIT", refund = "REFUND", gift_card = "GIFT-CARD", custom = "CUSTOM", adjustment = "ADJUSTMENT" }
 # The store's taxes, by their name or rate, and the name or id of Tryton's.
 taxes = { "0.21" = "VAT 21%", "0.10" = "VAT 10%" }
 # payment_term = "Paid in the shop"
@@ -65,10 +78,12 @@ bulk = 100                        # sales in one call
 #[async_trait]
 impl Erp for Tryton {
     fn can(&self, operation: Operation) -> Option<Capabilities> {
+        // A second step like it is refused, or finds it done.
+        let each = Capabilities { class: Class::Unique, bulk: Bulk::PerItem, max_bulk: self.settings.bulk };
         match operation {
-            Operation::Create => {
-                Some(Capabilities { class: Class::Unique, bulk: Bulk::Atomic, max_bulk: self.settings.bulk })
-            }
+            // One call makes all of them, or none.
+            Operation::Create | Operation::Credit => Some(Capabilities { bulk: Bulk::Atomic, ..each }),
+            Operation::Amend | Operation::Cancel => Some(each),
         }
     }
 
@@ -89,7 +104,8 @@ impl Erp for Tryton {
         }
         let resolver = resolve::Resolver { tryton: self, calls: calls.http, ids: calls.ids, afresh };
         let drafts = match operation {
-            Operation::Create => resolver.drafts(jobs).await,
+            Operation::Create | Operation::Amend | Operation::Credit => resolver.drafts(jobs).await,
+            Operation::Cancel => Ok(jobs.iter().map(cancel::draft).collect()),
         };
         match drafts {
             Ok(answers) => answers,
@@ -104,7 +120,9 @@ impl Erp for Tryton {
         drafts: &[Draft],
     ) -> Vec<Result<Document, SendError>> {
         match operation {
-            Operation::Create => self.create_sales(calls.http, drafts).await,
+            Operation::Create | Operation::Credit => self.create_sales(calls.http, operation, drafts).await,
+            Operation::Amend => self.amend_sales(calls.http, drafts).await,
+            Operation::Cancel => self.cancel_sales(calls.http, drafts).await,
         }
     }
 
@@ -112,8 +130,13 @@ impl Erp for Tryton {
         self.find_sales(calls.http, steps).await
     }
 
-    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Result<Document, SendError>> {
-        self.finish_sales(calls.http, documents).await
+    async fn finish(
+        &self,
+        calls: &Calls<'_>,
+        operation: Operation,
+        documents: &[Document],
+    ) -> Vec<Result<Document, SendError>> {
+        self.finish_sales(calls.http, operation, documents).await
     }
 
     async fn books(&self, calls: &Calls<'_>, day: &Range<Timestamp>, cursor: Option<&str>) -> Result<Option<BookPage>> {

@@ -80,6 +80,8 @@ impl Resolver<'_> {
             .collect();
         let products = self.products(books.iter().flatten().flat_map(Books::codes)).await?;
 
+        let invoices_shipments = self.invoices_shipments(sales).await?;
+
         let render = |sale: &Job, books: &Books<'_>, party: i64, invoice_address: i64, shipment_address: i64| {
             let to = Resolved {
                 shop: shop.id,
@@ -91,6 +93,7 @@ impl Resolver<'_> {
                 party,
                 invoice_address,
                 shipment_address,
+                invoices_shipments,
             };
             map::sale(sale, books, &to)
         };
@@ -176,7 +179,12 @@ impl Resolver<'_> {
     }
 
     /// Things of one kind by their keys: what is remembered, and the rest in one call.
-    async fn known_or<T, F>(&self, kind: &str, keys: BTreeSet<String>, find: F) -> Result<HashMap<String, T>, SendError>
+    pub(super) async fn known_or<T, F>(
+        &self,
+        kind: &str,
+        keys: BTreeSet<String>,
+        find: F,
+    ) -> Result<HashMap<String, T>, SendError>
     where
         T: Serialize + DeserializeOwned + Clone,
         F: AsyncFnOnce(&[String]) -> Result<HashMap<String, T>, SendError>,

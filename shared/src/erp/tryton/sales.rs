@@ -1,52 +1,50 @@
-//! Sales in Tryton: created together, taken on together, found again by their reference.
+//! Sales in Tryton: created together, taken on together.
 //!
 //! Whatever happens after the create call succeeded, the sales are there: only a refusal or a success is certain then, and
 //! everything else is UNKNOWN, to be looked up and finished.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-};
+use std::collections::{HashMap, HashSet};
 
 use iso_currency::Currency;
-use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{
-    State, Tryton, map,
-    wire::{self, BookedSale, FoundSale, parameters},
+    State, Tryton,
+    wire::{self, FoundSale, parameters},
 };
 use crate::{
     Error, Kind, Result,
     domain::{
-        audit::BookEntry,
-        document::{Document, Step},
-        money::Amount,
+        document::{Document, Operation},
         reason::{Reason, Why},
     },
-    erp::{BookPage, Draft, Found, SendError, repeatable, totals::stored},
+    erp::{Draft, SendError, repeatable, totals::stored},
     outbound::Metered,
 };
 
 /// What became of sales, by id. Missing: so far so good.
-type Setbacks = HashMap<i64, SendError>;
+pub(super) type Setbacks = HashMap<i64, SendError>;
 
-impl State {
-    /// The state of a sale; `None` if it was cancelled, or in a state of somebody's own.
-    fn of(text: &str) -> Option<Self> {
-        match text {
-            "draft" => Some(Self::Draft),
-            "quotation" => Some(Self::Quotation),
-            "confirmed" => Some(Self::Confirmed),
-            "processing" | "done" => Some(Self::Processing),
-            _ => None,
-        }
-    }
+/// What was done a moment ago to sales that are taken on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Just {
+    /// They were created, as drafts.
+    Created,
+    /// They were changed, as drafts.
+    Amended,
+    /// Nothing: each may stand anywhere.
+    Found,
 }
 
 impl Tryton {
-    pub(super) async fn create_sales(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+    /// Creates sales, or return sales, all or none.
+    pub(super) async fn create_sales(
+        &self,
+        calls: &Metered,
+        operation: Operation,
+        drafts: &[Draft],
+    ) -> Vec<Result<Document, SendError>> {
         if drafts.is_empty() {
             return Vec::new();
         }
@@ -60,7 +58,7 @@ impl Tryton {
         match created {
             // One sale is never two orders.
             Ok(ids) if ids.len() == drafts.len() && ids.iter().collect::<HashSet<_>>().len() == ids.len() => {
-                self.take_on(calls, &ids, true).await
+                self.take_on(calls, &ids, Just::Created, self.target(operation)).await
             }
             Ok(_) => {
                 all(&SendError::Unknown(Error::new(Kind::Unavailable, "Tryton answered for another number of sales")))
@@ -69,9 +67,11 @@ impl Tryton {
         }
     }
 
+    /// Takes sales that were found to the configured state.
     pub(super) async fn finish_sales(
         &self,
         calls: &Metered,
+        operation: Operation,
         documents: &[Document],
     ) -> Vec<Result<Document, SendError>> {
         if documents.is_empty() {
@@ -82,83 +82,19 @@ impl Tryton {
             let bug = || Err(SendError::Refused(Error::new(Kind::Bug, "a document's id is not one of Tryton's")));
             return documents.iter().map(|_| bug()).collect();
         };
-        self.take_on(calls, &ids, false).await
+        self.take_on(calls, &ids, Just::Found, self.target(operation)).await
     }
 
-    pub(super) async fn find_sales(&self, calls: &Metered, steps: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
-        if steps.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<&str> = steps.iter().map(|step| step.reference.as_str()).collect();
-        let domain = wire::raw(&parameters![self.in_our_shop(), ("web_id", "in", ids)]);
-        let found = self.read(calls, domain).await?;
-        let answer = |step: &Step| {
-            let mut ours = found.iter().filter(|sale| sale.web_id.as_deref() == Some(step.reference.as_str()));
-            let sale = ours.next()?;
-            // Web shops of one name: which sale is the right one, a person has to compare.
-            let alone = ours.all(|other| other.id == sale.id);
-            let finished = State::of(&sale.state).is_some_and(|state| state >= self.settings.state);
-            let version = sale.mark().map(|(version, _)| version).filter(|_| alone);
-            Some(Found { document: sale.document(), version, finished })
-        };
-        Ok(steps.iter().map(answer).collect())
-    }
-
-    /// The sales of our web shop that carry a reference as ours are, by their ids, so that none is passed over while pages are read.
-    pub(super) async fn list_sales(
+    /// Takes sales to the state `target`.
+    pub(super) async fn take_on(
         &self,
         calls: &Metered,
-        day: &Range<Timestamp>,
-        cursor: Option<&str>,
-    ) -> Result<BookPage, SendError> {
-        let wrong = |what: String| SendError::NotNow(Error::new(Kind::Unreadable, what));
-        let after: i64 = cursor
-            .map_or(Ok(0), str::parse)
-            .map_err(|_| wrong(format!("the cursor {cursor:?} is not one of Tryton's books")))?;
-        let within = |field: &'static str| {
-            let (from, until) = (wire::Moment(day.start), wire::Moment(day.end));
-            [(field, ">=", from), (field, "<", until)].map(|clause| wire::raw(&clause))
-        };
-        // A sale that was written again later is still one that was made that day.
-        let touched = parameters!["OR", within("create_date"), within("write_date")];
-        let shop = self.in_our_shop();
-        let domain = parameters![
-            shop,
-            ("web_id", "like", "%/%"),
-            ("state", "!=", "cancelled"),
-            ("id", ">", after),
-            wire::raw(&touched)
-        ];
-        let most = self.settings.bulk;
-        let parameters = parameters![domain, 0, most, [("id", "ASC")], BookedSale::FIELDS];
-        let sales: Vec<BookedSale> = self.server.read(calls, "model.sale.sale.search_read", parameters).await?;
-        let next = sales.last().filter(|_| sales.len() >= most).map(|last| last.id.to_string());
-        let entry = |sale: BookedSale| {
-            let total = Amount::try_from(sale.total_amount.0)
-                .map_err(|_| wrong(format!("the total of {} is no amount", sale.web_id)))?;
-            Ok(BookEntry { reference: sale.web_id, total, currency: sale.currency.code })
-        };
-        Ok(BookPage { entries: sales.into_iter().map(entry).collect::<Result<_, SendError>>()?, next })
-    }
-
-    fn in_our_shop(&self) -> Box<RawValue> {
-        match &self.settings.web_shop {
-            super::Named::Id(id) => wire::raw(&("web_shop", "=", id)),
-            super::Named::Name(name) => wire::raw(&("web_shop.name", "=", name)),
-        }
-    }
-
-    async fn read(&self, calls: &Metered, domain: Box<RawValue>) -> Result<Vec<FoundSale>, SendError> {
-        let nothing: Option<i64> = None;
-        let parameters = parameters![domain, 0, nothing, nothing, FoundSale::FIELDS];
-        self.server.read(calls, "model.sale.sale.search_read", parameters).await
-    }
-
-    /// Takes sales to the configured state. `created`: they are drafts that were created a moment ago; otherwise each may
-    /// stand anywhere, and that is read first.
-    async fn take_on(&self, calls: &Metered, ids: &[i64], created: bool) -> Vec<Result<Document, SendError>> {
+        ids: &[i64],
+        just: Just,
+        target: State,
+    ) -> Vec<Result<Document, SendError>> {
         let mut setbacks = Setbacks::new();
-        let outcome = self.steps(calls, ids, created, &mut setbacks).await;
+        let outcome = self.steps(calls, ids, (just, target), &mut setbacks).await;
         let (found, failed) = match outcome {
             Ok(found) => (found, None),
             Err(send_error) => (HashMap::new(), Some(send_error)),
@@ -168,7 +104,7 @@ impl Tryton {
                 return Err(send_error);
             }
             if let Some(send_error) = &failed {
-                return Err(in_doubt(send_error.clone(), created));
+                return Err(in_doubt(send_error.clone(), just));
             }
             found.get(id).map(FoundSale::document).ok_or_else(|| {
                 SendError::Unknown(Error::new(
@@ -185,24 +121,24 @@ impl Tryton {
         &self,
         calls: &Metered,
         ids: &[i64],
-        created: bool,
+        (just, target): (Just, State),
         setbacks: &mut Setbacks,
     ) -> Result<HashMap<i64, FoundSale>, SendError> {
-        let target = self.settings.state;
-        let standing = if created { HashMap::new() } else { self.by_id(calls, ids).await? };
-        let drafts: Vec<i64> = if created {
+        let are_drafts = just != Just::Found;
+        let standing = if are_drafts { HashMap::new() } else { self.by_id(calls, ids).await? };
+        let drafts: Vec<i64> = if are_drafts {
             ids.to_vec()
         } else {
             ids.iter().copied().filter(|id| standing.get(id).is_some_and(|sale| sale.state == "draft")).collect()
         };
         let quoted = target > State::Draft && !drafts.is_empty();
         if quoted {
-            self.transition(calls, "quote", drafts, created, setbacks).await?;
+            self.transition(calls, "quote", drafts, just, setbacks).await?;
         }
         // One read tells the numbers, the states, and whether Tryton came to the store's totals.
-        let found = if created || quoted { self.by_id(calls, ids).await? } else { standing };
+        let found = if are_drafts || quoted { self.by_id(calls, ids).await? } else { standing };
         let wrong = check(&found, setbacks);
-        if created && !wrong.is_empty() {
+        if just == Just::Created && !wrong.is_empty() {
             self.undo(calls, &found, &wrong, setbacks).await;
         }
         let at = |state: &str, setbacks: &Setbacks| -> Vec<i64> {
@@ -211,19 +147,14 @@ impl Tryton {
         };
         if target >= State::Confirmed {
             let quotations = at("quotation", setbacks);
-            self.transition(calls, "confirm", quotations, created, setbacks).await?;
+            self.transition(calls, "confirm", quotations, just, setbacks).await?;
         }
         if target >= State::Processing {
             let mut confirmed = at("quotation", setbacks);
             confirmed.extend(at("confirmed", setbacks));
-            self.transition(calls, "process", confirmed, created, setbacks).await?;
+            self.transition(calls, "process", confirmed, just, setbacks).await?;
         }
         Ok(found)
-    }
-
-    async fn by_id(&self, calls: &Metered, ids: &[i64]) -> Result<HashMap<i64, FoundSale>, SendError> {
-        let found = self.read(calls, wire::raw(&[("id", "in", ids)])).await?;
-        Ok(found.into_iter().map(|sale| (sale.id, sale)).collect())
     }
 
     /// Presses a button on all of them. Where Tryton refuses one it refuses all: it is found by halving.
@@ -232,32 +163,30 @@ impl Tryton {
         calls: &Metered,
         button: &str,
         ids: Vec<i64>,
-        created: bool,
+        just: Just,
         setbacks: &mut Setbacks,
     ) -> Result<(), SendError> {
-        let method = format!("model.sale.sale.{button}");
-        let mut groups = vec![ids];
-        while let Some(mut group) = groups.pop() {
-            if group.is_empty() {
-                continue;
-            }
-            match self.server.write::<IgnoredAny>(calls, &method, parameters![group]).await {
-                Ok(_) => {}
-                Err(SendError::Refused(_)) if group.len() > 1 => {
-                    let second = group.split_off(group.len() / 2);
-                    groups.extend([second, group]);
-                }
-                Err(SendError::Refused(error)) => {
-                    let why = Why::NotTakenOn { step: button.to_owned(), because: Box::new(Reason::of(&error)) };
-                    setbacks.extend(group.first().map(|id| (*id, SendError::Refused(why.into()))));
-                }
-                Err(send_error) => {
-                    // Those that went through before are not known from those that did not: all are looked up.
-                    return Err(in_doubt(send_error, created));
-                }
-            }
+        let failed = self.press(calls, button, ids).await;
+        for (id, send_error) in failed {
+            let SendError::Refused(error) = send_error else {
+                // Those that went through before are not known from those that did not: all are looked up.
+                return Err(in_doubt(send_error, just));
+            };
+            let why = Why::NotTakenOn { step: button.to_owned(), because: Box::new(Reason::of(&error)) };
+            setbacks.insert(id, SendError::Refused(why.into()));
         }
         Ok(())
+    }
+
+    /// Presses a button on sales: those on which it did not work, and why.
+    pub(super) async fn press(&self, calls: &Metered, button: &str, ids: Vec<i64>) -> Vec<(i64, SendError)> {
+        let method = format!("model.sale.sale.{button}");
+        let mut halving = Halving::of(ids);
+        while let Some(ids) = halving.take() {
+            let outcome = self.server.write(calls, &method, parameters![ids]).await;
+            halving.came(ids, outcome);
+        }
+        halving.failed()
     }
 
     /// Takes back sales that were just created with a wrong total, so that it is true that nothing happened.
@@ -303,23 +232,54 @@ fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
     wrong
 }
 
-/// After a create everything but a refusal is in doubt: the sales are there.
-fn in_doubt(send_error: SendError, created: bool) -> SendError {
-    match send_error {
-        SendError::NotNow(error) | SendError::Account(error) | SendError::Ambiguous(error) if created => {
-            SendError::Unknown(error)
+/// Calls for all of some sales together, which Tryton refuses as a whole if one of them is to blame: that one is found by halving.
+/// After a failure that is no refusal the others are not tried.
+pub(super) struct Halving<T> {
+    groups: Vec<Vec<T>>,
+    failed: Vec<(T, SendError)>,
+}
+
+impl<T> Halving<T> {
+    /// Of all of these.
+    pub(super) fn of(these: Vec<T>) -> Self {
+        Self { groups: vec![these], failed: Vec::new() }
+    }
+
+    /// Those that the next call is for.
+    pub(super) fn take(&mut self) -> Option<Vec<T>> {
+        self.groups.pop().filter(|group| !group.is_empty())
+    }
+
+    /// What came of the call for `group`.
+    pub(super) fn came(&mut self, mut group: Vec<T>, outcome: Result<IgnoredAny, SendError>) {
+        match outcome {
+            Ok(IgnoredAny) => {}
+            Err(SendError::Refused(_)) if group.len() > 1 => {
+                let second = group.split_off(group.len() / 2);
+                self.groups.extend([second, group]);
+            }
+            Err(refused @ SendError::Refused(_)) => {
+                self.failed.extend(group.into_iter().map(|one| (one, refused.clone())));
+            }
+            Err(send_error) => {
+                let left = std::iter::once(group).chain(self.groups.drain(..)).flatten();
+                self.failed.extend(left.map(|one| (one, send_error.clone())));
+            }
         }
-        other => other,
+    }
+
+    /// Those that no call was made for, each with the reason.
+    pub(super) fn failed(self) -> Vec<(T, SendError)> {
+        self.failed
     }
 }
 
-impl FoundSale {
-    fn document(&self) -> Document {
-        Document { id: self.id.to_string(), number: self.number.clone() }
-    }
-
-    /// Our mark: the version, and the total the sale must have.
-    fn mark(&self) -> Option<(crate::domain::version::Version, rust_decimal::Decimal)> {
-        self.lines.iter().find_map(|line| map::read_note(line.note.as_deref()?))
+/// Once the sales were written everything but a refusal is in doubt.
+fn in_doubt(send_error: SendError, just: Just) -> SendError {
+    match send_error {
+        SendError::NotNow(error) | SendError::Account(error) | SendError::Ambiguous(error) if just != Just::Found => {
+            SendError::Unknown(error)
+        }
+        other => other,
     }
 }

@@ -4,6 +4,7 @@
 //! float ever holds either. Shapes as in `trytond/protocols/{dispatcher,jsonrpc}.py` of Tryton 8.0, seen on a running one.
 
 mod booked;
+mod found;
 
 use bytes::Bytes;
 use http::{
@@ -19,7 +20,10 @@ use serde::{
 use serde_json::value::{RawValue, to_raw_value};
 use url::Url;
 
-pub(super) use self::booked::{BookedSale, Moment};
+pub(super) use self::{
+    booked::{BookedSale, Moment},
+    found::{FoundSale, SaleCurrency, Seen},
+};
 use super::fault::{self, Intent};
 use crate::{
     Error, Kind, Result,
@@ -34,15 +38,18 @@ pub(super) struct Server {
     rpc: Url,
     root: Url,
     headers: HeaderMap,
-    context: Context,
+    company: i64,
     pub(super) timeout: std::time::Duration,
 }
 
 /// The last parameter of every call: whose books, and English, so that messages can be recognised.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Context {
+struct Context<'a> {
     company: i64,
     language: &'static str,
+    /// Records that must stand as they were seen, or Tryton refuses the whole call.
+    #[serde(rename = "_timestamp", skip_serializing_if = "Option::is_none")]
+    seen: Option<&'a Seen>,
 }
 
 #[derive(Serialize)]
@@ -170,6 +177,21 @@ pub(super) struct Sale<'a> {
     pub(super) company: i64,
     pub(super) web_shop: i64,
     pub(super) web_id: &'a str,
+    #[serde(flatten)]
+    pub(super) header: Header,
+    /// The sale that this one gives back of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shipment_method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) invoice_method: Option<&'static str>,
+    pub(super) lines: Create<SaleLine>,
+}
+
+/// What a sale says beside its lines and its reference.
+#[derive(Debug, Serialize)]
+pub(super) struct Header {
     pub(super) reference: String,
     #[serde(rename = "sale_date")]
     pub(super) date: Date,
@@ -181,7 +203,6 @@ pub(super) struct Sale<'a> {
     pub(super) warehouse: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payment_term: Option<i64>,
-    pub(super) lines: Create<SaleLine>,
 }
 
 /// `sale.line`, as it is created.
@@ -262,38 +283,6 @@ pub(super) struct FoundAddress {
     pub(super) content: Address,
 }
 
-/// A found sale.
-#[derive(Deserialize)]
-pub(super) struct FoundSale {
-    pub(super) id: i64,
-    pub(super) web_id: Option<String>,
-    pub(super) number: Option<String>,
-    pub(super) state: String,
-    pub(super) total_amount: Option<Exact>,
-    #[serde(rename = "currency.", default)]
-    pub(super) currency: Option<SaleCurrency>,
-    #[serde(rename = "lines.", default)]
-    pub(super) lines: Vec<FoundLine>,
-}
-
-/// A sale's currency.
-#[derive(Deserialize)]
-pub(super) struct SaleCurrency {
-    pub(super) code: String,
-}
-
-/// A found sale's line.
-#[derive(Deserialize)]
-pub(super) struct FoundLine {
-    pub(super) note: Option<String>,
-}
-
-impl FoundSale {
-    /// The fields to ask for.
-    pub(super) const FIELDS: [&'static str; 6] =
-        ["web_id", "number", "state", "total_amount", "currency.code", "lines.note"];
-}
-
 /// `parameters!(a, b, …)`: each serialised by itself.
 macro_rules! parameters {
     ($($value:expr),* $(,)?) => {
@@ -328,7 +317,7 @@ impl Server {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, basic(username, password.expose())?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Self { rpc, root, headers, context: Context { company, language: "en" }, timeout })
+        Ok(Self { rpc, root, headers, company, timeout })
     }
 
     /// A call that changes nothing: whatever goes wrong, nothing happened.
@@ -338,7 +327,7 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
     ) -> Result<T, SendError> {
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read).await
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, None).await
     }
 
     /// A call that changes something, all or nothing.
@@ -348,12 +337,23 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
     ) -> Result<T, SendError> {
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write).await
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, None).await
+    }
+
+    /// The same, provided that nobody changed what was seen since.
+    pub(super) async fn write_if<T: DeserializeOwned>(
+        &self,
+        calls: &Metered,
+        method: &str,
+        parameters: impl IntoIterator<Item = Box<RawValue>>,
+        seen: &Seen,
+    ) -> Result<T, SendError> {
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, Some(seen)).await
     }
 
     /// Tryton's series, such as `8.0`.
     pub(super) async fn series(&self, calls: &Metered) -> Result<String, SendError> {
-        self.call(calls, self.root.clone(), "common.server.version", [], Intent::Read).await
+        self.call(calls, self.root.clone(), "common.server.version", [], Intent::Read, None).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -363,9 +363,10 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
         intent: Intent,
+        seen: Option<&Seen>,
     ) -> Result<T, SendError> {
         let mut parameters: Vec<_> = parameters.into_iter().collect();
-        parameters.push(raw(&self.context));
+        parameters.push(raw(&Context { company: self.company, language: "en", seen }));
         // With exactly these three members Tryton answers its own errors inside of HTTP 200.
         let body = raw(&Request { id: 1, method, params: &parameters });
         let call = Call {

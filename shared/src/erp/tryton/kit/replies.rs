@@ -1,9 +1,15 @@
 //! Answers of a Tryton to fuzz its connector with, and what they say.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::EXAMPLE;
-use crate::erp::kit::{Address, Fuzzed, Reads, Replies, Told, text, with_line};
+use crate::{
+    domain::{
+        document::{Action, Step},
+        version::Version,
+    },
+    erp::kit::{Address, Fuzzed, Reads, Replies, Told, text, with_line},
+};
 
 /// Tryton's JSON-RPC.
 #[derive(Debug)]
@@ -38,6 +44,17 @@ impl Reads for Rpc {
     fn draft(&self, reference: &str) -> String {
         format!(r#"{{"web_id":"{reference}"}}"#)
     }
+
+    fn draft_of(&self, step: &Step) -> String {
+        match &step.action {
+            Action::Create | Action::Credit { .. } => self.draft(step.reference.as_str()),
+            Action::Cancel { document } => json!({ "document": document }).to_string(),
+            Action::Amend { document, base } => {
+                json!({ "document": document, "base": base, "version": Version::unread(), "header": {}, "lines": [] })
+                    .to_string()
+            }
+        }
+    }
 }
 
 pub(super) fn fuzzed(at: &Address<'_>) -> Vec<Fuzzed> {
@@ -61,6 +78,12 @@ fn sale(id: usize, state: &str) -> String {
     )
 }
 
+/// With all that a change of it rests on.
+fn amendable(id: usize, state: &str) -> String {
+    let stamps = r#""_timestamp":"1796042442.83049","invoice_state":"none","shipment_state":"waiting","lines.":[{"id":3,"_timestamp":"1796042442.83049","note""#;
+    sale(id, state).replacen(r#""lines.":[{"note""#, stamps, 1)
+}
+
 fn sales(sales: &[String]) -> String {
     result(&format!("[{}]", sales.join(",")))
 }
@@ -70,6 +93,7 @@ fn replies(canary: &str) -> Replies {
         looked_up: vec![
             sales(&[sale(1, "processing"), sale(2, "cancelled")]),
             result("[]"),
+            sales(&[amendable(1, "draft"), amendable(2, "quotation")]),
             // Two web shops of one name: the last sale was taken for the right one.
             sales(&[sale(1, "confirmed"), sale(1, "confirmed").replace("\"id\":1", "\"id\":7")]),
         ],
@@ -136,5 +160,21 @@ fn sent(canary: &str) -> Vec<String> {
         )),
         says(&format!(r#"["UserWarning",["credit","\"{canary}\" is over the limit.",""]]"#)),
         says(r#"["server closed the connection unexpectedly",""]"#),
+        // A change: read, back to draft, read, written, quoted, read.
+        [
+            sales(&[amendable(5, "quotation"), amendable(6, "draft")]),
+            result("null"),
+            sales(&[amendable(5, "draft"), amendable(6, "draft")]),
+            result("null"),
+            result("null"),
+            sales(&[amendable(5, "quotation"), amendable(6, "quotation")]),
+        ]
+        .join("\n%%\n"),
+        says(r#"["ConcurrencyException","Records were modified in the meanwhile"]"#),
+        // A cancellation: read, cancelled; too late; gone.
+        [sales(&[amendable(5, "confirmed"), amendable(6, "cancelled")]), result("null"), result("null")].join("\n%%\n"),
+        sales(&[amendable(5, "processing")]),
+        says(r#"["UserError",["You are trying to read records \"5\" of \"Sale\" that don't exist.","",null]]"#),
+        says(r#"["UserError",["Calling button \"draft on \"Sale\" is not allowed.","",null]]"#),
     ]
 }
