@@ -84,6 +84,11 @@ pub fn open() -> Way {
     Way::by(Arc::new(Open::default()))
 }
 
+/// One that permits nothing.
+pub fn shut() -> Way {
+    Way::by(Arc::new(Shut))
+}
+
 /// An order of 26.78 EUR with one line.
 pub fn sale(order: &str, sku: &str) -> Job {
     let json = format!(
@@ -185,7 +190,7 @@ pub async fn what_is_refused_stays_refused_where_the_calls_end(bench: &Bench, or
 /// Without a permit nothing is sent, and nobody's order is to blame.
 pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
     let drafts = drafts(bench, &sales(bench, &[order])).await;
-    let shut = Way::by(Arc::new(Shut));
+    let shut = shut();
     let outcome = bench.erp.send(&shut.calls(), Operation::Create, &drafts).await.remove(0);
     assert!(matches!(&outcome, Err(SendError::Account(_) | SendError::NotNow(_))), "{outcome:?}");
     assert_eq!((bench.count)(&drafts[0].reference), 0);
@@ -195,7 +200,9 @@ pub async fn without_a_permit_nothing_is_sent(bench: &Bench, order: &str) {
 pub async fn there_is_one_answer_each(bench: &Bench) {
     assert!(bench.erp.prepare(&open().with(&Memory::default()), Operation::Create, &[], false).await.is_empty());
     assert!(bench.erp.look_up(&open().calls(), &[]).await.unwrap().is_empty());
-    assert!(bench.erp.finish(&open().calls(), &[]).await.is_empty());
+    for &operation in Operation::ALL {
+        assert!(bench.erp.finish(&open().calls(), operation, &[]).await.is_empty());
+    }
 }
 
 /// The books hold every document once, with the ERP's own total, page by page: more `orders` than are told in one call.
@@ -259,12 +266,12 @@ fn row(kind: &str) -> &'static Row {
 }
 
 /// A `rest` connector for a section.
-fn rest(toml: &str) -> Box<dyn Erp> {
+pub fn rest(toml: &str) -> Box<dyn Erp> {
     (row("rest").build)(&Section::from_toml(toml).unwrap()).unwrap()
 }
 
 /// The sandbox's ERP as a row's kit plays it, with its connector.
-async fn bench_of(row: &Row, config: Config) -> (Arc<sandbox::Erp>, Bench) {
+pub async fn bench_of(row: &Row, config: Config) -> (Arc<sandbox::Erp>, Bench) {
     let erp = Arc::new(sandbox::Erp::start(Config { vendor: row.kit.vendor, ..config }).await.unwrap());
     let books = Arc::clone(&erp);
     let count =
@@ -275,16 +282,16 @@ async fn bench_of(row: &Row, config: Config) -> (Arc<sandbox::Erp>, Bench) {
 }
 
 /// The sandbox's own ERP, with `rest` connected to it.
-async fn bench(config: Config) -> (Arc<sandbox::Erp>, Bench) {
+pub async fn bench(config: Config) -> (Arc<sandbox::Erp>, Bench) {
     let (erp, bench) = bench_of(row("rest"), config).await;
     let section = erp.config_example().replace("timeout = \"2s\"", "timeout = \"1s\"\nsettle = \"60s\"");
     (erp, Bench { erp: rest(&section), ..bench })
 }
 
-const CLASSES: [sandbox::Class; 4] =
+pub const CLASSES: [sandbox::Class; 4] =
     [sandbox::Class::Key, sandbox::Class::Unique, sandbox::Class::Searchable, sandbox::Class::Nothing];
 
-const BULKS: [Bulk; 3] = [Bulk::Atomic, Bulk::PerItem, Bulk::Unknown];
+pub const BULKS: [Bulk; 3] = [Bulk::Atomic, Bulk::PerItem, Bulk::Unknown];
 
 async fn of(class: sandbox::Class, bulk: Bulk) -> (Arc<sandbox::Erp>, Bench) {
     bench(Config { class, bulk, ..Config::default() }).await
@@ -569,7 +576,7 @@ async fn drafts_are_confirmed_and_one_that_could_not_be_is_found_unfinished() {
     let found = look_up(&bench, &sales[0].step).await.unwrap();
     assert!(!found.finished);
     let documents: Vec<Document> = vec![found.document];
-    assert!(bench.erp.finish(&open().calls(), &documents).await.remove(0).is_ok());
+    assert!(bench.erp.finish(&open().calls(), Operation::Create, &documents).await.remove(0).is_ok());
     assert!(look_up(&bench, &sales[0].step).await.unwrap().finished);
 }
 
@@ -723,4 +730,57 @@ async fn the_sandbox_counts_what_comes_above_its_limits() {
     assert_eq!(error.kind(), Kind::Limited);
     assert!(matches!(error.retryable(), Retry::After(wait) if wait > Duration::from_mins(55)), "{error:?}");
     assert_eq!((erp.violations(), erp.calls().len(), erp.busiest(Duration::from_hours(1))), (1, 4, 4));
+}
+
+#[tokio::test]
+async fn the_sandboxs_tryton_changes_cancels_and_credits_as_the_real_one_does() {
+    let row = row("tryton");
+    let config = Config { class: sandbox::Class::Unique, bulk: Bulk::Atomic, ..Config::default() };
+    let erp = sandbox::Erp::start(Config { vendor: row.kit.vendor, ..config }).await.unwrap();
+    let section = format!("{}state = \"quotation\"\n", erp.config_example());
+    let bench = Bench {
+        erp: (row.build)(&Section::from_toml(&section).unwrap()).unwrap(),
+        known_sku: "MATE-01",
+        count: Box::new(|_: &Reference| 1),
+    };
+    let send = async |job: &Job| {
+        let (operation, memory) = (job.step.operation(), Memory::default());
+        let way = open();
+        let draft = bench.erp.prepare(&way.with(&memory), operation, std::slice::from_ref(job), false).await.remove(0);
+        bench.erp.send(&way.calls(), operation, &[draft.unwrap()]).await.remove(0)
+    };
+    let first = sale("life", bench.known_sku);
+    let document = send(&first).await.unwrap();
+    let booked = first.step.booked(&[], &first.version, &document).remove(0);
+    // Another piece.
+    let mut order = (*first.order).clone();
+    let amount = |text: &str| text.parse::<Amount>().unwrap();
+    (order.lines[0].quantity, order.lines[0].amount) = (amount("3"), amount("30"));
+    (order.lines[0].taxes[0].amount, order.tax, order.total) = (amount("5.88"), amount("5.88"), amount("38.88"));
+    let step = Step::amend(&booked, first.version.clone());
+    let amend = Job { step, version: order.version(), order: Arc::new(order), ..first.clone() };
+    assert_eq!(send(&amend).await.unwrap(), document);
+    let found = look_up(&bench, &amend.step).await.unwrap();
+    assert_eq!((found.version.as_ref(), found.finished), (Some(&amend.version), true));
+    assert!(matches!(send(&amend).await, Err(SendError::Exists)));
+    // What it was before lands no more.
+    let late = Job { version: first.version.clone(), order: first.order.clone(), ..amend.clone() };
+    assert!(matches!(send(&late).await, Err(SendError::Refused(_) | SendError::Exists)));
+    assert_eq!(erp.orders()[0].total.to_string(), "38.88");
+    // All of it is given back.
+    let refund = puente::domain::order::Refund::new("9", amount("38.88"));
+    let mut sold = (*amend.order).clone();
+    sold.refunds = vec![refund.clone()];
+    let step = Step::credit(first.key.credit("9"), "9", &booked);
+    let credit = Job { step, order: Arc::new(sold.credit(&refund).unwrap()), ..amend.clone() };
+    assert!(send(&credit).await.is_ok());
+    assert!(matches!(send(&credit).await, Err(SendError::Exists)));
+    assert_eq!(erp.orders()[1].total.to_string(), "-38.88");
+    // Cancelled, and cancelled already.
+    let cancel = Job { step: Step::cancel(&booked), ..amend };
+    assert!(!look_up(&bench, &cancel.step).await.unwrap().cancelled);
+    for _ in 0..2 {
+        assert_eq!(send(&cancel).await.unwrap().id, document.id);
+    }
+    assert!(look_up(&bench, &cancel.step).await.unwrap().cancelled);
 }

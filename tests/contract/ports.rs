@@ -217,7 +217,7 @@ fn intent(key: &OrderKey, planned: &Version, attempt: &str, epoch: u64, now: Tim
     // Each of them is written and read back by some of the cases.
     let operation = Operation::ALL[attempt.bytes().map(usize::from).sum::<usize>() % Operation::ALL.len()];
     Intent {
-        step: Step { operation, reference: key.sale() },
+        step: Step::example(operation, key.sale()),
         planned: planned.clone(),
         last: true,
         attempt: AttemptId::new(attempt),

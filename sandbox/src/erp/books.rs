@@ -1,6 +1,6 @@
 //! What the ERP knows: articles, customers, orders. How they are asked for is the vendor's.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -9,7 +9,17 @@ use serde::Serialize;
 use super::Config;
 use crate::now;
 
-/// An order in the books.
+/// What a document in the books is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// What was sold.
+    Sale,
+    /// What was given back of a sale, which this id has.
+    Credit(u64),
+}
+
+/// A document in the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Made {
     /// The ERP's id.
@@ -32,6 +42,24 @@ pub struct Made {
     pub state: &'static str,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it is.
+    pub kind: Of,
+    /// Whether it was cancelled since.
+    pub cancelled: bool,
+    /// How many of the goods it names go back into stock.
+    pub restocked: Decimal,
+}
+
+impl Made {
+    /// What it adds to the company's books: nothing where it was cancelled, less than nothing where it gives back.
+    #[must_use]
+    pub fn net(&self) -> Decimal {
+        match self.kind {
+            _ if self.cancelled => Decimal::ZERO,
+            Of::Sale => self.total,
+            Of::Credit(_) => -self.total,
+        }
+    }
 }
 
 /// A customer in the books.
@@ -45,7 +73,7 @@ pub struct Party {
     pub name: Option<String>,
 }
 
-/// An order to be put into the books; the fields are those of [`Made`].
+/// A document to be put into the books; the fields are those of [`Made`].
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "those of `Made`")]
 pub struct Entry {
@@ -62,7 +90,7 @@ pub struct Entry {
 pub struct Books {
     /// How the ERP is set up.
     pub config: Config,
-    /// Every order, oldest first.
+    /// Every document, oldest first: sales, and what was given back of them.
     pub orders: Vec<Made>,
     /// Every customer, oldest first.
     pub parties: Vec<Party>,
@@ -94,14 +122,61 @@ impl Books {
         self.orders.iter().any(|made| made.reference == reference)
     }
 
-    /// Puts an order in.
+    /// Puts a sale in.
     pub fn book(&mut self, entry: Entry) -> Made {
+        self.enter(entry, Of::Sale, Decimal::ZERO)
+    }
+
+    /// Puts in what is given back of a sale.
+    pub fn credit(&mut self, entry: Entry, sale: u64, restocked: Decimal) -> Made {
+        self.enter(entry, Of::Credit(sale), restocked)
+    }
+
+    fn enter(&mut self, entry: Entry, kind: Of, restocked: Decimal) -> Made {
         let Entry { reference, version, currency, total, stated_total, customer, state } = entry;
         let id = self.orders.len() as u64 + 1;
-        let (number, created_at) = (format!("SO{id:05}"), now());
-        let made = Made { id, number, reference, version, currency, total, stated_total, customer, state, created_at };
+        let letters = if kind == Of::Sale { "SO" } else { "CN" };
+        let (number, created_at) = (format!("{letters}{id:05}"), now());
+        let made = Made {
+            id,
+            number,
+            reference,
+            version,
+            currency,
+            total,
+            stated_total,
+            customer,
+            state,
+            created_at,
+            kind,
+            cancelled: false,
+            restocked,
+        };
         self.orders.push(made.clone());
         made
+    }
+
+    /// Changes a document: its id, number, reference and kind stay.
+    pub fn amend(&mut self, id: u64, entry: Entry) -> Option<Made> {
+        let made = self.orders.iter_mut().find(|made| made.id == id)?;
+        let Entry { reference: _, version, currency, total, stated_total, customer, state } = entry;
+        *made = Made { version, currency, total, stated_total, customer, state, ..made.clone() };
+        Some(made.clone())
+    }
+
+    /// What each sale and what was given back of it come to together, by the sale's reference.
+    #[must_use]
+    pub fn net(&self) -> BTreeMap<String, Decimal> {
+        let reference = |id: u64| self.orders.iter().find(|made| made.id == id).map(|made| made.reference.clone());
+        let mut net = BTreeMap::<String, Decimal>::new();
+        for made in &self.orders {
+            let of = match made.kind {
+                Of::Sale => Some(made.reference.clone()),
+                Of::Credit(sale) => reference(sale),
+            };
+            *net.entry(of.unwrap_or_default()).or_default() += made.net();
+        }
+        net
     }
 
     /// A new customer.

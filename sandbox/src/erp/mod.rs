@@ -11,6 +11,7 @@
 //! ```
 
 mod books;
+mod changes;
 mod faults;
 mod http;
 mod plain;
@@ -25,10 +26,11 @@ use std::{
 };
 
 use ::http::{HeaderMap, header};
+use rust_decimal::Decimal;
 use tokio::sync::watch;
 
 pub use self::{
-    books::{Books, Entry, Made, Party},
+    books::{Books, Entry, Made, Of, Party},
     faults::{Fault, Faults, Outage, Poison},
     plain::Plain,
     vendor::{Asked, Reply, Vendor, id_text},
@@ -61,6 +63,7 @@ pub enum Bulk {
 
 /// How the ERP is set up.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct Config {
     /// What kind of ERP it is.
     pub vendor: &'static dyn Vendor,
@@ -78,6 +81,11 @@ pub struct Config {
     pub checks_totals: bool,
     /// Whether orders are made as drafts, to be confirmed.
     pub drafts: bool,
+    /// Whether its section says how a sale is changed, cancelled and credited. Without it an order that changes has to wait for a
+    /// person.
+    pub changes: bool,
+    /// Whether a sale is changed whatever version it carries.
+    pub unconditional: bool,
     /// The whole `Authorization` header it asks for.
     pub authorization: Option<String>,
     /// The calls it allows; beyond, it answers 429 and counts a violation.
@@ -108,6 +116,8 @@ impl Default for Config {
             products: crate::store::CATALOGUE.iter().map(|article| article.sku.to_string()).collect(),
             checks_totals: true,
             drafts: false,
+            changes: false,
+            unconditional: false,
             authorization: None,
             limits: None,
         }
@@ -171,10 +181,25 @@ impl Erp {
         self.server.listen(open).await;
     }
 
-    /// Every order in the books, oldest first.
+    /// Every document in the books, oldest first.
     #[must_use]
     pub fn orders(&self) -> Vec<Made> {
         self.shared.books(|books| books.orders.clone())
+    }
+
+    /// What each sale and what was given back of it come to together, by the sale's reference.
+    #[must_use]
+    pub fn net(&self) -> BTreeMap<String, Decimal> {
+        self.shared.books(|books| books.net())
+    }
+
+    /// Somebody at the ERP takes the sale of this reference to another state, such as `shipped` or `invoiced`: neither can be changed or
+    /// cancelled any more.
+    pub fn set_state(&self, reference: &str, state: &'static str) {
+        self.shared.books(|books| {
+            let ours = books.orders.iter_mut().filter(|made| made.reference == reference && !made.cancelled);
+            ours.for_each(|made| made.state = state);
+        });
     }
 
     /// Every customer in the books.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Bulk, Class, Config,
     books::{Books, Entry, Made},
+    changes,
     vendor::{Asked, Reply, Vendor, id_text},
 };
 
@@ -41,11 +42,29 @@ impl Vendor for Plain {
         if config.class != Class::Nothing {
             let _ = writeln!(text, "{}look_up.at_most = {page}", include_str!("look_up.toml"));
         }
+        if config.class != Class::Nothing && (config.drafts || config.changes) {
+            text.push_str("look_up.state = \"/state\"\n");
+        }
         if config.drafts {
             text.push_str(
-                "create.state = \"/state\"\nlook_up.state = \"/state\"\nfinished = [\"confirmed\"]\n\
-             finish = { method = \"POST\", path = \"/orders/{{ document.id }}/confirm\", error = \"/error\" }\n",
+                "create.state = \"/state\"\nfinished = [\"confirmed\"]\n\
+                 finish = { method = \"POST\", path = \"/orders/{{ document.id }}/confirm\", error = \"/error\" }\n",
             );
+        }
+        // Where nothing can be looked up, only a person can tell what became of a change.
+        if config.changes && config.class != Class::Nothing {
+            text.push_str(include_str!("changes.toml"));
+            if config.unconditional {
+                text.push_str("amend.class = \"searchable\"\nsettle = \"4s\"\n");
+            } else {
+                text.push_str("amend.headers = { If-Match = '\"{{ base }}\"' }\n");
+            }
+            if config.drafts {
+                text.push_str(
+                    "credit.state = \"/state\"\namend.state = \"/state\"\n\
+                     finish_credits = { method = \"POST\", path = \"/credits/{{ document.id }}/confirm\", error = \"/error\" }\n",
+                );
+            }
         }
         text
     }
@@ -60,13 +79,25 @@ impl Vendor for Plain {
             ("GET", "/products") => find_products(books, &asked.words("sku")),
             ("GET", "/customers") => find_parties(books, &asked.words("reference")),
             ("POST", "/customers") => body().map_or_else(|refusal| refusal, |body| post_party(books, &body)),
+            ("POST", "/credits") => body().map_or_else(|refusal| refusal, |body| changes::credit(books, body, key)),
             ("GET", "/health") => (200, json!({"name": "sandbox ERP 1.0"})),
-            ("POST", path) => {
-                let id = path.strip_prefix("/orders/").and_then(|rest| rest.strip_suffix("/confirm"));
-                id.map_or_else(|| refusal(404, "path", "no such path"), |id| confirm(books, id))
+            (method, path) => {
+                let mut parts = path.split('/').skip(1);
+                match (method, parts.next(), parts.next(), parts.next(), parts.next()) {
+                    ("POST", Some("orders" | "credits"), Some(id), Some("confirm"), None) => confirm(books, id),
+                    ("PUT", Some("orders"), Some(id), None, None) => {
+                        let base = asked.headers.get("if-match").and_then(|base| base.to_str().ok());
+                        body().map_or_else(|refusal| refusal, |body| changes::amend(books, id, body, base))
+                    }
+                    ("POST", Some("orders"), Some(id), Some("cancel"), None) => changes::cancel(books, id),
+                    _ => refusal(404, "path", "no such path"),
+                }
             }
-            _ => refusal(404, "path", "no such path"),
         }
+    }
+
+    fn name(&self, asked: &Asked) -> String {
+        changes::name(asked)
     }
 
     fn half(&self, books: &mut Books, asked: &Asked) -> Reply {
@@ -81,32 +112,56 @@ impl Vendor for Plain {
 }
 
 #[derive(Deserialize)]
-struct Document {
-    reference: String,
+pub(super) struct Document {
+    pub(super) reference: String,
     version: Option<String>,
     currency: String,
     customer: Option<Value>,
     total: Option<String>,
+    /// Of a credit note, the sale's id.
+    pub(super) sale: Option<Value>,
     #[serde(default)]
     tax_included: bool,
     tax: String,
     discount: Option<String>,
-    lines: Vec<Item>,
+    pub(super) lines: Vec<Item>,
     #[serde(default)]
     charges: Vec<Item>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+pub(super) struct Item {
     sku: Option<String>,
     product: Option<Value>,
     net: String,
+    pub(super) quantity: Option<String>,
+    pub(super) restock: Option<bool>,
 }
 
 /// A checked document.
-struct Sound {
-    document: Document,
+pub(super) struct Sound {
+    pub(super) document: Document,
     total: Decimal,
+}
+
+impl Sound {
+    /// As it stands in the books, in this state.
+    pub(super) fn entry(self, state: &'static str) -> Entry {
+        Entry {
+            reference: self.document.reference,
+            version: self.document.version,
+            currency: self.document.currency,
+            total: self.total,
+            stated_total: self.document.total,
+            customer: self.document.customer.as_ref().and_then(id_text),
+            state,
+        }
+    }
+}
+
+/// The state that documents are made in.
+pub(super) fn first_state(books: &Books) -> &'static str {
+    if books.config.drafts { "draft" } else { "confirmed" }
 }
 
 /// `POST /orders`: one document or an array of them.
@@ -168,14 +223,15 @@ fn find_orders(books: &Books, references: &[String]) -> Reply {
     (200, books.found(references).map(told).take(books.config.page).collect())
 }
 
-/// `POST /orders/{id}/confirm`.
+/// `POST /orders/{id}/confirm`, and the same of a credit note.
 fn confirm(books: &mut Books, id: &str) -> Reply {
     match books.orders.iter_mut().find(|made| made.id.to_string() == id) {
+        Some(made) if made.cancelled => refusal(422, "cancelled", "it was cancelled"),
         Some(made) => {
             made.state = "confirmed";
             (200, told(made))
         }
-        None => refusal(404, "not_found", "no such order"),
+        None => refusal(404, "not_found", "no such document"),
     }
 }
 
@@ -205,23 +261,21 @@ fn post(books: &mut Books, document: Value, key: Option<&str>) -> Reply {
         Ok(sound) => sound,
         Err(refusal) => return refusal,
     };
-    let same = books.orders.iter().find(|made| made.reference == key.unwrap_or(&sound.document.reference));
-    match (books.config.class, same) {
-        (Class::Key, Some(made)) => return (200, told(made)),
-        (Class::Unique, Some(made)) => return exists(&made.reference),
-        _ => {}
+    if let Some(reply) = taken(books, key.unwrap_or(&sound.document.reference)) {
+        return reply;
     }
-    let state = if books.config.drafts { "draft" } else { "confirmed" };
-    let made = books.book(Entry {
-        reference: sound.document.reference,
-        version: sound.document.version,
-        currency: sound.document.currency,
-        total: sound.total,
-        stated_total: sound.document.total,
-        customer: sound.document.customer.as_ref().and_then(id_text),
-        state,
-    });
-    (201, told(&made))
+    let state = first_state(books);
+    (201, told(&books.book(sound.entry(state))))
+}
+
+/// What is answered to a reference that exists, as the ERP's class has it.
+pub(super) fn taken(books: &Books, reference: &str) -> Option<Reply> {
+    let same = books.orders.iter().find(|made| made.reference == reference)?;
+    match books.config.class {
+        Class::Key => Some((200, told(same))),
+        Class::Unique => Some(exists(reference)),
+        Class::Searchable | Class::Nothing => None,
+    }
 }
 
 fn check_all(books: &Books, documents: &[Value]) -> Result<(), Reply> {
@@ -238,7 +292,7 @@ fn check_all(books: &Books, documents: &[Value]) -> Result<(), Reply> {
 }
 
 /// Adds the document up.
-fn check(books: &Books, document: Value) -> Result<Sound, Reply> {
+pub(super) fn check(books: &Books, document: Value) -> Result<Sound, Reply> {
     let document: Document =
         serde_json::from_value(document).map_err(|error| refusal(400, "unreadable", &error.to_string()))?;
     for line in &document.lines {
@@ -279,7 +333,7 @@ fn product_id(place: usize) -> String {
     format!("P{}", place + 1)
 }
 
-fn told(made: &Made) -> Value {
+pub(super) fn told(made: &Made) -> Value {
     json!(made)
 }
 
@@ -287,6 +341,6 @@ fn exists(reference: &str) -> Reply {
     refusal(409, "exists", &format!("the reference {reference} exists"))
 }
 
-fn refusal(status: u16, code: &str, words: &str) -> Reply {
+pub(super) fn refusal(status: u16, code: &str, words: &str) -> Reply {
     (status, json!({"error": words, "code": code}))
 }

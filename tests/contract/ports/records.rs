@@ -90,6 +90,19 @@ fn more_than_one(mut write: Write) -> Write {
     write
 }
 
+/// Refused for good, of an attempt that may have arrived before.
+fn park_in_doubt(attempt: &str) -> Write {
+    Write::Park {
+        attempt: AttemptId::new(attempt),
+        judged: version(10, 0, 1),
+        doubt: Doubt::None,
+        end: End::Parked,
+        given_up: None,
+        reason: "the period is closed".into(),
+        floor: at(31),
+    }
+}
+
 /// Asked for after whatever the cases write.
 fn replay() -> Write {
     Write::Replay { asked: at(60) }
@@ -146,6 +159,14 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         forgiven,
         reason: "its customer could not be resolved".into(),
     };
+    let book = |desired: &Version, steps, carried: &Version| Write::Book {
+        desired: desired.clone(),
+        steps,
+        booked: vec![booked(key, carried)],
+    };
+    let lift = |attempt: &str| Write::Lift { looked_up: AttemptId::new(attempt) };
+    // A step in doubt that was refused since: a person's, who says that it is not there.
+    let refused = |head: &[Write]| [head, &[park_in_doubt("a2")]].concat();
     let touch =
         |desired: &Version, second| Write::Touch { desired: desired.clone(), newest: at(second), arrived: at(0) };
 
@@ -292,6 +313,17 @@ fn cases(key: &OrderKey) -> Vec<Case> {
         Case("defer: the ERP holds a state by now", synced.clone(), defer(&v1, 0, 3, false), false),
         Case("defer: a step is on its way", sending.clone(), defer(&v1, 0, 3, false), false),
         Case("defer: by a conductor of before", failed.clone(), defer(&v1, 0, 2, false), false),
+        Case("book: what a person made", parked.clone(), book(&v1, 0, &v1), true),
+        Case("book: of a sale, another version", with(&synced, vec![record(&v2)]), book(&v2, 1, &v2), true),
+        Case("book: from what the ERP holds", synced.clone(), book(&v1, 1, &v0), true),
+        Case("book: a newer state came meanwhile", with(&new, vec![record(&v2)]), book(&v1, 0, &v1), false),
+        Case("book: another step was taken meanwhile", synced.clone(), book(&v1, 0, &v1), false),
+        Case("book: a step is on its way", sending.clone(), book(&v1, 0, &v1), false),
+        Case("lift: refused, and replayed by a person", with(&refused(&unknown), vec![replay()]), lift("a2"), true),
+        Case("lift: refused, and not replayed", refused(&unknown), lift("a2"), false),
+        Case("lift: in doubt, and not refused", with(&unknown, vec![replay()]), lift("a2"), false),
+        Case("lift: of another attempt", with(&refused(&unknown), vec![replay()]), lift("a1"), false),
+        Case("lift: a newer state waits", with(&refused(&unknown), vec![replay(), record(&v2)]), lift("a2"), true),
         Case("replay: waiting", failed.clone(), replay(), true),
         Case("replay: synced", synced, replay(), true),
         Case("replay: parked", parked, replay(), true),
@@ -317,7 +349,14 @@ fn cases(key: &OrderKey) -> Vec<Case> {
             other_attempt("a9").into_iter().map(|w| Case("of an attempt not on record", given.clone(), w, false)),
         );
     }
-    let on_nothing = [touch(&v1, 30), begin(&v1, 0, "a1", 3), resend("a1", "a2", 3), rest(&v1, 0, Rest::Synced)];
+    let on_nothing = [
+        touch(&v1, 30),
+        begin(&v1, 0, "a1", 3),
+        resend("a1", "a2", 3),
+        rest(&v1, 0, Rest::Synced),
+        book(&v1, 0, &v1),
+        lift("a1"),
+    ];
     let on_nothing = on_nothing.into_iter().chain([defer(&v1, 0, 3, false), replay()]).chain(other_attempt("a1"));
     cases.extend(on_nothing.map(|write| Case("only an arrival makes a record", vec![], write, false)));
     cases
@@ -359,7 +398,7 @@ pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
         (0, 0) => Version::unread(),
         _ => version(s, t, c),
     });
-    let one = (0_u8..11, prop::bool::weighted(0.85), version, 0_u64..4, any::<bool>(), 0_i64..30)
+    let one = (0_u8..13, prop::bool::weighted(0.85), version, 0_u64..4, any::<bool>(), 0_i64..30)
         .prop_map(|(which, own, version, epoch, flag, after)| Move { which, own, version, epoch, flag, after });
     prop::collection::vec(one, 1..25)
 }
@@ -420,6 +459,8 @@ pub(super) fn make(step: &Move, key: &OrderKey, head: Option<&Head>, serial: u32
             Write::Rest { desired, steps, attempts, rest }
         }
         9 => Write::Defer { desired, steps, epoch, due, floor, forgiven: step.flag, reason },
+        10 => Write::Lift { looked_up: attempt },
+        11 => Write::Book { desired, steps, booked: vec![booked(key, &step.version)] },
         _ => Write::Replay { asked: now - SignedDuration::from_secs(step.after) },
     }
 }

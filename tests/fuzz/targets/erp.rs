@@ -21,7 +21,7 @@ use puente::{
     Error, Kind, Result,
     config::Section,
     domain::{
-        document::{Operation, Step},
+        document::{Action, Operation, Step},
         ids::{OrderId, OrderKey},
         order::Order,
         rules::Rules,
@@ -171,9 +171,21 @@ impl Bench {
         self.runtime.block_on(self.tasks.run_until(question(&self.way.calls())))
     }
 
-    /// The steps of the sales.
-    pub fn steps(&self) -> Vec<Step> {
-        self.sales.iter().map(|sale| sale.step.clone()).collect()
+    /// A step of this operation for each of the sales: those about a document are each about another one.
+    pub fn steps(&self, operation: Operation) -> Vec<Step> {
+        let step = |(place, sale): (usize, &Job)| {
+            let mut step = Step::example(operation, sale.step.reference.clone());
+            if let Action::Amend { document, .. } | Action::Cancel { document } = &mut step.action {
+                document.id = (7 + place).to_string();
+            }
+            step
+        };
+        self.sales.iter().enumerate().map(step).collect()
+    }
+
+    /// The same as jobs.
+    pub fn jobs(&self, operation: Operation) -> Vec<Job> {
+        self.sales.iter().zip(self.steps(operation)).map(|(sale, step)| Job { step, ..sale.clone() }).collect()
     }
 }
 

@@ -1,13 +1,10 @@
 //! Answers of an ERP to everything else a connector asks: nothing is found or resolved that the answer does not say, nothing is
 //! missing that it does.
 //!
-//! The first byte chooses the connector and the question, the rest is a script of answers (see `erp`).
+//! The first byte chooses the connector, the question and the operation, the rest is a script of answers (see `erp`).
 
 use puente::{
-    domain::{
-        document::{Document, Operation},
-        ids::Reference,
-    },
+    domain::document::{Action, Document, Operation, Step},
     erp::{
         Found,
         kit::{Reads, Replies, text},
@@ -25,18 +22,19 @@ pub fn erp_replies(data: &[u8]) {
     let answers = script(answers);
     with_bench(&answers, |bench| {
         let count = bench.connectors.len();
-        let (connector, question) = (usize::from(*choice) % count, usize::from(*choice) / count % 4);
+        let (connector, choice) = (usize::from(*choice) % count, usize::from(*choice) / count);
+        let (question, operation) = (choice % 4, Operation::ALL[choice / 4 % 4]);
         let connected = &bench.connectors[connector];
         match question {
+            // What it cannot do it is never asked about.
+            0 if connected.erp.can(operation).is_none() => {}
             0 => {
-                let steps = bench.steps();
+                let steps = bench.steps(operation);
                 match bench.ask(async |calls| connected.erp.look_up(calls, &steps).await) {
                     Ok(found) => {
                         assert_eq!(found.len(), steps.len(), "one answer for each step");
                         let told = steps.iter().zip(&found);
-                        told.for_each(|(step, found)| {
-                            seen(&*connected.reads, &answers[0], &step.reference, found.as_ref())
-                        });
+                        told.for_each(|(step, found)| seen(&*connected.reads, &answers[0], step, found.as_ref()));
                     }
                     Err(send_error) => check_error(&send_error.into_error()),
                 }
@@ -48,7 +46,7 @@ pub fn erp_replies(data: &[u8]) {
             2 => {
                 let document = |id: &str| Document { id: id.to_owned(), number: None };
                 let documents = [document("5"), document("6")];
-                let outcomes = bench.ask(async |calls| connected.erp.finish(calls, &documents).await);
+                let outcomes = bench.ask(async |calls| connected.erp.finish(calls, operation, &documents).await);
                 assert_eq!(outcomes.len(), documents.len(), "one outcome for each document");
                 for (outcome, document) in outcomes.iter().zip(&documents) {
                     match outcome {
@@ -58,11 +56,10 @@ pub fn erp_replies(data: &[u8]) {
                 }
             }
             _ => {
-                let sales = &bench.sales;
-                let outcomes =
-                    bench.ask(async |calls| connected.erp.prepare(calls, Operation::Create, sales, false).await);
-                assert_eq!(outcomes.len(), sales.len(), "one draft for each sale");
-                for (outcome, sale) in outcomes.iter().zip(sales) {
+                let jobs = bench.jobs(operation);
+                let outcomes = bench.ask(async |calls| connected.erp.prepare(calls, operation, &jobs, false).await);
+                assert_eq!(outcomes.len(), jobs.len(), "one draft for each job");
+                for (outcome, sale) in outcomes.iter().zip(&jobs) {
                     match outcome {
                         Ok(draft) => {
                             assert_eq!(draft.reference, sale.step.reference);
@@ -76,25 +73,41 @@ pub fn erp_replies(data: &[u8]) {
     });
 }
 
-/// Compares what was found under a reference with what the answer lists.
-fn seen(reads: &dyn Reads, answer: &Scripted, reference: &Reference, found: Option<&Found>) {
+/// Compares what was found for a step with what the answer lists under its reference.
+fn seen(reads: &dyn Reads, answer: &Scripted, step: &Step, found: Option<&Found>) {
     let Some(body) = reads.documents(&answer.body) else { return };
     let items = body.as_array().map_or_else(|| std::slice::from_ref(&body), Vec::as_slice);
     let id = |item: &Value| text(item.get("id")).unwrap_or_default();
-    let ours = items.iter().filter(|item| item[reads.reference()] == reference.as_str());
-    let mut ids: Vec<String> = ours.map(id).collect();
-    ids.sort();
-    ids.dedup();
-    match found {
-        None => assert!(ids.is_empty(), "the answer lists what is said not to be there"),
-        Some(found) => {
-            assert!(ids.contains(&found.document.id), "found, and the answer does not list it");
-            assert!(found.version.is_none() || ids.len() == 1, "two documents, and one is taken for the right one");
-            let content = found.version.as_ref().map(|version| version.content.to_string());
-            let listed = body.to_string().to_ascii_lowercase();
-            assert!(content.is_none_or(|content| listed.contains(&content)), "another version");
-        }
-    }
+    // A cancellation is about one document, whatever else carries the reference; so may a change be.
+    let (about, only) = match &step.action {
+        Action::Cancel { document } => (Some(&document.id), true),
+        Action::Amend { document, .. } => (Some(&document.id), false),
+        Action::Create | Action::Credit { .. } => (None, false),
+    };
+    let ours: Vec<&Value> = items.iter().filter(|item| item[reads.reference()] == step.reference.as_str()).collect();
+    let ids = |of: &dyn Fn(&Value) -> bool| {
+        let mut ids: Vec<String> = ours.iter().filter(|item| of(item)).map(|item| id(item)).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    };
+    let cancelled = |item: &Value| reads.is_cancelled(item);
+    let meant = ids(&|item| about.is_none_or(|about| id(item) == *about));
+    let Some(found) = found else {
+        assert!(meant.is_empty(), "the answer lists what is said not to be there");
+        return;
+    };
+    let listed = if only { meant } else { ids(&|_| true) };
+    assert!(listed.contains(&found.document.id), "found, and the answer does not list it");
+    let alone = ids(&|_| true).len() == 1 || ids(&|item| cancelled(item) == Some(false)).len() == 1;
+    let matters = step.operation() != Operation::Cancel;
+    assert!(!matters || found.version.is_none() || alone, "two documents, and one is taken for the right one");
+    let content = found.version.as_ref().map(|version| version.content.to_string());
+    let words = body.to_string().to_ascii_lowercase();
+    assert!(content.is_none_or(|content| words.contains(&content)), "another version");
+    let states: Vec<bool> =
+        ours.iter().filter(|item| id(item) == found.document.id).filter_map(|item| cancelled(item)).collect();
+    assert!(states.is_empty() || states.contains(&found.cancelled), "cancelled or not, the answer says otherwise");
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -108,8 +121,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (connector, replies_of_it) in replies.iter().enumerate() {
         for (question, answers) in of.iter().enumerate() {
-            let choice = u8::try_from(connector + replies.len() * question).unwrap();
-            seeds.extend(answers(replies_of_it).iter().map(|answer| [&[choice], answer.as_bytes()].concat()));
+            for operation in 0..Operation::ALL.len() {
+                let choice = u8::try_from(connector + replies.len() * (question + 4 * operation)).unwrap();
+                seeds.extend(answers(replies_of_it).iter().map(|answer| [&[choice], answer.as_bytes()].concat()));
+            }
         }
     }
     seeds

@@ -3,6 +3,8 @@
 use puente::{
     Error, Kind,
     domain::{
+        adoption::{Adoption, Made},
+        document::Document,
         message::{Arrival, BackfillRequest, Message, News},
         order::Flag,
     },
@@ -46,6 +48,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let flag = Flag { code: "unreadable".to_owned(), detail: "id: is not a whole number".to_owned() };
     let mut news: Vec<News> = samples().into_iter().map(|order| News::State { order: order.into() }).collect();
     news.extend([News::Changed, News::Deleted, News::Replay, News::Unmapped { flag, raw: "e30=".to_owned() }]);
+    let what = Made::Credit { refund: "9".to_owned(), document: Document { id: "70".to_owned(), number: None } };
+    let version = "2026-01-31T10:00:00.000000Z/00000/9f86d081884c7d65".parse().unwrap();
+    news.push(News::Adopt { adoption: Box::new(Adoption { what, version, sale: None }) });
     let arrival = |news| {
         Message::Arrival(Arrival {
             connection: "acme".parse().unwrap(),

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use jiff::{Timestamp, fmt::rfc2822};
 use serde_json::{Number, Value};
 
-use super::config::{Pointer, Request};
+use super::request::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
     domain::reason::{Reason, Why},
@@ -227,6 +227,14 @@ fn wait(headers: &HeaderMap) -> Option<std::time::Duration> {
     // Without a `Date` only seconds can be understood.
     let seconds = headers.get(http::header::RETRY_AFTER)?.as_bytes().first().is_some_and(u8::is_ascii_digit);
     if seconds || now.is_some() { retry_after(headers, now.unwrap_or(Timestamp::MIN)) } else { None }
+}
+
+impl Request {
+    /// Whether an item of a success says that it is none.
+    pub(super) fn tells_errors(&self, body: &Value) -> bool {
+        let said = |item: &Value| words_at(self.error.as_ref(), item).is_some();
+        items(self, body).is_some_and(|items| items.into_iter().any(said))
+    }
 }
 
 /// The items of an answer: the array at `items`, or the one value there.

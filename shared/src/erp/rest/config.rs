@@ -6,14 +6,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::Value;
-use strum::{IntoStaticStr, VariantArray};
 use url::Url;
 
-use super::foreseen::TaxRounding;
+pub(super) use super::request::{need, wrong};
+use super::{
+    foreseen::TaxRounding,
+    request::{Name, Request},
+};
 use crate::{
-    Error, Kind, Result,
+    Result,
     config::Secret,
+    domain::document::Operation,
     erp::{Bulk, Class},
 };
 
@@ -50,9 +53,21 @@ pub(super) struct Section {
     pub(super) document: String,
     /// Creates documents.
     pub(super) create: Request,
+    /// Changes a sale to what was sold by now.
+    #[serde(default)]
+    pub(super) amend: Option<Request>,
+    /// Cancels a sale.
+    #[serde(default)]
+    pub(super) cancel: Option<Request>,
+    /// Creates the credit note of a refund.
+    #[serde(default)]
+    pub(super) credit: Option<Request>,
     /// Finds documents by reference.
     #[serde(default)]
     pub(super) look_up: Option<Request>,
+    /// Finds credit notes by reference, where `look_up` does not.
+    #[serde(default)]
+    pub(super) look_up_credits: Option<Request>,
     /// Finds products by SKU.
     #[serde(default)]
     pub(super) products: Option<Request>,
@@ -62,145 +77,77 @@ pub(super) struct Section {
     /// Creates customers.
     #[serde(default)]
     pub(super) customers: Option<Request>,
-    /// Takes documents to their final state.
+    /// Takes sales to their final state.
     #[serde(default)]
     pub(super) finish: Option<Request>,
+    /// Takes credit notes there.
+    #[serde(default)]
+    pub(super) finish_credits: Option<Request>,
     /// The words of `look_up.state` (or `create.state`) that need no `finish` any more.
     #[serde(default)]
     pub(super) finished: Vec<String>,
+    /// The words of `look_up.state` that say a document was cancelled.
+    #[serde(default)]
+    pub(super) cancelled: Vec<String>,
     /// Says whether the ERP can be reached.
     #[serde(default)]
     pub(super) probe: Option<Request>,
 }
 
-/// One request and how its answer is read.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Request {
-    /// The HTTP method.
-    pub(super) method: String,
-    /// Template of the path and query, from the slash on.
-    pub(super) path: String,
-    /// Template of the body.
-    pub(super) body: Option<String>,
-    /// The statuses of success; none: every 2xx.
-    pub(super) ok: Vec<u16>,
-    /// The statuses that say the reference exists; none: 409.
-    pub(super) exists: Vec<u16>,
-    /// Words in the error text that say the same.
-    pub(super) exists_text: Option<String>,
-    /// The statuses that say none of those asked for is there.
-    pub(super) none: Vec<u16>,
-    /// The most that one call asks for.
-    pub(super) at_most: Option<usize>,
-    /// The header that carries the reference as an idempotency key.
-    pub(super) idempotency_header: Option<String>,
-    /// Where the array of items is; if there is no array, the value there is the one item.
-    pub(super) items: Pointer,
-    /// Where an item says which of ours it is: the reference, or the SKU.
-    pub(super) reference: Option<Pointer>,
-    /// Where an item has its id.
-    pub(super) id: Option<Pointer>,
-    /// Where it has the number people see.
-    pub(super) number: Option<Pointer>,
-    /// Where it has our version.
-    pub(super) version: Option<Pointer>,
-    /// Where it has its state.
-    pub(super) state: Option<Pointer>,
-    /// Where it has the total the ERP computed.
-    pub(super) total: Option<Pointer>,
-    /// Where it has the store's total, as the document carried it.
-    pub(super) stated_total: Option<Pointer>,
-    /// Where an item has its own HTTP status.
-    pub(super) status: Option<Pointer>,
-    /// Where an error has its words, in the whole answer and in an item.
-    pub(super) error: Option<Pointer>,
-}
-
-/// A JSON Pointer (RFC 6901): empty for the whole, or `/data/0/id`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Pointer(String);
-
-impl Pointer {
-    /// What it points at.
-    pub(super) fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        value.pointer(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pointer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        // After a tilde only 0 and 1 have a meaning.
-        let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        if (text.is_empty() || text.starts_with('/')) && escapes {
-            Ok(Self(text))
-        } else {
-            Err(D::Error::custom(format!("{text:?} is not a JSON Pointer such as \"/data/0/id\" (RFC 6901)")))
-        }
-    }
-}
-
-/// The requests of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "snake_case")]
-pub(super) enum Name {
-    Create,
-    LookUp,
-    Products,
-    FindCustomers,
-    Customers,
-    Finish,
-    Probe,
-}
-
-impl Name {
-    /// As in the section.
-    pub(super) fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    /// The settings that the request uses beside `method`, `path`, `body`, `ok` and `error`.
-    fn uses(self) -> &'static [&'static str] {
-        match self {
-            Self::Create => &[
-                "exists",
-                "exists_text",
-                "idempotency_header",
-                "items",
-                "reference",
-                "id",
-                "number",
-                "state",
-                "total",
-                "status",
-            ],
-            Self::LookUp => {
-                &["none", "at_most", "items", "reference", "id", "number", "version", "state", "total", "stated_total"]
-            }
-            Self::Products | Self::FindCustomers => &["none", "at_most", "items", "reference", "id"],
-            Self::Customers => &["at_most", "idempotency_header", "items", "reference", "id", "status"],
-            Self::Finish => &["exists", "exists_text", "at_most"],
-            Self::Probe => &["number"],
-        }
-    }
-}
-
 impl Section {
-    /// Every request that is configured, by name.
-    pub(super) fn requests(&self) -> impl Iterator<Item = (Name, &Request)> {
-        Name::VARIANTS.iter().filter_map(|name| Some((*name, self.request(*name)?)))
-    }
-
-    fn request(&self, name: Name) -> Option<&Request> {
+    /// A request, if it is configured.
+    pub(super) fn request(&self, name: Name) -> Option<&Request> {
         match name {
             Name::Create => Some(&self.create),
+            Name::Amend => self.amend.as_ref(),
+            Name::Cancel => self.cancel.as_ref(),
+            Name::Credit => self.credit.as_ref(),
             Name::LookUp => self.look_up.as_ref(),
+            Name::LookUpCredits => self.look_up_credits.as_ref(),
             Name::Products => self.products.as_ref(),
             Name::FindCustomers => self.find_customers.as_ref(),
             Name::Customers => self.customers.as_ref(),
             Name::Finish => self.finish.as_ref(),
+            Name::FinishCredits => self.finish_credits.as_ref(),
             Name::Probe => self.probe.as_ref(),
+        }
+    }
+
+    /// Every request that is configured, by name.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (Name, &Request)> {
+        Name::ALL.iter().filter_map(|name| Some((*name, self.request(*name)?)))
+    }
+
+    /// The request that does an operation, if it is configured.
+    pub(super) fn operation(&self, operation: Operation) -> Option<&Request> {
+        self.request(operation.into())
+    }
+
+    /// How far the ERP protects itself from doing this twice.
+    pub(super) fn class_of(&self, operation: Operation) -> Class {
+        self.operation(operation).and_then(|request| request.class).unwrap_or(self.class)
+    }
+
+    /// The most documents in one call of an operation.
+    pub(super) fn limit(&self, operation: Operation) -> usize {
+        match operation {
+            Operation::Create => self.bulk_limit,
+            _ => self.operation(operation).map_or(1, Request::at_most),
+        }
+    }
+
+    /// The request that looks the document of an operation up.
+    pub(super) fn looks_up(&self, operation: Operation) -> Name {
+        let credits = operation == Operation::Credit && self.look_up_credits.is_some();
+        if credits { Name::LookUpCredits } else { Name::LookUp }
+    }
+
+    /// The request that takes what an operation made to its final state.
+    pub(super) fn finishes(operation: Operation) -> Option<Name> {
+        match operation {
+            Operation::Create | Operation::Amend => Some(Name::Finish),
+            Operation::Credit => Some(Name::FinishCredits),
+            Operation::Cancel => None,
         }
     }
 
@@ -233,6 +180,7 @@ impl Section {
         need(self.create.id.is_some(), "create.id: says where the answer has the new document's id")?;
         self.check_bulk()?;
         self.check_look_up()?;
+        self.check_changes()?;
         if let Some(products) = &self.products {
             let complete = products.reference.is_some() && products.id.is_some();
             need(complete, "products: needs reference (where an item has its SKU) and id")?;
@@ -246,108 +194,100 @@ impl Section {
             need(self.customers.is_some(), "find_customers: needs customers, which creates those not found")?;
             need(find.reference.is_some() && find.id.is_some(), "find_customers: needs reference and id")?;
         }
-        if self.finish.is_some() {
-            let known = self.look_up.as_ref().is_none_or(|look_up| look_up.state.is_some());
-            need(
-                known && !self.finished.is_empty(),
-                "finish: needs look_up.state and finished, the states that are final",
-            )?;
+        self.check_finish()
+    }
+
+    fn check_finish(&self) -> Result<()> {
+        for (finish, made_by) in [(Name::Finish, Operation::Create), (Name::FinishCredits, Operation::Credit)] {
+            if self.request(finish).is_none() {
+                continue;
+            }
+            let (finish, look_up) = (finish.as_str(), self.looks_up(made_by));
+            need(self.operation(made_by).is_some(), &format!("{finish}: needs {}", Name::from(made_by).as_str()))?;
+            let known = self.request(look_up).is_none_or(|look_up| look_up.state.is_some());
+            let words = format!("{finish}: needs {}.state and finished, the states that are final", look_up.as_str());
+            need(known && !self.finished.is_empty(), &words)?;
         }
         Ok(())
     }
 
     fn check_bulk(&self) -> Result<()> {
-        if self.bulk_limit == 1 {
-            return Ok(());
+        for &operation in Operation::ALL {
+            let Some(request) = self.operation(operation).filter(|_| self.limit(operation) > 1) else { continue };
+            let name = Name::from(operation).as_str();
+            let limit = if operation == Operation::Create { "bulk_limit" } else { "at_most" };
+            // One header for many documents would tie the whole batch to the key of one.
+            let single = request.idempotency_header.is_none() && request.headers.is_empty();
+            let header = if request.headers.is_empty() { "idempotency_header" } else { "headers" };
+            need(
+                single,
+                &format!(
+                    "{name}.{header}: covers one document per call, so {limit} must be 1; or put it into each document"
+                ),
+            )?;
+            let told = self.bulk != Bulk::PerItem || request.status.is_some() || request.error.is_some();
+            need(
+                told,
+                &format!("{name}: bulk = \"per_item\" needs status or error, where an item says that it was refused"),
+            )?;
         }
-        // One header for many documents would tie the whole batch to the key of one.
-        need(
-            self.create.idempotency_header.is_none(),
-            "create.idempotency_header: covers one document per call, so bulk_limit must be 1; or put the key into each document",
-        )?;
-        need(
-            self.bulk != Bulk::PerItem || self.create.status.is_some() || self.create.error.is_some(),
-            "create: bulk = \"per_item\" needs status or error, where an item says that it was refused",
-        )
+        Ok(())
     }
 
     fn check_look_up(&self) -> Result<()> {
         let Some(look_up) = &self.look_up else {
             return need(
-                self.class == Class::Nothing,
+                self.class == Class::Nothing && self.look_up_credits.is_none(),
                 "look_up: every class but \"nothing\" needs it; without it a lost answer is never resolved",
             );
         };
         need(self.class != Class::Nothing, "class: an ERP with a look_up is \"searchable\" at least")?;
-        need(look_up.reference.is_some() && look_up.id.is_some(), "look_up: needs reference and id")?;
-        // A difference seen in create's answer has to be seen again by the look-up: nothing else remembers it.
-        let compares = look_up.total.is_some() && look_up.stated_total.is_some();
-        need(look_up.total.is_some() == look_up.stated_total.is_some(), "look_up: total and stated_total go together")?;
-        need(
-            self.create.total.is_none() || compares,
-            "create.total: needs look_up.total and look_up.stated_total, so that a difference is seen whenever the document is",
-        )
-    }
-}
-
-impl Request {
-    /// The most that one call asks for.
-    pub(super) fn at_most(&self) -> usize {
-        self.at_most.unwrap_or(1).max(1)
-    }
-
-    /// Whether `status` is a success.
-    pub(super) fn is_ok(&self, status: u16) -> bool {
-        if self.ok.is_empty() { (200..300).contains(&status) } else { self.ok.contains(&status) }
-    }
-
-    /// Whether `status` or the ERP's words say that the reference exists.
-    pub(super) fn says_exists(&self, status: u16, words: Option<&str>) -> bool {
-        let by_status = if self.exists.is_empty() { status == 409 } else { self.exists.contains(&status) };
-        let by_words = self.exists_text.as_deref().zip(words).is_some_and(|(sought, words)| words.contains(sought));
-        by_status || by_words
-    }
-
-    fn check(&self, request: Name) -> Result<()> {
-        let name = request.as_str();
-        let method = http::Method::from_bytes(self.method.as_bytes());
-        let known = self.method.bytes().all(|b| b.is_ascii_uppercase()) && !self.method.is_empty() && method.is_ok();
-        need(known, &format!("{name}.method: such as \"GET\" or \"POST\""))?;
-        need(self.path.starts_with('/'), &format!("{name}.path: begins with a slash"))?;
-        need(self.at_most != Some(0), &format!("{name}.at_most: at least 1"))?;
-        for (setting, set) in self.settings() {
-            need(!set || request.uses().contains(&setting), &format!("{name}.{setting}: {name} has no use for it"))?;
+        for (name, request) in [(Name::LookUp, Some(look_up)), (Name::LookUpCredits, self.look_up_credits.as_ref())] {
+            let (name, Some(request)) = (name.as_str(), request) else { continue };
+            need(request.reference.is_some() && request.id.is_some(), &format!("{name}: needs reference and id"))?;
+            let alike = request.total.is_some() == request.stated_total.is_some();
+            need(alike, &format!("{name}: total and stated_total go together"))?;
+        }
+        // A difference seen in an answer has to be seen again by the look-up: nothing else remembers it.
+        for &operation in Operation::ALL {
+            let (name, sees) = (Name::from(operation).as_str(), self.looks_up(operation));
+            let compares = self.request(sees).is_some_and(|look_up| look_up.total.is_some());
+            let compared = self.operation(operation).is_some_and(|request| request.total.is_some());
+            let sees = sees.as_str();
+            let words = format!(
+                "{name}.total: needs {sees}.total and {sees}.stated_total, so that a difference is seen whenever the document is"
+            );
+            need(!compared || compares, &words)?;
         }
         Ok(())
     }
 
-    fn settings(&self) -> [(&'static str, bool); 14] {
-        [
-            ("exists", !self.exists.is_empty()),
-            ("exists_text", self.exists_text.is_some()),
-            ("none", !self.none.is_empty()),
-            ("at_most", self.at_most.is_some()),
-            ("idempotency_header", self.idempotency_header.is_some()),
-            ("items", self.items != Pointer::default()),
-            ("reference", self.reference.is_some()),
-            ("id", self.id.is_some()),
-            ("number", self.number.is_some()),
-            ("version", self.version.is_some()),
-            ("state", self.state.is_some()),
-            ("total", self.total.is_some()),
-            ("stated_total", self.stated_total.is_some()),
-            ("status", self.status.is_some()),
-        ]
+    /// What changes and credits need so that a lost answer can be resolved.
+    fn check_changes(&self) -> Result<()> {
+        for operation in [Operation::Amend, Operation::Cancel, Operation::Credit] {
+            let asked = self.operation(operation).is_none()
+                || self.look_up.is_some()
+                || self.class_of(operation) == Class::Nothing;
+            let name = Name::from(operation).as_str();
+            need(asked, &format!("{name}.class: every class but \"nothing\" needs look_up"))?;
+        }
+        if let Some(credit) = &self.credit {
+            need(credit.id.is_some(), "credit.id: says where the answer has the new document's id")?;
+            need(credit.document.is_some(), "credit.document: is missing; the section's document makes sales")?;
+        } else {
+            need(self.look_up_credits.is_none(), "look_up_credits: needs credit, which makes them")?;
+        }
+        let look_up = self.look_up.as_ref();
+        // The sale is there in any case: its version tells whether it was changed.
+        let told = self.amend.is_none() || look_up.is_none_or(|look_up| look_up.version.is_some());
+        need(told, "amend: needs look_up.version, which says whether a sale was changed")?;
+        let states = look_up.is_some_and(|look_up| look_up.state.is_some());
+        let told = self.cancel.is_none() || (states && !self.cancelled.is_empty());
+        need(told, "cancel: needs look_up.state and cancelled, the states that say a sale was cancelled")?;
+        need(self.cancelled.is_empty() || states, "cancelled: needs look_up.state")?;
+        let both = self.cancelled.iter().find(|state| self.finished.contains(state));
+        need(both.is_none(), "cancelled: a state cannot be in finished too")
     }
-}
-
-/// An error about the section, which names its key.
-pub(super) fn wrong(words: impl Into<String>) -> Error {
-    Error::new(Kind::Config, words.into())
-}
-
-fn need(holds: bool, words: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(wrong(words)) }
 }
 
 fn ten_seconds() -> Duration {

@@ -2,9 +2,15 @@
 //! that a section can have them understood.
 
 use puente_sandbox::erp::Plain;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::erp::kit::{Address, Fuzzed, Kit, Reads, Replies, Told, text, with_line};
+use crate::{
+    domain::{
+        document::{Action, Step},
+        version::Version,
+    },
+    erp::kit::{Address, Fuzzed, Kit, Reads, Replies, Told, text, with_line},
+};
 
 /// The kit.
 pub(super) const KIT: Kit = Kit { vendor: &Plain, books: false, fuzzed };
@@ -35,12 +41,6 @@ impl Reads for Json {
         } else {
             items.iter().filter(|item| text(item.get("reference")).as_deref() == Some(reference)).collect()
         };
-        let quiet = |error: Option<&Value>| match error {
-            None | Some(Value::Null | Value::Bool(false)) => true,
-            Some(Value::String(words)) => words.trim().is_empty(),
-            Some(Value::Array(words)) => words.is_empty(),
-            Some(_) => false,
-        };
         let fine = quiet(body.get("error"));
         let id = |item: &&Value| text(item.get("id")).filter(|_| fine && quiet(item.get("error")));
         let accepted = |item: &&Value| !self.per_item || text(item.get("status")).is_none_or(|s| s.starts_with('2'));
@@ -51,9 +51,54 @@ impl Reads for Json {
         Some(Told { made, there })
     }
 
-    /// A document and, for those that compare, the store's total.
+    /// What the example says of each operation: credit notes are told by their place, changes by the status and the error only.
+    fn told_of(&self, status: u16, body: &[u8], steps: &[Step], place: usize) -> Option<Told> {
+        let step = steps.get(place)?;
+        let reference = step.reference.as_str();
+        match &step.action {
+            Action::Create => self.told(status, body, steps.len(), place, reference),
+            Action::Credit { .. } => {
+                Self { by_place: true, per_item: false }.told(status, body, steps.len(), place, reference)
+            }
+            Action::Amend { document, .. } | Action::Cancel { document } => {
+                let answer = serde_json::from_slice::<Value>(body);
+                let all_quiet = |answer: &Value| {
+                    let items = answer.as_array().map_or(&[] as &[Value], Vec::as_slice);
+                    quiet(answer.get("error")) && items.iter().all(|item| quiet(item.get("error")))
+                };
+                let fine = body.is_empty() || answer.is_ok_and(|answer| all_quiet(&answer));
+                let there = (200..300).contains(&status) && fine;
+                Some(Told { made: there.then(|| document.id.clone()), there })
+            }
+        }
+    }
+
+    fn is_cancelled(&self, document: &Value) -> Option<bool> {
+        Some(document.get("state").and_then(Value::as_str) == Some("cancelled"))
+    }
+
     fn draft(&self, reference: &str) -> String {
-        format!(r#"{{"total":"26.78","document":{{"reference":"{reference}"}}}}"#)
+        written(&Action::Create, reference)
+    }
+
+    fn draft_of(&self, step: &Step) -> String {
+        written(&step.action, step.reference.as_str())
+    }
+}
+
+/// A document, what it is about and, for those that compare, the store's total.
+fn written(action: &Action, reference: &str) -> String {
+    let (total, version) = ("26.78", Version::unread());
+    json!({"total": total, "action": action, "version": version, "document": {"reference": reference}}).to_string()
+}
+
+/// Whether there is no error.
+fn quiet(error: Option<&Value>) -> bool {
+    match error {
+        None | Some(Value::Null | Value::Bool(false)) => true,
+        Some(Value::String(words)) => words.trim().is_empty(),
+        Some(Value::Array(words)) => words.is_empty(),
+        Some(_) => false,
     }
 }
 
@@ -83,7 +128,6 @@ create.total = "/total"
 create.state = "/state"
 look_up.total = "/total"
 look_up.stated_total = "/stated"
-look_up.state = "/state"
 finish.method = "POST"
 finish.path = "/orders/confirm"
 finish.error = "/error"
@@ -99,6 +143,9 @@ fn replies(canary: &str) -> Replies {
     let looked_up = vec![
         format!("200\n[{},{}]", listed(1), listed(3)),
         format!("200\n[{},{}]", listed(1), listed(1).replace("SO-1", "SO-7")),
+        format!("200\n[{}]", listed(1).replace("draft", "cancelled")),
+        format!("200\n[{},{}]", listed(1), listed(1).replace("SO-1", "7").replace("draft", "cancelled")),
+        format!("200\n[{}]", listed(1).replace("SO-1", "7")),
         "200\n[]".to_owned(),
         format!("200\n{}", listed(2)),
         format!("422\n{{\"error\":\"{canary} is not known\"}}"),
@@ -133,6 +180,8 @@ fn replies(canary: &str) -> Replies {
             format!("200\n{}", list(&[made(1), made(1), refused(1), made(9)])),
             format!("400\n{}", list(&[refused(1), made(2)])),
             format!("422\n{{\"error\":\"{canary} is not known\"}}"),
+            "204\n".to_owned(),
+            format!("412\n{{\"error\":\"{canary} carries another version\"}}"),
             "429 retry-after: 30\n".to_owned(),
             "503 retry-after: Sat, 31 Jan 2026 10:00:30 GMT\n<html>".to_owned(),
             format!("200\n{{\"error\":\"{canary} exists\"}}"),

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{
+        document::{Action, Document},
         ids::Reference,
         money::Amount,
         order::{Address, Charge, Customer, Discount, Line, Order, Refund, Tax},
@@ -40,14 +41,47 @@ pub(super) fn customer_reference(sale: &Job) -> Option<Reference> {
 }
 
 /// Everything a document's template can use.
-pub(super) fn document(sale: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Value {
+pub(super) fn document(job: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Value {
+    let about = About::of(&job.step.action);
     context! {
-        reference => sale.step.reference.as_str(),
-        version => sale.version.to_string(),
-        connection => sale.key.connection.as_str(),
+        reference => job.step.reference.as_str(),
+        version => job.version.to_string(),
+        connection => job.key.connection.as_str(),
         customer_id => resolved.customer,
-        order => order(sale, resolved, booked),
+        sale => about.sale.map(target),
+        base => about.base,
+        refund => about.refund,
+        order => order(job, resolved, booked),
     }
+}
+
+/// What a step is about, beside its own document. What it is not about is none, so that one template can serve several operations.
+#[derive(Default)]
+pub(super) struct About<'a> {
+    /// The sale that is changed, cancelled or credited.
+    pub(super) sale: Option<&'a Document>,
+    /// The version that it must carry still.
+    pub(super) base: Option<String>,
+    /// The store's id of the refund.
+    pub(super) refund: Option<&'a str>,
+}
+
+impl<'a> About<'a> {
+    pub(super) fn of(action: &'a Action) -> Self {
+        match action {
+            Action::Create => Self::default(),
+            Action::Amend { document, base } => {
+                Self { sale: Some(document), base: Some(base.to_string()), refund: None }
+            }
+            Action::Cancel { document } => Self { sale: Some(document), ..Self::default() },
+            Action::Credit { refund, sale } => Self { sale: Some(sale), base: None, refund: Some(refund) },
+        }
+    }
+}
+
+/// A document of the ERP.
+pub(super) fn target(document: &Document) -> Value {
+    context! { id => &document.id, number => &document.number }
 }
 
 /// Everything the template of a customer can use.
@@ -104,6 +138,7 @@ fn line(sale: &Job, line: &Line, resolved: &Resolved<'_>) -> Value {
         taxes => line.taxes.iter().map(tax).collect::<Value>(),
         tax => text(line.taxes.iter().map(|of| of.amount).sum()),
         gift_card => line.gift_card,
+        restock => line.restock,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Before a sale can be created: its books, its products and its customer. All sales of a batch are resolved together.
+//! Before a document can be sent: its books, its products and its customer. All jobs of a batch are resolved together.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{
     Rest,
     answer::{Verdict, What, failed, items, read, text_at, words_at},
-    config::Request,
     foreseen::foreseen,
     map::{self, Resolved},
+    request::{Name, Request},
 };
 use crate::{
     Error, Kind, Result,
@@ -81,7 +81,7 @@ impl Rest {
         let foreseen = foreseen(&sale.order, self.section.tax_rounding);
         let told = || Mismatch::Tax { store: sale.order.tax, erp: stored(foreseen.tax) };
         let booked = settle(sale, foreseen.difference, told)?;
-        if booked == Balancing::default() || self.carries_rounding {
+        if booked == Balancing::default() || self.carries_rounding.contains(&sale.step.operation()) {
             return Ok(booked);
         }
         Err(Why::NoPlaceForRounding.into())
@@ -94,7 +94,7 @@ impl Rest {
         };
         let skus: Vec<BTreeSet<String>> = sales.iter().map(skus_of).collect();
         let missing = |sku: &str| Verdict::refused(Why::UnknownArticle { sku: sku.to_owned() });
-        self.resolve(calls, ids, "product", skus, afresh, ("products", request), &missing).await
+        self.resolve(calls, ids, "product", skus, afresh, (Name::Products, request), &missing).await
     }
 
     /// Customers by reference: known, found, or created.
@@ -111,7 +111,7 @@ impl Rest {
             Some(find) => {
                 let each = names.iter().map(|name| BTreeSet::from([name.clone()])).collect();
                 let nobody = |_: &str| absent();
-                self.resolve(calls, ids, "customer", each, afresh, ("find_customers", find), &nobody).await
+                self.resolve(calls, ids, "customer", each, afresh, (Name::FindCustomers, find), &nobody).await
             }
             // Then `customers` itself must not make a second one: an upsert.
             None => match cached(ids, "customer", &names, afresh).await {
@@ -161,9 +161,9 @@ impl Rest {
     ) -> Known {
         let alike = |verdict: &Verdict| names.iter().map(|name| (name.clone(), Err(verdict.clone()))).collect();
         let key = names.first().map(String::as_str);
-        let body = match self.ask(calls, "customers", request, &buyers(buyers_data), key).await {
+        let body = match self.ask(calls, Name::Customers, request, &buyers(buyers_data), key).await {
             Err(failure) => return alike(&failed(&failure, true).later()),
-            Ok(answer) => match read("customers", request, &answer, true) {
+            Ok(answer) => match read(Name::Customers.as_str(), request, &answer, true) {
                 Err(verdict) => return alike(&verdict.later()),
                 Ok(body) => body,
             },
@@ -195,7 +195,7 @@ impl Rest {
         what: &str,
         mut needs: Vec<BTreeSet<String>>,
         afresh: bool,
-        (key, request): (&str, &Request),
+        (key, request): (Name, &Request),
         missing: &(dyn Fn(&str) -> Verdict + Sync),
     ) -> Known {
         let names: BTreeSet<String> = needs.iter().flatten().cloned().collect();
@@ -253,9 +253,9 @@ impl Rest {
         }
         let calls = MOST_CALLS;
         for name in too_long {
-            known
-                .entry(name)
-                .or_insert_with(|| Err(Verdict::refused(Why::TooManyArticles { calls, request: key.to_owned() })));
+            known.entry(name).or_insert_with(|| {
+                Err(Verdict::refused(Why::TooManyArticles { calls, request: key.as_str().to_owned() }))
+            });
         }
         known
     }
@@ -264,20 +264,20 @@ impl Rest {
     async fn look_for(
         &self,
         calls: &Metered,
-        key: &str,
+        key: Name,
         request: &Request,
         names: &[String],
     ) -> Result<Known, Verdict> {
         let listed: Vec<&str> = names.iter().map(String::as_str).collect();
-        let data =
-            if key == "products" { wanted("skus", "sku", &listed) } else { wanted("references", "reference", &listed) };
+        let (all, one) = if key == Name::Products { ("skus", "sku") } else { ("references", "reference") };
+        let data = wanted(all, one, &listed);
         let answer = self.ask(calls, key, request, &data, None).await.map_err(|failure| failed(&failure, false))?;
         if request.none.contains(&answer.status.as_u16()) {
             return Ok(Known::new());
         }
-        let body = read(key, request, &answer, false)?;
+        let body = read(key.as_str(), request, &answer, false)?;
         let items = items(request, &body).ok_or_else(|| {
-            Verdict::new(What::Account, Kind::Unavailable, format!("{key}: the answer has nothing at items"))
+            Verdict::new(What::Account, Kind::Unavailable, format!("{}: the answer has nothing at items", key.as_str()))
         })?;
         Ok(told(request, &items))
     }
@@ -287,7 +287,7 @@ impl Rest {
 struct Asking<'a> {
     rest: &'a Rest,
     calls: &'a Metered,
-    key: &'a str,
+    key: Name,
     request: &'a Request,
     /// Whether a call was answered.
     answered: bool,

@@ -1,5 +1,6 @@
 //! The templates of a `rest` ERP: Jinja, where every `{{ value }}` of a body is already JSON and of a path already
-//! percent-encoded, so that no buyer's text can change the shape of a request.
+//! percent-encoded, so that no buyer's text can change the shape of a request. In a header it is plain: what cannot stand in one
+//! is refused when the call is made.
 //!
 //! What is not there is an error, never an empty word. Amounts are text, exact to the last digit; the filters that would make
 //! floats of them are taken out. Language: <https://docs.rs/minijinja/latest/minijinja/syntax/index.html>
@@ -22,6 +23,10 @@ use crate::{
 /// RFC 3986's unreserved characters stay as they are.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// How values stand in a path, and in a header.
+const PATH: &str = "path";
+const HEADER: &str = "header";
+
 /// Every template of a section, compiled.
 pub(super) struct Templates {
     environment: Environment<'static>,
@@ -36,7 +41,11 @@ impl Templates {
         environment.set_debug(true);
         environment.set_auto_escape_callback(|name| {
             let part = name.rsplit_once('.').map(|(_, part)| part);
-            if part == Some("path") { AutoEscape::Custom("path".into()) } else { AutoEscape::Json }
+            match part {
+                Some("path") => AutoEscape::Custom(PATH.into()),
+                Some("header") => AutoEscape::Custom(HEADER.into()),
+                _ => AutoEscape::Json,
+            }
         });
         environment.set_formatter(format);
         for inexact in ["float", "int", "round", "sum", "abs"] {
@@ -54,8 +63,13 @@ impl Templates {
         for (name, request) in section.requests() {
             let name = name.as_str();
             add(format!("{name}.path"), &request.path)?;
-            if let Some(body) = &request.body {
-                add(format!("{name}.body"), body)?;
+            for (part, text) in [("body", &request.body), ("document", &request.document)] {
+                if let Some(text) = text {
+                    add(format!("{name}.{part}"), text)?;
+                }
+            }
+            for (header, text) in &request.headers {
+                add(format!("{name}.{header}.header"), text)?;
             }
         }
         Ok(Self { environment })
@@ -82,6 +96,11 @@ impl Templates {
             return Err(unusable(format!("{name} renders to a path with a segment \".\" or \"..\"")));
         }
         Ok(text)
+    }
+
+    /// Renders a header of a request.
+    pub(super) fn header(&self, request: &str, header: &str, data: &Value) -> Result<String> {
+        self.render(&format!("{request}.{header}.header"), data)
     }
 
     fn render(&self, name: &str, data: &Value) -> Result<String> {
@@ -124,13 +143,11 @@ fn tell(name: &str, source: &str, error: &Trouble) -> String {
 }
 
 fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Trouble> {
-    if !matches!(state.auto_escape(), AutoEscape::Custom(_)) {
-        return escape_formatter(out, state, value);
-    }
+    let AutoEscape::Custom(part) = state.auto_escape() else { return escape_formatter(out, state, value) };
     if value.is_undefined() || value.is_none() {
         return Err(Trouble::from(ErrorKind::UndefinedError));
     }
-    if value.is_safe() {
+    if part == HEADER || value.is_safe() {
         return write!(out, "{value}").map_err(Trouble::from);
     }
     write!(out, "{}", utf8_percent_encode(&value.to_string(), ENCODED)).map_err(Trouble::from)

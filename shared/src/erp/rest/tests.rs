@@ -1,23 +1,38 @@
 //! What is sent, rendered; and what a section can get wrong.
 
-use super::*;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    look_up::{finishing, version_in},
+    *,
+};
 use crate::{
+    Kind,
     config::Section,
-    domain::rules::Mismatch,
-    erp::{Bulk, Class},
+    domain::{
+        order::Order,
+        rules::{Mismatch, Rules},
+    },
+    erp::{Bulk, Class, totals::Balancing},
 };
 
-fn build(toml: &str) -> Result<Rest> {
+fn sample() -> Result<Job> {
+    trial::sample(Operation::Create)
+}
+
+pub(super) fn build(toml: &str) -> Result<Rest> {
     Rest::build(Section::from_toml(toml).unwrap().read()?)
 }
 
-fn example() -> Rest {
+pub(super) fn example() -> Rest {
     // The example's secret is a reference; here it is written out.
     build(&ROW.example.replace("{ env = \"ERP_AUTHORIZATION\" }", "{ literal = \"Bearer canary\" }")).unwrap()
 }
 
 /// The smallest section that works, with `more` in it.
-fn smallest(more: &str) -> String {
+pub(super) fn smallest(more: &str) -> String {
     format!(
         "url = 'https://erp.example'\nclass = 'unique'\ndocument = '{{ \"ref\": {{{{ reference }}}} }}'\n\
          create = {{ method = 'POST', path = '/orders', id = '/id' }}\n\
@@ -25,7 +40,7 @@ fn smallest(more: &str) -> String {
     )
 }
 
-fn why(toml: &str) -> String {
+pub(super) fn why(toml: &str) -> String {
     build(toml).err().expect("it should be refused").to_string()
 }
 
@@ -41,7 +56,7 @@ fn sale(change: impl FnOnce(&mut Order), rules: Rules) -> Job {
 fn rendered(rest: &Rest, sale: &Job) -> String {
     let booked = rest.books(sale).unwrap();
     let draft = rest.draft(sale, &map::Resolved::trial(), booked).unwrap();
-    let call = rest.call("create", &rest.section.create, &create::data(&[draft]).unwrap(), None).unwrap();
+    let call = rest.call(Name::Create, &rest.section.create, &send::data(&[draft]).unwrap(), None).unwrap();
     let body = serde_json::from_slice::<Value>(&call.body).unwrap();
     format!("{} {}\n{}", call.method, call.url, serde_json::to_string_pretty(&body).unwrap())
 }
@@ -158,7 +173,7 @@ fn a_path_carries_any_reference() {
     let rest = example();
     let name = "acme/or der&reference=b/ü/%2e";
     let data = prepare::wanted("references", "reference", &[name]);
-    let call = rest.call("look_up", rest.section.look_up.as_ref().unwrap(), &data, None).unwrap();
+    let call = rest.call(Name::LookUp, rest.section.look_up.as_ref().unwrap(), &data, None).unwrap();
     let pairs: Vec<(String, String)> = call.url.query_pairs().into_owned().filter(|(key, _)| !key.is_empty()).collect();
     assert_eq!(pairs, [("reference".to_owned(), name.to_owned())]);
     // An id must not lead to another resource.
@@ -168,7 +183,7 @@ fn a_path_carries_any_reference() {
     let rest = build(&by_path).unwrap();
     let path = |id: &str| {
         let document = Document { id: id.to_owned(), number: None };
-        rest.call("finish", rest.section.finish.as_ref().unwrap(), &finishing(&[document]), None)
+        rest.call(Name::Finish, rest.section.finish.as_ref().unwrap(), &finishing(&[document]), None)
     };
     assert_eq!(path("../../users").unwrap().url.as_str(), "https://erp.example/orders/..%2F..%2Fusers/confirm");
     assert!(path("..").is_err());
@@ -288,6 +303,11 @@ fn a_version_is_found_among_other_words() {
     assert_eq!(version_in("typed in by hand"), None);
 }
 
+/// The step that creates the sale `a/1`.
+pub(super) fn step() -> Step {
+    Step::create(OrderKey::new("a".parse().unwrap(), "1".parse().unwrap()).sale())
+}
+
 #[test]
 fn documents_that_a_person_has_to_compare_carry_no_version() {
     let rest = build(
@@ -302,10 +322,10 @@ fn documents_that_a_person_has_to_compare_carry_no_version() {
             headers: HeaderMap::new(),
             body: Bytes::from(body.replace("VERSION", &version.to_string())),
         };
-        rest.seen(rest.section.look_up.as_ref().unwrap(), &answer)
+        rest.seen(Name::LookUp, rest.section.look_up.as_ref().unwrap(), &answer)
     };
     let good = r#"{"id": 1, "ref": "a/1", "v": "VERSION", "t": 10, "s": "10.00"}"#;
-    let found = |body: &str| one_of(&look(body).unwrap(), "a/1").unwrap();
+    let found = |body: &str| rest.one_of(&look(body).unwrap(), &step()).unwrap();
     assert_eq!(found(&format!("[{good}]")).version, Some(version.clone()));
     // Another total, a total that is not told, a second document with the same reference.
     assert_eq!(found(&format!("[{}]", good.replace("10.00", "10.01"))).version, None);

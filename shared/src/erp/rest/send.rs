@@ -1,6 +1,7 @@
-//! Creating documents in one call, and reading what became of each.
+//! Sending the documents of one operation in one call, and reading what became of each.
 //!
-//! A draft carries the store's total beside the rendered document, so that the ERP's own total can be compared.
+//! A draft carries beside the rendered document what its step is about, and the store's total, so that the ERP's own can be
+//! compared.
 
 use std::collections::HashSet;
 
@@ -11,11 +12,18 @@ use serde_json::{Value, value::RawValue};
 use super::{
     Rest,
     answer::{Verdict, What, failed, items, read, text_at, value, words_at},
-    map::{self, Resolved},
+    look_up::state_of,
+    map::{self, About, Resolved},
+    request::{Name, Request},
 };
 use crate::{
     Error, Kind, Result,
-    domain::{document::Document, money::Amount, reason::Why},
+    domain::{
+        document::{Action, Document, Operation},
+        money::Amount,
+        reason::Why,
+        version::Version,
+    },
     erp::{Bulk, Draft, Job, SendError, repeatable, totals::Balancing},
     outbound::{Answer, Metered},
 };
@@ -24,21 +32,29 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 struct Rendered<'a> {
     total: Amount,
+    action: Action,
+    version: Version,
     #[serde(borrow)]
     document: &'a RawValue,
 }
 
-/// What the templates of `create` can use: the documents as JSON text.
+/// What the templates of an operation's request can use: the documents as JSON text, and what they are about.
 pub(super) fn data(drafts: &[Draft]) -> Result<Data> {
-    let mut texts = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        texts.push(rendered(draft)?.document.get());
-    }
+    let all = drafts.iter().map(rendered).collect::<Result<Vec<_>>>()?;
+    let texts: Vec<&str> = all.iter().map(|one| one.document.get()).collect();
+    let sales: Vec<Data> = all.iter().filter_map(|one| About::of(&one.action).sale.map(map::target)).collect();
+    let first = all.first();
+    let about = first.map(|one| About::of(&one.action)).unwrap_or_default();
     Ok(context! {
         document => texts.first().map(|text| Data::from_safe_string((*text).to_owned())),
         documents => Data::from_safe_string(format!("[{}]", texts.join(", "))),
         reference => drafts.first().map(|draft| draft.reference.as_str()),
         references => drafts.iter().map(|draft| draft.reference.as_str()).collect::<Data>(),
+        version => first.map(|one| one.version.to_string()),
+        sale => sales.first(),
+        sales => sales.iter().cloned().collect::<Data>(),
+        base => about.base,
+        refund => about.refund,
     })
 }
 
@@ -47,42 +63,64 @@ fn rendered(draft: &Draft) -> Result<Rendered<'_>> {
 }
 
 impl Rest {
-    /// Renders one sale's document.
-    pub(super) fn draft(&self, sale: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Result<Draft> {
-        let document = self.templates.json("document", &map::document(sale, resolved, booked))?;
-        let document =
-            RawValue::from_string(document).map_err(|_| Error::new(Kind::Bug, "the document is not JSON"))?;
-        let body = serde_json::to_string(&Rendered { total: sale.order.total, document: &document })
-            .map_err(|error| Error::new(Kind::Bug, "the draft cannot be written").caused_by(error))?;
-        let remark = booked.remark(sale.order.currency.code());
-        Ok(Draft { reference: sale.step.reference.clone(), body, remark })
+    /// Renders one job's document.
+    pub(super) fn draft(&self, job: &Job, resolved: &Resolved<'_>, booked: Balancing) -> Result<Draft> {
+        let operation = job.step.operation();
+        let own = self.section.operation(operation).is_some_and(|request| request.document.is_some());
+        let template = if own { format!("{}.document", operation.as_str()) } else { "document".to_owned() };
+        let document = self.templates.json(&template, &map::document(job, resolved, booked))?;
+        let remark = booked.remark(job.order.currency.code());
+        Ok(Draft { remark, ..written(job, document)? })
+    }
+
+    /// The draft of a job that has no document.
+    pub(super) fn bare(job: &Job) -> Result<Draft> {
+        written(job, "null".to_owned())
     }
 
     /// One call for all, one answer for each.
-    pub(super) async fn documents(&self, calls: &Metered, drafts: &[Draft]) -> Vec<Result<Document, SendError>> {
+    pub(super) async fn documents(
+        &self,
+        calls: &Metered,
+        operation: Operation,
+        request: &Request,
+        drafts: &[Draft],
+    ) -> Vec<Result<Document, SendError>> {
         let alike = |verdict: &Verdict| drafts.iter().map(|_| Err(verdict.send_error())).collect();
-        let request = &self.section.create;
         let data = match data(drafts) {
-            Ok(data) if drafts.len() <= self.section.bulk_limit => data,
+            Ok(data) if drafts.len() <= self.section.limit(operation) => data,
             Ok(_) => {
-                return alike(&Verdict::new(What::NotNow, Kind::Bug, "more documents than bulk_limit in one call"));
+                return alike(&Verdict::new(What::NotNow, Kind::Bug, "more documents than the limit in one call"));
             }
             Err(error) => return alike(&Verdict::new(What::NotNow, error.kind(), error.to_string())),
         };
         let key = drafts.first().map(|draft| draft.reference.as_str());
-        let outcomes = match self.ask(calls, "create", request, &data, key).await {
+        let outcomes = match self.ask(calls, operation.into(), request, &data, key).await {
             Err(failure) => return alike(&failed(&failure, true)),
-            Ok(answer) => self.outcomes(drafts, &answer),
+            Ok(answer) => self.outcomes(operation, request, drafts, &answer),
         };
-        self.finish_new(calls, outcomes).await
+        self.finish_new(calls, operation, outcomes).await
     }
 
     /// What became of each draft.
-    fn outcomes(&self, drafts: &[Draft], answer: &Answer) -> Vec<Result<Made, Verdict>> {
-        let request = &self.section.create;
+    pub(super) fn outcomes(
+        &self,
+        operation: Operation,
+        request: &Request,
+        drafts: &[Draft],
+        answer: &Answer,
+    ) -> Vec<Result<Made, Verdict>> {
         let alike = |verdict: Verdict| drafts.iter().map(|_| Err(verdict.clone())).collect();
-        let many = drafts.len() > 1;
-        let body = match read("create", request, answer, true) {
+        let (many, name) = (drafts.len() > 1, Name::from(operation).as_str());
+        // The document is known: a success that says nothing is one.
+        let known = || drafts.iter().map(Made::known).collect();
+        let quiet = matches!(operation, Operation::Amend | Operation::Cancel) && request.is_quiet();
+        let unsaid = request.error.is_none() || answer.body.is_empty();
+        if quiet && unsaid && request.is_ok(answer.status.as_u16()) {
+            return known();
+        }
+        let body = match read(name, request, answer, true) {
+            Ok(body) if quiet && !request.tells_errors(&body) => return known(),
             Ok(body) => body,
             Err(verdict) if !many || !matches!(verdict.what, What::Refused | What::Exists) => return alike(verdict),
             // Several were refused together.
@@ -93,7 +131,7 @@ impl Rest {
                 }
                 Bulk::Atomic => return alike(verdict),
                 Bulk::Unknown => {
-                    return alike(verdict.in_doubt("a bulk was refused, and a part of it may have been created"));
+                    return alike(verdict.in_doubt("a bulk was refused, and a part of it may have been done"));
                 }
                 // Under a status of refusal the items can still say each its own.
                 Bulk::PerItem => match value(&answer.body) {
@@ -103,7 +141,7 @@ impl Rest {
             },
         };
         let Some(items) = items(request, &body) else {
-            return alike(Verdict::unknown("the answer to create has nothing at items"));
+            return alike(Verdict::unknown(format!("the answer to {name} has nothing at items")));
         };
         // Without a reference in the items, only as many as were asked for can be told apart by their place.
         if request.reference.is_none() && items.len() != drafts.len() {
@@ -117,22 +155,22 @@ impl Rest {
                 Some(_) => items.iter().filter(named).collect(),
                 None => items.get(place).into_iter().collect(),
             };
-            let mut said = ours.into_iter().map(|item| self.outcome(draft, item));
-            let first =
-                said.next().ok_or_else(|| Verdict::unknown("the answer to create does not tell of this document"))?;
-            // Created and refused, or created twice: which of them is true is not for us to guess.
+            let mut said = ours.into_iter().map(|item| self.outcome(operation, request, draft, item));
+            let first = said
+                .next()
+                .ok_or_else(|| Verdict::unknown(format!("the answer to {name} does not tell of this document")))?;
+            // Done and refused, or done twice: which of them is true is not for us to guess.
             if said.all(|other| is_same(&first, &other)) {
                 first
             } else {
-                Err(Verdict::unknown("the answer to create contradicts itself about this document"))
+                Err(Verdict::unknown(format!("the answer to {name} contradicts itself about this document")))
             }
         });
         unshared(told.collect())
     }
 
     /// What one item says.
-    fn outcome(&self, draft: &Draft, item: &Value) -> Result<Made, Verdict> {
-        let request = &self.section.create;
+    fn outcome(&self, operation: Operation, request: &Request, draft: &Draft, item: &Value) -> Result<Made, Verdict> {
         let words = words_at(request.error.as_ref(), item);
         let status = match request.status.as_ref().and_then(|status| status.of(item)) {
             None | Some(Value::Null) => None,
@@ -170,41 +208,40 @@ impl Rest {
                 Verdict::refused(Why::ErpRefused { request: None, status: None, said: Some(said) })
             });
         }
-        let Some(id) = text_at(request.id.as_ref(), item) else {
-            return Err(Verdict::unknown("the answer to create has no id for this document"));
+        let name = operation.as_str();
+        let known = match operation {
+            Operation::Create | Operation::Credit => None,
+            Operation::Amend | Operation::Cancel => Some(Made::known(draft)?.document),
         };
-        self.compare(draft, item, &id)?;
-        let document = Document { id, number: text_at(request.number.as_ref(), item) };
-        let state = request.state.as_ref().and_then(|state| state.of(item)).and_then(Value::as_str);
-        Ok(Made { document, finished: state.is_some_and(|state| self.is_final(state)) })
+        let id = match (text_at(request.id.as_ref(), item), &known) {
+            (Some(id), Some(known)) if id != known.id => {
+                let (told, meant) = (repeatable(&id), repeatable(&known.id));
+                return Err(Verdict::unknown(format!("the answer to {name} is about document {told}, not {meant}")));
+            }
+            (Some(id), _) => id,
+            (None, Some(known)) if request.id.is_none() => known.id.clone(),
+            (None, _) => return Err(Verdict::unknown(format!("the answer to {name} has no id for this document"))),
+        };
+        compare(request, draft, item, &id)?;
+        let number = text_at(request.number.as_ref(), item).or_else(|| known.as_ref()?.number.clone());
+        let state = request.state.as_ref().and_then(|state| state.of(item)).and_then(state_of);
+        let is_final = state.is_some_and(|state| self.is_final(&state));
+        // A change leaves the state as it is, unless the section says where the answer has it.
+        let finished = is_final || (known.is_some() && request.state.is_none());
+        Ok(Made { document: Document { id, number }, finished })
     }
 
-    /// The document exists: a total that differs cannot be a refusal any more, and must not look like a success. It is left in
-    /// doubt, and the look-up, which compares too, gives it to a person.
-    fn compare(&self, draft: &Draft, item: &Value, id: &str) -> Result<(), Verdict> {
-        let Some(pointer) = &self.section.create.total else { return Ok(()) };
-        let erp = text_at(Some(pointer), item).and_then(|text| Amount::parse(&text).ok());
-        let id = repeatable(id);
-        let store = rendered(draft).map_err(|error| Verdict::unknown(error.to_string()))?.total;
-        match erp {
-            Some(erp) if erp == store => Ok(()),
-            Some(erp) => Err(Verdict::unknown(format!(
-                "the ERP made document {id} with the total {erp}, the store says {store}: compare them"
-            ))),
-            None => Err(Verdict::unknown(format!("the ERP made document {id} and does not tell its total"))),
-        }
-    }
-
-    /// Takes what was created to the final state. It exists whatever comes of that, so a failure only leaves it in doubt: the
+    /// Takes what was made to the final state. It exists whatever comes of that, so a failure only leaves it in doubt: the
     /// look-up finds it unfinished.
     async fn finish_new(
         &self,
         calls: &Metered,
+        operation: Operation,
         outcomes: Vec<Result<Made, Verdict>>,
     ) -> Vec<Result<Document, SendError>> {
         let open: Vec<Document> =
             outcomes.iter().flatten().filter(|made| !made.finished).map(|made| made.document.clone()).collect();
-        let finished = if open.is_empty() { Vec::new() } else { self.finished(calls, &open).await };
+        let finished = if open.is_empty() { Vec::new() } else { self.finished(calls, operation, &open).await };
         let mut finished = finished.into_iter();
         outcomes
             .into_iter()
@@ -213,7 +250,7 @@ impl Rest {
                 if made.finished {
                     return Ok(made.document);
                 }
-                let doubt = |error: Error| SendError::Unknown(error.within("created, but not finished"));
+                let doubt = |error: Error| SendError::Unknown(error.within("done, but not finished"));
                 match finished.next() {
                     Some(Ok(document)) => Ok(document),
                     Some(Err(
@@ -229,6 +266,22 @@ impl Rest {
                 }
             })
             .collect()
+    }
+}
+
+/// The document exists: a total that differs cannot be a refusal any more, and must not look like a success. It is left in
+/// doubt, and the look-up, which compares too, gives it to a person.
+fn compare(request: &Request, draft: &Draft, item: &Value, id: &str) -> Result<(), Verdict> {
+    let Some(pointer) = &request.total else { return Ok(()) };
+    let erp = text_at(Some(pointer), item).and_then(|text| Amount::parse(&text).ok());
+    let id = repeatable(id);
+    let store = rendered(draft).map_err(|error| Verdict::unknown(error.to_string()))?.total;
+    match erp {
+        Some(erp) if erp == store => Ok(()),
+        Some(erp) => Err(Verdict::unknown(format!(
+            "the ERP has document {id} with the total {erp}, the store says {store}: compare them"
+        ))),
+        None => Err(Verdict::unknown(format!("the ERP made document {id} and does not tell its total"))),
     }
 }
 
@@ -256,11 +309,30 @@ fn unshared(outcomes: Vec<Result<Made, Verdict>>) -> Vec<Result<Made, Verdict>> 
     outcomes.into_iter().map(each).collect()
 }
 
-/// A document as `create` told of it.
+/// A draft of a job with this document, as JSON.
+fn written(job: &Job, document: String) -> Result<Draft> {
+    let document = RawValue::from_string(document).map_err(|_| Error::new(Kind::Bug, "the document is not JSON"))?;
+    let (action, version) = (job.step.action.clone(), job.version.clone());
+    let body = serde_json::to_string(&Rendered { total: job.order.total, action, version, document: &document })
+        .map_err(|error| Error::new(Kind::Bug, "the draft cannot be written").caused_by(error))?;
+    Ok(Draft { reference: job.step.reference.clone(), body, remark: None })
+}
+
+/// A document as an answer tells of it.
 #[derive(PartialEq)]
-struct Made {
-    document: Document,
+pub(super) struct Made {
+    pub(super) document: Document,
     finished: bool,
+}
+
+impl Made {
+    /// The sale that a draft is about, changed or cancelled as it says.
+    fn known(draft: &Draft) -> Result<Self, Verdict> {
+        let rendered = rendered(draft).map_err(|error| Verdict::unknown(error.to_string()))?;
+        let sale = About::of(&rendered.action).sale.cloned();
+        let document = sale.ok_or_else(|| Verdict::unknown("the draft names no sale"))?;
+        Ok(Self { document, finished: true })
+    }
 }
 
 #[cfg(test)]
@@ -280,12 +352,13 @@ mod tests {
         let rest = Rest::build(Section::from_toml(&section).unwrap().read().unwrap()).unwrap();
         let draft = |order: usize| {
             let key = OrderKey::new("acme".parse().unwrap(), order.to_string().parse().unwrap());
-            Draft { reference: key.sale(), body: r#"{"total":"1","document":{}}"#.to_owned(), remark: None }
+            let sample = super::super::trial::sample(Operation::Create).unwrap();
+            Draft { reference: key.sale(), ..Rest::bare(&sample).unwrap() }
         };
         let drafts: Vec<Draft> = (1..=orders).map(draft).collect();
         let answer =
             Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::from(body.to_owned()) };
-        let outcomes = rest.outcomes(&drafts, &answer).into_iter();
+        let outcomes = rest.outcomes(Operation::Create, &rest.section.create, &drafts, &answer).into_iter();
         outcomes.map(|outcome| outcome.map(|made| made.document.id).map_err(|verdict| verdict.what)).collect()
     }
 
