@@ -51,6 +51,27 @@ fn the_books_are_examined_whatever_the_sender_flagged() {
 }
 
 #[test]
+fn a_refund_says_what_it_is_of_and_may_leave_it_open() {
+    let given = json!({"id": "9", "amount": "133.98", "lines": [{"line": "1", "quantity": "1", "amount": "85.50", "restock": true,
+        "taxes": [{"name": "IVA", "rate": "0.16", "amount": "13.68"}]}],
+        "charges": [{"kind": "shipping", "label": "Paquetería", "amount": "30.00",
+            "taxes": [{"name": "IVA", "rate": "0.16", "amount": "4.80"}]}]});
+    let Reading::Order(order) = changed(|o| o["refunds"] = json!([given])) else { panic!("it must be an order") };
+    let credit = order.credit(&order.refunds[0]).unwrap();
+    assert!(credit.proof().holds() && credit.lines[0].restock == Some(true) && credit.charges.len() == 1, "{credit:?}");
+    let Reading::Order(order) = changed(|o| o["refunds"] = json!([{"id": "9", "amount": "133.98"}])) else {
+        panic!("it must be an order")
+    };
+    assert!(order.refunds[0].lines.is_empty() && order.refunds[0].charges.is_empty());
+    // A misspelt part is no part that nobody knows of.
+    let misspelt = changed(|o| {
+        o["refunds"] = json!([given]);
+        o["refunds"][0]["lines"][0]["restocked"] = json!(true);
+    });
+    assert!(matches!(misspelt, Reading::Unmapped(Some(_), flag) if flag.detail.contains("restocked")));
+}
+
+#[test]
 fn what_is_not_the_schema_is_kept_with_its_id_and_the_fields_name() {
     let fault = |change: fn(&mut Value)| match changed(change) {
         Reading::Unmapped(id, flag) => (id.map(|id| id.to_string()), flag.detail),

@@ -16,6 +16,11 @@
 //!
 //! A refund makes a credit line, which lowers `total`: what was sold is `total` and those together. Other credit lines are store
 //! credit.
+//!
+//! A refund is one of a payment: an amount and a note, and no lines. Goods come back as returns, and nothing says which refund pays for
+//! which return, so refunds are without parts here. Nor does a payment say that a voucher is awaited, that it expired or that it was
+//! charged back: collections that wait for money are pending, whatever they wait for.
+//! <https://docs.medusajs.com/resources/references/types/interfaces/types.BaseRefund>
 
 use iso_currency::Currency;
 
@@ -144,6 +149,7 @@ fn line(item: &wire::Part<'_>, tax_included: bool, currency: Currency) -> Line {
         discounts: discounts(item, tax_included, currency),
         taxes: taxes(item, currency),
         gift_card: item.is_giftcard,
+        restock: None,
     }
 }
 
@@ -201,12 +207,14 @@ fn refunds(wire: &wire::Order<'_>, taken_off: Amount, currency: Currency) -> Vec
         amount: exact(refund.amount).rounded(currency),
         taken_off: None,
         reason: refund.note.owned(),
+        lines: Vec::new(),
+        charges: Vec::new(),
     });
     let mut refunds: Vec<Refund> = told.filter(|refund| !refund.amount.is_zero()).collect();
     let summed = wire.summary.as_ref().and_then(|summary| summary.refunded_total.0).unwrap_or_default();
     if wire.payment_collections.is_empty() && !summed.is_zero() {
         let amount = exact(summed).rounded(currency);
-        refunds.push(Refund { id: "refunded".to_owned(), amount, taken_off: None, reason: None });
+        refunds.push(Refund::new("refunded", amount));
     }
     let mut left = taken_off;
     let last = refunds.len().saturating_sub(1);

@@ -7,22 +7,30 @@
 //!
 //! | `financial_status` | canonical payment |
 //! |---|---|
+//! | `pending` with a transfer, a voucher or a provider among [`AWAITED`] | in process: the provider waits for the money, or the shop does |
 //! | `pending`, empty | pending |
 //! | `authorized` | authorized |
 //! | `partially_paid` | partially paid |
 //! | `paid` | paid |
 //! | `partially_refunded` | partially refunded |
 //! | `refunded` | refunded |
-//! | `voided`, `expired` | voided |
+//! | `voided` | voided |
+//! | `expired` | expired |
+//!
+//! A charge that the buyer's bank takes back is a dispute, which is another resource: no order says so, and no payment is charged
+//! back here.
 //!
 //! The order is cancelled when `cancelled_at` is set.
-//! <https://shopify.dev/docs/api/admin-rest/latest/resources/order>
+//! <https://shopify.dev/docs/api/admin-rest/latest/resources/order> ·
+//! <https://shopify.dev/docs/api/admin-graphql/latest/enums/OrderDisplayFinancialStatus> ·
+//! <https://shopify.dev/docs/api/admin-graphql/latest/objects/ShopifyPaymentsDispute>
 
 use iso_currency::Currency;
 
 use super::{
+    parts,
     refunds::{self, Back, set},
-    sold::Removed,
+    sold::{Removed, taxes},
     wire,
 };
 use crate::{
@@ -30,8 +38,7 @@ use crate::{
         ids::OrderId,
         money::Amount,
         order::{
-            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, Tax,
-            TaxId,
+            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, TaxId,
         },
     },
     store::{
@@ -47,7 +54,7 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
     let currency = currency(wire.currency.as_str())?;
     let placed = if wire.processed_at.as_str().is_empty() { &wire.created_at } else { &wire.processed_at };
     let mut flags = Vec::new();
-    let (payment, unknown) = payment(wire.financial_status.as_str());
+    let (payment, unknown) = payment(wire);
     flags.extend(unknown);
 
     let backs = refunds::read(wire, currency);
@@ -84,11 +91,14 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         tax: wire.total_tax.unwrap_or_default() - removed.tax,
         total: wire.total_price,
         current_total: wire.current_total_price.0,
-        refunds: sale.refunds()?,
+        refunds: Vec::new(),
         flags,
     };
+    order.refunds = sale.refunds(&order.lines)?;
     sale.prove(&mut order, &removed);
     sale.explain_refunds(&mut order);
+    let tax_included = order.tax_included;
+    order.refunds.iter_mut().for_each(|refund| parts::complete(refund, tax_included));
     Ok(audited(order))
 }
 
@@ -106,15 +116,46 @@ pub(super) fn id(code: &Code<'_>) -> Result<OrderId, Flag> {
     order_id(code.as_str())
 }
 
-fn payment(status: &str) -> (Payment, Option<Flag>) {
-    let known = match status {
+/// What a payment is called by whose name it is plain that the buyer has to transfer, deposit or pay in at a counter, or that a
+/// provider waits for that. `Bank Deposit` and `Money Order` are Shopify's own names; other manual methods are named by the shop,
+/// and the other providers' pending payments are taken as pending. Cash on delivery is none: nobody expects that money yet.
+/// <https://help.shopify.com/en/manual/payments/manual-payments>
+const AWAITED: &[&str] = &[
+    "bank deposit",
+    "money order",
+    "bank transfer",
+    "transferencia",
+    "transferência",
+    "depósito",
+    "deposito",
+    "boleto",
+    "pix",
+    "oxxo",
+    "mercado pago",
+];
+
+/// Whether the money of a pending order is expected, by the names of its gateways.
+fn is_awaited(wire: &wire::Order<'_>) -> bool {
+    let says = |name: &str| {
+        let words = name.to_lowercase();
+        let words: Vec<_> = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let name = format!(" {} ", words.join(" "));
+        AWAITED.iter().any(|word| name.contains(&format!(" {word} ")))
+    };
+    wire.payment_gateway_names.iter().any(|name| says(name.as_str()))
+}
+
+fn payment(wire: &wire::Order<'_>) -> (Payment, Option<Flag>) {
+    let known = match wire.financial_status.as_str() {
+        "pending" if is_awaited(wire) => Payment::InProcess,
         "pending" | "" => Payment::Pending,
         "authorized" => Payment::Authorized,
         "partially_paid" => Payment::PartiallyPaid,
         "paid" => Payment::Paid,
         "partially_refunded" => Payment::PartiallyRefunded,
         "refunded" => Payment::Refunded,
-        "voided" | "expired" => Payment::Voided,
+        "voided" => Payment::Voided,
+        "expired" => Payment::Expired,
         _ => {
             let detail = "financial_status: is none of Shopify's documented states, taken as pending";
             return (Payment::Pending, Some(flag("status", detail)));
@@ -143,6 +184,7 @@ impl Sale<'_> {
             discounts: self.discounts(&line.discount_allocations),
             taxes: taxes(&line.tax_lines),
             gift_card: line.gift_card.unwrap_or_default(),
+            restock: None,
         };
         Ok(if self.says_now { removed.line(bought, line, self.backs, self.currency, place) } else { Some(bought) })
     }
@@ -223,7 +265,7 @@ impl Sale<'_> {
         }
         Charge {
             kind: ChargeKind::Shipping,
-            label: line.title.owned().map_or_else(|| "shipping".to_owned(), |title| plain(&title)),
+            label: line.label(),
             amount: line.price,
             discounts,
             taxes: taxes(&line.tax_lines),
@@ -235,15 +277,16 @@ impl Sale<'_> {
         self.backs.iter().filter(|back| back.paid)
     }
 
-    /// Money given back of what was sold, each with what it took off the order.
-    fn refunds(&self) -> Result<Vec<Refund>, Flag> {
+    /// Money given back of what was sold, each with what it took off the order and of which parts.
+    fn refunds(&self, sold: &[Line]) -> Result<Vec<Refund>, Flag> {
         let of_what_was_sold = self.paid().filter(|back| !back.settles);
         of_what_was_sold
             .map(|back| {
                 let id = back.wire.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
                 let amount = back.amount.unwrap_or_default();
                 let taken_off = (self.says_now && back.taken != amount).then_some(back.taken);
-                Ok(Refund { id, amount, taken_off, reason: back.wire.note.owned() })
+                let (lines, charges) = back.parts(self.wire, sold, self.currency).unwrap_or_default();
+                Ok(Refund { id, amount, taken_off, reason: back.wire.note.owned(), lines, charges })
             })
             .collect()
     }
@@ -328,11 +371,6 @@ impl Sale<'_> {
             order.charges.push(charge);
         }
     }
-}
-
-fn taxes<'a>(lines: impl IntoIterator<Item = &'a wire::TaxLine<'a>>) -> Vec<Tax> {
-    let charged = lines.into_iter().filter(|tax| !tax.price.is_zero());
-    charged.map(|tax| Tax { name: tax.title.as_str().to_owned(), rate: tax.rate, amount: tax.price }).collect()
 }
 
 fn customer(wire: &wire::Order<'_>) -> (Option<Customer>, Option<Flag>) {

@@ -16,6 +16,7 @@ mod config;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
+mod parts;
 mod refunds;
 mod shop;
 mod sold;

@@ -33,6 +33,16 @@ pub(super) struct Back<'a> {
     pub(super) settles: bool,
 }
 
+/// Refunded shipping.
+pub(super) struct Carriage<'a> {
+    /// Of which line, where that is known.
+    pub(super) line: Option<&'a wire::ShippingLine<'a>>,
+    /// How much, as the order states prices.
+    pub(super) amount: Amount,
+    /// Its tax.
+    pub(super) tax: Amount,
+}
+
 /// The refund objects of an order.
 pub(super) fn read<'a>(order: &'a wire::Order<'a>, currency: Currency) -> Vec<Back<'a>> {
     let mut backs: Vec<_> = order.refunds.iter().map(|refund| Back::of(order, refund, currency)).collect();
@@ -50,9 +60,12 @@ pub(super) fn read<'a>(order: &'a wire::Order<'a>, currency: Currency) -> Vec<Ba
 
 impl<'a> Back<'a> {
     fn of(order: &wire::Order<'_>, wire: &'a wire::Refund<'a>, currency: Currency) -> Self {
-        let (subtotal, tax) = wire.lines(order, currency);
-        let (shipping, shipping_tax) = wire.shipping(order, currency);
-        let tax = tax + shipping_tax;
+        let (subtotal, mut tax) = wire.lines(order, currency);
+        let mut shipping = Amount::ZERO;
+        for part in wire.shipping(order, currency) {
+            shipping += part.amount;
+            tax += part.tax;
+        }
         let on_top = if order.taxes_included.unwrap_or_default() { Amount::ZERO } else { tax };
         let taken = subtotal + shipping + set(wire.total_duties_set).unwrap_or_default() + on_top;
 
@@ -97,36 +110,47 @@ impl wire::Refund<'_> {
     fn lines(&self, order: &wire::Order<'_>, currency: Currency) -> (Amount, Amount) {
         let (mut subtotal, mut tax) = (Amount::ZERO, Amount::ZERO);
         for item in &self.refund_line_items {
-            let line = order.line_items.iter().find(|line| line.id.as_str() == item.line_item_id.as_str());
-            let quantity = item.quantity.0.unwrap_or_default();
-            // Where it states no amount, its share of the line.
-            let part = |whole: Amount, of: Amount| whole.share(quantity, of, currency);
-            let net = || line.map(|line| part(line.net(), line.quantity)).unwrap_or_default();
-            subtotal += item.subtotal().unwrap_or_else(net);
-            tax += item.tax().unwrap_or_else(|| line.map(|line| part(line.tax(), line.quantity)).unwrap_or_default());
+            let (net, on_it) = item.worth(order, currency);
+            subtotal += net;
+            tax += on_it;
         }
         (subtotal, tax)
     }
 
-    /// Refunded shipping and its tax.
-    fn shipping(&self, order: &wire::Order<'_>, currency: Currency) -> (Amount, Amount) {
+    /// Refunded shipping: what of which shipping line.
+    pub(super) fn shipping<'o>(&self, order: &'o wire::Order<'o>, currency: Currency) -> Vec<Carriage<'o>> {
         let mut adjusted = (Amount::ZERO, Amount::ZERO);
         for adjustment in self.adjustments(true) {
             adjusted = (adjusted.0 - adjustment.amount(), adjusted.1 - adjustment.tax());
         }
         if self.refund_shipping_lines.is_empty() {
-            return adjusted;
+            // An adjustment names no line.
+            let line = order.shipping_lines.first().filter(|_| order.shipping_lines.len() == 1);
+            return vec![Carriage { line, amount: adjusted.0, tax: adjusted.1 }];
         }
-        let (mut amount, mut tax) = (Amount::ZERO, Amount::ZERO);
-        for back in &self.refund_shipping_lines {
-            let part = set(back.subtotal_amount_set).unwrap_or_default();
-            amount += part;
-            let named = order.shipping_lines.iter().find(|line| line.id.as_str() == back.line());
-            if let Some(line) = named.or(order.shipping_lines.first()) {
-                tax += line.tax().share(part, line.net(), currency);
+        let mut parts: Vec<_> = self
+            .refund_shipping_lines
+            .iter()
+            .map(|back| {
+                let amount = set(back.subtotal_amount_set).unwrap_or_default();
+                let named = order.shipping_lines.iter().find(|line| line.id.as_str() == back.line());
+                let line = named.or(order.shipping_lines.first());
+                let tax = line.map(|line| line.tax().share(amount, line.net(), currency)).unwrap_or_default();
+                Carriage { line, amount, tax }
+            })
+            .collect();
+        let amount: Amount = parts.iter().map(|part| part.amount).sum();
+        if adjusted.0 == amount {
+            // Said twice: the adjustment states the tax.
+            let (mut running, mut given) = (Amount::ZERO, Amount::ZERO);
+            for part in &mut parts {
+                running += part.amount;
+                let reached = adjusted.1.share(running, amount, currency);
+                part.tax = reached - given;
+                given = reached;
             }
         }
-        (amount, if adjusted.0 == amount { adjusted.1 } else { tax })
+        parts
     }
 
     fn adjustments(&self, shipping: bool) -> impl Iterator<Item = &wire::OrderAdjustment<'_>> {
@@ -149,6 +173,15 @@ impl wire::Refund<'_> {
 }
 
 impl wire::RefundLineItem<'_> {
+    /// What it comes to after discounts, and its tax: where it states no amount, its share of the line.
+    pub(super) fn worth(&self, order: &wire::Order<'_>, currency: Currency) -> (Amount, Amount) {
+        let line = order.line_items.iter().find(|line| line.id.as_str() == self.line_item_id.as_str());
+        let quantity = self.quantity.0.unwrap_or_default();
+        let part = |whole: Amount, of: Amount| whole.share(quantity, of, currency);
+        let net = || line.map(|line| part(line.net(), line.quantity)).unwrap_or_default();
+        let tax = || line.map(|line| part(line.tax(), line.quantity)).unwrap_or_default();
+        (self.subtotal().unwrap_or_else(net), self.tax().unwrap_or_else(tax))
+    }
     pub(super) fn subtotal(&self) -> Option<Amount> {
         set(self.subtotal_set).or(self.subtotal.0)
     }

@@ -198,7 +198,7 @@ impl wire::ShippingLine<'_> {
 }
 
 /// Something of an amount: a discount, a tax.
-trait Part {
+pub(super) trait Part {
     fn amount(&self) -> Amount;
     fn set(&mut self, amount: Amount);
 }
@@ -225,7 +225,7 @@ fn sum<T: Part>(parts: &[T]) -> Amount {
 
 /// Lowers parts that make `before` so that they make `after`, each in proportion. Rounding the running sum, instead of each
 /// part, lets no cent go missing and no part fall below zero.
-fn scale<T: Part>(parts: &mut Vec<T>, before: Amount, after: Amount, currency: Currency) {
+pub(super) fn scale<T: Part>(parts: &mut Vec<T>, before: Amount, after: Amount, currency: Currency) {
     let (mut running, mut given) = (Amount::ZERO, Amount::ZERO);
     for part in parts.iter_mut() {
         running += part.amount();
@@ -234,4 +234,10 @@ fn scale<T: Part>(parts: &mut Vec<T>, before: Amount, after: Amount, currency: C
         given = reached;
     }
     parts.retain(|part| !part.amount().is_zero());
+}
+
+/// The taxes that these lines state.
+pub(super) fn taxes<'a>(lines: impl IntoIterator<Item = &'a wire::TaxLine<'a>>) -> Vec<Tax> {
+    let charged = lines.into_iter().filter(|tax| !tax.price.is_zero());
+    charged.map(|tax| Tax { name: tax.title.as_str().to_owned(), rate: tax.rate, amount: tax.price }).collect()
 }

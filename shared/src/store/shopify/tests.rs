@@ -293,10 +293,38 @@ fn states() {
         (json!("partially_refunded"), Payment::PartiallyRefunded),
         (json!("refunded"), Payment::Refunded),
         (json!("voided"), Payment::Voided),
-        (json!("expired"), Payment::Voided),
+        (json!("expired"), Payment::Expired),
     ] {
         let order = changed(|o| o["financial_status"] = state.clone());
         assert_eq!((order.payment, order.flags.len()), (payment, 0), "{state}");
+    }
+    for (gateways, payment) in [
+        (json!(["Bank Deposit"]), Payment::InProcess),
+        (json!(["Money Order"]), Payment::InProcess),
+        (json!(["gift_card", "Mercado Pago"]), Payment::InProcess),
+        (json!(["mercado_pago"]), Payment::InProcess),
+        (json!(["Boleto Bancário"]), Payment::InProcess),
+        (json!(["Pagar.me - PIX"]), Payment::InProcess),
+        (json!(["OXXO"]), Payment::InProcess),
+        (json!(["Transferencia bancaria (CBU)"]), Payment::InProcess),
+        (json!(["DEPÓSITO"]), Payment::InProcess),
+        // Paid at the door, or nobody knows when.
+        (json!(["Cash on Delivery (COD)"]), Payment::Pending),
+        (json!(["Pixelpay"]), Payment::Pending),
+        (json!(["manual"]), Payment::Pending),
+        (json!([""]), Payment::Pending),
+        (json!([]), Payment::Pending),
+        (Value::Null, Payment::Pending),
+    ] {
+        let with = |state: &str| {
+            changed(|o| {
+                o["financial_status"] = json!(state);
+                o["payment_gateway_names"] = gateways.clone();
+            })
+        };
+        assert_eq!(with("pending").payment, payment, "{gateways}");
+        // Only what is pending is waited for.
+        assert_eq!((with("paid").payment, with("expired").payment), (Payment::Paid, Payment::Expired), "{gateways}");
     }
     let order = changed(|o| o["financial_status"] = json!("canary"));
     assert_eq!((order.payment, order.flags[0].code.as_str()), (Payment::Pending, "status"));

@@ -45,6 +45,9 @@ pub(crate) struct Order<'a> {
     pub(crate) test: Option<bool>,
     #[serde(borrow, default)]
     pub(crate) financial_status: Text<'a>,
+    /// How it is paid, as the buyer read it: a provider's name, a manual method's.
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) payment_gateway_names: Vec<Text<'a>>,
     #[serde(default)]
     pub(crate) taxes_included: Option<bool>,
     #[serde(default)]
@@ -268,6 +271,8 @@ pub(crate) struct RefundLineItem<'a> {
     pub(crate) line_item_id: Code<'a>,
     #[serde(default)]
     pub(crate) quantity: Money,
+    #[serde(borrow, default)]
+    pub(crate) restock_type: Text<'a>,
     #[serde(default)]
     pub(crate) subtotal: Money,
     #[serde(default)]

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     super::{
-        Changes, answer,
+        Changed, Changes, answer,
         parse::{self, flag, parse},
     },
     config::WooCommerce,
@@ -41,6 +41,13 @@ impl WooCommerce {
         self.call(answer::below(&self.orders, &[order.as_str()]))
     }
 
+    /// For all refunds of an order, as many as are shown at once: those beyond have amounts and no parts.
+    pub(super) fn refunds_call(&self, order: &OrderId) -> Result<Call> {
+        let mut url = answer::below(&self.orders, &[order.as_str(), "refunds"]);
+        url.query_pairs_mut().append_pair("per_page", &PER_PAGE.to_string());
+        self.call(url)
+    }
+
     pub(super) fn page_call(&self, at: &Cursor) -> Result<Call> {
         let mut url = self.orders.clone();
         url.query_pairs_mut()
@@ -63,8 +70,7 @@ impl WooCommerce {
         answer::read(answer, &self.name, "the store's consumer_key and consumer_secret")
     }
 
-    pub(super) fn one(&self, answer: Answer) -> Result<Option<Order>> {
-        let Some(answer) = self.answered(answer)? else { return Ok(None) };
+    pub(super) fn one(&self, answer: &Answer) -> Result<Option<Order>> {
         let unreadable = |why: &str| Err(Error::new(Kind::Unreadable, format!("{}: {why}", self.name)));
         match read_order(&answer.body) {
             Read::Order(order) => Ok(Some(*order)),
@@ -77,6 +83,17 @@ impl WooCommerce {
         }
     }
 
+    /// Adds the parts of its refunds to an order, whose own answer was `found`.
+    pub(super) fn detail(&self, order: &mut Order, found: &Answer, refunds: Answer) -> Result<()> {
+        // Nobody shows them there: the order is as true without them, and says how much was given back.
+        if refunds.status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        let Some(refunds) = self.answered(refunds)? else { return Ok(()) };
+        super::refunds::detail(order, &found.body, &refunds.body)
+            .ok_or_else(|| Error::new(Kind::Unreadable, format!("{}: it answered with no list of refunds", self.name)))
+    }
+
     pub(super) fn page(&self, at: &Cursor, answer: Answer) -> Result<Changes> {
         let Some(answer) = self.answered(answer)? else { return Ok(Changes::default()) };
         let page = parse::elements(&answer.body, None).ok_or_else(|| {
@@ -87,6 +104,10 @@ impl WooCommerce {
         for body in page {
             last = modified(body).or(last);
             match read_order(body) {
+                // Its refunds are told in parts only where it is asked for.
+                Read::Order(order) if !order.refunds.is_empty() => {
+                    changes.ids.push(Changed { modified: order.updated_at.at(), order: order.id });
+                }
                 Read::Order(order) => changes.orders.push(*order),
                 Read::Draft => {}
                 Read::Other => {

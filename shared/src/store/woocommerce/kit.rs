@@ -91,12 +91,24 @@ impl Vendor for Kit {
             return Answer::of(StatusCode::NOT_FOUND, Value::Null);
         };
         let Some(id) = rest.strip_prefix('/') else { return list(shelf, asked) };
+        if let Some(order) = id.strip_suffix("/refunds") {
+            let found = shelf.find(order).and_then(|order| order.get("refunds")).and_then(Value::as_array);
+            let listed = found.into_iter().flatten().map(refund);
+            return Answer::ok(listed.take(asked.number("per_page", 10)).collect());
+        }
         let Some(order) = shelf.find(id) else {
             let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
             return Answer::of(StatusCode::NOT_FOUND, words);
         };
         Answer::ok(order.clone())
     }
+}
+
+/// A refund as its own address has it: an amount alone, as somebody may give it.
+fn refund(of: &Value) -> Value {
+    let amount = of.get("total").and_then(Value::as_str).unwrap_or_default().trim_start_matches('-');
+    json!({"id": of.get("id"), "amount": amount, "reason": of.get("reason"), "refunded_by": 1, "refunded_payment": true,
+        "meta_data": [], "line_items": [], "shipping_lines": [], "tax_lines": [], "fee_lines": []})
 }
 
 /// A page of orders.

@@ -6,7 +6,9 @@
 //!
 //! | `status` | canonical status | canonical payment |
 //! |---|---|---|
-//! | `pending`, `on-hold` | open | pending, whatever `date_paid` says: the shop still waits for (more) money or looks into it |
+//! | `on-hold` without `date_paid`, but for cash on delivery | open | in process: a transfer or a voucher is awaited |
+//! | `pending` with a gateway of [`AWAITED`] | open | in process: the buyer has a voucher or a code |
+//! | `pending`, `on-hold` otherwise | open | pending, whatever `date_paid` says: the shop still waits for (more) money or looks into it |
 //! | `failed` | open | failed if `date_paid` is set: it was paid once; else pending |
 //! | `processing`, `completed` | open | paid: the vendor's own `wc_get_is_paid_statuses`, so that cash on delivery ships |
 //! | `refunded` | open | refunded |
@@ -17,7 +19,15 @@
 //!
 //! A `date_paid` alone never makes an order paid: extensions set it once a deposit came. Refunds turn paid into partially refunded,
 //! and into refunded once they reach the total.
-//! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
+//!
+//! Payments that expire leave no word of their own: unpaid orders are `cancelled`, by `WooCommerce` after a while or by the gateway.
+//! Nor do those that are charged back: Mercado Pago makes such orders `refunded`, others make them `failed`. Where a shop has a
+//! status for either, `orders.statuses` says so.
+//!
+//! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties> ·
+//! <https://woocommerce.com/document/managing-orders/order-statuses/> ·
+//! <https://woocommerce.github.io/code-reference/classes/Automattic-WooCommerce-Enums-OrderStatus.html> ·
+//! <https://www.mercadopago.com.mx/developers/en/docs/woocommerce/payment-status>
 
 use iso_currency::Currency;
 use jiff::tz::Offset;
@@ -93,6 +103,14 @@ const EXTENSIONS: &[(&str, Payment)] = &[
     ("scheduled-payment", Payment::Pending),
 ];
 
+/// The gateways that leave an order `pending` while the buyer is to pay a voucher or a code. Others make it `on-hold` then.
+///
+/// Mercado Pago: `src/Order/OrderStatus.php` and `src/Gateways` of <https://github.com/mercadopago/cart-woocommerce>
+const AWAITED: &[&str] = &["woo-mercado-pago-ticket", "woo-mercado-pago-pix"];
+
+/// Cash on delivery: its money is expected at the door, not before.
+const AT_THE_DOOR: &str = "cod";
+
 /// The statuses of `WooCommerce` itself whose meaning no shop can change. `on-hold` is not among them: shops that ship before the
 /// bank transfer has come may say so.
 const FIXED: &[&str] = &[
@@ -127,10 +145,12 @@ pub(super) fn explainable(word: &str) -> Result<(), &'static str> {
 fn state(wire: &wire::Order<'_>) -> (Status, Payment, Option<String>) {
     let dated = !wire.date_paid_gmt.as_str().is_empty() || !wire.date_paid.as_str().is_empty();
     let once_paid = |then| if dated { then } else { Payment::Pending };
-    let word = status(wire.status.as_str());
+    let (word, method) = (status(wire.status.as_str()), wire.payment_method.as_str());
     let (status, payment) = match word {
         "processing" | "completed" => (Status::Open, Payment::Paid),
         "refunded" => (Status::Open, Payment::Refunded),
+        "on-hold" if !dated && method != AT_THE_DOOR => (Status::Open, Payment::InProcess),
+        "pending" if AWAITED.contains(&method) => (Status::Open, Payment::InProcess),
         "pending" | "on-hold" => (Status::Open, Payment::Pending),
         "failed" => (Status::Open, once_paid(Payment::Failed)),
         "cancelled" | "trash" => (Status::Cancelled, once_paid(Payment::Paid)),
@@ -182,6 +202,7 @@ fn lines(wire: &wire::Order<'_>, currency: Currency) -> Vec<Line> {
             discounts: (!off.is_zero()).then(discount).into_iter().collect(),
             taxes: taxes(wire, &line.taxes, line.total_tax, currency),
             gift_card: false,
+            restock: None,
         }
     };
     wire.line_items.iter().map(line).collect()
@@ -189,7 +210,12 @@ fn lines(wire: &wire::Order<'_>, currency: Currency) -> Vec<Line> {
 
 /// The taxes of a line. Their parts have more decimals than the line's own tax, which is the one that is charged: the last
 /// part takes what rounding leaves.
-fn taxes(wire: &wire::Order<'_>, parts: &[wire::LineTax<'_>], stated: Money, currency: Currency) -> Vec<Tax> {
+pub(super) fn taxes(
+    wire: &wire::Order<'_>,
+    parts: &[wire::LineTax<'_>],
+    stated: Money,
+    currency: Currency,
+) -> Vec<Tax> {
     let parts: Vec<_> =
         parts.iter().filter_map(|p| p.total.0.filter(|total| !total.is_zero()).map(|total| (p, total))).collect();
     let mut left = stated.0.unwrap_or_else(|| parts.iter().map(|(_, total)| *total).sum());
@@ -213,7 +239,7 @@ fn taxes(wire: &wire::Order<'_>, parts: &[wire::LineTax<'_>], stated: Money, cur
 }
 
 /// The name as people read it, if there is one.
-fn named(name: &str, otherwise: &str) -> String {
+pub(super) fn named(name: &str, otherwise: &str) -> String {
     let name = plain(name);
     if name.is_empty() { otherwise.to_owned() } else { name }
 }
@@ -246,8 +272,11 @@ fn spread_tax_rounding(wire: &wire::Order<'_>, order: &mut Order) {
     }
 }
 
+pub(super) fn charge(kind: ChargeKind, label: String, amount: Amount, taxes: Vec<Tax>) -> Charge {
+    Charge { kind, label, amount, discounts: Vec::new(), taxes }
+}
+
 fn charges(wire: &wire::Order<'_>, currency: Currency) -> Vec<Charge> {
-    let charge = |kind, label: String, amount, taxes| Charge { kind, label, amount, discounts: Vec::new(), taxes };
     let shipping = wire.shipping_lines.iter().map(|line| {
         let label = named(line.method_title.as_str(), "shipping");
         charge(ChargeKind::Shipping, label, line.total, taxes(wire, &line.taxes, line.total_tax, currency))
@@ -315,7 +344,7 @@ fn address(wire: &wire::Address<'_>) -> Option<Address> {
 fn refunds(wire: &wire::Order<'_>) -> Result<Vec<Refund>, Flag> {
     let refund = |refund: &wire::Refund<'_>| {
         let id = refund.id.owned().ok_or_else(|| flag("unreadable", "refunds: one has no id"))?;
-        Ok(Refund { id, amount: refund.total.abs(), taken_off: None, reason: refund.reason.owned() })
+        Ok(Refund { reason: refund.reason.owned(), ..Refund::new(id, refund.total.abs()) })
     };
     wire.refunds.iter().filter(|refund| !refund.total.is_zero()).map(refund).collect()
 }

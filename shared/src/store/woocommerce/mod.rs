@@ -5,6 +5,11 @@
 //! refusals, so what we miss comes through the list of modified orders. Delivery ids repeat within a second, and are not used
 //! for anything.
 //!
+//! An order's refunds are told in parts by another address, `orders/{id}/refunds`. An order without refunds costs one call, as ever; one with
+//! refunds costs two whenever it is fetched, and it is fetched whenever a webhook or a list shows it, if the shop can be asked: the
+//! webhook of an order with refunds is then no more than a pointer, and so is its place in the list. Without keys the body counts as it
+//! is, its refunds as amounts without parts.
+//!
 //! <https://woocommerce.com/document/webhooks/> · <https://woocommerce.github.io/woocommerce-rest-api-docs/#orders> ·
 //! `includes/class-wc-webhook.php` of the plugin
 
@@ -14,6 +19,7 @@ mod config;
 mod kit;
 mod map;
 mod read;
+mod refunds;
 mod wire;
 
 use async_trait::async_trait;
@@ -74,6 +80,8 @@ impl Store for WooCommerce {
     fn read(&self, webhook: &VerifiedWebhook) -> Reading {
         let body = webhook.body();
         match read_order(body) {
+            // The body has only the amounts of its refunds.
+            Read::Order(order) if !order.refunds.is_empty() && self.can_fetch() => Reading::Changed(order.id),
             Read::Order(order) => Reading::Order(order),
             Read::Draft => Reading::Ignored("a draft, nothing was ordered yet"),
             Read::Pointer(id, _) if self.can_fetch() => Reading::Changed(id),
@@ -106,8 +114,15 @@ impl Store for WooCommerce {
         if !order.as_str().bytes().all(|b| b.is_ascii_digit()) {
             return Ok(None);
         }
+        let within = |error: Error| error.within(format_args!("order {order}"));
         let answer = calls.http.send(self.one_call(order)?).await?;
-        self.one(answer).map_err(|error| error.within(format_args!("order {order}")))
+        let Some(answer) = self.answered(answer).map_err(within)? else { return Ok(None) };
+        let mut found = self.one(&answer).map_err(within)?;
+        if let Some(found) = found.as_mut().filter(|found| !found.refunds.is_empty()) {
+            let refunds = calls.http.send(self.refunds_call(order)?).await?;
+            self.detail(found, &answer, refunds).map_err(within)?;
+        }
+        Ok(found)
     }
 
     async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {

@@ -221,7 +221,7 @@ fn statuses() {
     for (status, dated, stands, payment, word) in [
         ("pending", false, Status::Open, Payment::Pending, None),
         ("pending", true, Status::Open, Payment::Pending, None),
-        ("on-hold", false, Status::Open, Payment::Pending, Some("on-hold")),
+        ("on-hold", false, Status::Open, Payment::InProcess, Some("on-hold")),
         ("on-hold", true, Status::Open, Payment::Pending, Some("on-hold")),
         ("failed", false, Status::Open, Payment::Pending, None),
         // It was paid once: charged back, or a dispute that was lost.
@@ -245,6 +245,29 @@ fn statuses() {
         let order = state(status, dated);
         let seen = (order.status, order.payment, order.store_status.as_deref());
         assert_eq!(seen, (stands, payment, word), "{status} {dated}");
+    }
+    for (status, method, dated, payment) in [
+        ("on-hold", "bacs", false, Payment::InProcess),
+        ("on-hold", "cheque", false, Payment::InProcess),
+        ("on-hold", "cod", false, Payment::Pending),
+        // It was paid, and somebody looks into it: no transfer is awaited.
+        ("on-hold", "woo-mercado-pago-custom", true, Payment::Pending),
+        ("pending", "woo-mercado-pago-ticket", false, Payment::InProcess),
+        ("pending", "woo-mercado-pago-pix", false, Payment::InProcess),
+        ("pending", "woo-mercado-pago-custom", false, Payment::Pending),
+        ("pending", "cod", false, Payment::Pending),
+        ("failed", "woo-mercado-pago-pix", false, Payment::Pending),
+        ("processing", "cod", false, Payment::Paid),
+    ] {
+        let order = changed(|o| {
+            o["status"] = json!(status);
+            o["payment_method"] = json!(method);
+            if !dated {
+                o["date_paid_gmt"] = Value::Null;
+                o["date_paid"] = Value::Null;
+            }
+        });
+        assert_eq!(order.payment, payment, "{status} {method}");
     }
     // What its status means may be another thing for the ERP: another word is another state.
     assert_ne!(state("packing", true).version().content, state("packed", true).version().content);
@@ -277,10 +300,7 @@ fn refunds_are_negative_there_and_positive_here() {
             json!([{"id": 549, "reason": "Sold out", "total": "-16.20"}, {"id": 547, "reason": "", "total": -8.1}]);
     });
     assert_eq!(order.payment, Payment::PartiallyRefunded);
-    assert_eq!(
-        order.refunds[0],
-        Refund { id: "549".into(), amount: amount("16.2"), taken_off: None, reason: Some("Sold out".into()) }
-    );
+    assert_eq!(order.refunds[0], Refund { reason: Some("Sold out".into()), ..Refund::new("549", amount("16.2")) });
     assert_eq!((order.refunds[1].amount, &order.refunds[1].reason), (amount("8.1"), &None));
     holds(&order);
     let all = changed(|o| o["refunds"] = json!([{"id": 549, "reason": "", "total": "-60.18"}]));
@@ -582,6 +602,130 @@ async fn one_order_is_fetched() {
     assert!(fetch("../products/1").await.unwrap().is_none());
     // A 404 of the web server is no deletion.
     assert_eq!(fetch("9").await.unwrap_err().kind(), Kind::Config);
+}
+
+/// The sample, with a refund of one of three bottles with its part of the tax, and of the carriage.
+fn refunded() -> (Value, Value) {
+    let mut body = sample();
+    let (item, carriage) = (body["line_items"][0]["id"].clone(), body["shipping_lines"][0].clone());
+    let rate = body["line_items"][0]["taxes"][0]["id"].clone();
+    body["refunds"] = json!([{"id": 549, "reason": "roto", "total": "-20.19"}]);
+    assert_eq!(carriage["method_title"].as_str().map(str::is_empty), Some(false));
+    let listed = json!([{"id": 549, "amount": "20.19", "reason": "roto", "line_items": [
+        {"id": 73, "name": "Aceite", "quantity": -1, "subtotal": "-15.00", "total": "-13.50", "total_tax": "-2.84",
+            "taxes": [{"id": rate, "total": "-2.835"}], "meta_data": [{"id": 1, "key": "_refunded_item_id", "value": item}]},
+        {"id": 74, "name": "Sal", "quantity": 0, "total": "0.00", "total_tax": "0.00", "taxes": [], "meta_data": []}],
+        "shipping_lines": [{"id": 75, "method_title": "Correo", "total": "-3.18", "total_tax": "-0.67",
+            "taxes": [{"id": rate, "total": "-0.6678"}]}],
+        "fee_lines": []}]);
+    (body, listed)
+}
+
+/// The order as it is fetched where the shop lists these refunds; every address is asked once.
+async fn fetched(body: &Value, listed: ResponseTemplate) -> Result<Option<Order>> {
+    let (server, shop, way) = server().await;
+    let at = "/tienda/wp-json/wc/v3/orders/70412";
+    Mock::given(path(at)).respond_with(json_answer(200, body)).expect(1).mount(&server).await;
+    let refunds = Mock::given(method("GET")).and(path(format!("{at}/refunds"))).and(query_param("per_page", "100"));
+    refunds.respond_with(listed).expect(1).mount(&server).await;
+    shop.fetch(&way.calls(), &"70412".parse().unwrap()).await
+}
+
+#[tokio::test]
+async fn a_fetched_order_knows_what_its_refunds_are_of() {
+    let (body, listed) = refunded();
+    let found = fetched(&body, json_answer(200, &listed)).await.unwrap().unwrap();
+    let refund = &found.refunds[0];
+    let back = Returned {
+        line: found.lines[0].id.clone(),
+        quantity: Amount::ONE,
+        amount: amount("13.5"),
+        taxes: vec![Tax { amount: amount("2.84"), ..found.lines[0].taxes[0].clone() }],
+        restock: false,
+    };
+    assert_eq!(refund.lines, [back]);
+    let [carriage] = refund.charges.as_slice() else { panic!("{refund:?}") };
+    assert_eq!(
+        (carriage.kind, carriage.label.as_str(), carriage.amount),
+        (ChargeKind::Shipping, "Correo", amount("3.18"))
+    );
+    assert_eq!((carriage.taxes[0].amount, carriage.taxes[0].rate), (amount("0.67"), Some(amount("0.21"))));
+    let credit = found.credit(refund).unwrap();
+    assert!(credit.proof().holds() && credit.total == amount("20.19") && credit.tax == amount("3.51"), "{credit:?}");
+    // The rest is the order as its webhook has it.
+    let mut bare = found.clone();
+    bare.refunds[0] = Refund { reason: Some("roto".into()), ..Refund::new("549", amount("20.19")) };
+    assert_eq!(bare, order(&body));
+}
+
+#[tokio::test]
+async fn a_refund_whose_parts_do_not_make_it_has_none() {
+    let parts = async |change: fn(&mut Value)| {
+        let (body, mut listed) = refunded();
+        change(&mut listed[0]);
+        let found = fetched(&body, json_answer(200, &listed)).await.unwrap().unwrap();
+        assert_eq!(found.refunds[0].amount, amount("20.19"));
+        (found.refunds[0].lines.len(), found.refunds[0].charges.len())
+    };
+    assert_eq!(parts(|_| {}).await, (1, 1));
+    // Tax that is rounded once leaves a cent; three are another amount.
+    assert_eq!(parts(|r| r["line_items"][0]["total_tax"] = json!("-2.83")).await, (1, 1));
+    for odd in [
+        (|r| r["line_items"][0]["total_tax"] = json!("-2.81")) as fn(&mut Value),
+        |r| r["line_items"] = json!([]),
+        |r| r["shipping_lines"] = Value::Null,
+        |r| r["line_items"][0]["meta_data"] = json!([]),
+        |r| r["line_items"][0]["meta_data"][0]["value"] = json!("4711"),
+        |r| r["line_items"][0]["total"] = json!("a lot"),
+        |r| r["id"] = json!(550),
+    ] {
+        assert_eq!(parts(odd).await, (0, 0));
+    }
+    // A fee that was given back, and one that lowered the order.
+    let with_fee = parts(|r| {
+        r["line_items"] = json!([]);
+        r["fee_lines"] = json!([{"name": "Regalo", "total": "-17.32", "total_tax": "0.00", "taxes": []},
+            {"name": "Descuento", "total": "0.98", "total_tax": "0.00", "taxes": []}]);
+    });
+    assert_eq!(with_fee.await, (0, 3));
+}
+
+#[tokio::test]
+async fn refunds_that_are_not_shown_leave_the_order_and_what_fails_is_asked_again() {
+    let (body, _) = refunded();
+    let missing = json!({"code": "rest_no_route", "message": "No route was found"});
+    assert_eq!(fetched(&body, json_answer(404, &missing)).await.unwrap().unwrap(), order(&body));
+    let kind = async |answer| fetched(&body, answer).await.unwrap_err().kind();
+    assert_eq!(kind(ResponseTemplate::new(502)).await, Kind::Unavailable);
+    assert_eq!(kind(json_answer(200, &json!({"code": "x"}))).await, Kind::Unreadable);
+    // Nothing is asked about an order that has no refunds.
+    let (server, shop, way) = server().await;
+    Mock::given(method("GET")).respond_with(json_answer(200, &sample())).expect(1).mount(&server).await;
+    assert!(shop.fetch(&way.calls(), &"70412".parse().unwrap()).await.unwrap().unwrap().refunds.is_empty());
+}
+
+#[tokio::test]
+async fn an_order_with_refunds_is_asked_for_where_the_shop_can_be_asked() {
+    let (body, _) = refunded();
+    let asked =
+        build(&format!("{CONFIG}\nconsumer_key = {{ literal = 'k' }}\nconsumer_secret = {{ literal = 's' }}")).unwrap();
+    let read = |body: &Value| {
+        let body = body.to_string();
+        let headers = asked.sign(body.as_bytes(), Timestamp::UNIX_EPOCH);
+        let raw = RawWebhook { headers, body: body.into_bytes().into(), received: Timestamp::UNIX_EPOCH };
+        asked.read(&asked.entrance().signed().unwrap().verify(raw).ok().unwrap())
+    };
+    assert!(matches!(read(&body), Reading::Changed(order) if order.as_str() == "70412"));
+    assert!(matches!(read(&sample()), Reading::Order(_)));
+    // Without keys the body counts.
+    assert_eq!(order(&body).refunds.len(), 1);
+    // In a list it is named, and those beside it come whole.
+    let (server, shop, way) = server().await;
+    Mock::given(method("GET")).respond_with(json_answer(200, &json!([sample(), body]))).mount(&server).await;
+    let changes = shop.changed_since(&way.calls(), Timestamp::UNIX_EPOCH, None).await.unwrap();
+    assert_eq!((changes.orders.len(), changes.unmapped.len()), (1, 0));
+    let modified = order(&sample()).updated_at.at();
+    assert_eq!(changes.ids, [crate::store::Changed { order: "70412".parse().unwrap(), modified }]);
 }
 
 #[tokio::test]

@@ -28,6 +28,9 @@ pub(crate) struct Order<'a> {
     pub(crate) currency: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) created_via: Text<'a>,
+    /// The gateway's id, such as `bacs`.
+    #[serde(borrow, default)]
+    pub(crate) payment_method: Text<'a>,
     /// The site's own time, without an offset.
     #[serde(borrow, default)]
     pub(crate) date_created: Text<'a>,
@@ -197,6 +200,34 @@ pub(crate) struct Refund<'a> {
     pub(crate) reason: Text<'a>,
     /// Negative.
     pub(crate) total: Amount,
+}
+
+/// A refund with its parts, as the list of an order's refunds has it.
+#[derive(Deserialize)]
+pub(crate) struct Listed<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Code<'a>,
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) line_items: Vec<RefundedItem<'a>>,
+    /// Older releases list neither these nor fees.
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) shipping_lines: Vec<ShippingLine<'a>>,
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) fee_lines: Vec<FeeLine<'a>>,
+}
+
+/// Its figures are negative.
+#[derive(Deserialize)]
+pub(crate) struct RefundedItem<'a> {
+    pub(crate) quantity: Amount,
+    pub(crate) total: Amount,
+    #[serde(default)]
+    pub(crate) total_tax: Money,
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) taxes: Vec<LineTax<'a>>,
+    /// Which line of the order it is about.
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) meta_data: Vec<Meta<'a>>,
 }
 
 /// The `code` beside these is money to whoever reads it, and is not read.

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::money::Amount;
+use crate::domain::{money::Amount, reason::Why};
 
 fn money(cents: i64) -> String {
     rust_decimal::Decimal::new(cents, 2).to_string()
@@ -274,6 +274,168 @@ fn bodies_without_current_figures_are_taken_as_bought() {
     assert_eq!(order.current_total, None);
 }
 
+/// How many lines and charges a refund names.
+fn parts(refund: &Refund) -> (usize, usize) {
+    (refund.lines.len(), refund.charges.len())
+}
+
+fn taxes(of: &[Tax]) -> Amount {
+    of.iter().map(|tax| tax.amount).sum()
+}
+
+/// What the parts of a refund come to, with their tax.
+fn made(refund: &Refund, included: bool) -> Amount {
+    let lines: Amount = refund.lines.iter().map(|line| line.amount).sum();
+    let charges: Amount = refund.charges.iter().map(|charge| charge.amount).sum();
+    let on_lines: Amount = refund.lines.iter().map(|line| taxes(&line.taxes)).sum();
+    let on_charges: Amount = refund.charges.iter().map(|charge| taxes(&charge.taxes)).sum();
+    lines + charges + if included { Amount::ZERO } else { on_lines + on_charges }
+}
+
+/// A refund of one of two pieces at 20.00 with 4.20 of tax each, and of 5.00 of carriage with 1.05 of tax.
+fn in_parts(change: impl FnOnce(&mut Value)) -> Order {
+    let mut refund = back(9, &[(1, 1, 2000)], 3025);
+    refund["refund_line_items"][0]["total_tax_set"] = set(420);
+    refund["refund_line_items"][0]["restock_type"] = json!("return");
+    refund["refund_shipping_lines"] = json!([{"id": 5, "shipping_line_id": 90, "subtotal_amount_set": set(500)}]);
+    let mut body = body(5445, 2420, &json!([line(1, 2, 1, 2000, 0, 840)]), &shipping(500), &json!([refund]));
+    body["shipping_lines"][0]["tax_lines"] = json!([{"title": "VAT", "price": "1.05", "rate": 0.21}]);
+    (body["total_tax"], body["current_total_tax"]) = (json!("9.45"), json!("4.20"));
+    change(&mut body);
+    order(&body)
+}
+
+#[test]
+fn a_refund_says_what_came_back_and_what_of_the_carriage() {
+    let vat = |amount: &str| {
+        vec![Tax { name: "VAT".into(), rate: Some("0.21".parse().unwrap()), amount: amount.parse().unwrap() }]
+    };
+    let check = |order: &Order| {
+        holds(order);
+        let refund = &order.refunds[0];
+        let back = Returned {
+            line: "1".into(),
+            quantity: Amount::ONE,
+            amount: "20".parse().unwrap(),
+            taxes: vat("4.20"),
+            restock: true,
+        };
+        assert_eq!(refund.lines, [back]);
+        let carriage = Charge {
+            kind: ChargeKind::Shipping,
+            label: "Post".into(),
+            amount: "5".parse().unwrap(),
+            discounts: vec![],
+            taxes: vat("1.05"),
+        };
+        assert_eq!(refund.charges, [carriage]);
+        assert_eq!((made(refund, false), refund.amount.to_string()), (refund.taken_off(), "30.25".into()));
+    };
+    check(&in_parts(|_| {}));
+    let adjustment = json!([{"kind": "shipping_refund", "amount_set": set(-500), "tax_amount_set": set(-105)}]);
+    // As an adjustment (older API versions), and both ways.
+    check(&in_parts(|o| {
+        o["refunds"][0]["refund_shipping_lines"] = json!([]);
+        o["refunds"][0]["order_adjustments"] = adjustment.clone();
+    }));
+    check(&in_parts(|o| o["refunds"][0]["order_adjustments"] = adjustment.clone()));
+    // Where the line has two taxes, both are given back, and no cent goes missing.
+    let two = in_parts(|o| {
+        o["line_items"][0]["tax_lines"] =
+            json!([{"title": "A", "price": "2.81", "rate": 0.07}, {"title": "B", "price": "5.59", "rate": 0.14}]);
+    });
+    let given: Vec<_> =
+        two.refunds[0].lines[0].taxes.iter().map(|tax| (tax.name.as_str(), tax.amount.to_string())).collect();
+    assert_eq!(given, [("A", "1.41".to_owned()), ("B", "2.79".to_owned())]);
+    assert_eq!(made(&two.refunds[0], false), two.refunds[0].taken_off());
+}
+
+#[test]
+fn goods_go_back_into_stock_where_the_shop_says_so() {
+    for (word, restock) in [
+        (json!("return"), true),
+        (json!("cancel"), true),
+        (json!("legacy_restock"), true),
+        (json!("no_restock"), false),
+        (Value::Null, false),
+    ] {
+        let order = in_parts(|o| o["refunds"][0]["refund_line_items"][0]["restock_type"] = word.clone());
+        assert_eq!(order.refunds[0].lines[0].restock, restock, "{word}");
+    }
+}
+
+#[test]
+fn duties_and_tips_come_back_as_charges() {
+    let order = in_parts(|o| {
+        o["refunds"][0]["refund_shipping_lines"] = json!([]);
+        o["refunds"][0]["total_duties_set"] = set(300);
+        o["refunds"][0]["refund_line_items"].as_array_mut().unwrap().push(json!({"line_item_id": 2, "quantity": 1,
+            "restock_type": "no_restock", "subtotal_set": set(305), "total_tax_set": set(0)}));
+        let mut tip = line(2, 1, 0, 305, 0, 0);
+        tip["tip"] = json!({"payment_gateway": null});
+        o["line_items"].as_array_mut().unwrap().push(tip);
+        o["original_total_duties_set"] = set(300);
+        o["current_total_duties_set"] = set(0);
+        o["total_tip_received"] = json!("3.05");
+        (o["total_price"], o["current_total_price"]) = (json!("60.50"), json!("30.25"));
+        o["current_total_tax"] = json!("5.25");
+    });
+    let refund = &order.refunds[0];
+    let charges: Vec<_> = refund.charges.iter().map(|charge| (charge.kind, charge.amount.to_string())).collect();
+    assert_eq!(charges, [(ChargeKind::Tip, "3.05".to_owned()), (ChargeKind::Duty, "3".to_owned())]);
+    assert_eq!((refund.lines.len(), made(refund, false)), (1, refund.taken_off()));
+}
+
+#[test]
+fn goodwill_and_fees_that_the_current_total_counts_stand_beside_the_parts() {
+    // Of 30.25 worth of parts, 33.25 and 27.25 were paid back, and the shop counts what was paid.
+    for (paid, now, adjustment, kind, amount) in
+        [(3325, 2120, -300, ChargeKind::Refund, "3.00"), (2725, 2720, 300, ChargeKind::Fee, "-3.00")]
+    {
+        let order = in_parts(|o| {
+            o["current_total_price"] = json!(money(now));
+            o["refunds"][0]["transactions"][0]["amount"] = json!(money(paid));
+            o["refunds"][0]["order_adjustments"] =
+                json!([{"kind": "refund_discrepancy", "amount_set": set(adjustment)}]);
+        });
+        holds(&order);
+        let refund = &order.refunds[0];
+        let last = refund.charges.last().unwrap();
+        assert_eq!((refund.lines.len(), last.kind, last.amount.to_string()), (1, kind, amount.to_owned()));
+        assert_eq!((made(refund, false), refund.taken_off()), (refund.amount, refund.amount));
+        assert!(order.credit(refund).unwrap().proof().holds());
+        // Where it counts the parts alone, a credit note says the rest by itself.
+        let order = in_parts(|o| {
+            o["refunds"][0]["transactions"][0]["amount"] = json!(money(paid));
+            o["refunds"][0]["order_adjustments"] =
+                json!([{"kind": "refund_discrepancy", "amount_set": set(adjustment)}]);
+        });
+        let refund = &order.refunds[0];
+        assert_eq!((parts(refund), made(refund, false).to_string()), ((1, 1), "30.25".to_owned()));
+        let credit = order.credit(refund).unwrap();
+        assert!(credit.proof().holds());
+        assert_eq!(
+            (credit.charges.last().unwrap().kind, credit.total.to_string()),
+            (kind, money(paid).trim_end_matches('0').to_owned())
+        );
+    }
+}
+
+#[test]
+fn a_refund_about_a_line_that_was_not_sold_has_no_parts() {
+    // An edit removed the second line, and the shop refunds it once more: the order has no such line.
+    let lines = json!([line(1, 1, 1, 3000, 0, 0), line(2, 1, 0, 2000, 0, 0)]);
+    let order = order(&body(
+        5000,
+        1000,
+        &lines,
+        &json!([]),
+        &json!([back(8, &[(2, 1, 2000)], 0), back(9, &[(1, 0, 500), (2, 0, 1500)], 2000)]),
+    ));
+    assert_eq!((order.lines.len(), order.refunds.len()), (1, 1), "{order:?}");
+    assert_eq!(parts(&order.refunds[0]), (0, 0), "{:?}", order.refunds[0]);
+}
+
 /// What happens to an order: `(what, which line, how many pieces)`.
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -367,7 +529,7 @@ proptest! {
                 Event::Goodwill => {
                     let mut refund = back(id, &[], 150);
                     refund["order_adjustments"] = json!([{"kind": "refund_discrepancy", "amount_set": set(-150)}]);
-                    given.push((150, if counts_goodwill { 150 } else { 0 }));
+                    given.push((150, if counts_goodwill { 150 } else { 0 }, None));
                     refunds.push(refund);
                 }
                 Event::Edit | Event::Refund | Event::RefundLess => {
@@ -385,7 +547,7 @@ proptest! {
                     if fee > 0 {
                         refund["order_adjustments"] = json!([{"kind": "refund_discrepancy", "amount_set": set(fee)}]);
                     }
-                    if sold { given.push((paid, worth(taken))); } else { unsold += worth(taken); }
+                    if sold { given.push((paid, worth(taken), Some((line, taken)))); } else { unsold += worth(taken); }
                     gone_tax += taken.2;
                     refunds.push(refund);
                 }
@@ -393,7 +555,7 @@ proptest! {
         }
         let all = |shelf: &Shelf| shelf.price * i64::try_from(shelf.pieces.len()).unwrap() - shelf.off;
         let bought: i64 = shelves.iter().map(|shelf| all(shelf) + if included { 0 } else { shelf.tax }).sum::<i64>() + carriage;
-        let taken: i64 = given.iter().map(|(_, taken)| taken).sum();
+        let taken: i64 = given.iter().map(|(_, taken, _)| taken).sum();
         let tax: i64 = shelves.iter().map(|shelf| shelf.tax).sum();
         let lines: Vec<_> = (1..).zip(&shelves).map(|(id, shelf)| {
             let quantity = i64::try_from(shelf.pieces.len()).unwrap();
@@ -414,9 +576,32 @@ proptest! {
             let line = order.lines.iter().find(|line| line.id == id.to_string());
             prop_assert_eq!(line.map_or("0".to_owned(), |line| line.quantity.to_string()), sold.to_string());
         }
-        let paid: i64 = given.iter().map(|(paid, _)| paid).sum();
+        let paid: i64 = given.iter().map(|(paid, ..)| paid).sum();
         let told: Amount = order.refunds.iter().map(|refund| refund.amount).sum();
         prop_assert_eq!(told, Amount::parse(&money(paid)).unwrap());
+
+        // Each refund gives back what it took, line by line, and an ERP's credit note of it adds up.
+        prop_assert_eq!(order.refunds.len(), given.len());
+        for (refund, (_, taken, of)) in order.refunds.iter().zip(&given) {
+            prop_assert_eq!(refund.taken_off(), Amount::parse(&money(*taken)).unwrap());
+            let Some((id, (pieces, net, tax))) = of else {
+                prop_assert_eq!(parts(refund), (0, 0), "goodwill is of no part");
+                continue;
+            };
+            let [back] = refund.lines.as_slice() else { panic!("{refund:?}") };
+            prop_assert_eq!((&back.line, back.quantity.to_string(), back.restock), (&id.to_string(), pieces.to_string(), true));
+            prop_assert_eq!(back.amount, Amount::parse(&money(*net)).unwrap());
+            prop_assert_eq!(taxes(&back.taxes), Amount::parse(&money(*tax)).unwrap());
+            prop_assert_eq!(made(refund, included), refund.taken_off());
+            match order.credit(refund) {
+                Ok(credit) => {
+                    prop_assert!(credit.proof().holds() && credit.proof().untraced_tax.is_zero(), "{credit:?}");
+                    prop_assert_eq!(credit.total, refund.amount);
+                }
+                // More goodwill than there was to give back.
+                Err(why) => prop_assert!(matches!(why, Why::RefundTooLarge { .. }) && counts_goodwill, "{why:?}"),
+            }
+        }
 
         // The same order as it would be had nothing been given back: the refunds changed nothing of what was sold.
         let mut kept = body.clone();
