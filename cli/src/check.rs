@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use puente::{
     Error, Kind, Result,
-    domain::{document::Operation, ids::AccountId, ledger::Ledger},
+    domain::{changes::listed, document::Operation, ids::AccountId, ledger::Ledger},
     edge::views::{self, QuotaView},
     erp::{Bulk, Capabilities, Class},
     flow::{
@@ -71,6 +71,8 @@ struct ConnectionReport {
     lacks: Option<String>,
     class: Option<Class>,
     promise: Option<&'static str>,
+    /// What a person has to book of orders that change once the ERP holds them: the rules say so, or the ERP cannot.
+    by_hand: Vec<&'static str>,
     per_second: u32,
     per_day: u32,
     /// How often its store may be asked, as far as anybody has said.
@@ -103,9 +105,8 @@ async fn probed(puente: &Puente) -> Result<Report> {
     for id in puente.settings.connections() {
         let Some(connection) = puente.settings.connection(&id).await? else { continue };
         let account = puente.settings.account(&connection.erp).await?;
-        let class = account.map(|account| creates(&account).class);
         let spinner = progress::spinner(format!("asking the store of {id}"));
-        report.connections.push(store(puente, &connection, class).await);
+        report.connections.push(store(puente, &connection, account.as_deref()).await);
         spinner.finish_and_clear();
     }
     report.ok = report.erps.iter().all(|erp| erp.ok) && report.connections.iter().all(|connection| connection.ok);
@@ -138,7 +139,9 @@ fn creates(account: &Account) -> Capabilities {
     account.erp.can(Operation::Create).unwrap_or(Capabilities::NONE)
 }
 
-async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -> ConnectionReport {
+async fn store(puente: &Puente, connection: &Connection, account: Option<&Account>) -> ConnectionReport {
+    let class = account.map(|account| creates(account).class);
+    let can = |operation| account.is_some_and(|account| account.erp.can(operation).is_some());
     let outcome = if connection.store.can_fetch() {
         // What changed since now: a page that is empty, or nearly.
         let changes = connection
@@ -165,6 +168,7 @@ async fn store(puente: &Puente, connection: &Connection, class: Option<Class>) -
         lacks,
         class,
         promise: class.map(promise),
+        by_hand: connection.orders.after.by_hand(can),
         per_second: connection.front_door.per_second,
         per_day: connection.front_door.per_day,
         store_rate: connection.limits.as_ref().map(views::rate),
@@ -220,6 +224,17 @@ impl ConnectionReport {
     }
 }
 
+impl ConnectionReport {
+    /// What is promised of its orders, and what is left to people.
+    fn promised(&self) -> String {
+        let promise = format!("{}: {}", self.erp, self.promise.unwrap_or("-"));
+        if self.by_hand.is_empty() {
+            return promise;
+        }
+        format!("{promise}; later {} wait for a person", listed(&self.by_hand))
+    }
+}
+
 impl Report {
     fn described(&self) -> String {
         let mark = |ok| if ok { cell("ok", Tone::Good) } else { cell("failed", Tone::Bad) };
@@ -234,7 +249,7 @@ impl Report {
                 plain(&connection.connection),
                 mark(connection.ok),
                 plain(connection.said()),
-                plain(format!("{}: {}", connection.erp, connection.promise.unwrap_or("-"))),
+                plain(connection.promised()),
                 plain(limits),
             ]
         });

@@ -1,12 +1,14 @@
-//! `puente orders`: where an order is, why it stopped, and trying it again.
+//! `puente orders`: where an order is, why it stopped, trying it again, and noting what a person made of it in the ERP.
 
 use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
     domain::{
+        adoption::Made,
+        document::Document,
         ids::{ConnectionId, OrderKey},
         message::{Arrival, Message, News},
         operator::Operator,
@@ -18,7 +20,7 @@ use puente::{
         views::OrderView,
     },
     flow::{
-        Puente,
+        Puente, record,
         search::{self, Wanted},
     },
     ports::{Payload, Query, Unreadable},
@@ -43,6 +45,11 @@ pub(crate) enum Orders {
     Show(Show),
     /// Tries an order, or all that match, again.
     Replay(Replay),
+    /// Notes what a person made of an order in the ERP by hand: the sale, a change of it, its cancellation, or a credit note.
+    ///
+    /// The ERP is not called: what is said counts, as made from what the store says of the order now. The order is planned anew at once, so
+    /// that whatever else the ERP should hold follows.
+    Adopt(Adopt),
 }
 
 /// `orders list`.
@@ -113,6 +120,40 @@ pub(crate) struct Replay {
     dry_run: bool,
 }
 
+/// `orders adopt`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("made").required(true))]
+pub(crate) struct Adopt {
+    #[command(flatten)]
+    place: Location,
+    /// The store's id of the order, `connection/id`, or the number people use.
+    order: String,
+    /// The connection of the order, if several have one with that id or number.
+    #[arg(long)]
+    connection: Option<ConnectionId>,
+    /// The sale was created: its id in the ERP.
+    #[arg(long, group = "made", value_name = "ID")]
+    sale: Option<String>,
+    /// The sale was changed to what the store says now.
+    #[arg(long, group = "made")]
+    edited: bool,
+    /// The sale was cancelled. If the store still wants the order in the ERP, another sale is created.
+    #[arg(long, group = "made")]
+    cancelled: bool,
+    /// A credit note was booked for this refund: the store's id of the refund.
+    #[arg(long, group = "made", value_name = "REFUND", requires = "document")]
+    refund: Option<String>,
+    /// The credit note's id in the ERP.
+    #[arg(long, value_name = "ID", requires = "refund")]
+    document: Option<String>,
+    /// The number that people see in the ERP of that sale or credit note.
+    #[arg(long, conflicts_with_all = ["edited", "cancelled"])]
+    number: Option<String>,
+    /// Who asks, for the log and the order's timeline.
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME", default_value = "somebody at a terminal")]
+    by: String,
+}
+
 /// A state, as typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum StateName {
@@ -152,6 +193,7 @@ pub(crate) async fn run(orders: Orders, output: Output) -> Result<()> {
         Orders::List(list) => self::list(&list, output).await,
         Orders::Show(show) => self::show(&show, output).await,
         Orders::Replay(replay) => self::replay(&replay, output).await,
+        Orders::Adopt(adopt) => self::adopt(&adopt, output).await,
     }
 }
 
@@ -340,6 +382,47 @@ fn again(key: &OrderKey, by: &str, now: Timestamp) -> Message {
         by: Some(by.to_owned()),
         ..Arrival::new(key.clone(), now, "puente orders replay", News::Replay)
     })
+}
+
+/// What `orders adopt` did.
+#[derive(Serialize)]
+struct Adopted {
+    order: OrderKey,
+    noted: String,
+    result: &'static str,
+}
+
+async fn adopt(adopt: &Adopt, output: Output) -> Result<()> {
+    let puente = adopt.place.open().await?;
+    let order = find(&puente, &adopt.order, adopt.connection.as_ref()).await?;
+    let adoption = record::adoption(&puente, &order, adopt.made()?)
+        .await
+        .map_err(|error| error.within(format_args!("order {}", order.key)))?;
+    let noted = adoption.words();
+    let by = Operator::of_all(&adopt.by).name;
+    let news = News::Adopt { adoption: Box::new(adoption) };
+    let arrival = Arrival::new(order.key.clone(), puente.clock.now(), "puente orders adopt", news);
+    let message = Message::Arrival(Arrival { by: Some(by), ..arrival });
+    puente.queue.send(&[message], Duration::ZERO).await?.into_iter().collect::<Result<()>>()?;
+    let adopted = Adopted { order: order.key, noted, result: "queued" };
+    output.answer(&adopted, || {
+        let Adopted { order, noted, .. } = &adopted;
+        format!("queued for the record of {order}: {noted}\n`puente orders show {order}` tells when it is noted")
+    })
+}
+
+impl Adopt {
+    /// What was made, as typed.
+    fn made(&self) -> Result<Made> {
+        let document = |id: &String| Document { id: id.clone(), number: self.number.clone() };
+        match (&self.sale, &self.refund, &self.document) {
+            (Some(sale), ..) => Ok(Made::Sale { document: document(sale) }),
+            (None, Some(refund), Some(id)) => Ok(Made::Credit { refund: refund.clone(), document: document(id) }),
+            _ if self.edited => Ok(Made::Edit {}),
+            _ if self.cancelled => Ok(Made::Cancellation {}),
+            _ => Err(Error::new(Kind::Unreadable, "say what was made: --sale, --edited, --cancelled or --refund")),
+        }
+    }
 }
 
 /// Up to `limit` heads of a connection, most recently changed first.

@@ -8,6 +8,7 @@ use puente::{
         order::{Address, Charge, Customer, Discount, Order, Status, Tax},
     },
     edge::{
+        steps::{DocumentView, Kinds, OpenView},
         story::{Cause, StoryView, WaitView},
         views::OrderView,
     },
@@ -18,6 +19,9 @@ use crate::output::{Tone, cell, distance, number, plain, table, time, tone};
 /// The whole story.
 pub(crate) fn described(story: &StoryView, now: Timestamp) -> String {
     let mut parts = vec![table(&["what", ""], facts(story, now))];
+    if !story.documents.is_empty() {
+        parts.push(documents(&story.documents));
+    }
     if let Some(order) = &story.content {
         parts.push(table(&["buyer", ""], buyer(order)));
         parts.push(lines(order));
@@ -61,6 +65,7 @@ fn facts(story: &StoryView, now: Timestamp) -> Rows {
     for wait in &story.waits {
         fact("waits for", Some(waiting(wait, now)));
     }
+    fact("still to do", story.open.as_ref().and_then(|open| to_do(open, order)));
     fact("total", total(order));
     fact("in the ERP", document(order).map(|document| format!("sale {document}")));
     fact("flags", (!order.flags.is_empty()).then(|| order.flags.join("\n")));
@@ -68,6 +73,36 @@ fn facts(story: &StoryView, now: Timestamp) -> Rows {
     let behind = order.applied.as_ref().filter(|applied| **applied != order.desired);
     fact("the ERP has", behind.map(ToString::to_string));
     rows
+}
+
+/// What is still to be done, where the reason does not say it already.
+fn to_do(open: &OpenView, order: &OrderView) -> Option<String> {
+    if let Some((operation, reference)) = open.operation.zip(open.reference.as_ref()) {
+        return Some(format!("{} ({reference})", operation.words()));
+    }
+    Some(open.detail.clone()).filter(|detail| order.reason.as_ref() != Some(detail))
+}
+
+/// The documents in the ERP, and whether they say what the store says now.
+fn documents(all: &[DocumentView]) -> String {
+    let rows = all.iter().map(|document| {
+        let DocumentView { kind, refund, id, number, reference, cancelled, current, .. } = document;
+        let what = match (kind, refund) {
+            (Kinds::Sale, _) => "sale".to_owned(),
+            (Kinds::Credit, refund) => format!("credit note for refund {}", refund.as_deref().unwrap_or("-")),
+        };
+        let name = match number {
+            Some(number) if number != id => format!("{number} (id {id})"),
+            _ => id.clone(),
+        };
+        let state = match (cancelled, current) {
+            (true, _) => cell("cancelled", Tone::Faint),
+            (false, true) => cell("as the store says now", Tone::Good),
+            (false, false) => cell("of an older state", Tone::Warn),
+        };
+        vec![plain(what), plain(name), plain(reference), state]
+    });
+    table(&["document", "in the ERP", "reference", "content"], rows)
 }
 
 /// What an order waits for, since when and until when.

@@ -321,6 +321,78 @@ async fn a_dead_order_is_listed_redriven_and_arrives() {
     assert_eq!(home.json(&["dlq", "list"]).as_array().unwrap().len(), 0);
 }
 
+/// A canonical order of one article, changed at that minute, with these refunds of 1.00.
+fn canonical(minute: u32, refunds: &[&str]) -> String {
+    let payment = if refunds.is_empty() { "paid" } else { "partially_refunded" };
+    let refunds: Vec<Value> = refunds.iter().map(|id| serde_json::json!({ "id": id, "amount": "1.00" })).collect();
+    serde_json::json!({
+        "schema": 1, "id": "1", "number": "#1", "currency": "EUR", "tax": "0", "total": "12.50",
+        "placed_at": "2026-03-01T10:00:00Z", "updated_at": format!("2026-03-01T10:{minute:02}:00Z"),
+        "status": "open", "payment": payment, "refunds": refunds,
+        "customer": { "name": "Ana", "email": "ana@buyer.example" },
+        "lines": [{ "id": "1", "sku": "A", "title": "A", "quantity": 1, "unit_price": "12.50", "amount": "12.50" }],
+    })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_note_that_a_person_booked_is_noted_and_shown_with_the_sale() {
+    let erp = Erp::start(Config { products: vec!["A".to_owned()], ..Config::default() }).await.unwrap();
+    let home = Home::new(&erp);
+    let config = fs::read_to_string(home.path().join("puente.toml")).unwrap();
+    let (before, _) = config.split_once("store = {").unwrap();
+    let by_hand = "store = { kind = \"canonical\", api_keys = [{ file = \"secret\" }] }\n\
+                   orders = { after = { refund = \"park\" } }\n";
+    fs::write(home.path().join("puente.toml"), format!("{before}{by_hand}")).unwrap();
+    let serving = home.serve();
+    let send = |body: String| {
+        fs::write(home.path().join("order.json"), body).unwrap();
+        home.json(&["send", "--connection", "acme", "order.json", "--url", &serving.url]);
+    };
+    send(canonical(1, &[]));
+    home.until("synced");
+    send(canonical(2, &["9"]));
+    let parked = home.until("parked");
+    assert!(parked["reason"].as_str().unwrap().contains("by hand"), "{parked}");
+    let calls = erp.calls().len();
+
+    for (said, words) in [
+        (["--refund", "10", "--document", "70"].as_slice(), "its refunds are: 9"),
+        (&["--sale", "8"], "is on record already"),
+    ] {
+        let refused = home.fails(&[&["orders", "adopt", "acme/1"], said].concat());
+        assert!(refused.contains("order acme/1: ") && refused.contains(words), "{refused}");
+    }
+    assert!(home.fails(&["orders", "adopt", "acme/2", "--edited"]).contains("was not seen yet"));
+    for wrong in [
+        [].as_slice(),
+        &["--refund", "9"],
+        &["--document", "70"],
+        &["--edited", "--cancelled"],
+        &["--edited", "--number", "CN-7"],
+    ] {
+        let output = home.run(&[&["orders", "adopt", "acme/1"], wrong].concat());
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", text(&output));
+    }
+    assert_eq!(home.json(&["orders", "show", "acme/1"])["order"]["status"], "parked", "none of it was heard");
+
+    let credit = ["orders", "adopt", "#1", "--refund", "9", "--document", "70", "--number", "CN-7", "--by", "maria"];
+    let adopted = home.json(&credit);
+    assert_eq!((&adopted["noted"], &adopted["result"]), (&"credit note CN-7 for refund 9".into(), &"queued".into()));
+    home.until("synced");
+    assert_eq!((erp.calls().len(), erp.orders().len()), (calls, 1), "the ERP was not asked");
+    assert!(home.fails(&credit).contains("credit note CN-7 for refund 9 is on record already"));
+
+    let story = home.json(&["orders", "show", "acme/1"]);
+    let told = story["timeline"].as_array().unwrap().iter().find(|line| line["event"] == "noted").unwrap();
+    assert_eq!(told["detail"], "credit note CN-7 for refund 9, noted by maria");
+    assert_eq!((story["documents"].as_array().unwrap().len(), &story["open"]), (2, &Value::Null), "{story}");
+    let shown = text(&home.run(&["orders", "show", "acme/1"]));
+    for part in ["credit note for refund 9", "CN-7 (id 70)", "acme/1/refund/9", "as the store says now"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_it_ends_well_and_leaves_the_lease() {

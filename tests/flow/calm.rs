@@ -59,6 +59,8 @@ impl World {
         (scenario.can_fetch, scenario.in_order) = (false, true);
         let history = History::new(scenario, seed, &Client::new().unwrap(), Vec::new(), false);
         history.erp.books().takes = Some(SECOND / 5);
+        // What comes after the sale is a person's here.
+        history.erp.set_up(|erp| (erp.amends, erp.cancels, erp.credits) = (false, false, false));
         let world = Self { puente: history.lambda.puente(), history, span: SignedDuration::from_mins(10) };
         // What these articles are there is known: no call asks for them.
         let known = ["A", REFUSED_SKU, POISON_SKU].map(|sku| (format!("product/{sku}"), sku.to_owned()));
@@ -129,14 +131,13 @@ impl World {
 
     /// The sales in the ERP.
     pub fn sales(&self) -> Vec<Booked> {
-        self.history.erp.books().sales.clone()
+        self.history.erp.books().documents.clone()
     }
 
     /// The ERP has a sale that we did not make.
     pub fn has(&self, key: &OrderKey, version: Version, total: &str) {
-        let sales = &mut self.history.erp.books().sales;
-        let (place, reference, total) = (sales.len(), key.sale(), total.to_owned());
-        sales.push(Booked { place, reference, version, total, finished: true, found_from: 0 });
+        let documents = &mut self.history.erp.books().documents;
+        documents.push(Booked::sale(documents.len(), key.sale(), version, total));
     }
 
     /// When the ERP was called.

@@ -2,6 +2,7 @@
 //!
 //! The queue and the records are the embedded ones; the ERP fails the test if it is called.
 
+mod adopt;
 pub(crate) mod doubles;
 mod openapi;
 mod search;

@@ -112,7 +112,7 @@ fn what_changes_after_the_erp_has_it_waits_for_a_person_who_is_told_what_to_do()
     let edited = order("1", "A", "12.00", 60);
     let mut refunded = order("1", "A", "10.00", 60);
     refunded.payment = Payment::PartiallyRefunded;
-    refunded.refunds.push(Refund { id: "9".into(), amount: "3.00".parse().unwrap(), taken_off: None, reason: None });
+    refunded.refunds.push(Refund::new("9", "3.00".parse().unwrap()));
     world.arrives(0, edited);
     world.arrives(1, refunded);
     world.news(2, "1", News::Deleted);

@@ -56,6 +56,8 @@ pub enum About {
     UnreadableOrder,
     /// That an order is to be tried again.
     Replay,
+    /// That a person made something in the ERP by hand.
+    Adoption,
     /// That something is due at an ERP account.
     WakeUp,
     /// That a store is to be asked what changed.
@@ -74,6 +76,7 @@ impl About {
             Self::Deleted => "deleted",
             Self::UnreadableOrder => "unreadable order",
             Self::Replay => "replay",
+            Self::Adoption => "adoption",
             Self::WakeUp => "wake-up",
             Self::Backfill => "backfill",
             Self::Undecodable => "cannot be decoded",
@@ -103,6 +106,7 @@ impl From<Dead> for DeadView {
                     News::Deleted => About::Deleted,
                     News::Unmapped { .. } => About::UnreadableOrder,
                     News::Replay => About::Replay,
+                    News::Adopt { .. } => About::Adoption,
                 };
                 Self { about, connection: Some(arrival.connection), order: Some(arrival.order), ..none }
             }

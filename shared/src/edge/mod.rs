@@ -20,6 +20,7 @@ pub mod operate;
 mod problem;
 mod router;
 pub mod routes;
+pub mod steps;
 pub mod story;
 mod target;
 pub mod tasks;

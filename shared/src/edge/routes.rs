@@ -20,7 +20,7 @@ use super::{
     tasks::TasksView,
     views::{OrdersView, QuotaView},
 };
-use crate::domain::operator::Scope;
+use crate::domain::{adoption::Made, operator::Scope};
 
 /// A route.
 pub struct Route {
@@ -282,6 +282,24 @@ pub static ROUTES: &[Route] = &[
         body: None,
         answer: Answer::json(202, "The queue has it.", of::<orders::Replayed>),
         serve: Serve::People(|verb| on(verb, orders::replay)),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/connections/{connection}/orders/{order}/adopt",
+        door: Door::Operator(Scope::OrdersWrite),
+        reach: Reach::Service,
+        id: "adopt_document",
+        says: "Notes on an order's record what a person made of it in the ERP by hand, and plans the order anew.\n\nThe ERP is not \
+               called: the person's word is taken. The document counts as made from what the store says of the order now. What \
+               cannot be so is refused (422) in words for that person.",
+        query: None,
+        body: Some(Body { says: "What was made, at most 16 KiB.", required: true, schema: of::<Made> }),
+        answer: Answer::json(
+            202,
+            "The queue has it. The order's story tells when it is noted.",
+            of::<orders::Adopting>,
+        ),
+        serve: Serve::People(|verb| on(verb, orders::adopt)),
     },
     Route {
         verb: Verb::Get,

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::views::OrderView;
+use super::{
+    steps::{self, DocumentView, OpenView, doubt, on_its_way},
+    views::OrderView,
+};
 use crate::{
     Result,
     domain::{
@@ -29,6 +32,10 @@ use crate::{
 pub struct StoryView {
     /// Where it stands.
     pub order: OrderView,
+    /// Its documents in the ERP, in the order in which they were booked.
+    pub documents: Vec<DocumentView>,
+    /// What is still to be done for it; nothing where the ERP holds what it should, or a rule keeps the order out.
+    pub open: Option<OpenView>,
     /// What it waits for; nothing where it is at rest.
     pub waits: Vec<WaitView>,
     /// What the store says now, where it could be read.
@@ -89,7 +96,9 @@ pub async fn story(puente: &Puente, head: Head) -> Result<StoryView> {
         _ => (None, None),
     };
     let waits = waits(puente, &head, &timeline).await?;
-    Ok(StoryView { order: head.into(), waits, content, raw, timeline })
+    let documents = steps::documents(puente, &head, content.as_ref()).await?;
+    let open = steps::open(&head);
+    Ok(StoryView { order: head.into(), documents, open, waits, content, raw, timeline })
 }
 
 async fn waits(puente: &Puente, head: &Head, timeline: &[Entry]) -> Result<Vec<WaitView>> {
@@ -155,15 +164,10 @@ fn of_step(head: &Head, terms: &Terms, now: Timestamp) -> Option<WaitView> {
     // `due` lies behind the look-up where an attempt has to be waited for as well.
     let until = head.due.map_or(intent.settle_at, |due| due.max(intent.settle_at));
     let (cause, detail) = if intent.unknown || now > intent.start_by {
-        let document = &intent.step.reference;
-        (
-            Cause::Doubt,
-            format!(
-                "whether the ERP holds {document} is not known: that reference is looked up before anything is sent again"
-            ),
-        )
+        (Cause::Doubt, doubt(&intent.step))
     } else {
-        (Cause::Sending, format!("{} is on its way; without an answer it is looked up", intent.step.reference))
+        let (what, reference) = (on_its_way(intent.step.operation()), &intent.step.reference);
+        (Cause::Sending, format!("{what} {reference} is on its way; without an answer it is looked up"))
     };
     let attempt = Some(head.attempts).filter(|attempts| *attempts > 0);
     Some(WaitView { until: Some(until), attempt, attempts, ..WaitView::of(cause, detail) })

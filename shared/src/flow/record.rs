@@ -21,10 +21,13 @@ use crate::{
     ports::Payload,
 };
 
+mod adopt;
 mod fetch;
 mod put;
 mod raw;
 mod tie;
+
+pub use adopt::adoption;
 
 use super::{Puente, search, tasks::backfill::REQUEST as BACKFILL};
 
@@ -49,15 +52,18 @@ pub async fn arrival(puente: &Puente, arrival: &Arrival) -> Result<Option<ErpId>
         News::State { order } => Box::pin(recorder.state(order)).await?,
         News::Changed => recorder.changed().await?,
         News::Deleted => recorder.deleted().await?,
-        News::Unmapped { flag, raw } => recorder.unmapped(flag, raw).await?,
+        News::Unmapped { flag, raw } => Box::pin(recorder.unmapped(flag, raw)).await?,
         News::Replay => Box::pin(recorder.replay()).await?,
+        News::Adopt { adoption } => recorder.adopt(adoption).await?,
     };
-    if let Some(by) = arrival.by.as_ref().filter(|_| recorder.first() && !matches!(arrival.news, News::Replay)) {
+    // Those tell themselves who asked, and nothing came from the store.
+    let by_a_person = matches!(arrival.news, News::Replay | News::Adopt { .. });
+    if let Some(by) = arrival.by.as_ref().filter(|_| recorder.first() && !by_a_person) {
         let detail = format!("moved out of the dead-letter queue by {by}");
         recorder.tell(Happened::Replayed, Some(&detail), None).await;
     }
     // Once it is on record, so that nothing comes before that.
-    if recorder.first() && !matches!(arrival.news, News::Replay) && arrival.request != BACKFILL {
+    if recorder.first() && !by_a_person && arrival.request != BACKFILL {
         puente.signs.seen(recorder.party(), Fact::Received, arrival.received, None).await;
     }
     Ok(news.then(|| connection.erp.clone()))

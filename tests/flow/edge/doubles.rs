@@ -153,7 +153,7 @@ impl Erp for UncalledErp {
     async fn look_up(&self, _: &Calls<'_>, _: &[Step]) -> Result<Vec<Option<Found>>, SendError> {
         panic!("the edge calls no ERP")
     }
-    async fn finish(&self, _: &Calls<'_>, _: &[Document]) -> Vec<Result<Document, SendError>> {
+    async fn finish(&self, _: &Calls<'_>, _: Operation, _: &[Document]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
     async fn probe(&self, _: &Calls<'_>) -> Result<String> {

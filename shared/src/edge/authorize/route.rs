@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(needs("GET", "/v1/connections/acme/orders"), Some(token(Scope::OrdersRead, acme())));
         assert_eq!(needs("GET", "/v1/connections/acme/orders/42"), Some(token(Scope::OrdersRead, acme())));
         assert_eq!(needs("POST", "/v1/connections/acme/orders/42/replay"), Some(token(Scope::OrdersWrite, acme())));
+        assert_eq!(needs("POST", "/v1/connections/acme/orders/42/adopt"), Some(token(Scope::OrdersWrite, acme())));
         assert_eq!(needs("GET", "/v1/erps/main/quota"), Some(token(Scope::Ops, Target::Erp("main".into()))));
         assert_eq!(needs("GET", "/v1/tasks"), Some(Need::Token(Scope::Ops, None)));
     }

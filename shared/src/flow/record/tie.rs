@@ -122,13 +122,16 @@ fn said(order: &Order) -> String {
     let state = match (order.status, order.payment) {
         (Status::Cancelled, _) => "cancelled",
         (_, Payment::Pending) => "not paid",
+        (_, Payment::InProcess) => "payment expected",
         (_, Payment::Authorized) => "authorised",
         (_, Payment::PartiallyPaid) => "partially paid",
         (_, Payment::Paid) => "paid",
         (_, Payment::PartiallyRefunded) => "partially refunded",
         (_, Payment::Refunded) => "refunded",
         (_, Payment::Voided) => "payment given up",
+        (_, Payment::Expired) => "payment expired",
         (_, Payment::Failed) => "payment failed",
+        (_, Payment::ChargedBack) => "payment charged back",
         (_, Payment::Unknown) => "payment unknown",
     };
     format!("total {}, {units} units on {lines}, {state}", order.total.in_currency(order.currency))
