@@ -145,6 +145,12 @@ faults! {
     ErpRefusesAll, World, "ERP refuses everything for a while";
     /// A bulk call commits half and answers 400.
     HalfCommitted, Erp, "bulk commits half, answers 400";
+    /// People there ship or invoice a sale: it can be neither changed nor cancelled any more.
+    Shipped, World, "sale shipped or invoiced in between";
+    /// People there change a sale by hand.
+    ChangedByHand, World, "sale changed by hand in the ERP";
+    /// People there delete a sale.
+    SaleDeleted, World, "sale deleted in the ERP";
     /// Ids in the cache are stale.
     StaleIds, World, "cached ids stale";
     /// The ERP refuses an order for good.

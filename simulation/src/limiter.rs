@@ -145,10 +145,7 @@ impl Run {
         let timeout = Duration::from_secs(5);
         let creates = Capabilities { class: Class::Unique, bulk: Bulk::Atomic, max_bulk: 1 };
         let patience = Patience { timeout, settle: timeout * 2 };
-        let model = ModelErp::new(
-            world.clone(),
-            erp::Settings { creates, patience, drafts: false, more_calls: 0, customers: false, at_most: 100 },
-        );
+        let model = ModelErp::new(world.clone(), erp::Settings::plain(creates, patience));
         let account = || Account {
             limits: setup.limits.clone(),
             ..Account::new("main".parse().unwrap(), Box::new(Connector(model.clone())), Vec::new())

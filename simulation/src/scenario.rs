@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use puente::{
-    domain::ledger::Limits,
+    domain::{
+        ledger::Limits,
+        rules::{After, Cancel, Credit, Edit},
+    },
     erp::{Bulk, Capabilities, Class, Patience},
     ports::Chance as _,
 };
@@ -47,6 +50,8 @@ pub struct Scenario {
     pub backfill: Backfills,
     /// How often a store sends a webhook that was not accepted.
     pub tries: u32,
+    /// What becomes of orders that change once the ERP holds them.
+    pub after: After,
     /// The ERP.
     pub erp: erp::Settings,
     /// Its limits.
@@ -96,8 +101,18 @@ impl Scenario {
             can_fetch: chance.permille(600),
             backfill: chance.one_of(&[Backfills::Never, Backfills::OnTime, Backfills::OnTime, Backfills::Wide]),
             tries: chance.one_of(&[1, 3, 8]),
+            after: After {
+                edit: chance.one_of(&[Edit::Amend, Edit::Amend, Edit::CancelAndNew, Edit::Park]),
+                cancel: chance.one_of(&[Cancel::Cancel, Cancel::Cancel, Cancel::Cancel, Cancel::Park]),
+                refund: chance.one_of(&[Credit::Credit, Credit::Credit, Credit::Credit, Credit::Park]),
+                ..After::default()
+            },
             erp: erp::Settings {
                 creates,
+                amends: chance.permille(700),
+                amends_blindly: class > Class::Unique,
+                cancels: chance.permille(800),
+                credits: chance.permille(850),
                 patience,
                 drafts: chance.permille(250),
                 more_calls: 0,
@@ -131,7 +146,8 @@ impl Scenario {
             can_fetch: true,
             backfill: Backfills::Wide,
             tries: 3,
-            erp: erp::Settings { creates, patience, drafts: false, more_calls: 0, customers: false, at_most: 100 },
+            after: After::default(),
+            erp: erp::Settings::plain(creates, patience),
             limits: Limits { per_day: 100_000, ..Limits::default() },
             max_attempts: 6,
             queue: queue::Settings { visibility: 30 * SECOND, most_receives: 5 },

@@ -18,7 +18,7 @@ use puente::{
     domain::{
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
-        order::{Flag, Line, Order, Payment, Refund, Status, Tax},
+        order::{Flag, Line, Order, Payment, Refund, Returned, Status, Tax},
         time::Stamp,
     },
     outbound::Calls,
@@ -344,15 +344,48 @@ pub fn change_channel(order: &mut Order) {
     order.channel = if order.channel.is_some() { None } else { Some("app".to_owned()) };
 }
 
-/// Gives a part back.
+/// Gives a part of the first line's price back.
 pub fn refund(order: &mut Order) {
-    if !matches!(order.payment, Payment::Paid | Payment::PartiallyRefunded) {
+    give_back(order, Amount::parse("0.10").unwrap());
+}
+
+/// Gives back what is left of it.
+pub fn refund_the_rest(order: &mut Order) {
+    let left = order.total - order.proof().refunded;
+    give_back(order, left);
+    if order.payment == Payment::PartiallyRefunded {
+        order.payment = Payment::Refunded;
+    }
+}
+
+fn give_back(order: &mut Order, amount: Amount) {
+    if !matches!(order.payment, Payment::Paid | Payment::PartiallyRefunded) || amount <= Amount::ZERO {
         return;
     }
     order.payment = Payment::PartiallyRefunded;
+    let line = order.lines.first().map(|line| line.id.clone()).unwrap_or_default();
+    let nothing = Amount::ZERO;
+    let returned = Returned { line, quantity: nothing, amount, taxes: Vec::new(), restock: false };
     let id = (order.refunds.len() + 1).to_string();
-    order.refunds.push(Refund { id, amount: Amount::parse("0.10").unwrap(), taken_off: None, reason: None });
+    order.refunds.push(Refund { lines: vec![returned], ..Refund::new(id, amount) });
     order.current_total = Some(order.total - order.proof().refunded);
+}
+
+/// The buyer takes another article in place of the first, for another price.
+pub fn exchange(order: &mut Order) {
+    let common = |line: &&mut Line| line.sku.as_deref().is_some_and(|sku| ["A", "B", "C"].contains(&sku));
+    let Some(line) = order.lines.first_mut().filter(common) else { return };
+    line.sku = Some(if line.sku.as_deref() == Some("A") { "B" } else { "A" }.to_owned());
+    let more = Amount::parse("2.50").unwrap();
+    line.amount += more;
+    line.unit_price = line.amount;
+    order.total += more;
+    order.current_total = order.current_total.map(|now| now + more);
+}
+
+/// What was cancelled stands again.
+pub fn reopen(order: &mut Order) {
+    order.status = Status::Open;
 }
 
 #[async_trait]

@@ -174,7 +174,8 @@ fn kind(write: &Write) -> String {
     let name: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
     match write {
         Write::Begin { intent, due, .. } | Write::Resend { intent, due, .. } => {
-            format!("{name} attempt {} start by {} due {due}", intent.attempt, intent.start_by)
+            let step = intent.step.operation().as_str();
+            format!("{name} {step} attempt {} start by {} due {due}", intent.attempt, intent.start_by)
         }
         Write::Complete { attempt, found, .. } => format!("{name} attempt {attempt} found {found}"),
         Write::Record { version, .. } => format!("{name} {version}"),
@@ -182,7 +183,7 @@ fn kind(write: &Write) -> String {
             format!("{name}: {reason}")
         }
         Write::Rest { rest, .. } => format!("{name} {rest:?}"),
-        Write::Touch { .. } | Write::Replay { .. } => name,
+        Write::Touch { .. } | Write::Replay { .. } | Write::Book { .. } | Write::Lift { .. } => name,
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use puente::{
     Error, Kind, Result,
     domain::{
-        document::{Document, Operation, Step},
+        document::{Action, Document, Operation, Step},
         ids::Reference,
     },
     erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError, wanted::Wanted},
@@ -54,7 +54,7 @@ const TOO_LONG: &str = "the ERP answered the look-up with 414";
 impl Connector {
     fn outcome(said: Said) -> Outcome {
         match said {
-            Said::Made(document) => Ok(document),
+            Said::Done(document) => Ok(document),
             Said::Exists => Err(SendError::Exists),
             Said::Refused(words) => Err(refused(words)),
             Said::Forbidden => Err(ambiguous("the ERP answered create with 403")),
@@ -167,12 +167,26 @@ impl Connector {
     }
 }
 
+/// What a step's call is called.
+fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "erp.create",
+        Operation::Amend => "erp.amend",
+        Operation::Cancel => "erp.cancel",
+        Operation::Credit => "erp.credit",
+    }
+}
+
+fn draft(job: &Job, sku: String, stale: bool) -> Draft {
+    let (action, version, total) = (job.step.action.clone(), job.version.clone(), job.order.total.to_string());
+    let body = Rendered { action, version, sku, total, stale }.body();
+    Draft { reference: job.step.reference.clone(), body, remark: None }
+}
+
 #[async_trait]
 impl Erp for Connector {
     fn can(&self, operation: Operation) -> Option<Capabilities> {
-        match operation {
-            Operation::Create => (!self.0.books().cannot).then_some(self.0.settings().creates),
-        }
+        self.0.settings().can(operation).filter(|_| !self.0.books().cannot)
     }
 
     fn patience(&self) -> Patience {
@@ -186,7 +200,9 @@ impl Erp for Connector {
         sales: &[Job],
         afresh: bool,
     ) -> Vec<std::result::Result<Draft, SendError>> {
-        let Operation::Create = operation;
+        if operation == Operation::Cancel {
+            return sales.iter().map(|sale| Ok(draft(sale, String::new(), false))).collect();
+        }
         let sku = |sale: &Job| sale.order.lines.first().and_then(|line| line.sku.clone()).unwrap_or_default();
         let customer = |sale: &Job| {
             let id = sale.order.customer.as_ref().and_then(|customer| customer.id.as_ref())?;
@@ -223,17 +239,15 @@ impl Erp for Connector {
             }
             let ids = [Some(product), customer(sale).and_then(|name| known.get(&name))];
             let stale = ids.into_iter().flatten().any(|id| id.ends_with(GONE));
-            let body = Rendered::body(&sale.version, &sku, &sale.order.total.to_string(), stale);
-            Ok(Draft { reference: sale.step.reference.clone(), body, remark: None })
+            Ok(draft(sale, sku, stale))
         };
         sales.iter().zip(&needs).map(render).collect()
     }
 
     async fn send(&self, calls: &Calls<'_>, operation: Operation, drafts: &[Draft]) -> Vec<Outcome> {
-        let Operation::Create = operation;
         let references: Vec<Reference> = drafts.iter().map(|draft| draft.reference.clone()).collect();
-        let sent = drafts.to_vec();
-        let said = self.0.reach(calls, "erp.create", &references, move |erp, books| erp.create(books, &sent)).await;
+        let (sent, call) = (drafts.to_vec(), name(operation));
+        let said = self.0.reach(calls, call, &references, move |erp, books| erp.act_on(books, operation, &sent)).await;
         let outcomes: Vec<Outcome> = match said {
             Err(lost) => return drafts.iter().map(|_| Err(lost.send_error())).collect(),
             Ok(said) => said.into_iter().map(Self::outcome).collect(),
@@ -250,10 +264,10 @@ impl Erp for Connector {
                 return drafts.iter().map(|_| Err(error.clone())).collect();
             }
         }
-        if !self.0.settings().drafts {
+        if !self.0.settings().drafts || matches!(operation, Operation::Cancel | Operation::Amend) {
             return outcomes;
         }
-        let mut finished = self.finish(calls, &open).await.into_iter();
+        let mut finished = self.finish(calls, operation, &open).await.into_iter();
         let confirmed = |outcome: Outcome| match outcome {
             // It exists, whatever became of its confirmation.
             Ok(_) => match finished.next() {
@@ -266,19 +280,26 @@ impl Erp for Connector {
     }
 
     async fn look_up(&self, calls: &Calls<'_>, steps: &[Step]) -> std::result::Result<Vec<Option<Found>>, SendError> {
-        let asked: Vec<Reference> = steps.iter().map(|step| step.reference.clone()).collect();
+        let asked = steps.to_vec();
         let found = self.0.reach(calls, "erp.look_up", &[], move |erp, books| {
             let now = erp.world.now();
-            if asked.iter().any(|reference| books.unaskable.contains(reference.as_str())) {
+            if asked.iter().any(|step| books.unaskable.contains(step.reference.as_str())) {
                 return Err(ambiguous(TOO_LONG));
             }
-            let find = |reference: &Reference| {
-                let sales = books.sales.iter().enumerate();
-                let mut sales = sales.filter(|(_, sale)| &sale.reference == reference && sale.found_from <= now);
-                sales.next().map(|(place, sale)| Found {
-                    document: document(place),
-                    version: Some(sale.version.clone()),
-                    finished: sale.finished && !books.stuck.contains_key(reference.as_str()),
+            // What has an id is read by it; only a search may lag.
+            let find = |step: &Step| {
+                let found = match &step.action {
+                    Action::Amend { document, .. } | Action::Cancel { document } => books.at(document),
+                    Action::Create | Action::Credit { .. } => {
+                        let mut all = books.documents.iter();
+                        all.find(|one| one.reference == step.reference && one.found_from <= now && !one.deleted)
+                    }
+                };
+                found.filter(|one| !one.deleted).map(|one| Found {
+                    document: document(one.place),
+                    version: one.version.clone(),
+                    finished: one.finished && !books.stuck.contains_key(one.reference.as_str()),
+                    cancelled: one.cancelled,
                 })
             };
             Ok(asked.iter().map(find).collect::<Vec<_>>())
@@ -286,11 +307,11 @@ impl Erp for Connector {
         found.await.map_err(|lost| lost.send_error())?
     }
 
-    async fn finish(&self, calls: &Calls<'_>, documents: &[Document]) -> Vec<Outcome> {
+    async fn finish(&self, calls: &Calls<'_>, _operation: Operation, documents: &[Document]) -> Vec<Outcome> {
         let places: Vec<usize> = documents.iter().map(|document| document.id.parse().unwrap()).collect();
         let finished = self.0.reach(calls, "erp.finish", &[], move |_, books| {
             let finish = |place: &usize| {
-                let sale = &mut books.sales[*place];
+                let sale = &mut books.documents[*place];
                 let stuck = books.stuck.get(sale.reference.as_str()).copied();
                 sale.finished |= stuck.is_none();
                 stuck

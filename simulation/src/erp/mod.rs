@@ -14,13 +14,18 @@ use std::{
 };
 
 use puente::{
-    domain::{ids::Reference, version::Version},
-    erp::{Capabilities, Patience},
+    domain::{
+        document::Operation,
+        ids::{Reference, order_of},
+        money::Amount,
+        version::Version,
+    },
+    erp::{Capabilities, Class, Patience},
 };
 
 use crate::{executor::Micros, fault::Fault, world::World};
 
-pub use connector::Connector;
+pub use self::{books::SHIPPED, connector::Connector};
 
 /// Why the ERP refuses.
 pub const PERIOD_CLOSED: &str = "the period is closed";
@@ -48,8 +53,16 @@ pub const GONE: &str = "-gone";
 /// How the ERP is.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// What it declares.
+    /// What it declares of creating sales and credit notes.
     pub creates: Capabilities,
+    /// Whether it can change a sale.
+    pub amends: bool,
+    /// Whether it does so whatever version the sale carries.
+    pub amends_blindly: bool,
+    /// Whether it can cancel a sale.
+    pub cancels: bool,
+    /// Whether it can book credit notes.
+    pub credits: bool,
     /// How long it may take.
     pub patience: Patience,
     /// Whether a sale is made as a draft and confirmed by a second call.
@@ -62,21 +75,90 @@ pub struct Settings {
     pub at_most: usize,
 }
 
-/// A sale in the books.
+impl Settings {
+    /// One that can do everything, in one call each.
+    #[must_use]
+    pub fn plain(creates: Capabilities, patience: Patience) -> Self {
+        Self {
+            creates,
+            amends: true,
+            amends_blindly: creates.class > Class::Unique,
+            cancels: true,
+            credits: true,
+            patience,
+            drafts: false,
+            more_calls: 0,
+            customers: false,
+            at_most: 100,
+        }
+    }
+
+    /// What it declares of an operation.
+    #[must_use]
+    pub fn can(&self, operation: Operation) -> Option<Capabilities> {
+        let can = match operation {
+            Operation::Create => true,
+            Operation::Amend => self.amends,
+            Operation::Cancel => self.cancels,
+            Operation::Credit => self.credits,
+        };
+        can.then_some(self.creates)
+    }
+}
+
+/// A document in the books.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a document")]
 pub struct Booked {
     /// Its place in the books, which is its id.
     pub place: usize,
     /// The reference it carries.
     pub reference: Reference,
-    /// The version it carries.
-    pub version: Version,
+    /// Whether it is a credit note; else a sale.
+    pub credit: bool,
+    /// The version it carries; none any more where somebody changed it by hand.
+    pub version: Option<Version>,
     /// Its total.
     pub total: String,
     /// Whether it was confirmed.
     pub finished: bool,
+    /// Whether it was cancelled.
+    pub cancelled: bool,
+    /// Whether it was shipped, or invoiced: it stays as it is.
+    pub shipped: bool,
+    /// Whether somebody deleted it.
+    pub deleted: bool,
     /// From when on a look-up finds it.
     pub found_from: Micros,
+}
+
+impl Booked {
+    /// A sale in its final state, which can be found at once.
+    #[must_use]
+    pub fn sale(place: usize, reference: Reference, version: Version, total: &str) -> Self {
+        let (version, total) = (Some(version), total.to_owned());
+        let (credit, cancelled, shipped, deleted) = (false, false, false, false);
+        Self { place, reference, credit, version, total, finished: true, cancelled, shipped, deleted, found_from: 0 }
+    }
+
+    /// Whether it is a document of that order: `sale` is the reference of its first sale.
+    #[must_use]
+    pub fn is_of(&self, sale: &Reference) -> bool {
+        order_of(self.reference.as_str()) == sale.as_str()
+    }
+
+    /// Whether it counts.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        !self.cancelled && !self.deleted
+    }
+
+    /// What it adds to what its order comes to.
+    #[must_use]
+    pub fn amount(&self) -> Amount {
+        let total = Amount::parse(&self.total).unwrap();
+        if self.credit { -total } else { total }
+    }
 }
 
 /// A call, at the moment its first byte left.
@@ -120,8 +202,8 @@ pub struct Books {
     pub found_after: Micros,
     /// How long it is at each call, if that is told.
     pub takes: Option<Micros>,
-    /// Sales, in the order they were made.
-    pub sales: Vec<Booked>,
+    /// Sales and credit notes, in the order they were made.
+    pub documents: Vec<Booked>,
     /// Customers: their references, in the order they were made.
     pub customers: Vec<String>,
     /// Calls, in the order they were sent.
@@ -157,6 +239,18 @@ impl ModelErp {
     #[must_use]
     pub fn settings(&self) -> Settings {
         *self.settings.lock().unwrap()
+    }
+
+    /// Somebody who works there does something to a sale that stands.
+    pub fn somebody(&self, does: impl FnOnce(&mut Booked)) {
+        let mut books = self.books();
+        let standing: Vec<usize> =
+            books.documents.iter().filter(|one| !one.credit && one.stands()).map(|one| one.place).collect();
+        if !standing.is_empty() {
+            let place = self.world.chance.one_of(&standing);
+            self.world.say(|| format!("somebody is at {}", books.documents[place].reference));
+            does(&mut books.documents[place]);
+        }
     }
 
     /// Its owner sets it up differently.

@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use puente::{Error, Kind, Retry, domain::ids::Reference, erp::SendError, outbound::Calls};
+use puente::{
+    Error, Kind, Retry,
+    domain::ids::{Reference, order_of},
+    erp::SendError,
+    outbound::Calls,
+};
 
 use super::{Books, ModelErp, Sent, Told};
 use crate::{
@@ -165,7 +170,8 @@ impl ModelErp {
                     now + settle + world.chance.within(0, 10 * MINUTE)
                 };
                 if fault == Fault::ErpVeryLate {
-                    self.books().very_late.extend(makes.iter().map(ToString::to_string));
+                    let orders = makes.iter().map(|reference| order_of(reference.as_str()).to_owned());
+                    self.books().very_late.extend(orders);
                 }
                 let (erp, executor) = (Arc::clone(self), world.executor.clone());
                 world.executor.spawn("the ERP", 0, async move {

@@ -44,6 +44,15 @@ impl History {
             let most = chance.one_of(&[MINUTE, 20 * MINUTE, 3 * HOUR]);
             self.erp.books().forbids_until = now + chance.within(SECOND, most);
         }
+        if world.strikes(Fault::Shipped, 500) {
+            self.erp.somebody(|sale| sale.shipped = true);
+        }
+        if world.strikes(Fault::ChangedByHand, 300) {
+            self.erp.somebody(|sale| sale.version = None);
+        }
+        if world.strikes(Fault::SaleDeleted, 300) {
+            self.erp.somebody(|sale| sale.deleted = true);
+        }
         if world.strikes(Fault::StaleIds, 500) {
             self.table.spoil_ids();
         }

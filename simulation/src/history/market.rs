@@ -50,12 +50,15 @@ impl History {
             let same_second = self.world.strikes(Fault::SameSecond, 300);
             self.pass(if same_second { 10_000 } else { chance.within(SECOND, busy / 6) }).await;
             let silent = self.world.strikes(Fault::SilentChange, 300);
-            match chance.index(8) {
+            match chance.index(12) {
                 0 | 1 => shop.change(&id, !silent, shop::pay),
                 2 => shop.change(&id, !silent, shop::cancel),
-                3 => shop.change(&id, !silent, shop::refund),
+                3 | 8 => shop.change(&id, !silent, shop::refund),
                 4 => shop.change(&id, !silent, shop::change_channel),
-                7 => shop.change(&id, !silent, shop::charge_back),
+                7 if chance.permille(400) => shop.change(&id, !silent, shop::charge_back),
+                9 => shop.change(&id, !silent, shop::exchange),
+                10 => shop.change(&id, !silent, shop::reopen),
+                11 => shop.change(&id, !silent, shop::refund_the_rest),
                 5 if self.world.strikes(Fault::Deletion, 500) => shop.delete(&id),
                 _ => shop.change(&id, !silent, shop::edit),
             }

@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 use puente::{
     domain::{
+        document::Action,
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
     },
@@ -176,7 +177,7 @@ impl History {
             faults,
             checks,
             accepted: self.accepted.lock().unwrap().len() as u64,
-            booked: books.sales.len() as u64,
+            booked: books.documents.len() as u64,
             calls: books.sent.len() as u64,
             settled,
             ports,
@@ -202,7 +203,18 @@ impl History {
     /// A person replays an order. Where nobody but a person can know whether the ERP has it, they look first.
     pub fn replay(&self, key: &OrderKey) {
         if self.scenario.erp.creates.class == Class::Nothing {
-            let there = self.erp.books().sales.iter().any(|sale| sale.reference == key.sale());
+            // In doubt about a document, or a change: it is there, or it is not.
+            let intent = self.table.rows().heads.get(key).and_then(|head| head.intent.clone());
+            let books = self.erp.books();
+            let there = intent.is_some_and(|intent| match &intent.step.action {
+                Action::Create | Action::Credit { .. } => {
+                    books.documents.iter().any(|one| one.reference == intent.step.reference)
+                }
+                Action::Amend { document, .. } => {
+                    books.at(document).is_some_and(|sale| sale.version.as_ref() == Some(&intent.planned))
+                }
+                Action::Cancel { document } => books.at(document).is_none_or(|sale| sale.cancelled),
+            });
             if there {
                 return;
             }
@@ -221,7 +233,11 @@ fn settings(
 ) -> Settings {
     let connections: Vec<Connection> = shops
         .iter()
-        .map(|shop| Connection::new(shop.id().clone(), erp_id.clone(), Box::new(Asked(shop.clone()))))
+        .map(|shop| {
+            let mut connection = Connection::new(shop.id().clone(), erp_id.clone(), Box::new(Asked(shop.clone())));
+            connection.orders.after = scenario.after;
+            connection
+        })
         .collect();
     let account = Account {
         limits: scenario.limits.clone(),

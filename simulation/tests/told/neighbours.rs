@@ -57,7 +57,7 @@ fn it_is_found_among_its_batchmates_and_costs_them_nothing() {
         history.pass(SECOND / 10);
     }
     history.pass(5 * MINUTE);
-    assert_eq!(history.0.erp.books().sales.len(), 39);
+    assert_eq!(history.0.erp.books().documents.len(), 39);
     assert_eq!(history.state(0, "22"), State::Parked);
     assert!(history.0.table.rows().heads.values().all(|head| head.attempts == 0));
     assert_eq!(history.told_of("403"), ["shop-0/22"], "nobody else was suspected");
@@ -101,7 +101,7 @@ fn a_revoked_right_is_the_accounts() {
         assert!(head.attempts <= 1, "{head:?}");
     }
     history.pass(HOUR);
-    assert_eq!(history.0.erp.books().sales.len(), 30);
+    assert_eq!(history.0.erp.books().documents.len(), 30);
     history.end();
 }
 
@@ -114,7 +114,7 @@ fn an_order_that_may_not_be_asked_for_is_parked_and_the_others_in_doubt_are_foun
         history.place(0, &n.to_string(), "A");
     }
     history.0.erp.books().unaskable.insert(history.key(0, "5").to_string());
-    while history.0.erp.books().sales.is_empty() {
+    while history.0.erp.books().documents.is_empty() {
         history.pass(SECOND / 10);
     }
     history.0.erp.books().told.push(Told { call: "erp.create", fault: Fault::ErpResetAfter, time: 0 });
@@ -166,7 +166,7 @@ fn an_article_that_may_not_be_asked_for_parks_its_order_and_no_other() {
         history.neighbour(1, &n.to_string());
         history.pass(10 * SECOND);
     }
-    assert_eq!(history.0.erp.books().sales.len(), 29);
+    assert_eq!(history.0.erp.books().documents.len(), 29);
     assert_eq!(history.state(0, "6"), State::Parked);
     assert_eq!(history.told_of("414"), ["shop-0/6"], "nobody else was suspected");
     history.end();
@@ -281,4 +281,22 @@ fn a_thousand_histories_with_nothing_but_such_orders_keep_the_others_going() {
     }
     println!("1000 histories, {looked_at} orders of shops with nothing wrong among those of others");
     assert!(looked_at > 200, "{looked_at}");
+}
+
+#[test]
+fn an_order_that_may_not_be_asked_for_keeps_nobody_waiting_where_a_departure_is_too_short_to_find_it() {
+    let mut scenario = Scenario::calm(Class::Unique, Bulk::Atomic);
+    // A call takes its slot every five seconds, and an invocation has half a minute.
+    scenario.limits.calls = 12;
+    scenario.limits.window = jiff::SignedDuration::from_mins(1);
+    scenario.function = 30 * SECOND;
+    scenario.queue.visibility = 181 * SECOND;
+    let history = Teller::new(scenario);
+    history.down_for(MINUTE);
+    for number in 0..60 {
+        history.place(0, &format!("{number}"), if number == 30 { LONG_SKU } else { "A" });
+    }
+    history.pass(2 * HOUR);
+    assert_eq!(history.booked(), 59);
+    history.end();
 }

@@ -6,12 +6,14 @@ use puente::{
     domain::{
         ids::{OrderId, OrderKey},
         message::{Arrival, Message, News},
+        money::Amount,
+        order::Order,
         record::{Head, State},
     },
     outbound::Client,
 };
 use puente_simulation::{
-    erp::Told,
+    erp::{Booked, Told},
     executor::Micros,
     fault::Fault,
     history::History,
@@ -70,6 +72,31 @@ impl Teller {
         let id: OrderId = id.parse().unwrap();
         self.0.shops[0].change(&id, true, shop::edit);
         self.0.tell(&self.0.shops[0], &id);
+    }
+
+    /// An order of the first shop is changed there, and told of by webhook.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut Order)) {
+        let id: OrderId = id.parse().unwrap();
+        self.0.shops[0].change(&id, true, change);
+        self.0.tell(&self.0.shops[0], &id);
+    }
+
+    /// The documents of an order of the first shop in the ERP, each by the end of its reference, with a mark where it is cancelled.
+    pub fn documents(&self, id: &str) -> Vec<String> {
+        let sale = self.key(0, id).sale();
+        let books = self.0.erp.books();
+        let name = |one: &Booked| {
+            let end = one.reference.as_str().strip_prefix(sale.as_str()).unwrap();
+            format!("{}{}", if end.is_empty() { "sale" } else { end }, if one.cancelled { " cancelled" } else { "" })
+        };
+        books.documents.iter().filter(|one| one.is_of(&sale)).map(name).collect()
+    }
+
+    /// What the documents of an order of the first shop come to together, and what the shop says.
+    pub fn comes_to(&self, id: &str) -> (Amount, Amount) {
+        let key = self.key(0, id);
+        let together = self.0.erp.books().of(&key.sale()).map(Booked::amount).sum();
+        (together, self.0.shops[0].orders()[&key.order].last().net())
     }
 
     /// A webhook about one of the states of an order of the first shop, so much later.
@@ -137,7 +164,7 @@ impl Teller {
 
     /// How many sales the ERP has.
     pub fn booked(&self) -> usize {
-        self.0.erp.books().sales.len()
+        self.0.erp.books().documents.len()
     }
 
     /// How many calls the ERP was sent.
