@@ -3,7 +3,7 @@
 
 use puente::{
     domain::{
-        record::State,
+        record::{End, Parked, State},
         rules::{Credit, Edit},
     },
     erp::{Bulk, Class},
@@ -393,5 +393,81 @@ fn what_was_given_to_a_person_is_not_booked_when_a_newer_state_comes() {
     assert_eq!(history.state(0, "1"), State::Parked);
     let head = history.head(0, "1");
     assert_ne!(head.sale().unwrap().version.as_ref(), Some(&head.desired));
+    history.end();
+}
+
+/// As releases before operations left a record that was at rest.
+fn of_an_earlier_release(history: &Teller, id: &str) {
+    let key = history.key(0, id);
+    let mut rows = history.0.table.rows();
+    let head = rows.heads.get_mut(&key).unwrap();
+    head.schema = 1;
+    head.booked.iter_mut().for_each(|booked| booked.version = None);
+}
+
+#[test]
+fn a_sale_of_an_earlier_release_is_looked_up_before_it_is_changed() {
+    let history = Teller::new(calm(Class::Unique));
+    for id in ["1", "2", "3"] {
+        history.place(0, id, "A");
+    }
+    history.pass(10 * SECOND);
+    for id in ["1", "2", "3"] {
+        of_an_earlier_release(&history, id);
+    }
+    // The update comes in the middle of the day: one is edited, one refunded, and one of which nothing changed is sent again.
+    let before = history.calls();
+    history.edit("1");
+    history.change("2", shop::refund);
+    history.tell("3");
+    history.pass(10 * MINUTE);
+    assert_eq!(history.documents("1"), ["sale"]);
+    assert_eq!(history.documents("2"), ["sale", "/refund/1"]);
+    for id in ["1", "2", "3"] {
+        assert_eq!(history.state(0, id), State::Synced, "{id}");
+    }
+    let head = history.head(0, "2");
+    let (carried, document) = (head.sale().unwrap().version.clone(), head.document().unwrap().clone());
+    assert_eq!(carried, history.0.erp.books().at(&document).unwrap().version, "what was found in the ERP");
+    assert!(history.head(0, "3").sale().unwrap().version.is_none(), "nobody asked for it");
+    assert!(history.calls() - before <= 8, "{}", history.calls() - before);
+    history.end();
+}
+
+#[test]
+fn a_sale_of_an_earlier_release_that_is_gone_is_a_persons() {
+    let history = Teller::new(calm(Class::Unique));
+    history.place(0, "1", "A");
+    history.pass(10 * SECOND);
+    of_an_earlier_release(&history, "1");
+    history.0.erp.somebody(|sale| sale.deleted = true);
+    history.edit("1");
+    history.pass(10 * MINUTE);
+    assert_eq!(history.state(0, "1"), State::Parked);
+    assert_eq!(history.told_of("is on record and not in the ERP any more"), ["shop-0/1"]);
+}
+
+#[test]
+fn an_order_that_an_earlier_release_gave_to_a_person_stays_theirs_until_they_hand_it_back() {
+    let history = Teller::new(calm(Class::Unique));
+    history.place(0, "1", "A");
+    history.pass(10 * SECOND);
+    of_an_earlier_release(&history, "1");
+    // It stopped there, in that release's words.
+    let key = history.key(0, "1");
+    history.change_untold("1", shop::refund);
+    {
+        let mut rows = history.0.table.rows();
+        let head = rows.heads.get_mut(&key).unwrap();
+        let reason = || "0.10 EUR were refunded after it reached the ERP: credit sale S0 there by hand".into();
+        head.parked = Some(Parked { version: head.desired.clone(), end: End::Parked, reason: reason() });
+        head.reason = Some(reason());
+    }
+    history.change("1", shop::refund);
+    history.pass(10 * MINUTE);
+    assert_eq!((history.documents("1"), history.state(0, "1")), (vec!["sale".to_owned()], State::Parked));
+    history.0.replay(&key);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.documents("1"), ["sale", "/refund/1", "/refund/2"]);
     history.end();
 }

@@ -81,6 +81,16 @@ impl Teller {
         self.0.tell(&self.0.shops[0], &id);
     }
 
+    /// The same, and nobody tells of it.
+    pub fn change_untold(&self, id: &str, change: impl FnOnce(&mut Order)) {
+        self.0.shops[0].change(&id.parse().unwrap(), true, change);
+    }
+
+    /// A webhook about an order of the first shop as it is.
+    pub fn tell(&self, id: &str) {
+        self.0.tell(&self.0.shops[0], &id.parse().unwrap());
+    }
+
     /// The documents of an order of the first shop in the ERP, each by the end of its reference, with a mark where it is cancelled.
     pub fn documents(&self, id: &str) -> Vec<String> {
         let sale = self.key(0, id).sale();
