@@ -122,7 +122,7 @@ fn configure(dir: &Path, tryton: &Tryton, line: SocketAddr) {
     let file = |name: &str| format!("{{ file = {:?} }}", dir.join(name).to_str().unwrap());
     // Ten in a call, so that there are enough calls to be cut.
     let section = tryton
-        .section("state = \"quotation\"\ntimeout = \"20s\"\nbulk = 10\n")
+        .section("state = \"quotation\"\ntimeout = \"6s\"\nbulk = 10\n")
         .replace(&tryton.url, &format!("http://{line}"))
         .replace(&format!("{{ literal = \"{}\" }}", USER.1), &file("password"));
     let text = format!(
