@@ -25,7 +25,6 @@ use puente::{
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Value, json};
 
-use super::flow::ONE_AT_A_TIME;
 use crate::support::{
     binary::Serve,
     proxy::{Fault, Proxy},
@@ -253,7 +252,6 @@ async fn settle(shop: &mut Shop<'_>, data: &Embedded, kills: bool, tryton: &Tryt
 }
 
 async fn lives(seed: u64, kills: bool) {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let Some(tryton) = Tryton::start() else { return };
     let dir = tempfile::tempdir().unwrap();
     let upstream: SocketAddr = tryton.url.trim_start_matches("http://").parse().unwrap();
