@@ -47,8 +47,8 @@ pub(crate) enum Orders {
     Replay(Replay),
     /// Notes what a person made of an order in the ERP by hand: the sale, a change of it, its cancellation, or a credit note.
     ///
-    /// The ERP is not called: what is said counts, as made from what the store says of the order now. The order is planned anew at once, so
-    /// that whatever else the ERP should hold follows.
+    /// The ERP is not called: what is said counts, as made from what the store says of the order now. The order is planned anew at once: what
+    /// Puente books follows, and what else was left to people stays theirs.
     Adopt(Adopt),
 }
 

@@ -69,6 +69,17 @@ impl Bench {
         (job, booked)
     }
 
+    /// Seven small ones, to each of which something else is done.
+    pub async fn seven_made(&self) -> (Vec<Job>, Vec<Booked>) {
+        let (mut jobs, mut booked) = (Vec::new(), Vec::new());
+        for _ in 0..7 {
+            let (job, entry) = self.made(small()).await;
+            jobs.push(job);
+            booked.push(entry);
+        }
+        (jobs, booked)
+    }
+
     pub async fn look_up(&self, step: &Step) -> Option<Found> {
         self.erp.look_up(&self.way.calls(), std::slice::from_ref(step)).await.expect("it is answered").remove(0)
     }
@@ -193,12 +204,7 @@ async fn drafts_and_quotations_become_what_was_sold_by_now_and_keep_their_number
 #[tokio::test]
 async fn a_sale_that_is_not_as_it_was_left_is_not_changed() {
     let Some(bench) = Bench::new("state = \"quotation\"") else { return };
-    let (mut jobs, mut booked) = (Vec::new(), Vec::new());
-    for _ in 0..7 {
-        let (job, entry) = bench.made(small()).await;
-        jobs.push(job);
-        booked.push(entry);
-    }
+    let (jobs, booked) = bench.seven_made().await;
     let lines = |job: &Job| json!([["sale.web_id", "=", job.step.reference.as_str()]]);
     let line_of = async |job: &Job| bench.tryton.search("sale.line", lines(job), json!(["id"])).await[0]["id"].clone();
     // 0 is as it was left. 1 lost its mark, 2 another quantity under our mark; both by hand.
@@ -335,12 +341,7 @@ async fn of_many_changes_from_one_version_one_lands() {
 #[tokio::test]
 async fn a_sale_is_cancelled_once_and_only_while_tryton_does_not_process_it() {
     let Some(bench) = Bench::new("state = \"quotation\"") else { return };
-    let (mut jobs, mut booked) = (Vec::new(), Vec::new());
-    for _ in 0..7 {
-        let (job, entry) = bench.made(small()).await;
-        jobs.push(job);
-        booked.push(entry);
-    }
+    let (jobs, booked) = bench.seven_made().await;
     bench.button("draft", &booked[1].document).await;
     // Confirmed, and not processed yet, as where Tryton's queue does that later.
     bench.write(&booked[2].document, json!({"state": "confirmed"})).await;

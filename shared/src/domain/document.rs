@@ -220,6 +220,12 @@ impl Booked {
         self.kind == DocumentKind::Sale
     }
 
+    /// Whether it is the sale that stands for the order: at most one is.
+    #[must_use]
+    pub fn is_live_sale(&self) -> bool {
+        self.is_sale() && !self.cancelled
+    }
+
     /// The refund that it credits, if it is a credit note.
     #[must_use]
     pub fn refund(&self) -> Option<&str> {

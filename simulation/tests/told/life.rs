@@ -471,3 +471,20 @@ fn an_order_that_an_earlier_release_gave_to_a_person_stays_theirs_until_they_han
     assert_eq!(history.documents("1"), ["sale", "/refund/1", "/refund/2"]);
     history.end();
 }
+
+#[test]
+fn one_look_up_that_is_refused_does_not_stop_a_sale_of_an_earlier_release() {
+    let history = Teller::new(calm(Class::Unique));
+    history.place(0, "1", "A");
+    history.pass(10 * SECOND);
+    of_an_earlier_release(&history, "1");
+    history.0.erp.books().unaskable.insert("shop-0/1".to_owned());
+    history.edit("1");
+    history.pass(5 * SECOND);
+    assert_eq!((history.state(0, "1"), history.head(0, "1").attempts), (State::Waiting, 1));
+    history.0.erp.books().unaskable.clear();
+    history.pass(10 * MINUTE);
+    assert_eq!(history.state(0, "1"), State::Synced);
+    assert_eq!(history.head(0, "1").sale().unwrap().version.as_ref(), Some(&history.head(0, "1").desired));
+    history.end();
+}

@@ -24,18 +24,7 @@ impl Order {
         let (lines, mut charges) = self.parts(refund)?;
         let more = refund.amount - taken_off;
         if !more.is_zero() {
-            let (kind, label) = if more > Amount::ZERO {
-                (ChargeKind::Refund, "goodwill")
-            } else {
-                (ChargeKind::Fee, "kept of the refund")
-            };
-            charges.push(Charge {
-                kind,
-                label: label.to_owned(),
-                amount: more,
-                discounts: Vec::new(),
-                taxes: Vec::new(),
-            });
+            charges.push(Charge::beyond_parts(more));
         }
         let taxes = lines.iter().flat_map(|line| &line.taxes).chain(charges.iter().flat_map(|charge| &charge.taxes));
         let tax = taxes.map(|tax| tax.amount).sum();

@@ -46,6 +46,19 @@ impl Refund {
         Self { id: id.into(), amount, taken_off: None, reason: None, lines: Vec::new(), charges: Vec::new() }
     }
 
+    /// What its parts come to, with their tax: nothing where the store does not state them.
+    #[must_use]
+    pub fn parts(&self, tax_included: bool) -> Amount {
+        let amounts = self.lines.iter().map(|line| line.amount).chain(self.charges.iter().map(|charge| charge.amount));
+        let net: Amount = amounts.sum();
+        if tax_included {
+            return net;
+        }
+        let taxes = self.lines.iter().flat_map(|line| &line.taxes);
+        let taxes = taxes.chain(self.charges.iter().flat_map(|charge| &charge.taxes));
+        net + taxes.map(|tax| tax.amount).sum()
+    }
+
     /// What it took off the order's total.
     #[must_use]
     pub fn taken_off(&self) -> Amount {
@@ -62,6 +75,17 @@ impl Line {
 }
 
 impl Charge {
+    /// What a refund gives `more` than its parts make: out of goodwill, or less than nothing where a fee was kept.
+    #[must_use]
+    pub fn beyond_parts(more: Amount) -> Self {
+        let (kind, label) = if more > Amount::ZERO {
+            (ChargeKind::Refund, "goodwill")
+        } else {
+            (ChargeKind::Fee, "kept of the refund")
+        };
+        Self { kind, label: label.to_owned(), amount: more, discounts: Vec::new(), taxes: Vec::new() }
+    }
+
     /// What is left of `amount` after the discounts.
     #[must_use]
     pub fn net(&self) -> Amount {

@@ -231,7 +231,7 @@ impl Head {
     /// The sale that stands for the order in the ERP.
     #[must_use]
     pub fn sale(&self) -> Option<&Booked> {
-        self.booked.iter().find(|booked| booked.is_sale() && !booked.cancelled)
+        self.booked.iter().find(|booked| booked.is_live_sale())
     }
 
     /// Whether somebody who replayed it confirmed that the step in doubt, which the ERP refused since, is not there.

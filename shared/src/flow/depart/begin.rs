@@ -17,7 +17,7 @@ use crate::{
         event::Happened,
         message::{Arrival, Message, News},
         order::Order,
-        reason::Why,
+        reason::{Reason, Why},
         record::{End, Head, QUESTION, Rest, Write},
         version::Version,
     },
@@ -31,7 +31,7 @@ enum Begun {
     /// It needs a step.
     Ready(Box<Ready>),
     /// It needs a step, and nobody kept what its sale carries.
-    Unidentified(Box<Head>),
+    Unidentified(Box<Ready>),
     /// Its record was written: nothing more to do now.
     Rests,
 }
@@ -45,7 +45,7 @@ impl Batch<'_> {
         for begun in planned {
             match begun? {
                 Begun::Ready(one) => ready.push(*one),
-                Begun::Unidentified(head) => unidentified.push(*head),
+                Begun::Unidentified(one) => unidentified.push(*one),
                 Begun::Rests => {}
             }
         }
@@ -64,10 +64,7 @@ impl Batch<'_> {
         for (one, looked) in ready.into_iter().zip(looked.answers) {
             match looked {
                 Looked::Missing => missing.push(one),
-                Looked::Gone => {
-                    let document = one.head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
-                    self.refuse(&one, Why::SaleGone { document }.into()).await?;
-                }
+                Looked::Gone => self.refuse(&one, sale_gone(&one.head)).await?,
                 Looked::Refused { error, .. } => self.judge(vec![(&one, error)], true).await?,
                 // Still due; the ledger says when the account may be asked again.
                 Looked::Unasked => {}
@@ -86,25 +83,24 @@ impl Batch<'_> {
 
     /// Sales that an earlier release booked, which did not keep what they carry, and that are to be changed now: what they carry is read
     /// in the ERP and put on record, and they are planned anew.
-    async fn identify(&mut self, heads: Vec<Head>) -> Result<()> {
-        let sale = |head: &Head| head.sale().map(|sale| Step::create(sale.reference.clone()));
-        let steps: Vec<Step> = heads.iter().filter_map(sale).collect();
-        let looked = self.look_up(&heads.iter().collect::<Vec<_>>(), &steps).await?;
-        for (head, looked) in heads.iter().zip(looked.answers) {
-            let document = || head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
-            let why = match looked {
-                Looked::There(found) if found.cancelled => Why::SaleGone { document: document() },
-                Looked::There(Found { version: Some(version), .. }) => {
-                    self.book(head, &version).await?;
-                    continue;
+    async fn identify(&mut self, ready: Vec<Ready>) -> Result<()> {
+        let sale = |one: &Ready| one.head.sale().map(|sale| Step::create(sale.reference.clone()));
+        let steps: Vec<Step> = ready.iter().filter_map(sale).collect();
+        let looked = self.look_up(&ready.iter().map(|one| &one.head).collect::<Vec<_>>(), &steps).await?;
+        for (one, looked) in ready.iter().zip(looked.answers) {
+            match looked {
+                Looked::There(Found { version: Some(version), cancelled: false, .. }) => {
+                    self.book(&one.head, &version).await?;
                 }
-                Looked::There(_) => Why::ForeignDocument { document: document() },
-                Looked::Missing | Looked::Gone => Why::SaleGone { document: document() },
-                Looked::Refused { error, .. } => Why::Failed { words: error.to_string() },
-                // Still due.
-                Looked::Unasked => continue,
-            };
-            self.rest(head, Rest::Stop { end: End::Parked, reason: why.into() }).await?;
+                Looked::There(Found { document, cancelled: false, .. }) => {
+                    let document = document.name().to_owned();
+                    self.refuse(one, Why::ForeignDocument { document }.into()).await?;
+                }
+                Looked::There(_) | Looked::Missing | Looked::Gone => self.refuse(one, sale_gone(&one.head)).await?,
+                Looked::Refused { error, .. } => self.judge(vec![(one, error)], true).await?,
+                // Still due; the ledger says when the account may be asked again.
+                Looked::Unasked => {}
+            }
         }
         Ok(())
     }
@@ -112,7 +108,7 @@ impl Batch<'_> {
     /// The sale of `head` carries `version`.
     async fn book(&self, head: &Head, version: &Version) -> Result<()> {
         let mut booked = head.booked.clone();
-        for sale in booked.iter_mut().filter(|entry| entry.is_sale() && !entry.cancelled) {
+        for sale in booked.iter_mut().filter(|entry| entry.is_live_sale()) {
             sale.version = Some(version.clone());
         }
         let write = Write::Book { desired: head.desired.clone(), steps: head.steps, booked };
@@ -134,21 +130,13 @@ impl Batch<'_> {
             plan => plan?,
         };
         match plan {
-            Plan::Take(_) if head.sale().is_some_and(|sale| sale.version.is_none()) => {
-                Ok(Begun::Unidentified(Box::new(head.clone())))
+            Plan::Take(Next { step, order, last, anew }) => {
+                let (key, version) = (head.key.clone(), head.desired.clone());
+                let job = Job { key, step, version, order, rules: Arc::new(connection.orders.clone()) };
+                let one = Box::new(Ready { job, last, anew, head: head.clone() });
+                let known = head.sale().is_none_or(|sale| sale.version.is_some());
+                Ok(if known { Begun::Ready(one) } else { Begun::Unidentified(one) })
             }
-            Plan::Take(Next { step, order, last, anew }) => Ok(Begun::Ready(Box::new(Ready {
-                job: Job {
-                    key: head.key.clone(),
-                    step,
-                    version: head.desired.clone(),
-                    order,
-                    rules: Arc::new(connection.orders.clone()),
-                },
-                last,
-                anew,
-                head: head.clone(),
-            }))),
             Plan::Rest(rest) => self.rest(head, rest).await.map(|()| Begun::Rests),
         }
     }
@@ -200,7 +188,9 @@ impl Batch<'_> {
     /// The contents that the order's documents carry, but for `desired`.
     pub(super) async fn contents(&self, head: &Head) -> Result<HashMap<Version, Order>> {
         let mut contents = HashMap::new();
-        for version in head.needed().filter(|version| **version != head.desired) {
+        let standing = head.booked.iter().filter(|entry| !entry.cancelled);
+        let carried = standing.filter_map(|entry| entry.version.as_ref().or(head.applied.as_ref()));
+        for version in carried.filter(|version| **version != head.desired) {
             if !contents.contains_key(version)
                 && let Some(order) = self.order(&head.key, version).await?
             {
@@ -235,6 +225,12 @@ impl Batch<'_> {
         let isolated = AssertUnwindSafe(|| planned(&known));
         std::panic::catch_unwind(isolated).unwrap_or_else(|_| stop(End::Parked, Why::Bug))
     }
+}
+
+/// The sale on record is not in the ERP any more.
+pub(super) fn sale_gone(head: &Head) -> Reason {
+    let document = head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
+    Why::SaleGone { document }.into()
 }
 
 fn stop(end: End, why: Why) -> Plan {

@@ -63,7 +63,7 @@ pub struct Known<'a> {
 /// Plans an order that could be read.
 #[must_use]
 pub fn plan(known: &Known<'_>, desired: Order) -> Plan {
-    let in_erp = known.booked.iter().any(|entry| entry.is_sale() && !entry.cancelled);
+    let in_erp = known.booked.iter().any(Booked::is_live_sale);
     let desired = match status::explained(desired, in_erp, known.rules) {
         Ok(desired) => desired,
         Err(rest) => return Plan::Rest(rest),
@@ -129,7 +129,7 @@ fn take(step: Step, order: Arc<Order>) -> Plan {
 
 /// The first thing that is left to do, if these are booked.
 fn next(known: &Known<'_>, desired: &Arc<Order>, booked: &[Booked]) -> Plan {
-    let Some(sale) = booked.iter().find(|entry| entry.is_sale() && !entry.cancelled) else {
+    let Some(sale) = booked.iter().find(|entry| entry.is_live_sale()) else {
         return first(known, desired, booked);
     };
     // A sale that was planned as booked just now is what is desired.
@@ -366,7 +366,7 @@ pub fn is_by_hand(reason: &Reason) -> bool {
     }
 }
 
-/// What planning has to know of `head`, beside contents, rules and the ERP.
+/// Whether the order stopped for a person who was told to book something by hand, and who did not say since that it is done.
 #[must_use]
 pub fn waits_for_a_person(head: &Head) -> bool {
     head.parked.as_ref().is_some_and(|parked| is_by_hand(&parked.reason))

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     batch::{Batch, Ready},
+    begin::sale_gone,
     bulk::REPEATED,
     ids::Cache,
     look_up::Looked,
@@ -126,8 +127,7 @@ impl Batch<'_> {
 
     /// The sale that the step is about is gone: only a person can say what was meant by that.
     pub(super) async fn gone(&mut self, head: &Head) -> Result<()> {
-        let document = head.document().map(|sale| sale.name().to_owned()).unwrap_or_default();
-        self.park(head, &head.desired, Doubt::Stands, End::Parked, Why::SaleGone { document }.into()).await
+        self.park(head, &head.desired, Doubt::Stands, End::Parked, sale_gone(head)).await
     }
 
     /// The ERP holds the step's document: the record says so, with the version the document carries.

@@ -76,25 +76,11 @@ pub(super) fn complete(refund: &mut Refund, tax_included: bool) {
     if refund.lines.is_empty() && refund.charges.is_empty() {
         return;
     }
-    let more = refund.taken_off() - worth(refund, tax_included);
+    let more = refund.taken_off() - refund.parts(tax_included);
     if more.is_zero() {
         return;
     }
-    let (kind, label) =
-        if more > Amount::ZERO { (ChargeKind::Refund, "goodwill") } else { (ChargeKind::Fee, "kept of the refund") };
-    refund.charges.push(charge(kind, label.to_owned(), more, Vec::new()));
-}
-
-/// What the parts of a refund come to, with their tax.
-pub(super) fn worth(refund: &Refund, tax_included: bool) -> Amount {
-    let amounts = refund.lines.iter().map(|line| line.amount).chain(refund.charges.iter().map(|charge| charge.amount));
-    let net: Amount = amounts.sum();
-    if tax_included {
-        return net;
-    }
-    let taxes = refund.lines.iter().flat_map(|line| &line.taxes);
-    let taxes = taxes.chain(refund.charges.iter().flat_map(|charge| &charge.taxes));
-    net + taxes.map(|tax| tax.amount).sum()
+    refund.charges.push(Charge::beyond_parts(more));
 }
 
 /// `tax`, shared out among the taxes of what it is on.

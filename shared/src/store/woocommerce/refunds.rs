@@ -17,7 +17,7 @@ use super::{
 };
 use crate::domain::{
     money::{Amount, minor_unit},
-    order::{Charge, ChargeKind, Order, Refund, Returned, Tax},
+    order::{Charge, ChargeKind, Line, Order, Refund, Returned, Tax},
 };
 
 /// Adds what is known of the refunds of `order`: `body` is the order's own, `refunds` the list of them. `None` if that is no list.
@@ -26,8 +26,7 @@ pub(super) fn detail(order: &mut Order, body: &[u8], refunds: &[u8]) -> Option<(
     for listed in elements(refunds, None)? {
         // What cannot be read of one says nothing of the others; the order itself has every refund's amount.
         let Ok(listed) = parse::<wire::Listed<'_>>(listed) else { continue };
-        let known = order.lines.iter().map(|line| line.id.as_str());
-        let Some((lines, charges)) = parts(&wire, &listed, &known, order.currency) else { continue };
+        let Some((lines, charges)) = parts(&wire, &listed, &order.lines, order.currency) else { continue };
         if let Some(refund) = order.refunds.iter_mut().find(|refund| refund.id == listed.id.as_str()) {
             let stated = Refund { lines, charges, ..refund.clone() };
             if let Some(stated) = whole(stated, order.currency) {
@@ -39,10 +38,10 @@ pub(super) fn detail(order: &mut Order, body: &[u8], refunds: &[u8]) -> Option<(
 }
 
 /// The lines and charges of one refund; `None` where one is about no line of the order.
-fn parts<'a>(
+fn parts(
     order: &wire::Order<'_>,
     refund: &wire::Listed<'_>,
-    known: &(impl Iterator<Item = &'a str> + Clone),
+    known: &[Line],
     currency: iso_currency::Currency,
 ) -> Option<(Vec<Returned>, Vec<Charge>)> {
     let given = |on: &[wire::LineTax<'_>], total| -> Vec<Tax> {
@@ -57,7 +56,7 @@ fn parts<'a>(
             continue;
         }
         let of = item.meta_data.iter().find(|meta| meta.key.as_str() == "_refunded_item_id")?;
-        let line = known.clone().find(|line| *line == of.value.as_str())?.to_owned();
+        let line = known.iter().find(|line| line.id == of.value.as_str())?.id.clone();
         lines.push(Returned { line, quantity: item.quantity.abs(), amount: -item.total, taxes, restock: false });
     }
     let shipping = refund.shipping_lines.iter().map(|line| {
@@ -75,11 +74,10 @@ fn parts<'a>(
 /// what that leaves.
 fn whole(mut refund: Refund, currency: iso_currency::Currency) -> Option<Refund> {
     let taken_off = refund.taken_off();
-    let amounts = refund.lines.iter().map(|line| line.amount).chain(refund.charges.iter().map(|charge| charge.amount));
-    let net: Amount = amounts.sum();
+    // The amounts of this resource never contain their tax.
+    let missing = taken_off - refund.parts(false);
     let taxes = refund.lines.iter_mut().flat_map(|line| &mut line.taxes);
     let mut taxes: Vec<_> = taxes.chain(refund.charges.iter_mut().flat_map(|charge| &mut charge.taxes)).collect();
-    let missing = taken_off - net - taxes.iter().map(|tax| tax.amount).sum();
     let half_units = i64::try_from(taxes.len()).unwrap_or(i64::MAX);
     if (missing + missing).abs() > minor_unit(currency) * Amount::from(half_units) {
         return None;
