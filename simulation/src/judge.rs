@@ -469,6 +469,22 @@ pub fn picture(history: &History) -> Vec<String> {
     heads.into_iter().chain(sales).chain(customers).collect()
 }
 
+/// The orders whose step was refused and may have happened all the same: a replay is a person's word that it did not.
+pub fn waiting_for_a_word(history: &History) -> BTreeSet<String> {
+    let rows = history.table.rows();
+    let waits = |head: &&Head| {
+        let reason = head.parked.as_ref().map(|parked| &parked.reason);
+        matches!(reason, Some(Reason::Known(Why::RefusedInDoubt { .. })))
+    };
+    rows.heads.values().filter(waits).map(|head| head.key.to_string()).collect()
+}
+
+/// Whether a line of a [`picture`] is of that order.
+pub fn is_of(line: &str, order: &str) -> bool {
+    let line = line.strip_prefix("document ").unwrap_or(line);
+    order_of(line.split(' ').next().unwrap_or_default()) == order
+}
+
 /// Invariant 5: no window and no day ever exceeded, counted at the sender by true time; and invariants 7 and 8 where nothing
 /// else went wrong.
 pub fn limits(history: &History) -> u64 {
