@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use url::Url;
 
 pub(super) use super::request::{need, wrong};
@@ -17,7 +17,10 @@ use crate::{
     Result,
     config::Secret,
     domain::document::Operation,
-    erp::{Bulk, Class},
+    erp::{
+        Bulk, Class,
+        settings::{duration, some_duration},
+    },
 };
 
 /// The section.
@@ -300,23 +303,4 @@ fn unknown() -> Bulk {
 
 fn one() -> usize {
     1
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Seconds(u64),
-        Text(String),
-    }
-    let text = match Written::deserialize(deserializer)? {
-        Written::Seconds(seconds) => return Ok(Duration::from_secs(seconds)),
-        Written::Text(text) => text,
-    };
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
-    parsed.ok_or_else(|| D::Error::custom(format!("{text:?} is not a duration such as \"10s\" or \"1m 30s\"")))
-}
-
-fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    duration(deserializer).map(Some)
 }

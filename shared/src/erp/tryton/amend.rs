@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{
     State, Tryton,
-    sales::{Halving, Just, Setbacks},
+    sales::{Just, Setbacks},
     wire::{self, FoundSale, Seen, parameters},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
         reason::Why,
         version::Version,
     },
-    erp::{Draft, SendError, repeatable},
+    erp::{Draft, SendError, booking::Halving, repeatable},
     outbound::Metered,
 };
 

@@ -10,36 +10,21 @@
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
+pub use crate::erp::booking::{
+    books::{Line, Total},
+    items::Tax,
+};
+use crate::{
+    domain::reason::Why,
+    erp::booking::{books::Arithmetic, items::Item},
+};
+
 /// The decimals of a unit price (`price_decimal`, Tryton's default).
 pub const PRICE_DECIMALS: u32 = 4;
 
-/// A percentage tax of Tryton, in the order Tryton applies taxes (sequence, then id).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tax {
-    /// Its place: taxes without a sequence come first.
-    pub sequence: Option<i64>,
-    /// Its id.
-    pub id: i64,
-    /// As a fraction.
-    pub rate: Decimal,
-}
-
-/// A sale's line as far as money is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// How many.
-    pub quantity: Decimal,
-    /// The price of one, without tax.
-    pub price: Decimal,
-    /// Its taxes, sorted.
-    pub taxes: Vec<Tax>,
-}
-
-impl Line {
-    /// Its amount before it is rounded.
-    fn amount(&self) -> Decimal {
-        self.quantity * self.price
-    }
+/// Its amount before it is rounded.
+fn amount(line: &Line) -> Decimal {
+    line.quantity * line.price
 }
 
 /// How a company rounds.
@@ -49,23 +34,6 @@ pub struct Rounding {
     pub step: Decimal,
     /// Taxes are rounded line by line; otherwise once per document.
     pub per_line: bool,
-}
-
-/// What a sale comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Total {
-    /// Σ lines without tax.
-    pub untaxed: Decimal,
-    /// Σ taxes.
-    pub tax: Decimal,
-}
-
-impl Total {
-    /// What the buyer pays.
-    #[must_use]
-    pub fn total(self) -> Decimal {
-        self.untaxed + self.tax
-    }
 }
 
 /// Tryton 8.0 would never answer: two taxes that are both rounded to nothing leave a remainder that it goes round for ever to
@@ -118,12 +86,30 @@ impl Rounding {
     }
 }
 
+impl Arithmetic for Rounding {
+    fn step(&self) -> Decimal {
+        self.step
+    }
+
+    fn lines(&self, items: &[Item], tax_included: bool) -> Vec<Vec<Line>> {
+        lines(items, tax_included, *self)
+    }
+
+    fn total(&self, lines: &[Line]) -> Result<Total, Why> {
+        total(lines, *self).map_err(|NeverAnswers| Why::TaxesTooSmall)
+    }
+
+    fn roundings(&self, items: &[Item], lines: &[Vec<Line>], tax_included: bool) -> Decimal {
+        roundings_of_tryton(items, lines, tax_included, *self)
+    }
+}
+
 /// What Tryton's sale of these lines comes to.
 pub fn total(lines: &[Line], rounding: Rounding) -> Result<Total, NeverAnswers> {
     let mut groups: Vec<(&[Tax], bool, Vec<Sum>)> = Vec::new();
     let mut untaxed = Decimal::ZERO;
     for line in lines {
-        let base = line.amount();
+        let base = amount(line);
         let rounded = rounding.round(base);
         untaxed += rounded;
         // Python's Decimal("-0.00") >= 0 holds, and so it does here.
@@ -158,52 +144,6 @@ pub fn total(lines: &[Line], rounding: Rounding) -> Result<Total, NeverAnswers> 
     Ok(Total { untaxed, tax })
 }
 
-/// What was charged for something, before it has a unit price.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// How many.
-    pub quantity: Decimal,
-    /// What was charged for all of them, after discounts; with its tax where the store's prices contain it.
-    pub amount: Decimal,
-    /// Its taxes, sorted.
-    pub taxes: Vec<Tax>,
-}
-
-impl Item {
-    /// The sum of its taxes' rates.
-    fn rate(&self) -> Decimal {
-        self.taxes.iter().map(|tax| tax.rate).sum()
-    }
-
-    /// The tax on an amount without it, exactly.
-    #[must_use]
-    pub fn tax(&self) -> Decimal {
-        self.amount * self.rate()
-    }
-
-    /// What was charged for all of them, without tax.
-    fn net(&self, tax_included: bool) -> Decimal {
-        if tax_included { self.amount.checked_div(Decimal::ONE + self.rate()).unwrap_or_default() } else { self.amount }
-    }
-}
-
-/// What `items` come to where nothing is rounded, tax and all.
-#[must_use]
-pub fn exact(items: &[Item], tax_included: bool) -> Decimal {
-    let gross = |item: &Item| if tax_included { item.amount } else { item.amount + item.tax() };
-    items.iter().map(gross).sum()
-}
-
-/// How often the store rounded on the way to its total: each tax of each item, and the amount that tax is charged on, since a store
-/// whose prices contain their tax rounds both. Where amounts contain their tax the total is their sum, and nothing is rounded.
-#[must_use]
-pub fn roundings_of_store(items: &[Item], tax_included: bool) -> Decimal {
-    if tax_included {
-        return Decimal::ZERO;
-    }
-    items.iter().map(|item| Decimal::from(item.taxes.len()) + item.rate()).sum()
-}
-
 /// How often Tryton rounds on the way to the total of `lines`, which stand for `items`: unit prices, and with them the tax on
 /// them; the amounts of lines; and taxes, each set of them per line or once per document.
 #[must_use]
@@ -211,11 +151,11 @@ pub fn roundings_of_tryton(items: &[Item], lines: &[Vec<Line>], tax_included: bo
     let mut count = Decimal::ZERO;
     let mut groups: Vec<(&[Tax], bool)> = Vec::new();
     for (item, own) in items.iter().zip(lines) {
-        if own.iter().map(Line::amount).sum::<Decimal>() != item.net(tax_included) {
+        if own.iter().map(amount).sum::<Decimal>() != item.net(tax_included) {
             count += Decimal::ONE + item.rate();
         }
         for line in own {
-            let amount = line.amount();
+            let amount = amount(line);
             count += Decimal::from(u8::from(rounding.round(amount) != amount));
             let group = (line.taxes.as_slice(), amount >= Decimal::ZERO);
             if !line.taxes.is_empty() && (rounding.per_line || !groups.contains(&group)) {
@@ -376,12 +316,13 @@ mod tests {
     use rust_decimal_macros::dec;
 
     use super::*;
+    use crate::erp::booking::items::{exact, roundings_of_store};
 
     const DOCUMENT: Rounding = Rounding { step: dec!(0.01), per_line: false };
     const LINE: Rounding = Rounding { step: dec!(0.01), per_line: true };
 
     fn tax(id: i64, rate: Decimal) -> Tax {
-        Tax { sequence: None, id, rate }
+        Tax { sequence: None, id, rate, included: false }
     }
 
     fn line(quantity: Decimal, price: Decimal, taxes: &[Tax]) -> Line {

@@ -1,16 +1,27 @@
 //! The section of a Tryton, and what is built from it.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use serde::{Deserialize, Deserializer};
+use rust_decimal::Decimal;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{super::Erp, wire};
+use super::{
+    super::{
+        Erp,
+        booking::{
+            Codes,
+            items::{Names, Tax},
+        },
+        settings::{Named, duration},
+    },
+    credit, wire,
+};
 use crate::{
     Result,
     config::{Secret, Section},
-    domain::{document::Operation, order::ChargeKind},
+    domain::document::Operation,
 };
 
 /// The section.
@@ -48,31 +59,8 @@ fn a_minute() -> Duration {
     Duration::from_mins(1)
 }
 
-/// `"60s"`, `"2m"` or whole seconds.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Seconds(u64),
-        Text(String),
-    }
-    let duration = match Written::deserialize(deserializer)? {
-        Written::Seconds(seconds) => Some(Duration::from_secs(seconds)),
-        Written::Text(text) => text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok()),
-    };
-    duration.ok_or_else(|| serde::de::Error::custom("is a time such as \"60s\", or whole seconds"))
-}
-
 fn hundred() -> usize {
     100
-}
-
-/// Something of Tryton's, by its name or its id.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Named {
-    Id(i64),
-    Name(String),
 }
 
 impl Named {
@@ -81,15 +69,6 @@ impl Named {
         match self {
             Self::Id(id) => wire::raw(&[("id", "=", id)]),
             Self::Name(name) => wire::raw(&[(field, "=", name)]),
-        }
-    }
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "#{id}"),
-            Self::Name(name) => f.write_str(name),
         }
     }
 }
@@ -109,55 +88,6 @@ pub(super) enum State {
     Processing,
 }
 
-/// The codes of the products that stand for what is not an article.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Codes {
-    pub(super) shipping: Option<String>,
-    pub(super) tip: Option<String>,
-    pub(super) duty: Option<String>,
-    pub(super) fee: Option<String>,
-    pub(super) discount: Option<String>,
-    pub(super) rounding: Option<String>,
-    pub(super) store_credit: Option<String>,
-    /// Money given back without saying for what.
-    pub(super) refund: Option<String>,
-    pub(super) gift_card: Option<String>,
-    pub(super) custom: Option<String>,
-    pub(super) adjustment: Option<String>,
-}
-
-impl Codes {
-    /// The code of the product for a kind of charge.
-    #[must_use]
-    pub(super) fn of(&self, kind: ChargeKind) -> Option<&str> {
-        match kind {
-            ChargeKind::Shipping => &self.shipping,
-            ChargeKind::Tip => &self.tip,
-            ChargeKind::Duty => &self.duty,
-            ChargeKind::Fee => &self.fee,
-            ChargeKind::Rounding => &self.rounding,
-            ChargeKind::StoreCredit => &self.store_credit,
-            ChargeKind::Refund => &self.refund,
-        }
-        .as_deref()
-    }
-
-    /// Its key in the configuration.
-    #[must_use]
-    pub(super) fn key(kind: ChargeKind) -> &'static str {
-        match kind {
-            ChargeKind::Shipping => "shipping",
-            ChargeKind::Tip => "tip",
-            ChargeKind::Duty => "duty",
-            ChargeKind::Fee => "fee",
-            ChargeKind::Rounding => "rounding",
-            ChargeKind::StoreCredit => "store_credit",
-            ChargeKind::Refund => "refund",
-        }
-    }
-}
-
 /// A Tryton database and a web shop in it.
 pub(crate) struct Tryton {
     pub(super) settings: Settings,
@@ -169,6 +99,12 @@ pub(crate) struct Tryton {
 }
 
 impl Tryton {
+    /// Which of Tryton's articles and taxes stand for a store's, with these `taxes` resolved.
+    pub(super) fn names<'a>(&'a self, taxes: &'a HashMap<String, Tax>, step: Decimal) -> Names<'a> {
+        let (codes, known_as, place) = (&self.settings.products, &self.tax_names, self.place.as_str());
+        Names { taxes, known_as, codes, place, step, in_money: credit::in_money }
+    }
+
     /// How far the documents of an operation are taken.
     pub(super) fn target(&self, operation: Operation) -> State {
         let settings = &self.settings;

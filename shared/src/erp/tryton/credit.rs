@@ -44,9 +44,9 @@ pub(super) fn in_money(job: &Job, line: &order::Line) -> bool {
     of(job).is_some() && moves_goods(job) && !comes_back(line) && !line.gift_card
 }
 
-/// How many of a sale's line stand on its document.
-pub(super) fn signed(job: &Job, quantity: Decimal) -> Decimal {
-    if of(job).is_some() { -quantity } else { quantity }
+/// The sign of its quantities.
+pub(super) fn sign(job: &Job) -> Decimal {
+    if of(job).is_some() { Decimal::NEGATIVE_ONE } else { Decimal::ONE }
 }
 
 /// The record that Tryton calls the origin of a return sale.

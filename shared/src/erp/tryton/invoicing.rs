@@ -19,6 +19,7 @@ impl Resolver<'_> {
         }
         let key = self.tryton.settings.company.to_string();
         let found = self
+            .memory
             .known_or("invoices shipments", BTreeSet::from([key.clone()]), async |_| {
                 let asked = parameters![[1], ["sale_invoice_method"]];
                 let read: Vec<Configuration> =

@@ -22,7 +22,6 @@ mod invoicing;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
-mod mark;
 mod parties;
 mod resolve;
 mod sales;
@@ -34,9 +33,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-pub(crate) use self::config::{Codes, Tryton};
-use self::config::{Named, State, build};
-use super::{BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, repeatable};
+pub(crate) use self::config::Tryton;
+use self::config::{State, build};
+use super::{
+    BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, booking::Memory, repeatable,
+    settings::Named,
+};
 use crate::{
     Error, Kind, Result,
     domain::document::{Document, Operation, Step},
@@ -102,7 +104,8 @@ impl Erp for Tryton {
         if jobs.is_empty() {
             return Vec::new();
         }
-        let resolver = resolve::Resolver { tryton: self, calls: calls.http, ids: calls.ids, afresh };
+        let memory = Memory { of: resolve::NAME, ids: calls.ids, afresh };
+        let resolver = resolve::Resolver { tryton: self, calls: calls.http, memory };
         let drafts = match operation {
             Operation::Create | Operation::Amend | Operation::Credit => resolver.drafts(jobs).await,
             Operation::Cancel => Ok(jobs.iter().map(cancel::draft).collect()),

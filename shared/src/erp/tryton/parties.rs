@@ -64,7 +64,7 @@ impl Resolver<'_> {
                 addresses.into_iter().chain([name("party", reference)])
             })
             .collect();
-        parties.ids = self.recall(&names.into_iter().collect::<Vec<_>>()).await?;
+        parties.ids = self.memory.recall(&names.into_iter().collect::<Vec<_>>()).await?;
         let missing: BTreeMap<&str, &Buyer> = buyers
             .iter()
             .filter(|buyer| parties.of(buyer).is_err())
@@ -105,7 +105,7 @@ impl Resolver<'_> {
                 learnt.push((address_name(&party.code, &address.content), address.id));
             }
         }
-        self.learn(&learnt).await?;
+        self.memory.learn(&learnt).await?;
         parties.ids.extend(learnt);
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Resolver<'_> {
                 (Ok(ids), _) => {
                     let learnt: Vec<_> =
                         group.iter().zip(ids).map(|(party, id)| (name("party", &party.code), id)).collect();
-                    self.learn(&learnt).await?;
+                    self.memory.learn(&learnt).await?;
                     parties.ids.extend(learnt);
                 }
                 (Err(SendError::Refused(error)), [party]) => {
@@ -165,7 +165,7 @@ impl Resolver<'_> {
         }
         // Unlike a party's code, nothing keeps an address from being there twice.
         let names: Vec<String> = absent.iter().map(|absent| absent.name.clone()).collect();
-        let in_doubt = self.ids.begin(&names).await.map_err(SendError::NotNow)?;
+        let in_doubt = self.memory.ids.begin(&names).await.map_err(SendError::NotNow)?;
         absent.retain(|absent| !in_doubt.contains(&absent.name));
         let mut groups = vec![absent];
         while let Some(mut group) = groups.pop() {
@@ -178,7 +178,7 @@ impl Resolver<'_> {
             match created {
                 Ok(ids) => {
                     let learnt: Vec<_> = group.into_iter().map(|absent| absent.name).zip(ids).collect();
-                    self.learn(&learnt).await?;
+                    self.memory.learn(&learnt).await?;
                     parties.ids.extend(learnt);
                 }
                 Err(SendError::Refused(_)) if group.len() > 1 => {
@@ -207,7 +207,7 @@ impl Resolver<'_> {
     /// For certain none of these was made.
     async fn not_made(&self, group: &[Absent<'_>]) -> Result<(), SendError> {
         let names: Vec<String> = group.iter().map(|absent| absent.name.clone()).collect();
-        self.ids.not_made(&names).await.map_err(SendError::NotNow)
+        self.memory.ids.not_made(&names).await.map_err(SendError::NotNow)
     }
 }
 

@@ -9,17 +9,27 @@ use serde_json::value::RawValue;
 use super::{
     Named, Tryton,
     books::{Rounding, Tax},
+    credit,
     customer::{self, Buyer},
-    map::{self, Books, Product, Rates, Refusal, Resolved},
+    map::{self, Product, Resolved},
     wire::{self, Exact, Flag, parameters},
 };
 use crate::{
     Error, Kind,
     domain::{money::minor_unit, reason::Why},
-    erp::{Draft, Ids, Job, SendError},
+    erp::{
+        Draft, Job, SendError,
+        booking::{
+            self, Memory,
+            books::{Books, Refusal, books},
+            items,
+        },
+    },
     outbound::Metered,
 };
 
+/// With what the names begin under which things are remembered.
+pub(super) const NAME: &str = "tryton";
 /// The largest step that a currency is believed to be rounded to.
 const LARGEST_STEP: Decimal = Decimal::ONE_THOUSAND;
 /// The largest rate that is believed of a tax, as a fraction.
@@ -44,13 +54,12 @@ struct Currency {
 pub(super) struct Resolver<'a> {
     pub(super) tryton: &'a Tryton,
     pub(super) calls: &'a Metered,
-    pub(super) ids: &'a dyn Ids,
-    pub(super) afresh: bool,
+    pub(super) memory: Memory<'a>,
 }
 
 /// The names under which things are remembered.
 pub(super) fn name(kind: &str, of: impl std::fmt::Display) -> String {
-    format!("tryton/{kind}/{of}")
+    booking::name(NAME, kind, of)
 }
 
 impl Resolver<'_> {
@@ -68,14 +77,13 @@ impl Resolver<'_> {
         };
         let currencies = self.currencies(sales).await?;
         let taxes = self.taxes(sales).await?;
-        let place = &self.tryton.place;
+        let names = |step| self.tryton.names(&taxes, step);
         let books: Vec<Result<Books<'_>, Refusal>> = sales
             .iter()
             .map(|sale| {
                 let Currency { step, .. } = currency(&currencies, sale)?;
                 let rounding = Rounding { step, per_line: shop.per_line };
-                let (names, codes) = (&self.tryton.tax_names, &settings.products);
-                map::books(sale, Rates { rounding, taxes: &taxes, names, codes, place })
+                books(sale, names(step), &rounding, credit::sign(sale))
             })
             .collect();
         let products = self.products(books.iter().flatten().flat_map(Books::codes)).await?;
@@ -137,12 +145,13 @@ impl Resolver<'_> {
 
     /// A person will change something in Tryton and replay what is refused here: what the refusal rests on is not remembered.
     async fn doubt(&self, sales: &[Job], refusals: &[Option<Refusal>]) -> Result<(), SendError> {
-        let settings = &self.tryton.settings;
+        let (settings, none) = (&self.tryton.settings, HashMap::new());
         let mut names = BTreeSet::new();
         for (sale, refusal) in sales.iter().zip(refusals) {
             let Some(refusal) = refusal else { continue };
-            names.extend(map::codes_of(sale, &settings.products).into_iter().map(|code| name("product", code)));
-            let taxes = map::taxes_of(&sale.order, &self.tryton.tax_names);
+            let codes = items::codes_of(sale, self.tryton.names(&none, Decimal::ZERO));
+            names.extend(codes.into_iter().map(|code| name("product", code)));
+            let taxes = items::taxes_of(&sale.order, &self.tryton.tax_names);
             names.extend(taxes.into_iter().map(|tax| name("tax", tax)));
             if refusal.books {
                 names.insert(name("shop", &settings.web_shop));
@@ -152,63 +161,7 @@ impl Resolver<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        self.ids.forget(&names.into_iter().collect::<Vec<_>>()).await.map_err(SendError::NotNow)
-    }
-
-    /// What is remembered under `names`; nothing if it may be stale.
-    pub(super) async fn recall<T: DeserializeOwned>(&self, names: &[String]) -> Result<HashMap<String, T>, SendError> {
-        if names.is_empty() {
-            return Ok(HashMap::new());
-        }
-        if self.afresh {
-            self.ids.forget(names).await.map_err(SendError::NotNow)?;
-            return Ok(HashMap::new());
-        }
-        let known = self.ids.ids(names).await.map_err(SendError::NotNow)?;
-        // What an older version of ours wrote differently is resolved again.
-        Ok(known.into_iter().filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?))).collect())
-    }
-
-    pub(super) async fn learn<T: Serialize>(&self, learnt: &[(String, T)]) -> Result<(), SendError> {
-        if learnt.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<_> =
-            learnt.iter().map(|(name, value)| (name.clone(), wire::raw(value).get().to_owned())).collect();
-        self.ids.learn(&ids).await.map_err(SendError::NotNow)
-    }
-
-    /// Things of one kind by their keys: what is remembered, and the rest in one call.
-    pub(super) async fn known_or<T, F>(
-        &self,
-        kind: &str,
-        keys: BTreeSet<String>,
-        find: F,
-    ) -> Result<HashMap<String, T>, SendError>
-    where
-        T: Serialize + DeserializeOwned + Clone,
-        F: AsyncFnOnce(&[String]) -> Result<HashMap<String, T>, SendError>,
-    {
-        let names: Vec<String> = keys.iter().map(|key| name(kind, key)).collect();
-        let mut known: HashMap<String, T> = self.recall(&names).await?;
-        let mut all = HashMap::new();
-        let mut missing = Vec::new();
-        for key in keys {
-            match known.remove(&name(kind, &key)) {
-                Some(value) => {
-                    all.insert(key, value);
-                }
-                None => missing.push(key),
-            }
-        }
-        if missing.is_empty() {
-            return Ok(all);
-        }
-        let found = find(&missing).await?;
-        let learnt: Vec<_> = found.iter().map(|(key, value)| (name(kind, key), value.clone())).collect();
-        self.learn(&learnt).await?;
-        all.extend(found);
-        Ok(all)
+        self.memory.forget(&names.into_iter().collect::<Vec<_>>()).await
     }
 
     /// `search_read(domain, 0, None, None, fields)`.
@@ -237,6 +190,7 @@ impl Resolver<'_> {
         let settings = &self.tryton.settings;
         let key = settings.web_shop.to_string();
         let found = self
+            .memory
             .known_or("shop", BTreeSet::from([key.clone()]), async |_| {
                 let domain = settings.web_shop.domain("name");
                 let found: Vec<Found> = self.search("web.shop", domain, &["company", "warehouses"]).await?;
@@ -273,6 +227,7 @@ impl Resolver<'_> {
         }
         let key = named.to_string();
         let found = self
+            .memory
             .known_or(model, BTreeSet::from([key.clone()]), async |_| {
                 let found: Vec<Found> = self.search(model, named.domain("name"), &["id"]).await?;
                 Ok(found.first().map(|found| (key.clone(), found.id)).into_iter().collect())
@@ -289,21 +244,25 @@ impl Resolver<'_> {
             rounding: Option<Exact>,
         }
         let codes = sales.iter().map(|sale| sale.order.currency.code().to_owned()).collect();
-        self.known_or("currency", codes, async |missing| {
-            let domain = wire::raw(&[("code", "in", missing)]);
-            let found: Vec<Found> = self.search("currency.currency", domain, &["code", "rounding"]).await?;
-            let by_code = found.into_iter().filter(|found| missing.contains(&found.code)).map(|found| {
-                let iso = iso_currency::Currency::from_code(&found.code).map(|iso| minor_unit(iso).decimal());
-                let step = found.rounding.map(|step| step.0).or(iso).unwrap_or_default();
-                // By nothing, or by less, rounding has no end.
-                if step <= Decimal::ZERO || step > LARGEST_STEP {
-                    return Err(config(format!("Tryton rounds {} to {step}: correct its currency there", found.code)));
-                }
-                Ok((found.code, Currency { id: found.id, step }))
-            });
-            by_code.collect()
-        })
-        .await
+        self.memory
+            .known_or("currency", codes, async |missing| {
+                let domain = wire::raw(&[("code", "in", missing)]);
+                let found: Vec<Found> = self.search("currency.currency", domain, &["code", "rounding"]).await?;
+                let by_code = found.into_iter().filter(|found| missing.contains(&found.code)).map(|found| {
+                    let iso = iso_currency::Currency::from_code(&found.code).map(|iso| minor_unit(iso).decimal());
+                    let step = found.rounding.map(|step| step.0).or(iso).unwrap_or_default();
+                    // By nothing, or by less, rounding has no end.
+                    if step <= Decimal::ZERO || step > LARGEST_STEP {
+                        return Err(config(format!(
+                            "Tryton rounds {} to {step}: correct its currency there",
+                            found.code
+                        )));
+                    }
+                    Ok((found.code, Currency { id: found.id, step }))
+                });
+                by_code.collect()
+            })
+            .await
     }
 
     /// Taxes by the name or id in the configuration. Those that cannot be foreseen are left out, and told where they are needed.
@@ -319,8 +278,9 @@ impl Resolver<'_> {
             childs: Vec<i64>,
         }
         let names = &self.tryton.tax_names;
-        let wanted = sales.iter().flat_map(|sale| map::taxes_of(&sale.order, names)).map(ToOwned::to_owned).collect();
+        let wanted = sales.iter().flat_map(|sale| items::taxes_of(&sale.order, names)).map(ToOwned::to_owned).collect();
         let found: HashMap<String, (Option<i64>, i64, Decimal)> = self
+            .memory
             .known_or("tax", wanted, async |missing| {
                 let ids: Vec<i64> = missing.iter().filter_map(|name| name.strip_prefix('#')?.parse().ok()).collect();
                 let company = self.tryton.settings.company;
@@ -340,7 +300,10 @@ impl Resolver<'_> {
                 Ok(by_key)
             })
             .await?;
-        Ok(found.into_iter().map(|(key, (sequence, id, rate))| (key, Tax { sequence, id, rate })).collect())
+        Ok(found
+            .into_iter()
+            .map(|(key, (sequence, id, rate))| (key, Tax { sequence, id, rate, included: false }))
+            .collect())
     }
 
     async fn products(&self, codes: impl Iterator<Item = &str>) -> Result<HashMap<String, Product>, SendError> {
@@ -358,18 +321,19 @@ impl Resolver<'_> {
             unit: Option<Unit>,
         }
         let wanted = codes.map(ToOwned::to_owned).collect();
-        self.known_or("product", wanted, async |missing| {
-            let domain = wire::raw(&[("code", "in", missing)]);
-            let fields = ["code", "salable", "sale_uom.digits"];
-            let found: Vec<Found> = self.search("product.product", domain, &fields).await?;
-            let by_code = found.into_iter().filter_map(|found| {
-                let unit = found.unit?;
-                let salable = found.salable.0;
-                Some((found.code, Product { id: found.id, unit: unit.id, digits: unit.digits, salable }))
-            });
-            Ok(by_code.collect())
-        })
-        .await
+        self.memory
+            .known_or("product", wanted, async |missing| {
+                let domain = wire::raw(&[("code", "in", missing)]);
+                let fields = ["code", "salable", "sale_uom.digits"];
+                let found: Vec<Found> = self.search("product.product", domain, &fields).await?;
+                let by_code = found.into_iter().filter_map(|found| {
+                    let unit = found.unit?;
+                    let salable = found.salable.0;
+                    Some((found.code, Product { id: found.id, unit: unit.id, digits: unit.digits, salable }))
+                });
+                Ok(by_code.collect())
+            })
+            .await
     }
 
     async fn buyers(&self, sales: &[&Job]) -> Result<Vec<Buyer>, SendError> {
@@ -381,6 +345,7 @@ impl Resolver<'_> {
         let codes = sales.iter().flat_map(|sale| customer::countries(&sale.order)).collect();
         // A country that Tryton does not have is remembered as 0.
         let countries: HashMap<String, i64> = self
+            .memory
             .known_or("country", codes, async |missing| {
                 let domain = wire::raw(&[("code", "in", missing)]);
                 let found: Vec<Found> = self.search("country.country", domain, &["code"]).await?;

@@ -19,7 +19,7 @@ use crate::{
         document::{Document, Operation},
         reason::{Reason, Why},
     },
-    erp::{Draft, SendError, repeatable, totals::stored},
+    erp::{Draft, SendError, booking::Halving, repeatable, totals::stored},
     outbound::Metered,
 };
 
@@ -230,48 +230,6 @@ fn check(found: &HashMap<i64, FoundSale>, setbacks: &mut Setbacks) -> Vec<i64> {
         }
     }
     wrong
-}
-
-/// Calls for all of some sales together, which Tryton refuses as a whole if one of them is to blame: that one is found by halving.
-/// After a failure that is no refusal the others are not tried.
-pub(super) struct Halving<T> {
-    groups: Vec<Vec<T>>,
-    failed: Vec<(T, SendError)>,
-}
-
-impl<T> Halving<T> {
-    /// Of all of these.
-    pub(super) fn of(these: Vec<T>) -> Self {
-        Self { groups: vec![these], failed: Vec::new() }
-    }
-
-    /// Those that the next call is for.
-    pub(super) fn take(&mut self) -> Option<Vec<T>> {
-        self.groups.pop().filter(|group| !group.is_empty())
-    }
-
-    /// What came of the call for `group`.
-    pub(super) fn came(&mut self, mut group: Vec<T>, outcome: Result<IgnoredAny, SendError>) {
-        match outcome {
-            Ok(IgnoredAny) => {}
-            Err(SendError::Refused(_)) if group.len() > 1 => {
-                let second = group.split_off(group.len() / 2);
-                self.groups.extend([second, group]);
-            }
-            Err(refused @ SendError::Refused(_)) => {
-                self.failed.extend(group.into_iter().map(|one| (one, refused.clone())));
-            }
-            Err(send_error) => {
-                let left = std::iter::once(group).chain(self.groups.drain(..)).flatten();
-                self.failed.extend(left.map(|one| (one, send_error.clone())));
-            }
-        }
-    }
-
-    /// Those that no call was made for, each with the reason.
-    pub(super) fn failed(self) -> Vec<(T, SendError)> {
-        self.failed
-    }
 }
 
 /// Once the sales were written everything but a refusal is in doubt.

@@ -391,11 +391,3 @@ impl Server {
 
 /// Ids that Tryton answers for what was created, in the order it was sent.
 pub(super) type Ids = Vec<i64>;
-
-/// Text as it can be stored: without control characters, which some databases refuse; nothing instead of blank.
-#[must_use]
-pub(super) fn text(text: Option<&str>) -> Option<String> {
-    let clean: String = text?.chars().filter(|c| !c.is_control() || *c == '\n').collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.to_owned())
-}

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::{super::mark, Exact};
+use super::Exact;
 use crate::{
     domain::{document::Document, version::Version},
-    erp::repeatable,
+    erp::{booking::mark, repeatable},
 };
 
 /// Records and when each was last changed, in Tryton's own words (`sale.sale,7`). A call that carries them is refused as a whole if one
