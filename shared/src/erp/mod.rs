@@ -3,9 +3,12 @@
 //! A connector speaks one protocol, well: it renders documents, makes metered calls and classifies answers. It never retries,
 //! sleeps, reads the environment or builds an HTTP client, and decides nothing about when: that is the conductor's.
 
+pub mod booking;
 #[cfg(feature = "fixtures")]
 pub mod kit;
+pub mod odoo;
 pub mod rest;
+mod settings;
 pub(crate) mod totals;
 pub mod tryton;
 pub mod wanted;
@@ -35,7 +38,7 @@ use crate::{
 };
 
 /// Every kind of ERP: the `kind` of its section, how it is built, and an example section for `puente config example`.
-pub const ERPS: &[Row] = &[tryton::ROW, rest::ROW];
+pub const ERPS: &[Row] = &[tryton::ROW, odoo::ROW, rest::ROW];
 
 /// A kind of ERP.
 #[derive(Clone, Copy)]
@@ -252,8 +255,8 @@ pub trait Erp: Send + Sync {
     ) -> Vec<Result<Document, SendError>>;
 
     /// A page of its books: what our documents that were made or changed in the span `day` come to by now, each as often as it is there;
-    /// `cursor` is the [`next`](BookPage::next) of the page before. What was cancelled is not in the books. One call; `None`: the
-    /// connector cannot tell, and whoever audits has to look by other means.
+    /// `cursor` is the [`next`](BookPage::next) of the page before. What was cancelled is not in the books. One call for
+    /// each kind of document; `None`: the connector cannot tell, and whoever audits has to look by other means.
     async fn books(
         &self,
         _calls: &Calls<'_>,

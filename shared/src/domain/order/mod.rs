@@ -163,7 +163,7 @@ pub struct TaxId {
 }
 
 /// The registers met in Latin America and Europe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaxIdKind {
     /// Argentina, companies and the self-employed.

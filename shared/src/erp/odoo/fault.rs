@@ -1,0 +1,178 @@
+//! What an unhappy answer of Odoo means: the one place that decides between "nothing happened" and "it may have".
+//!
+//! Odoo runs a call in one database transaction and rolls it back on every exception, so an error that *it* reports is certain, also
+//! where its status is 500. A 5xx without its words, or a missing answer, is not: the call may still commit, as Odoo does where the
+//! client hung up. Shapes as seen on running servers of 14, 17, 18 and 19.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::{
+    Error, Kind, Retry,
+    domain::reason::Why,
+    erp::{SendError, quoted},
+    outbound::{Answer, Failure},
+};
+
+/// Whether a call changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// It does not.
+    Read,
+    /// It does.
+    Write,
+}
+
+/// A call without an answer.
+#[must_use]
+pub(super) fn failure(failure: Failure, intent: Intent) -> SendError {
+    match failure {
+        Failure::NotSent(error) => SendError::Account(error),
+        Failure::Unknown(error) => in_doubt(error, intent),
+    }
+}
+
+/// No key is accepted.
+#[must_use]
+pub(super) fn log_in() -> SendError {
+    account(
+        "Odoo refuses the log-in: check `api_key` (keys end, usually after 90 days), `database`, and that the user is active",
+    )
+}
+
+/// An answer whose status is not 200.
+#[must_use]
+pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
+    if let Ok(said) = serde_json::from_slice::<Exception>(&answer.body) {
+        return exception(&said, intent);
+    }
+    match answer.status {
+        StatusCode::UNAUTHORIZED => log_in(),
+        StatusCode::FORBIDDEN => SendError::Ambiguous(Error::new(
+            Kind::Refused,
+            "the call was refused (403): a firewall before Odoo objects to whoever calls, or to what the call carries",
+        )),
+        StatusCode::NOT_FOUND => account("Odoo is not there, or has no such database: check `url` and `database`"),
+        code if code.is_redirection() => account("the server redirects: write the address it redirects to as `url`"),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let error = Error::new(Kind::Limited, "Odoo asks for fewer calls (429)");
+            SendError::Account(error.retry(seconds(answer).map_or(Retry::Backoff, Retry::After)))
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            in_doubt(Error::new(Kind::Unavailable, "Odoo gave up on the call (408)"), intent)
+        }
+        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => SendError::Refused(Why::CallTooLarge.into()),
+        code if code.is_server_error() => {
+            in_doubt(Error::new(Kind::Unavailable, format!("Odoo is failing ({})", code.as_u16())), intent)
+        }
+        code => {
+            let error = Error::from(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None });
+            match intent {
+                // Asked together: it is for one of them, or for all.
+                Intent::Read => SendError::Ambiguous(error),
+                Intent::Write => SendError::Refused(error),
+            }
+        }
+    }
+}
+
+/// An answer that is not what Odoo answers.
+#[must_use]
+pub(super) fn unreadable(method: &str, intent: Intent) -> SendError {
+    let text = format!("the answer to {method} is not one of Odoo: check `url`, and what stands in between");
+    in_doubt(Error::new(Kind::Unavailable, text), intent)
+}
+
+/// An error inside of a JSON-RPC answer: `{code, message, data: {name, message, …}}`.
+#[must_use]
+pub(super) fn said(error: &str, intent: Intent) -> SendError {
+    #[derive(Deserialize)]
+    struct Told {
+        data: Exception,
+    }
+    match serde_json::from_str::<Told>(error) {
+        Ok(told) => exception(&told.data, intent),
+        Err(_) => unreadable("execute_kw", intent),
+    }
+}
+
+/// An exception of Odoo's.
+#[derive(Deserialize)]
+struct Exception {
+    name: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn exception(said: &Exception, intent: Intent) -> SendError {
+    let (module, class) = said.name.rsplit_once('.').unwrap_or(("", &said.name));
+    match class {
+        "AccessDenied" | "Unauthorized" => log_in(),
+        // A right that is lacking for one kind of record is lacking for every order.
+        "AccessError" => {
+            let said = quoted(&without_brackets(&said.message))
+                + " (give the integration user that right in Odoo, then replay it)";
+            SendError::Refused(Why::ErpRefused { request: None, status: None, said: Some(said) }.into())
+        }
+        "MissingError" => not_now("somebody deleted the same record in Odoo at that moment"),
+        _ if module.starts_with("psycopg2") => match class {
+            "SerializationFailure" | "DeadlockDetected" | "LockNotAvailable" | "QueryCanceled" | "PoolError" => {
+                not_now("Odoo's database was busy with the same records")
+            }
+            _ => in_doubt(Error::new(Kind::Unavailable, "Odoo lost its database during the call"), intent),
+        },
+        _ if is_busy(&said.message) => not_now("Odoo's database was busy with the same records"),
+        "UserError" | "ValidationError" | "RedirectWarning" => SendError::Refused(refused(&said.message)),
+        // The text of a Python exception can hold anything: it stays in Odoo's own log.
+        _ => SendError::Refused(Why::ErpFailed.into()),
+    }
+}
+
+/// Odoo's refusal in its own words.
+#[must_use]
+pub(super) fn refused(message: &str) -> Error {
+    Why::ErpRefused { request: None, status: None, said: Some(quoted(&without_brackets(message))) }.into()
+}
+
+/// Whether the database refused it for the moment: everything was rolled back, and Odoo does not try again by itself.
+#[must_use]
+pub(super) fn is_busy(message: &str) -> bool {
+    ["could not serialize access", "deadlock detected", "could not obtain lock", "concurrent update"]
+        .iter()
+        .any(|known| message.contains(known))
+}
+
+pub(super) fn not_now(text: &'static str) -> SendError {
+    SendError::NotNow(Error::new(Kind::Unavailable, text))
+}
+
+fn account(text: &'static str) -> SendError {
+    SendError::Account(Error::new(Kind::Config, text))
+}
+
+fn in_doubt(error: Error, intent: Intent) -> SendError {
+    match intent {
+        Intent::Read => SendError::NotNow(error),
+        Intent::Write => SendError::Unknown(error),
+    }
+}
+
+/// Odoo names values and people in square brackets ("The VAT number [ESX] for partner [Ana] does not seem to be valid"): what stands
+/// in them is not repeated.
+fn without_brackets(message: &str) -> String {
+    let mut parts = message.split('[');
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        clean.push_str("[…]");
+        clean.push_str(part.split_once(']').map_or("", |(_, after)| after));
+    }
+    clean
+}
+
+/// `Retry-After` in seconds. A date would need the time, which a connector does not know: then the flows' own backoff holds.
+fn seconds(answer: &Answer) -> Option<Duration> {
+    let text = answer.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
