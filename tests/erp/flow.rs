@@ -6,7 +6,7 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{ConnectionId, ErpId, OrderId, OrderKey},
         message::{Arrival, News},
         record::State,
     },
@@ -23,11 +23,9 @@ use serde_json::json;
 
 use crate::support::{
     binary::Serve,
-    orders::{Item, Made, SHOP},
+    orders::{Item, Made},
     tryton::{Tryton, USER},
 };
-
-const SECRET: &str = "the-shop-signs-with-this";
 
 /// A hundred sales in one call keep a Tryton busy for tens of seconds: two of these at once, beside the other tests, is how its
 /// time-outs are reached on a small machine.
@@ -46,9 +44,9 @@ fn made(id: u64) -> Made {
     order
 }
 
-fn configure(dir: &Path, tryton: &Tryton, more: &str) {
+pub fn configure(dir: &Path, tryton: &Tryton, more: &str, shop: &Shop) {
     std::fs::write(dir.join("password"), USER.1).unwrap();
-    std::fs::write(dir.join("secret"), SECRET).unwrap();
+    std::fs::write(dir.join("secret"), shop.secret).unwrap();
     let file = |name: &str| format!("{{ file = {:?} }}", dir.join(name).to_str().unwrap());
     // What these tests count is calls and sales, not seconds: a busy machine must not add a time-out.
     let section = tryton
@@ -57,16 +55,33 @@ fn configure(dir: &Path, tryton: &Tryton, more: &str) {
     let text = format!(
         "[erp.main]\nkind = \"tryton\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
          [connection.acme]\nerp = \"main\"\nlimits = {{ rate = \"10000/s\", per_day = 1000000 }}\n\
-         store = {{ kind = \"shopify\", shop = \"{SHOP}\", webhook_secrets = [{}] }}\n",
+         [connection.acme.store]\nkind = \"{}\"\n{}webhook_secrets = [{}]\n",
+        shop.kind,
+        shop.section,
         file("secret")
     );
     std::fs::write(dir.join("puente.toml"), text).unwrap();
 }
 
-fn store() -> Box<dyn Store> {
-    let row = STORES.iter().find(|row| row.kind == "shopify").unwrap();
-    let section = format!("shop = \"{SHOP}\"\nwebhook_secrets = [{{ literal = \"{SECRET}\" }}]\n");
-    (row.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap()
+/// Where orders come from.
+pub struct Shop {
+    kind: &'static str,
+    section: &'static str,
+    secret: &'static str,
+}
+
+const SHOPIFY: Shop =
+    Shop { kind: "shopify", section: "shop = \"acme.myshopify.com\"\n", secret: "the-shop-signs-with-this" };
+
+/// Somebody's own system, whose orders a test can write field by field.
+pub const OWN: Shop = Shop { kind: "canonical", section: "", secret: "whsec_bGl2ZXMtb2Ytb3JkZXJzLWluLXRyeXRvbg==" };
+
+impl Shop {
+    pub fn store(&self) -> Box<dyn Store> {
+        let row = STORES.iter().find(|row| row.kind == self.kind).unwrap();
+        let section = format!("{}webhook_secrets = [{{ literal = \"{}\" }}]\n", self.section, self.secret);
+        (row.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap()
+    }
 }
 
 /// Puente in this process, with its records in a directory of its own.
@@ -80,8 +95,13 @@ pub struct Inside {
 impl Inside {
     /// Before `tryton`, with `more` in its section.
     pub fn new(tryton: &Tryton, more: &str) -> Self {
+        Self::of(tryton, more, &SHOPIFY)
+    }
+
+    /// The same with the orders of another kind of shop.
+    pub fn of(tryton: &Tryton, more: &str, shop: &Shop) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        configure(dir.path(), tryton, more);
+        configure(dir.path(), tryton, more, shop);
         let text = std::fs::read_to_string(dir.path().join("puente.toml")).unwrap();
         let data = Embedded::open(dir.path().join("data")).unwrap();
         let adapter = Arc::new(data.clone());
@@ -100,7 +120,7 @@ impl Inside {
             client: Client::new().unwrap(),
             tell: Tell::default(),
         };
-        Self { data, puente, store: store(), _dir: dir }
+        Self { data, puente, store: shop.store(), _dir: dir }
     }
 
     /// A webhook of the shop, read and recorded.
@@ -110,12 +130,17 @@ impl Inside {
             puente::store::Reading::Order(order) => *order,
             other => panic!("{other:?}"),
         };
-        let arrival = Arrival::new(
-            OrderKey::new("acme".parse().unwrap(), order.id.clone()),
-            Timestamp::UNIX_EPOCH,
-            "test",
-            News::State { order: Arc::new(order) },
-        );
+        self.hears(order.id.clone(), News::State { order: Arc::new(order) }).await;
+    }
+
+    /// A person has it replayed.
+    pub async fn replay(&self, order: &OrderId) {
+        self.hears(order.clone(), News::Replay).await;
+    }
+
+    async fn hears(&self, order: OrderId, news: News) {
+        let now = if matches!(news, News::Replay) { SystemClock.now() } else { Timestamp::UNIX_EPOCH };
+        let arrival = Arrival::new(OrderKey::new("acme".parse().unwrap(), order), now, "test", news);
         flow::record::arrival(&self.puente, &arrival).await.unwrap();
     }
 
@@ -157,9 +182,9 @@ async fn a_hundred_orders_posted_three_times_out_of_order_are_a_hundred_sales() 
     let _alone = ONE_AT_A_TIME.lock().await;
     let Some(tryton) = Tryton::start() else { return };
     let dir = tempfile::tempdir().unwrap();
-    configure(dir.path(), &tryton, "");
+    configure(dir.path(), &tryton, "", &SHOPIFY);
     let serve = Serve::start(dir.path(), &[]);
-    let store: Arc<dyn Store> = store().into();
+    let store: Arc<dyn Store> = SHOPIFY.store().into();
     let orders: Vec<Made> = (1..=100).map(|n| made(820_982_911_946_150_000 + n)).collect();
     let mut bodies = Vec::new();
     for order in &orders {

@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod books;
 mod credit;
+mod desk;
 mod flow;
 mod life;
 mod lives;
@@ -14,3 +16,4 @@ mod servers;
 mod shapes;
 mod till;
 mod tryton;
+mod upgrade;

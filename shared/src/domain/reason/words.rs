@@ -291,7 +291,8 @@ impl Why {
                  (puente orders adopt)"
             ),
             Self::SaleCancelled { document, state } => format!(
-                "sale {document} was cancelled in the ERP (its state is {state}): open it there, or leave the order as it is"
+                "sale {document} was cancelled in the ERP (its state is {state}): open it there and replay the order, or leave \
+                 both as they are"
             ),
             Self::NotTakenBack { document, because } => {
                 format!("{because}. Its sale (id {document}) could not be taken back: delete it in the ERP first")

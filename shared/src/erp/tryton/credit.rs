@@ -9,12 +9,16 @@
 
 use rust_decimal::Decimal;
 
+use super::Tryton;
 use crate::{
+    Result,
     domain::{
         document::{Action, Document},
         order,
+        reason::Why,
     },
-    erp::Job,
+    erp::{Draft, Job, SendError, repeatable},
+    outbound::Metered,
 };
 
 /// The sale that a job gives back of; `None`: it is no credit note.
@@ -54,4 +58,36 @@ pub(super) fn origin(job: &Job) -> Option<String> {
     // Of an id that is none of Tryton's the return sale says nothing.
     let id: i64 = of(job)?.id.parse().ok()?;
     Some(format!("sale.sale,{id}"))
+}
+
+impl Tryton {
+    /// Of rendered credit notes those whose sale stands: what a person cancelled is in no books, and nothing of it can be given back.
+    pub(super) async fn of_standing_sales(
+        &self,
+        calls: &Metered,
+        jobs: &[Job],
+        drafts: Vec<Result<Draft, SendError>>,
+    ) -> Vec<Result<Draft, SendError>> {
+        // An id that is none of Tryton's tells nothing.
+        let sale = |job: &Job| of(job)?.id.parse::<i64>().ok();
+        let ids: Vec<i64> =
+            jobs.iter().zip(&drafts).filter(|(_, draft)| draft.is_ok()).filter_map(|(job, _)| sale(job)).collect();
+        if ids.is_empty() {
+            return drafts;
+        }
+        let found = self.by_id(calls, &ids).await;
+        let judged = |(job, draft): (&Job, Result<Draft, SendError>)| {
+            let draft = draft?;
+            let Some((id, document)) = sale(job).zip(of(job)) else { return Ok(draft) };
+            let document = document.name().to_owned();
+            match found.as_ref().map_err(Clone::clone)?.get(&id) {
+                None => Err(SendError::Refused(Why::SaleGone { document }.into())),
+                Some(sale) if sale.state == "cancelled" => {
+                    Err(SendError::Refused(Why::SaleCancelled { document, state: repeatable(&sale.state) }.into()))
+                }
+                Some(_) => Ok(draft),
+            }
+        };
+        jobs.iter().zip(drafts).map(judged).collect()
+    }
 }

@@ -111,6 +111,7 @@ impl Erp for Tryton {
             Operation::Cancel => Ok(jobs.iter().map(cancel::draft).collect()),
         };
         match drafts {
+            Ok(answers) if operation == Operation::Credit => self.of_standing_sales(calls.http, jobs, answers).await,
             Ok(answers) => answers,
             Err(send_error) => jobs.iter().map(|_| Err(send_error.clone())).collect(),
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use serde_json::value::RawValue;
+
 use super::{
     customer::Buyer,
     resolve::{Resolver, name},
@@ -12,6 +14,9 @@ use crate::{
     domain::reason::{Reason, Why},
     erp::SendError,
 };
+
+/// How often in a row a customer may have been merged into another.
+const MERGERS: usize = 8;
 
 fn address_name(reference: &str, address: &Address) -> String {
     name("address", format_args!("{reference}/{}", address.hash()))
@@ -81,33 +86,42 @@ impl Resolver<'_> {
 
     async fn look_up(&self, parties: &mut Parties, missing: &BTreeMap<&str, &Buyer>) -> Result<(), SendError> {
         let codes: Vec<&str> = missing.keys().copied().collect();
-        // The unique key knows deactivated ones too.
-        let domain = wire::raw(&parameters![("code", "in", codes), ("active", "in", [true, false])]);
-        let fields = [
-            "code",
-            "active",
-            "addresses.party_name",
-            "addresses.street",
-            "addresses.postal_code",
-            "addresses.city",
-            "addresses.country",
-        ];
-        let found: Vec<FoundParty> = self.search("party.party", domain, &fields).await?;
-        let mut learnt = Vec::new();
-        for party in found {
-            if !party.active.0 {
-                let why = Why::CustomerDeactivated { customer: party.code.clone() };
-                parties.refused.insert(party.code, why);
-                continue;
+        let mut found = self.found(wire::raw(&("code", "in", codes))).await?;
+        let mut stands: Vec<(String, i64)> = found.values().map(|party| (party.code.clone(), party.id)).collect();
+        // A customer who was there twice: people merged one party into the other, which has all its documents since.
+        for _ in 0..MERGERS {
+            let heir = |id: &i64| found.get(id).and_then(FoundParty::heir);
+            let heirs: BTreeSet<i64> = stands.iter().filter_map(|(_, id)| heir(id)).collect();
+            if heirs.is_empty() {
+                break;
             }
-            learnt.push((name("party", &party.code), party.id));
-            for address in party.addresses {
-                learnt.push((address_name(&party.code, &address.content), address.id));
+            for (_, id) in &mut stands {
+                *id = heir(id).unwrap_or(*id);
+            }
+            found.extend(self.found(wire::raw(&("id", "in", heirs))).await?);
+        }
+        let mut learnt = Vec::new();
+        for (reference, id) in stands {
+            let Some(party) = found.get(&id).filter(|party| party.active.0) else {
+                let why = Why::CustomerDeactivated { customer: reference.clone() };
+                parties.refused.insert(reference, why);
+                continue;
+            };
+            learnt.push((name("party", &reference), party.id));
+            for address in &party.addresses {
+                learnt.push((address_name(&reference, &address.content), address.id));
             }
         }
         self.memory.learn(&learnt).await?;
         parties.ids.extend(learnt);
         Ok(())
+    }
+
+    /// Parties by their ids. The unique key knows deactivated ones too.
+    async fn found(&self, which: Box<RawValue>) -> Result<BTreeMap<i64, FoundParty>, SendError> {
+        let domain = wire::raw(&parameters![which, ("active", "in", [true, false])]);
+        let found: Vec<FoundParty> = self.search("party.party", domain, &FoundParty::FIELDS).await?;
+        Ok(found.into_iter().map(|party| (party.id, party)).collect())
     }
 
     /// Creates the parties that are missing. One that Tryton refuses is found by halving: it must not sink the others.

@@ -22,7 +22,7 @@ use url::Url;
 
 pub(super) use self::{
     booked::{BookedSale, Moment},
-    found::{FoundSale, SaleCurrency, Seen},
+    found::{FoundParty, FoundSale, SaleCurrency, Seen},
 };
 use super::fault::{self, Intent};
 use crate::{
@@ -263,24 +263,6 @@ pub(super) struct NewAddress<'a> {
     pub(super) party: i64,
     #[serde(flatten)]
     pub(super) content: &'a Address,
-}
-
-/// A found party with its addresses.
-#[derive(Deserialize)]
-pub(super) struct FoundParty {
-    pub(super) id: i64,
-    pub(super) code: String,
-    pub(super) active: Flag,
-    #[serde(rename = "addresses.", default)]
-    pub(super) addresses: Vec<FoundAddress>,
-}
-
-/// A found address.
-#[derive(Deserialize)]
-pub(super) struct FoundAddress {
-    pub(super) id: i64,
-    #[serde(flatten)]
-    pub(super) content: Address,
 }
 
 /// `parameters!(a, b, …)`: each serialised by itself.

@@ -1,11 +1,11 @@
-//! Sales as they are read: how they stand, what they carry, and when they were last changed.
+//! Sales as they are read: how they stand, what they carry, and when they were last changed; and parties.
 
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::Exact;
+use super::{Address, Exact, Flag};
 use crate::{
     domain::{document::Document, version::Version},
     erp::{booking::mark, repeatable},
@@ -103,4 +103,43 @@ impl FoundSale {
         let invoice = told("invoice", self.invoice_state.as_deref());
         format!("its state is {}{shipment}{invoice}", repeatable(&self.state))
     }
+}
+
+/// A found party with its addresses.
+#[derive(Deserialize)]
+pub(in crate::erp::tryton) struct FoundParty {
+    pub(in crate::erp::tryton) id: i64,
+    pub(in crate::erp::tryton) code: String,
+    pub(in crate::erp::tryton) active: Flag,
+    #[serde(default)]
+    replaced_by: Option<i64>,
+    #[serde(rename = "addresses.", default)]
+    pub(in crate::erp::tryton) addresses: Vec<FoundAddress>,
+}
+
+impl FoundParty {
+    /// The fields to ask for.
+    pub(in crate::erp::tryton) const FIELDS: [&'static str; 8] = [
+        "code",
+        "active",
+        "replaced_by",
+        "addresses.party_name",
+        "addresses.street",
+        "addresses.postal_code",
+        "addresses.city",
+        "addresses.country",
+    ];
+
+    /// The party that it was merged into.
+    pub(in crate::erp::tryton) fn heir(&self) -> Option<i64> {
+        self.replaced_by.filter(|_| !self.active.0)
+    }
+}
+
+/// A found address.
+#[derive(Deserialize)]
+pub(in crate::erp::tryton) struct FoundAddress {
+    pub(in crate::erp::tryton) id: i64,
+    #[serde(flatten)]
+    pub(in crate::erp::tryton) content: Address,
 }
