@@ -5,6 +5,7 @@
 
 #[cfg(feature = "fixtures")]
 pub mod kit;
+pub mod odoo;
 pub mod rest;
 pub(crate) mod totals;
 pub mod tryton;

@@ -1,0 +1,3 @@
+//! Odoo.
+
+pub mod books;
