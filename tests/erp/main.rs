@@ -9,6 +9,7 @@ mod flow;
 mod life;
 mod lives;
 mod made;
+mod odoo_books;
 mod rounding;
 mod servers;
 mod shapes;
