@@ -37,7 +37,12 @@ async fn world(tryton: &Tryton) -> World {
     let address = tryton.rpc("model.party.address.create", json!([[{"party": party}]])).await[0].clone();
     let mut taxes: Vec<Tax> = taxes
         .iter()
-        .map(|tax| Tax { sequence: tax["sequence"].as_i64(), id: id(tax), rate: decimal(&tax["rate"]) })
+        .map(|tax| Tax {
+            sequence: tax["sequence"].as_i64(),
+            id: id(tax),
+            rate: decimal(&tax["rate"]),
+            included: false,
+        })
         .collect();
     taxes.sort();
     World {

@@ -21,10 +21,13 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rust_decimal::Decimal;
 use serde_json::json;
 
-use crate::support::{
-    binary::Serve,
-    orders::{Item, Made},
-    tryton::{Tryton, USER},
+use crate::{
+    real::Real,
+    support::{
+        binary::Serve,
+        orders::{Item, Made},
+        tryton::Tryton,
+    },
 };
 
 /// A hundred sales in one call keep a Tryton busy for tens of seconds: two of these at once, beside the other tests, is how its
@@ -44,18 +47,16 @@ fn made(id: u64) -> Made {
     order
 }
 
-pub fn configure(dir: &Path, tryton: &Tryton, more: &str, shop: &Shop) {
-    std::fs::write(dir.join("password"), USER.1).unwrap();
+pub fn configure<R: Real>(dir: &Path, erp: &R, more: &str, shop: &Shop) {
     std::fs::write(dir.join("secret"), shop.secret).unwrap();
     let file = |name: &str| format!("{{ file = {:?} }}", dir.join(name).to_str().unwrap());
     // What these tests count is calls and sales, not seconds: a busy machine must not add a time-out.
-    let section = tryton
-        .section(&format!("timeout = \"120s\"\n{more}"))
-        .replace(&format!("{{ literal = \"{}\" }}", USER.1), &file("password"));
+    let section = erp.section_in(dir, &format!("timeout = \"120s\"\n{more}"));
     let text = format!(
-        "[erp.main]\nkind = \"tryton\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
+        "[erp.main]\nkind = \"{}\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
          [connection.acme]\nerp = \"main\"\nlimits = {{ rate = \"10000/s\", per_day = 1000000 }}\n\
          [connection.acme.store]\nkind = \"{}\"\n{}webhook_secrets = [{}]\n",
+        R::KIND,
         shop.kind,
         shop.section,
         file("secret")
@@ -93,15 +94,15 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Before `tryton`, with `more` in its section.
-    pub fn new(tryton: &Tryton, more: &str) -> Self {
-        Self::of(tryton, more, &SHOPIFY)
+    /// Before `erp`, with `more` in its section.
+    pub fn new<R: Real>(erp: &R, more: &str) -> Self {
+        Self::of(erp, more, &SHOPIFY)
     }
 
     /// The same with the orders of another kind of shop.
-    pub fn of(tryton: &Tryton, more: &str, shop: &Shop) -> Self {
+    pub fn of<R: Real>(erp: &R, more: &str, shop: &Shop) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        configure(dir.path(), tryton, more, shop);
+        configure(dir.path(), erp, more, shop);
         let text = std::fs::read_to_string(dir.path().join("puente.toml")).unwrap();
         let data = Embedded::open(dir.path().join("data")).unwrap();
         let adapter = Arc::new(data.clone());

@@ -1,5 +1,5 @@
-//! The whole life of a hundred orders in a real Tryton: sold, edited, exchanged, cancelled, refunded once and twice, while the line
-//! to it breaks, and while our process is killed. In the end Tryton's books are the store's, order by order, to the cent.
+//! The whole life of a hundred orders in a real ERP: sold, edited, exchanged, cancelled, refunded once and twice, while the line
+//! to it breaks, and while our process is killed. In the end its books are the store's, order by order, to the cent.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
 use http::Method;
 use puente::{
     domain::{
-        ids::{AccountId, ConnectionId, OrderKey, order_of},
+        ids::{AccountId, ConnectionId, OrderKey},
         money::Amount,
         order::Order,
         record::State,
@@ -25,15 +25,19 @@ use puente::{
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Value, json};
 
-use crate::support::{
-    binary::Serve,
-    proxy::{Fault, Proxy},
-    tryton::{Tryton, USER},
+use crate::{
+    real::{Books, Real},
+    support::{
+        binary::Serve,
+        odoo::Odoo,
+        proxy::{Fault, Proxy},
+        tryton::Tryton,
+    },
 };
 
 const ORDERS: u64 = 100;
 const SECRET: &str = "whsec_bGl2ZXMtb2Ytb3JkZXJzLWluLXRyeXRvbg==";
-/// Sales that people in Tryton ship before their order is edited: these wait for a person, and no other does.
+/// Sales that people in the ERP ship before their order is edited: these wait for a person, and no other does.
 const SHIPPED: u64 = 3;
 
 /// What happens to an order, by its number.
@@ -115,19 +119,17 @@ fn order(number: u64, phase: u64) -> Order {
     serde_json::from_str(&state(number, phase).to_string()).unwrap()
 }
 
-fn configure(dir: &Path, tryton: &Tryton, line: SocketAddr) {
-    std::fs::write(dir.join("password"), USER.1).unwrap();
+fn configure<R: Real>(dir: &Path, erp: &R, line: SocketAddr) {
     std::fs::write(dir.join("secret"), SECRET).unwrap();
     let file = |name: &str| format!("{{ file = {:?} }}", dir.join(name).to_str().unwrap());
     // Ten in a call, so that there are enough calls to be cut.
-    let section = tryton
-        .section("state = \"quotation\"\ntimeout = \"6s\"\nbulk = 10\n")
-        .replace(&tryton.url, &format!("http://{line}"))
-        .replace(&format!("{{ literal = \"{}\" }}", USER.1), &file("password"));
+    let more = format!("timeout = \"6s\"\nbulk = 10\n{}", erp.changeable());
+    let section = erp.section_in(dir, &more).replace(erp.url(), &format!("http://{line}"));
     let text = format!(
-        "[erp.main]\nkind = \"tryton\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
+        "[erp.main]\nkind = \"{}\"\nlimits = {{ rate = \"100/s\", per_day = 100000 }}\n{section}\n\n\
          [connection.acme]\nerp = \"main\"\nlimits = {{ rate = \"10000/s\", per_day = 1000000 }}\n\
          store = {{ kind = \"canonical\", webhook_secrets = [{}] }}\n",
+        R::KIND,
         file("secret")
     );
     std::fs::write(dir.join("puente.toml"), text).unwrap();
@@ -195,24 +197,6 @@ async fn heads(data: &Embedded) -> BTreeMap<String, (State, String)> {
     }
 }
 
-/// What stands in Tryton of each order, and how often each document is there.
-async fn books(tryton: &Tryton) -> (BTreeMap<String, Amount>, BTreeMap<String, u32>) {
-    let sales = tryton
-        .search("sale.sale", json!([["web_id", "like", "acme/%"]]), json!(["web_id", "total_amount", "state"]))
-        .await;
-    let (mut net, mut documents) = (BTreeMap::new(), BTreeMap::new());
-    for sale in &sales {
-        let web_id = sale["web_id"].as_str().unwrap();
-        *documents.entry(web_id.to_owned()).or_default() += 1;
-        if sale["state"] != "cancelled" {
-            let total: Amount = sale["total_amount"]["decimal"].as_str().unwrap().parse().unwrap();
-            let of = net.entry(order_of(web_id).to_owned()).or_insert(Amount::ZERO);
-            *of += total;
-        }
-    }
-    (net, documents)
-}
-
 /// Posts every state of these phases three times, shuffled.
 async fn post(shop: &mut Shop<'_>, phases: &[u64], kills: bool, random: &mut StdRng) {
     let mut bodies: Vec<String> = Vec::new();
@@ -232,7 +216,7 @@ async fn post(shop: &mut Shop<'_>, phases: &[u64], kills: bool, random: &mut Std
 }
 
 /// Waits until nothing is on its way.
-async fn settle(shop: &mut Shop<'_>, data: &Embedded, kills: bool, tryton: &Tryton) {
+async fn settle<R: Real>(shop: &mut Shop<'_>, data: &Embedded, kills: bool, erp: &R) {
     let begun = Instant::now();
     for round in 0_u32.. {
         let waiting = heads(data)
@@ -243,7 +227,7 @@ async fn settle(shop: &mut Shop<'_>, data: &Embedded, kills: bool, tryton: &Tryt
         if waiting == 0 {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(600), "never settles: {waiting}\n{}", tryton.log());
+        assert!(begun.elapsed() < Duration::from_secs(600), "never settles: {waiting}\n{}", erp.printed());
         tokio::time::sleep(Duration::from_millis(500)).await;
         if kills && round % 8 == 7 && round < 60 {
             shop.kill();
@@ -251,35 +235,30 @@ async fn settle(shop: &mut Shop<'_>, data: &Embedded, kills: bool, tryton: &Tryt
     }
 }
 
-async fn lives(seed: u64, kills: bool) {
-    let Some(tryton) = Tryton::start() else { return };
+async fn lives<R: Real>(erp: &R, seed: u64, kills: bool) {
     let dir = tempfile::tempdir().unwrap();
-    let upstream: SocketAddr = tryton.url.trim_start_matches("http://").parse().unwrap();
+    let upstream: SocketAddr = erp.url().trim_start_matches("http://").parse().unwrap();
     let line = Proxy::to(Some(upstream), seed).await;
-    configure(dir.path(), &tryton, line.addr);
+    configure(dir.path(), erp, line.addr);
     line.breaks(&[(Fault::ReplyCut, 50)]);
     let mut random = StdRng::seed_from_u64(seed);
     let mut shop = Shop::new(dir.path());
     let data = Embedded::open(dir.path().join("data")).unwrap();
 
     post(&mut shop, &[0], kills, &mut random).await;
-    settle(&mut shop, &data, kills, &tryton).await;
-    let (net, _) = books(&tryton).await;
+    settle(&mut shop, &data, kills, erp).await;
+    let Books { net, .. } = erp.books().await;
     assert_eq!(net.len(), usize::try_from(ORDERS).unwrap(), "every order is sold");
-    // People in Tryton confirm and process some of those that will be edited.
+    // People in the ERP ship some of those that will be edited.
     let shipped: Vec<String> = (1..=SHIPPED).map(|number| format!("acme/{number}")).collect();
-    let found = tryton.search("sale.sale", json!([["web_id", "in", shipped]]), json!(["id"])).await;
-    let ids: Vec<i64> = found.iter().map(|sale| sale["id"].as_i64().unwrap()).collect();
-    for button in ["confirm", "process"] {
-        tryton.rpc(&format!("model.sale.sale.{button}"), json!([ids])).await;
-    }
+    erp.ship(&shipped).await;
     // States of before come again among the newer ones.
     post(&mut shop, &[0, 1], kills, &mut random).await;
-    settle(&mut shop, &data, kills, &tryton).await;
+    settle(&mut shop, &data, kills, erp).await;
     post(&mut shop, &[1, 2], kills, &mut random).await;
-    settle(&mut shop, &data, kills, &tryton).await;
+    settle(&mut shop, &data, kills, erp).await;
 
-    let (net, documents) = books(&tryton).await;
+    let Books { net, documents } = erp.books().await;
     let (mut together, mut said) = (Amount::ZERO, Amount::ZERO);
     for (number, (state, reason)) in heads(&data).await {
         let number: u64 = number.parse().unwrap();
@@ -305,7 +284,8 @@ async fn lives(seed: u64, kills: bool) {
     let settings = puente::domain::ledger::Limits { per_day: 100_000, ..Default::default() };
     let calls = ledger.used_today(&settings, SystemClock.now());
     eprintln!(
-        "lives in Tryton: {ORDERS} orders, {} documents, {together} EUR, {calls} calls ({:.2} per order), {} kills, faults {:?}",
+        "lives in {}: {ORDERS} orders, {} documents, {together} EUR, {calls} calls ({:.2} per order), {} kills, faults {:?}",
+        R::KIND,
         documents.len(),
         f64::from(calls) / 100.0,
         shop.kills,
@@ -314,11 +294,19 @@ async fn lives(seed: u64, kills: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_lives_are_in_the_books_to_the_cent_though_answers_are_cut() {
-    lives(11, false).await;
+async fn a_hundred_lives_are_in_trytons_books_to_the_cent_though_answers_are_cut() {
+    let Some(tryton) = Tryton::start() else { return };
+    lives(&tryton, 11, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_lives_are_in_the_books_to_the_cent_though_we_are_killed() {
-    lives(12, true).await;
+async fn a_hundred_lives_are_in_trytons_books_to_the_cent_though_we_are_killed() {
+    let Some(tryton) = Tryton::start() else { return };
+    lives(&tryton, 12, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_lives_are_in_odoos_books_to_the_cent_though_answers_are_cut_and_we_are_killed() {
+    let Some(odoo) = Odoo::start() else { return };
+    lives(&odoo, 13, true).await;
 }

@@ -4,9 +4,11 @@
 
 pub mod audit;
 pub mod binary;
+pub mod debian;
 pub mod function;
 pub mod issuer;
 pub mod moto;
+pub mod odoo;
 pub mod orders;
 pub mod proxy;
 pub mod stack;

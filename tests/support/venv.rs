@@ -58,17 +58,28 @@ pub fn once(directory: &Path, make: impl FnOnce(&Path)) {
 /// # Panics
 /// Without `python3` (3.10 or later, with `venv`) or a package registry, with one sentence that says what to do.
 pub fn venv(name: &str, requirements: &Path) -> Option<PathBuf> {
+    venv_of(Path::new("python3"), name, requirements)
+}
+
+/// The same, of this Python.
+///
+/// # Panics
+/// As [`venv`].
+pub fn venv_of(python: &Path, name: &str, requirements: &Path) -> Option<PathBuf> {
     if offline(name) {
         return None;
     }
     let text = fs::read(requirements).unwrap_or_else(|e| panic!("cannot read {}: {e}", requirements.display()));
     let mut hash = DefaultHasher::new();
     text.hash(&mut hash);
+    if python != Path::new("python3") {
+        python.hash(&mut hash);
+    }
     let directory = target().join(format!("venv-{name}-{:016x}", hash.finish()));
     once(&directory, |directory| {
         say(&format!("Installing {name} into {} (once, about a minute) ...", directory.display()));
         let stderr = || Stdio::from(std::io::stderr());
-        let made = Command::new("python3").args(["-m", "venv"]).arg(directory).stdout(stderr()).status();
+        let made = Command::new(python).args(["-m", "venv"]).arg(directory).stdout(stderr()).status();
         assert!(
             made.is_ok_and(|status| status.success()),
             "The tests with {name} need python3 (3.10 or later) with its venv module: install it, or set \

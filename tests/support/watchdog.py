@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 
 def die_with_parent():
@@ -41,6 +42,10 @@ def watch():
 
 threading.Thread(target=watch, daemon=True).start()
 status = server.wait() & 0xFF
-if 'WATCHDOG_REMOVES' in os.environ:
-    shutil.rmtree(os.environ['WATCHDOG_REMOVES'], ignore_errors=True)
+removed = os.environ.get('WATCHDOG_REMOVES')
+# Again, where a child of the server's still wrote while it ended.
+for _ in range(20):
+    if removed and os.path.exists(removed):
+        shutil.rmtree(removed, ignore_errors=True)
+        time.sleep(0.05)
 sys.exit(status)

@@ -1,0 +1,197 @@
+//! The whole path into a real Odoo, in both of its protocols: to the cent, each order once, in few calls.
+
+use std::sync::Arc;
+
+use puente::{
+    domain::{document::Operation, ids::OrderKey, order::Order, record::State},
+    erp::{ERPS, Erp, SendError},
+    ports::Records,
+};
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use serde_json::{Value, json};
+
+use crate::{
+    flow::{Inside, ONE_AT_A_TIME, OWN},
+    made::{amount, line, order, sale},
+    real::{Real, digits},
+    support::{
+        odoo::{Odoo, odoo},
+        tryton::{Memory, counted},
+        venv::say,
+    },
+};
+
+const ORDERS: usize = 100;
+
+fn connector(odoo: &Odoo, more: &str) -> Box<dyn Erp> {
+    let row = ERPS.iter().find(|row| row.kind == "odoo").expect("a row for Odoo");
+    (row.build)(&puente::config::Section::from_toml(&odoo.section(more)).expect("TOML")).expect("a connector")
+}
+
+/// An order of somebody whose customers come again; every one another total, with one state before it.
+fn state(at: usize, edited: bool) -> Order {
+    let net = 1990 + i64::try_from(at % 83).unwrap() * 7;
+    let tax = (net * 3 * 21 + 50) / 100;
+    let cents = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
+    let first = line(&format!("ART-{:02}", at % 19 + 1), "3", &cents(net * 3), Some(("0.21", cents(tax).as_str())));
+    let mut order = order("EUR", false, vec![first, line("ART-20", "1", "9.99", None)], vec![]);
+    order.id = format!("{}", 40_000 + at).parse().unwrap();
+    order.number = format!("#{at}");
+    order.customer.as_mut().unwrap().id = Some(format!("c{}", at % 30));
+    if !edited {
+        order.payment = puente::domain::order::Payment::Pending;
+        order.updated_at = puente::domain::time::Stamp::parse("2026-05-06T21:30:00-03:00").unwrap();
+    }
+    order
+}
+
+/// A hundred orders, each state three times, out of order: one sale each, with the store's total, in 0.05 calls an order.
+async fn a_hundred(protocol: &str) {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let Some(odoo) = Odoo::start() else { return };
+    let inside = Inside::of(&odoo, &format!("protocol = \"{protocol}\"\n"), &OWN);
+    let mut bodies: Vec<String> = (0..ORDERS)
+        .flat_map(|at| [false, true].map(|edited| serde_json::to_string(&state(at, edited)).unwrap()))
+        .flat_map(|body| std::iter::repeat_n(body, 3))
+        .collect();
+    bodies.shuffle(&mut StdRng::seed_from_u64(19));
+    for body in &bodies {
+        inside.arrive(body).await;
+    }
+    let first = inside.depart().await.calls;
+    let books = odoo.books().await;
+    for at in 0..ORDERS {
+        let order = state(at, true);
+        let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
+        let head = inside.data.head(&key).await.unwrap().unwrap();
+        assert_eq!(head.state(), State::Synced, "{key}: {:?}", head.reason);
+        assert_eq!(books.net[key.sale().as_str()], order.total, "{key}");
+        assert_eq!(books.documents[key.sale().as_str()], 1, "{key}");
+    }
+    assert_eq!(books.documents.len(), ORDERS);
+    let states = odoo.search("sale.order", json!([["state", "=", "sale"]]), json!(["picking_ids"])).await;
+    assert_eq!(states.len(), ORDERS, "all are confirmed");
+    assert!(states.iter().all(|sale| sale["picking_ids"].as_array().unwrap().len() == 1), "one delivery each");
+    // What is known by now is not asked for again: another hundred of the same customers and articles.
+    for at in ORDERS..2 * ORDERS {
+        inside.arrive(&serde_json::to_string(&state(at, true)).unwrap()).await;
+    }
+    let second = inside.depart().await.calls;
+    say(&format!("{ORDERS} orders into Odoo over {protocol}: {first} calls, and {second} for the next {ORDERS}."));
+    assert!(second <= 5, "{second} calls for {ORDERS} orders");
+    assert_eq!(odoo.books().await.documents.len(), 2 * ORDERS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_orders_arrive_once_each_over_json_2() {
+    a_hundred("json-2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_orders_arrive_once_each_over_json_rpc() {
+    a_hundred("json-rpc").await;
+}
+
+/// The error of an answer, and its words.
+fn words(error: &SendError) -> String {
+    error.error().map(ToString::to_string).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_at_once_make_one_order() {
+    let Some(odoo) = odoo() else { return };
+    let erp: Arc<dyn Erp> = connector(odoo, "").into();
+    let job = sale(crate::made::small());
+    let (way, _) = counted();
+    let memory = Memory::default();
+    let draft = erp.prepare(&way.with(&memory), Operation::Create, std::slice::from_ref(&job), false).await.remove(0);
+    let draft = draft.unwrap();
+    let senders = (0..8).map(|_| {
+        let (erp, draft) = (erp.clone(), draft.clone());
+        tokio::spawn(async move {
+            let (way, _) = counted();
+            erp.send(&way.with(&Memory::default()), Operation::Create, &[draft]).await.remove(0)
+        })
+    });
+    let mut ids = Vec::new();
+    for sender in senders.collect::<Vec<_>>() {
+        match sender.await.unwrap() {
+            Ok(document) => ids.push(document.id),
+            // The database was busy with the same record: nothing happened, or it was there and somebody confirmed it first.
+            Err(SendError::NotNow(_) | SendError::Unknown(_)) => {}
+            Err(other) => assert!(words(&other).contains("action_confirm"), "{}", words(&other)),
+        }
+    }
+    ids.dedup();
+    assert!(ids.len() <= 1, "{ids:?}");
+    let reference = job.step.reference.as_str();
+    let found = odoo.search("sale.order", json!([["client_order_ref", "=", reference]]), json!(["picking_ids"])).await;
+    assert_eq!(found.len(), 1);
+    let again = erp.send(&way.with(&memory), Operation::Create, &[draft]).await.remove(0).unwrap();
+    assert_eq!(again.id, found[0]["id"].to_string());
+}
+
+/// What each answer of a `prepare` and a `send` together says.
+async fn taken(odoo: &Odoo, more: &str, orders: Vec<Order>) -> Vec<Result<Value, String>> {
+    let erp = connector(odoo, more);
+    let jobs: Vec<_> = orders.into_iter().map(sale).collect();
+    let (way, _) = counted();
+    let memory = Memory::default();
+    let prepared = erp.prepare(&way.with(&memory), Operation::Create, &jobs, false).await;
+    let drafts: Vec<_> = prepared.iter().flatten().cloned().collect();
+    let mut sent = erp.send(&way.with(&memory), Operation::Create, &drafts).await.into_iter();
+    let answers = prepared.into_iter().map(|draft| draft.and_then(|_| sent.next().unwrap()));
+    let told = |answer: Result<puente::domain::document::Document, SendError>| {
+        answer.map(|document| json!(document.id.parse::<i64>().unwrap())).map_err(|error| words(&error))
+    };
+    answers.map(told).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_guilty_order_waits() {
+    let Some(odoo) = odoo() else { return };
+    let fine = || crate::made::small();
+    let with = |sku: &str| order("EUR", false, vec![line(sku, "1", "10.00", None)], vec![]);
+    let mut foreign = fine();
+    foreign.currency = serde_json::from_value(json!("CHF")).unwrap();
+    let answers = taken(odoo, "", vec![fine(), with("RETIRED"), with("NOBODY-KNOWS-IT"), foreign, fine()]).await;
+    assert!(answers[0].is_ok() && answers[4].is_ok(), "{answers:?}");
+    let refused = |at: usize| answers[at].as_ref().unwrap_err();
+    assert!(refused(1).contains("RETIRED"), "{}", refused(1));
+    assert!(refused(2).contains("NOBODY-KNOWS-IT"), "{}", refused(2));
+    assert!(refused(3).contains("CHF"), "{}", refused(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn currencies_are_those_of_pricelists_and_totals_the_stores() {
+    let Some(odoo) = odoo() else { return };
+    let of = |currency: &str, total: &str| order(currency, false, vec![line("ART-01", "3", total, None)], vec![]);
+    let orders = vec![of("USD", "10.00"), of("JPY", "1000"), of("EUR", "0.01")];
+    let answers = taken(odoo, "", orders).await;
+    for (answer, (currency, total)) in answers.iter().zip([("USD", "10"), ("JPY", "1000"), ("EUR", "0.01")]) {
+        let id = answer.as_ref().unwrap();
+        let found = odoo.search("sale.order", json!([["id", "=", id]]), json!(["currency_id", "amount_total"])).await;
+        assert_eq!(found[0]["currency_id"][1], currency);
+        assert_eq!(digits(&found[0]["amount_total"]), amount(total));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_and_a_wrong_database_are_the_accounts_matter() {
+    let Some(odoo) = odoo() else { return };
+    for (more, said) in [
+        (odoo.section("protocol = \"json-2\"\n").replace(odoo.key(), "0123456789abcdef"), "api_key"),
+        (odoo.section("protocol = \"json-rpc\"\n").replace(odoo.key(), "0123456789abcdef"), "api_key"),
+    ] {
+        let row = ERPS.iter().find(|row| row.kind == "odoo").unwrap();
+        let erp = (row.build)(&puente::config::Section::from_toml(&more).unwrap()).unwrap();
+        let (way, _) = counted();
+        let error = erp.probe(&way.with(&Memory::default())).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let (way, counter) = counted();
+    let told = connector(odoo, "").probe(&way.with(&Memory::default())).await.unwrap();
+    assert!(told.starts_with("Odoo 19, company Tienda"), "{told}");
+    assert!(told.contains("API key ends on"), "{told}");
+    assert!(counter.take() <= 4);
+}
