@@ -139,9 +139,11 @@ fn template(parts: &Parts) -> PathBuf {
         install.arg("-c").arg(&conf).args(["-i", MODULES, "--without-demo=True", "--stop-after-init"]);
         run("Odoo's installation", install.stdin(Stdio::null()));
         let mut setup = parts.beside_postgres(&directory);
-        setup.arg("shell").arg("-c").arg(&conf).args(["--no-http", "--shell-file"]).arg(recipe("setup.py"));
+        setup.arg("shell").arg("-c").arg(&conf).arg("--no-http");
         setup.env("PUENTE_KEYS", directory.join("keys.json"));
-        run("Odoo's setup", setup.stdin(Stdio::null()));
+        // Where its input is no terminal, the shell runs it.
+        let script = fs::File::open(recipe("setup.py")).expect("the recipe is in the repository");
+        run("Odoo's setup", setup.stdin(script));
         assert!(directory.join("keys.json").exists(), "Odoo's setup wrote no keys");
         fs::create_dir_all(kept).expect("cannot create a directory");
         for part in ["pg", "data", "keys.json"] {

@@ -65,7 +65,7 @@ while not socket.exists():
         sys.exit('PostgreSQL did not start')
     time.sleep(0.02)
 
-command = subprocess.Popen(sys.argv[3:], stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+command = subprocess.Popen(sys.argv[3:], preexec_fn=die_with_parent)
 status = command.wait()
 # The fast way of stopping, with a checkpoint: what was set up is copied from the files.
 postgres.send_signal(signal.SIGINT)
