@@ -30,3 +30,4 @@ mod serve;
 mod template;
 mod tokens;
 mod tryton;
+mod upgrade;

@@ -64,7 +64,7 @@ pub async fn deliver(client: &Client, urls: &[String], turn: usize, headers: &He
 }
 
 /// Runs a command on the stack: what it says.
-fn ask(world: &World, args: &[&str]) -> Value {
+pub fn ask(world: &World, args: &[&str]) -> Value {
     let output =
         std::process::Command::new(puente()).args(args).arg("--json").envs(environment(world)).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));

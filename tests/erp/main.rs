@@ -16,3 +16,4 @@ mod servers;
 mod shapes;
 mod till;
 mod tryton;
+mod upgrade;

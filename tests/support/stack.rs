@@ -66,9 +66,14 @@ impl World {
 
     /// The same on a stack that is there.
     pub async fn on(stack: Stack) -> Self {
+        Self::with(stack, Config::default()).await
+    }
+
+    /// The same with an ERP that is set up so, and knows the samples' articles too.
+    pub async fn with(stack: Stack, config: Config) -> Self {
         let articles = ["YERBA-500", "MATE-CAL"].map(str::to_owned);
-        let products = Config::default().products.into_iter().chain(articles).collect();
-        let erp = Erp::start(Config { products, ..Config::default() }).await.unwrap();
+        let products = config.products.into_iter().chain(articles).collect();
+        let erp = Erp::start(Config { products, ..config }).await.unwrap();
         let world = Self { stack, erp };
         world.publish("").await;
         world
