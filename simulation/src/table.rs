@@ -328,8 +328,8 @@ impl Known for Table {
         self.call("known.begin", |rows, _| rows.begun.extend(names.iter().map(|name| (name.clone(), until)))).await
     }
 
-    async fn not_made(&self, _erp: &ErpId, names: &[String]) -> Result<()> {
-        self.call("known.not_made", |rows, _| rows.begun.retain(|name, _| !names.contains(name))).await
+    async fn ended(&self, _erp: &ErpId, names: &[String]) -> Result<()> {
+        self.call("known.ended", |rows, _| rows.begun.retain(|name, _| !names.contains(name))).await
     }
 }
 

@@ -13,6 +13,7 @@ mod lives;
 mod made;
 mod odoo;
 mod odoo_books;
+mod odoo_life;
 mod real;
 mod rounding;
 mod servers;

@@ -76,7 +76,7 @@ impl Known for DynamoKnown {
         self.put(usable(names).map(|name| (Key::begun(erp, name), format!("{BEGUN}{name}"), until.as_str()))).await
     }
 
-    async fn not_made(&self, erp: &ErpId, names: &[String]) -> Result<()> {
+    async fn ended(&self, erp: &ErpId, names: &[String]) -> Result<()> {
         self.delete(usable(names).map(|name| Key::begun(erp, name))).await
     }
 }

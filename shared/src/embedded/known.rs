@@ -39,7 +39,7 @@ impl Known for Embedded {
         self.put(put, erp, names.iter().map(|name| (name.clone(), until.to_string())).collect()).await
     }
 
-    async fn not_made(&self, erp: &ErpId, names: &[String]) -> Result<()> {
+    async fn ended(&self, erp: &ErpId, names: &[String]) -> Result<()> {
         self.drop_names("DELETE FROM begun WHERE erp = ?1 AND name = ?2", erp, names).await
     }
 }

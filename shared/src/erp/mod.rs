@@ -266,6 +266,7 @@ pub trait Erp: Send + Sync {
         Ok(None)
     }
 
-    /// Whether it can be reached with these credentials: its name and version, for people. At most two calls.
+    /// Whether it can be reached with these credentials: its name and version, for people. At most two calls, beside those that say how
+    /// it is to be called.
     async fn probe(&self, calls: &Calls<'_>) -> Result<String>;
 }

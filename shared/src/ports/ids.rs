@@ -18,8 +18,9 @@ pub trait Ids: Send + Sync {
     /// Writes down that records of these names are about to be made, unless the ERP itself refuses a second one: the intent of
     /// that step. Answers those that may not be made now: they were begun before, and a look-up cannot be trusted yet.
     async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
-    /// For certain none of these was made, though they were begun: they need no look-up that can be trusted.
-    async fn not_made(&self, _names: &[String]) -> Result<()> {
+    /// What became of these is known, though they were begun: made, and forgotten since, or for certain not made. They need no look-up
+    /// that can be trusted.
+    async fn ended(&self, _names: &[String]) -> Result<()> {
         Ok(())
     }
 }

@@ -25,6 +25,6 @@ pub trait Known: Send + Sync {
     /// Writes down that records of these names are about to be made, and that no look-up can be trusted before `until`.
     async fn begin(&self, erp: &ErpId, names: &[String], until: Timestamp) -> Result<()>;
 
-    /// For certain none of these was made, though they were begun.
-    async fn not_made(&self, erp: &ErpId, names: &[String]) -> Result<()>;
+    /// What became of these is known, though they were begun.
+    async fn ended(&self, erp: &ErpId, names: &[String]) -> Result<()>;
 }

@@ -50,11 +50,11 @@ pub(super) async fn what_was_begun_is_no_id(ports: &Ports) {
     assert_eq!((begun.len(), begun[&names[0]], begun[&names[129]]), (130, at(30), at(20)));
     assert_eq!(known.ids(&erp, &asked).await.unwrap(), HashMap::from([(names[0].clone(), "7".to_owned())]));
     known.forget(&erp, &names[..1]).await.unwrap();
-    known.not_made(&erp, &[names[1].clone(), "unknown".into()]).await.unwrap();
+    known.ended(&erp, &[names[1].clone(), "unknown".into()]).await.unwrap();
     let begun = known.begun(&erp, &names[..3]).await.unwrap();
     assert_eq!(begun, HashMap::from([(names[0].clone(), at(30)), (names[2].clone(), at(20))]));
     known.begin(&erp, &[], at(0)).await.unwrap();
-    known.not_made(&erp, &[]).await.unwrap();
+    known.ended(&erp, &[]).await.unwrap();
     assert!(known.begun(&erp, &[]).await.unwrap().is_empty());
 }
 

@@ -281,7 +281,7 @@ fn movable(lines: &[Line], rounding: Rounding) -> Vec<usize> {
         let same = |other: &&mut usize| lines.get(**other).is_some_and(|other| other.taxes == line.taxes);
         match movable.iter_mut().find(same).filter(|_| !rounding.per_line) {
             Some(known) if lines.get(*known).is_some_and(|known| known.quantity.abs() > line.quantity.abs()) => {
-                *known = at
+                *known = at;
             }
             Some(_) => {}
             None => movable.push(at),

@@ -14,8 +14,12 @@ use super::{
     resolve::Resolver,
 };
 use crate::{
-    domain::document::{Action, Document},
-    erp::{Job, SendError},
+    Error,
+    domain::{
+        document::{Action, Document},
+        reason::Why,
+    },
+    erp::{Job, SendError, repeatable},
 };
 
 /// The sale that a job gives back of; `None`: it is no credit note.
@@ -39,31 +43,52 @@ pub(super) fn header(job: &Job, sale: &Document, to: &Resolved<'_>) -> Vec<(&'st
     ]
 }
 
-/// The posted invoice of each sale that has exactly one, by the sale's id.
-pub(super) async fn invoices(resolver: &Resolver<'_>, jobs: &[Job]) -> Result<HashMap<String, i64>, SendError> {
+/// A sale that is given back of.
+pub(super) struct Sold {
+    state: String,
+    /// Its invoice, if there is exactly one that is posted.
+    invoice: Option<i64>,
+}
+
+/// The invoice that a credit note of `sale` reverses, if there is one. What a person cancelled is in no books, and nothing of it can be
+/// given back.
+pub(super) fn invoice(sale: &Document, sales: &HashMap<String, Sold>) -> Result<Option<i64>, Error> {
+    let document = sale.name().to_owned();
+    match sales.get(&sale.id) {
+        None => Err(Why::SaleGone { document }.into()),
+        Some(sold) if sold.state == "cancel" => {
+            Err(Why::SaleCancelled { document, state: repeatable(&sold.state) }.into())
+        }
+        Some(sold) => Ok(sold.invoice),
+    }
+}
+
+/// The sales that are given back of, by their ids.
+pub(super) async fn sales(resolver: &Resolver<'_>, jobs: &[Job]) -> Result<HashMap<String, Sold>, SendError> {
     #[derive(Deserialize)]
     struct Sale {
         id: i64,
+        state: String,
         invoice_ids: Vec<i64>,
     }
     #[derive(Deserialize)]
     struct Invoice {
         id: i64,
     }
-    let sales: Vec<i64> = jobs.iter().filter_map(|job| of(job)?.id.parse().ok()).collect();
-    if sales.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found: Vec<Sale> = resolver.search("sale.order", &domain![("id", "in", sales)], &["invoice_ids"]).await?;
+    let ids: Vec<i64> = jobs.iter().filter_map(|job| of(job)?.id.parse().ok()).collect();
+    let found: Vec<Sale> =
+        resolver.search("sale.order", &domain![("id", "in", ids)], &["state", "invoice_ids"]).await?;
     let all: Vec<i64> = found.iter().flat_map(|sale| sale.invoice_ids.iter().copied()).collect();
-    if all.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let posted = domain![("id", "in", all), ("move_type", "=", "out_invoice"), ("state", "=", "posted")];
-    let posted: Vec<Invoice> = resolver.search("account.move", &posted, &["id"]).await?;
-    let alone = |sale: &Sale| {
-        let mut of = posted.iter().filter(|invoice| sale.invoice_ids.contains(&invoice.id));
-        of.next().filter(|_| of.next().is_none()).map(|invoice| (sale.id.to_string(), invoice.id))
+    let posted: Vec<Invoice> = if all.is_empty() {
+        Vec::new()
+    } else {
+        let posted = domain![("id", "in", all), ("move_type", "=", "out_invoice"), ("state", "=", "posted")];
+        resolver.search("account.move", &posted, &["id"]).await?
     };
-    Ok(found.iter().filter_map(alone).collect())
+    let sold = |sale: Sale| {
+        let mut of = posted.iter().filter(|invoice| sale.invoice_ids.contains(&invoice.id));
+        let invoice = of.next().filter(|_| of.next().is_none()).map(|invoice| invoice.id);
+        (sale.id.to_string(), Sold { state: sale.state, invoice })
+    };
+    Ok(found.into_iter().map(sold).collect())
 }

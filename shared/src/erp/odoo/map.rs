@@ -80,7 +80,8 @@ pub(super) fn draft(job: &Job, books: &Books<'_>, to: &Resolved<'_>) -> Result<S
     for (own, label) in books.lines.iter().zip(&books.labels) {
         let product = product(job, label.code, to)?;
         for (at, line) in own.iter().enumerate() {
-            let key = if at == 0 { label.key.clone() } else { format!("{} {at}", label.key) };
+            // With the article: Odoo lets no line of a confirmed order become another one.
+            let key = format!("{} {} {at}", label.key, label.code);
             lines.push(cells(job, line, label, (product, &key))?);
         }
     }

@@ -92,12 +92,16 @@ impl Resolver<'_> {
             .collect();
         let products = self.products(books.iter().flatten().flat_map(Books::codes)).await?;
         let fixed = self.fixed().await?;
-        let invoices = match operation {
-            Operation::Credit => credit::invoices(self, jobs).await?,
+        let sales = match operation {
+            Operation::Credit => credit::sales(self, jobs).await?,
             _ => HashMap::new(),
         };
 
         let render = |job: &Job, books: &Books<'_>, to: Addressees| {
+            let invoice = match credit::of(job) {
+                Some(sale) => credit::invoice(sale, &sales)?,
+                None => None,
+            };
             let resolved = Resolved {
                 edition,
                 company: self.odoo.settings.company,
@@ -105,7 +109,7 @@ impl Resolver<'_> {
                 products: &products,
                 fixed: &fixed,
                 to,
-                invoice: credit::of(job).and_then(|sale| invoices.get(&sale.id).copied()),
+                invoice,
             };
             map::draft(job, books, &resolved)
         };

@@ -396,7 +396,7 @@ async fn not_made(ids: &dyn Ids, what: &str, tried: &Known) {
         .map(|(name, _)| format!("{what}/{name}"))
         .collect();
     if !names.is_empty()
-        && let Err(error) = ids.not_made(&names).await
+        && let Err(error) = ids.ended(&names).await
     {
         Event::IdsNotForgotten { error: &error }.log();
     }

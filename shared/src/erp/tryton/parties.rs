@@ -191,6 +191,8 @@ impl Resolver<'_> {
                 self.tryton.server.write(self.calls, "model.party.address.create", parameters![values]).await;
             match created {
                 Ok(ids) => {
+                    // Nobody is in doubt about them: a person may merge their customer now, and they are made for whoever is left.
+                    self.ended(&group).await?;
                     let learnt: Vec<_> = group.into_iter().map(|absent| absent.name).zip(ids).collect();
                     self.memory.learn(&learnt).await?;
                     parties.ids.extend(learnt);
@@ -200,16 +202,16 @@ impl Resolver<'_> {
                     groups.extend([second, group]);
                 }
                 Err(SendError::Refused(error)) => {
-                    self.not_made(&group).await?;
+                    self.ended(&group).await?;
                     let why = Why::AddressRefused { because: Box::new(Reason::of(&error)) };
                     parties.refused.extend(group.iter().map(|absent| (absent.reference.to_owned(), why.clone())));
                 }
                 Err(send_error) => {
                     if !matches!(send_error, SendError::Unknown(_)) {
-                        self.not_made(&group).await?;
+                        self.ended(&group).await?;
                     }
                     for group in groups {
-                        self.not_made(&group).await?;
+                        self.ended(&group).await?;
                     }
                     return Err(send_error);
                 }
@@ -218,10 +220,10 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// For certain none of these was made.
-    async fn not_made(&self, group: &[Absent<'_>]) -> Result<(), SendError> {
+    /// What became of these is known.
+    async fn ended(&self, group: &[Absent<'_>]) -> Result<(), SendError> {
         let names: Vec<String> = group.iter().map(|absent| absent.name.clone()).collect();
-        self.memory.ids.not_made(&names).await.map_err(SendError::NotNow)
+        self.memory.ids.ended(&names).await.map_err(SendError::NotNow)
     }
 }
 

@@ -41,7 +41,7 @@ impl Ids for Cache<'_> {
         }
         Ok(in_doubt.into_iter().collect())
     }
-    async fn not_made(&self, names: &[String]) -> Result<()> {
-        self.0.puente.known.not_made(&self.0.account.id, names).await
+    async fn ended(&self, names: &[String]) -> Result<()> {
+        self.0.puente.known.ended(&self.0.account.id, names).await
     }
 }

@@ -108,7 +108,7 @@ fn items(made: &[(i64, i64, usize)], decimals: u32, kinds: usize) -> Vec<Item> {
     let kind = |n: usize| match kinds {
         0 => false,
         1 => true,
-        _ => n % 2 == 0,
+        _ => n.is_multiple_of(2),
     };
     let rates = [
         vec![tax(1, dec!(0.21), kind(0))],

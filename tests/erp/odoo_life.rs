@@ -1,0 +1,235 @@
+//! What people do in a real Odoo between two states of an order, and what it refuses: only what is to blame waits, with words that say
+//! what to do.
+
+use puente::{
+    domain::{
+        document::{Booked, DocumentKind, Operation, Step},
+        order::{Order, Refund},
+        reason::Why,
+        version::Version,
+    },
+    erp::{ERPS, Erp, Job, SendError},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    life::{Answer, why},
+    made::{self, amount, line, order, sale},
+    real::{Real as _, digits},
+    support::{
+        odoo::{Odoo, odoo},
+        tryton::{Memory, counted},
+    },
+};
+
+/// A connector before the Odoo of all tests.
+struct Desk {
+    odoo: &'static Odoo,
+    erp: Box<dyn Erp>,
+    memory: Memory,
+}
+
+impl Desk {
+    fn new(more: &str) -> Option<Self> {
+        odoo().map(|odoo| Self::before(odoo, more))
+    }
+
+    fn before(odoo: &'static Odoo, more: &str) -> Self {
+        let row = ERPS.iter().find(|row| row.kind == "odoo").expect("a row for Odoo");
+        let section = puente::config::Section::from_toml(&odoo.section(more)).expect("TOML");
+        Self { odoo, erp: (row.build)(&section).expect("a connector"), memory: Memory::default() }
+    }
+
+    /// Prepared and sent.
+    async fn send(&self, job: &Job) -> Answer {
+        let (way, _) = counted();
+        let operation = job.step.operation();
+        let calls = way.with(&self.memory);
+        let draft = self.erp.prepare(&calls, operation, std::slice::from_ref(job), false).await.remove(0)?;
+        self.erp.send(&calls, operation, &[draft]).await.remove(0)
+    }
+
+    /// Sold: the job, and what is on record of it.
+    async fn sold(&self, order: Order) -> (Job, Booked) {
+        let job = sale(order);
+        let document = self.send(&job).await.unwrap();
+        let (reference, version) = (job.step.reference.clone(), Some(job.version.clone()));
+        let booked = Booked { reference, kind: DocumentKind::Sale, version, document, cancelled: false };
+        (job, booked)
+    }
+
+    async fn read(&self, booked: &Booked, fields: Value) -> Value {
+        let id: i64 = booked.document.id.parse().unwrap();
+        self.odoo.search("sale.order", json!([["id", "=", id]]), fields).await.remove(0)
+    }
+
+    /// A draft invoice of all that is sold, as people make it.
+    async fn invoice(&self, booked: &Booked) -> i64 {
+        let id: i64 = booked.document.id.parse().unwrap();
+        let context = json!({"active_model": "sale.order", "active_ids": [id]});
+        // Delivered or not: of what is invoiced when it is ordered.
+        let lines = self.odoo.search("sale.order.line", json!([["order_id", "=", id]]), json!(["product_id"])).await;
+        let products: Vec<Value> = lines.iter().map(|line| line["product_id"][0].clone()).collect();
+        self.odoo.call("product.product", "write", json!({"ids": products, "vals": {"invoice_policy": "order"}})).await;
+        let wizard = json!({"vals_list": [{"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [id]]],
+            "consolidated_billing": false}], "context": context});
+        let wizard = self.odoo.call("sale.advance.payment.inv", "create", wizard).await;
+        self.odoo.call("sale.advance.payment.inv", "create_invoices", json!({"ids": wizard, "context": context})).await;
+        self.read(booked, json!(["invoice_ids"])).await["invoice_ids"][0].as_i64().unwrap()
+    }
+}
+
+/// The next state of an order, and the change of its sale to that.
+fn amending(job: &Job, booked: &Booked, change: impl FnOnce(&mut Order)) -> Job {
+    let mut order = (*job.order).clone();
+    change(&mut order);
+    made::add_up(&mut order);
+    order.updated_at = puente::domain::time::Stamp::parse("2026-05-07T22:30:00-03:00").unwrap();
+    let version = order.version();
+    Job { step: Step::amend(booked, job.version.clone()), version, order: order.into(), ..job.clone() }
+}
+
+fn pieces(job: &Job, booked: &Booked, quantity: &str, net: &str, tax: &str) -> Job {
+    amending(job, booked, |order| {
+        order.lines[0].quantity = amount(quantity);
+        order.lines[0].amount = amount(net);
+        order.lines[0].taxes[0].amount = amount(tax);
+    })
+}
+
+fn cancelling(job: &Job, booked: &Booked) -> Job {
+    Job { step: Step::cancel(booked), ..job.clone() }
+}
+
+/// Half of it is given back.
+fn crediting(job: &Job, booked: &Booked) -> Job {
+    let refund = Refund::new("r1", amount("12.10"));
+    let mut order = (*job.order).clone();
+    order.refunds = vec![refund.clone()];
+    let mut credit = order.clone();
+    credit.lines = vec![line("ART-01", "1", "10.00", Some(("0.21", "2.10")))];
+    credit.refunds = vec![];
+    made::add_up(&mut credit);
+    Job { step: Step::credit(job.key.credit(&refund.id), &refund.id, booked), order: credit.into(), ..job.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmed_order_becomes_what_was_sold_by_now_and_its_delivery_follows() {
+    let Some(desk) = Desk::new("") else { return };
+    let lines = vec![line("ART-01", "2", "20.00", Some(("0.21", "4.20"))), line("ART-02", "1", "5.00", None)];
+    let (job, booked) = desk.sold(order("EUR", false, lines, vec![])).await;
+    // One more of the first, none of the second.
+    let mut next = pieces(&job, &booked, "3", "30.00", "6.30");
+    let mut order = (*next.order).clone();
+    order.lines.truncate(1);
+    made::add_up(&mut order);
+    next.order = order.into();
+    let document = desk.send(&next).await.unwrap();
+    assert_eq!(document, booked.document, "it keeps its id and its number");
+    let read = desk.read(&booked, json!(["amount_total", "state", "origin", "picking_ids"])).await;
+    assert_eq!((digits(&read["amount_total"]), read["state"].as_str()), (amount("36.30"), Some("sale")));
+    assert!(read["origin"].as_str().unwrap().contains(&next.version.to_string()));
+    let moves = desk
+        .odoo
+        .search("stock.move", json!([["picking_id", "in", read["picking_ids"]]]), json!(["product_uom_qty", "state"]))
+        .await;
+    let left: Vec<_> =
+        moves.iter().filter(|one| one["state"] != "cancel").map(|one| digits(&one["product_uom_qty"])).collect();
+    assert_eq!(left.iter().copied().sum::<puente::domain::money::Amount>(), amount("3"), "{moves:?}");
+    // Once more: it is there. From another state: somebody else changed it.
+    assert!(matches!(desk.send(&next).await, Err(SendError::Exists)));
+    let stale = Job { step: Step::amend(&booked, Version::unread()), ..pieces(&job, &booked, "4", "40.00", "8.40") };
+    assert!(matches!(why(&desk.send(&stale).await), Why::ChangedByHand { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_delivered_or_invoiced_is_credited_and_neither_changed_nor_cancelled() {
+    let Some(desk) = Desk::new("credit_state = \"posted\"\n") else { return };
+    let (job, booked) = desk.sold(made::small()).await;
+    desk.odoo.ship(&[job.step.reference.to_string()]).await;
+    let (invoiced_job, invoiced) = desk.sold(made::small()).await;
+    let invoice = desk.invoice(&invoiced).await;
+    desk.odoo.call("account.move", "action_post", json!({"ids": [invoice]})).await;
+    for (job, booked, said) in [(&job, &booked, "delivered"), (&invoiced_job, &invoiced, "invoiced")] {
+        for step in [pieces(job, booked, "3", "30.00", "6.30"), cancelling(job, booked)] {
+            let answer = desk.send(&step).await;
+            let Why::TooLate { because, .. } = why(&answer) else { panic!("{answer:?}") };
+            assert!(because.contains(said), "{because}");
+        }
+        let read = desk.read(booked, json!(["amount_total", "state"])).await;
+        assert_eq!((digits(&read["amount_total"]), read["state"].as_str()), (amount("24.20"), Some("sale")));
+        let note = desk.send(&crediting(job, booked)).await.unwrap();
+        let again = desk.send(&crediting(job, booked)).await.unwrap();
+        assert_eq!(note, again, "the second answer is the first's");
+        let id: i64 = note.id.parse().unwrap();
+        let fields = json!(["amount_total", "state", "move_type", "name", "reversed_entry_id"]);
+        let found = desk.odoo.search("account.move", json!([["id", "=", id]]), fields).await.remove(0);
+        assert_eq!(
+            (digits(&found["amount_total"]), found["state"].as_str(), found["move_type"].as_str()),
+            (amount("12.10"), Some("posted"), Some("out_refund"))
+        );
+        assert_eq!(found["name"].as_str(), note.number.as_deref());
+        let reversed = (said == "invoiced").then_some(invoice);
+        assert_eq!(found["reversed_entry_id"][0].as_i64(), reversed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cancelled_is_neither_changed_nor_credited() {
+    let Some(desk) = Desk::new("") else { return };
+    let (job, booked) = desk.sold(made::small()).await;
+    desk.send(&cancelling(&job, &booked)).await.unwrap();
+    assert_eq!(desk.read(&booked, json!(["state"])).await["state"], "cancel");
+    // Cancelled already is as good as cancelled now.
+    desk.send(&cancelling(&job, &booked)).await.unwrap();
+    for step in [pieces(&job, &booked, "3", "30.00", "6.30"), crediting(&job, &booked)] {
+        let answer = desk.send(&step).await;
+        assert!(matches!(why(&answer), Why::SaleCancelled { .. }), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_missing_is_named_and_nothing_is_there() {
+    // One of its own: what is changed there would be others' too.
+    let Some(alone) = Odoo::start() else { return };
+    let desk = Desk::before(Box::leak(Box::new(alone)), "");
+    let (_, booked) = desk.sold(made::small()).await;
+    let partner = desk.read(&booked, json!(["partner_id"])).await["partner_id"][0].clone();
+    // A customer who was there twice is one by now: orders go to whoever is left.
+    let kept = desk.odoo.call("res.partner", "create", json!({"vals_list": [{"name": "Ada Kept"}]})).await[0].clone();
+    let wizard = json!({"vals_list": [{"partner_ids": [[6, 0, [partner, kept]]], "dst_partner_id": kept}]});
+    let wizard = desk.odoo.call("base.partner.merge.automatic.wizard", "create", wizard).await;
+    desk.odoo.call("base.partner.merge.automatic.wizard", "action_merge", json!({"ids": wizard})).await;
+    let mut next = made::small();
+    next.customer.clone_from(&sale_of(&booked, &desk).await);
+    let (_, second) = Desk::before(desk.odoo, "").sold(next).await;
+    assert_eq!(desk.read(&second, json!(["partner_id"])).await["partner_id"][0], kept);
+
+    let user = desk.odoo.search("res.users", json!([["login", "=", "puente"]]), json!(["group_ids"])).await.remove(0);
+    // Somebody of the house, without any right to sales.
+    let nothing = json!({"module": "base", "xml_id": "group_user"});
+    let nothing = desk.odoo.call("ir.model.data", "check_object_reference", nothing).await;
+    let vals = json!({"group_ids": [[6, 0, [nothing[1]]]]});
+    desk.odoo.call("res.users", "write", json!({"ids": [user["id"]], "vals": vals})).await;
+    let before = desk.odoo.books().await.documents.len();
+    let answer = Desk::before(desk.odoo, "").send(&sale(made::small())).await;
+    let words = answer.unwrap_err().error().map(ToString::to_string).unwrap_or_default();
+    assert!(words.contains("give the integration user that right in Odoo"), "{words}");
+    assert_eq!(desk.odoo.books().await.documents.len(), before);
+    let vals = json!({"group_ids": [[6, 0, user["group_ids"]]]});
+    desk.odoo.call("res.users", "write", json!({"ids": [user["id"]], "vals": vals})).await;
+    assert!(desk.send(&sale(made::small())).await.is_ok());
+    assert_eq!(Operation::ALL.len(), 4);
+}
+
+/// The customer of a sale, as an order says it.
+async fn sale_of(booked: &Booked, desk: &Desk) -> Option<puente::domain::order::Customer> {
+    let reference =
+        desk.read(booked, json!(["client_order_ref"])).await["client_order_ref"].as_str().unwrap().to_owned();
+    let order = reference.trim_start_matches("acme/").to_owned();
+    Some(puente::domain::order::Customer {
+        id: Some(format!("c{order}")),
+        name: Some("Ada Example".to_owned()),
+        ..Default::default()
+    })
+}
