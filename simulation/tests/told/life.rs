@@ -481,7 +481,9 @@ fn one_look_up_that_is_refused_does_not_stop_a_sale_of_an_earlier_release() {
     history.0.erp.books().unaskable.insert("shop-0/1".to_owned());
     history.edit("1");
     history.pass(5 * SECOND);
-    assert_eq!((history.state(0, "1"), history.head(0, "1").attempts), (State::Waiting, 1));
+    // Each look-up costs an attempt, and none of them stops it; how many there were by now is the backoff's chance.
+    let attempts = history.head(0, "1").attempts;
+    assert!(history.state(0, "1") == State::Waiting && (1..=3).contains(&attempts), "{attempts}");
     history.0.erp.books().unaskable.clear();
     history.pass(10 * MINUTE);
     assert_eq!(history.state(0, "1"), State::Synced);

@@ -36,6 +36,14 @@ pub(super) struct Buyer {
     pub(super) delivery: Option<Contact>,
 }
 
+/// The three partners of a sale.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Addressees {
+    pub(super) customer: i64,
+    pub(super) invoice: i64,
+    pub(super) delivery: i64,
+}
+
 /// A `res.partner`, as it is created.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Contact {

@@ -7,15 +7,15 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    credit, names,
-    partners::Addressees,
+    credit,
+    customer::Addressees,
+    names,
     wire::{Edition, raw},
 };
 use crate::{
     Error, Result,
     domain::{
         document::{Action, Document},
-        ids::Reference,
         reason::Why,
         version::Version,
     },
@@ -93,7 +93,7 @@ pub(super) fn draft(job: &Job, books: &Books<'_>, to: &Resolved<'_>) -> Result<S
     let header = match (&amends, credit::of(job)) {
         (Some(_), _) => vec![("origin", origin(job))],
         (None, None) => sale(job, to),
-        (None, Some(sale)) => credit::header(job, sale, to),
+        (None, Some(sale)) => credit_note(job, sale, to),
     };
     let lines_of = if credit::of(job).is_some() { "invoice_line_ids" } else { "order_line" };
     let quantity = if credit::of(job).is_some() { "quantity" } else { "product_uom_qty" };
@@ -137,8 +137,21 @@ fn sale(job: &Job, to: &Resolved<'_>) -> Vec<(&'static str, String)> {
     header
 }
 
+/// What a credit note says beside its lines.
+fn credit_note(job: &Job, sale: &Document, to: &Resolved<'_>) -> Vec<(&'static str, String)> {
+    vec![
+        ("move_type", "out_refund".to_owned()),
+        ("partner_id/.id", to.to.invoice.to_string()),
+        ("ref", job.step.reference.to_string()),
+        ("invoice_origin", format!("{} {}", origin(job), sale.name())),
+        ("company_id/.id", to.company.to_string()),
+        ("currency_id", job.order.currency.code().to_owned()),
+        ("reversed_entry_id/.id", to.invoice.map(|id| id.to_string()).unwrap_or_default()),
+    ]
+}
+
 /// Our mark, and the number that people in the shop use.
-pub(super) fn origin(job: &Job) -> String {
+fn origin(job: &Job) -> String {
     let number = text(Some(&job.order.number)).unwrap_or_default();
     format!("{} {number}", mark::note(&job.version, job.order.total)).trim_end().to_owned()
 }
@@ -156,7 +169,7 @@ fn cells(job: &Job, line: &Line, label: &Label<'_>, (product, key): (Product, &s
     }
     let taxes: Vec<String> = line.taxes.iter().map(|tax| tax.id.to_string()).collect();
     Ok(vec![
-        line_name(&job.step.reference, key),
+        names::part(&job.step.reference, key),
         product.id.to_string(),
         quantity.to_string(),
         line.price.normalize().to_string(),
@@ -164,11 +177,6 @@ fn cells(job: &Job, line: &Line, label: &Label<'_>, (product, key): (Product, &s
         taxes.join(","),
         label.text.clone(),
     ])
-}
-
-/// The external id of a line.
-pub(super) fn line_name(reference: &Reference, key: &str) -> String {
-    names::part(reference, key)
 }
 
 fn product(job: &Job, code: &str, to: &Resolved<'_>) -> Result<Product> {

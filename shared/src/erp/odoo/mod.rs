@@ -28,6 +28,7 @@ mod partners;
 mod probe;
 mod records;
 mod resolve;
+mod sold;
 mod wire;
 
 use std::ops::Range;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     Odoo,
     config::Customers,
-    customer::{Buyer, Contact},
+    customer::{Addressees, Buyer, Contact},
     load::{self, Loaded},
     names,
     resolve::{Resolver, name},
@@ -26,14 +26,6 @@ pub(super) struct Partners {
     ids: HashMap<String, i64>,
     /// Refused, by reference: why.
     refused: HashMap<String, Why>,
-}
-
-/// The three partners of a sale.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Addressees {
-    pub(super) customer: i64,
-    pub(super) invoice: i64,
-    pub(super) delivery: i64,
 }
 
 fn customer_name(buyer: &Buyer) -> String {

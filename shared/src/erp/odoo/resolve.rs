@@ -12,10 +12,9 @@ use super::{
     Odoo,
     books::Rounding,
     credit,
-    customer::{self, Buyer},
+    customer::{self, Addressees, Buyer},
     domain,
     map::{self, Product, Resolved},
-    partners::Addressees,
     wire::{Edition, Exact, Link, Maybe},
 };
 use crate::{
@@ -93,7 +92,7 @@ impl Resolver<'_> {
         let products = self.products(books.iter().flatten().flat_map(Books::codes)).await?;
         let fixed = self.fixed().await?;
         let sales = match operation {
-            Operation::Credit => credit::sales(self, jobs).await?,
+            Operation::Credit => self.sold(jobs).await?,
             _ => HashMap::new(),
         };
 

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
@@ -10,13 +9,10 @@ use url::Url;
 use super::{
     super::{
         Erp,
-        booking::{
-            Codes,
-            items::{Names, Tax},
-        },
+        booking::Codes,
         settings::{Named, duration},
     },
-    credit, wire,
+    wire,
 };
 use crate::{
     Result,
@@ -99,12 +95,6 @@ pub(crate) struct Tryton {
 }
 
 impl Tryton {
-    /// Which of Tryton's articles and taxes stand for a store's, with these `taxes` resolved.
-    pub(super) fn names<'a>(&'a self, taxes: &'a HashMap<String, Tax>, step: Decimal) -> Names<'a> {
-        let (codes, known_as, place) = (&self.settings.products, &self.tax_names, self.place.as_str());
-        Names { taxes, known_as, codes, place, step, in_money: credit::in_money }
-    }
-
     /// How far the documents of an operation are taken.
     pub(super) fn target(&self, operation: Operation) -> State {
         let settings = &self.settings;

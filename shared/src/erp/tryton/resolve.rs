@@ -22,7 +22,7 @@ use crate::{
         booking::{
             self, Memory,
             books::{Books, Refusal, books},
-            items,
+            items::{self, Names},
         },
     },
     outbound::Metered,
@@ -356,6 +356,14 @@ impl Resolver<'_> {
             .await?;
         let country = |code: &str| countries.get(code).copied().filter(|id| *id != 0);
         Ok(sales.iter().map(|sale| customer::buyer(sale, country)).collect())
+    }
+}
+
+impl Tryton {
+    /// Which of Tryton's articles and taxes stand for a store's, with these `taxes` resolved.
+    fn names<'a>(&'a self, taxes: &'a HashMap<String, Tax>, step: Decimal) -> Names<'a> {
+        let (codes, known_as, place) = (&self.settings.products, &self.tax_names, self.place.as_str());
+        Names { taxes, known_as, codes, place, step, in_money: credit::in_money }
     }
 }
 

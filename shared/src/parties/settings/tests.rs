@@ -101,7 +101,7 @@ fn every_mistake_names_file_line_and_key() {
         (
             "kind = \"tryton\"",
             "kind = \"sap\"",
-            "puente.toml:3: erp.main.kind: there is no `sap`; the kinds are: tryton, rest",
+            "puente.toml:3: erp.main.kind: there is no `sap`; the kinds are: tryton, odoo, rest",
         ),
         (
             "kind = \"woocommerce\"",
