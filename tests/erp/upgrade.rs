@@ -190,7 +190,7 @@ fn shown(story: &Value) -> Vec<(&str, bool, bool)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lives_of_an_earlier_releases_orders_go_on_after_an_update_in_mid_day() {
-    let settings = "state = \"quotation\"\ntimeout = \"30s\"\n";
+    let settings = "state = \"quotation\"\n";
     // Nothing of ours departs from this desk: it only looks into Tryton.
     let Some(desk) = Desk::alone(settings) else { return };
     let bench = Bench::of(desk.tryton, settings);
