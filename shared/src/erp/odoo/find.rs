@@ -56,10 +56,9 @@ impl Odoo {
             Action::Create | Action::Credit { .. } => true,
         };
         // By id too it must be the order's: after Odoo was set up anew another may have it.
-        let mut ours = found.iter().filter(|record| record.is_of(&step.reference) && named(record));
-        let record = ours.next()?;
+        let record = found.iter().find(|record| record.is_of(&step.reference) && named(record))?;
         // Somebody wrote our reference on another one too: which is the right one, a person has to compare.
-        let alone = ours.next().is_none();
+        let alone = !found.iter().any(|other| other.is_of(&step.reference) && other.id != record.id);
         let finished = match step.action {
             Action::Cancel { .. } => record.is_cancelled(),
             _ => (!record.is_draft() || !self.takes_on(step.operation())) && record.adds_up(),

@@ -4,7 +4,7 @@
 //! is UNKNOWN, to be looked up and finished. Totals and currencies are compared *before* anything is confirmed: Odoo takes the currency
 //! of an order from its pricelist, whatever it was told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::IgnoredAny;
 
@@ -80,6 +80,11 @@ impl Odoo {
             Loaded::Refused(_) => None,
         };
         let ids: Vec<i64> = loaded.iter().filter_map(id).collect();
+        // One document is never two orders.
+        if ids.iter().collect::<HashSet<_>>().len() != ids.len() {
+            let words = "Odoo answered with one document for two orders";
+            return all(drafts, &SendError::Unknown(Error::new(Kind::Unavailable, words)));
+        }
         let (found, mut setbacks) = match self.by_id(calls, model, &ids).await {
             Ok(found) => (found, Setbacks::new()),
             Err(send_error) => {
