@@ -1,4 +1,4 @@
-//! What sections of several ERPs have in common: durations, and things of the ERP by their name or id.
+//! What sections of several ERPs have in common: durations, things of the ERP by their name or id, and what holds where nothing is said.
 
 use std::{fmt, time::Duration};
 
@@ -40,4 +40,19 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
 /// The same, where a default stands in for it.
 pub(super) fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     duration(deserializer).map(Some)
+}
+
+/// The first company.
+pub(super) fn one() -> i64 {
+    1
+}
+
+/// For one call.
+pub(super) fn a_minute() -> Duration {
+    Duration::from_mins(1)
+}
+
+/// Documents in one call.
+pub(super) fn hundred() -> usize {
+    100
 }

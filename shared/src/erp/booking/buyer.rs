@@ -4,7 +4,7 @@ use super::text;
 use crate::{
     domain::{
         ids::Reference,
-        order::{Address, TaxId},
+        order::{Address, Order, TaxId},
     },
     erp::Job,
 };
@@ -47,6 +47,13 @@ pub(in crate::erp) fn buyer(sale: &Job) -> Buyer<'_> {
         .or_else(|| [shipping, billing].into_iter().flatten().find_map(|address| text(address.phone.as_deref())));
     let tax_id = customer.tax_id.filter(|tax_id| text(Some(&tax_id.value)).is_some());
     Buyer { reference, name, email: text(customer.email.as_deref()), phone, tax_id, billing, shipping, guest }
+}
+
+/// The ISO codes of the countries an order names.
+#[must_use]
+pub(in crate::erp) fn countries(order: &Order) -> Vec<String> {
+    let both = order.billing.iter().chain(&order.shipping);
+    both.filter_map(|address| text(address.country.as_deref())).map(|code| code.to_uppercase()).collect()
 }
 
 /// The person and the company of an address, in one line.

@@ -11,7 +11,7 @@ pub(super) mod mark;
 mod memory;
 
 pub(super) use self::{
-    buyer::{Buyer, addressee, buyer},
+    buyer::{Buyer, addressee, buyer, countries},
     codes::Codes,
     halving::Halving,
     memory::{Memory, name},

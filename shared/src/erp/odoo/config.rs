@@ -9,7 +9,7 @@ use super::{
     super::{
         Erp,
         booking::Codes,
-        settings::{Named, duration, some_duration},
+        settings::{Named, a_minute, duration, hundred, one, some_duration},
     },
     wire::{Protocol, Server},
 };
@@ -67,18 +67,6 @@ pub(super) struct Settings {
     pub(super) settle: Option<Duration>,
     #[serde(default = "hundred")]
     pub(super) bulk: usize,
-}
-
-fn one() -> i64 {
-    1
-}
-
-fn a_minute() -> Duration {
-    Duration::from_mins(1)
-}
-
-fn hundred() -> usize {
-    100
 }
 
 /// How far a sales order is taken.

@@ -11,7 +11,7 @@ use super::names;
 use crate::{
     domain::{
         ids::Reference,
-        order::{Address, Order, TaxId},
+        order::{Address, TaxId},
         version::ContentHash,
     },
     erp::{
@@ -55,13 +55,6 @@ pub(super) struct Contact {
     pub(super) zip: String,
     pub(super) city: String,
     pub(super) country: Option<i64>,
-}
-
-/// The ISO codes of the countries an order names.
-#[must_use]
-pub(super) fn countries(order: &Order) -> Vec<String> {
-    let both = order.billing.iter().chain(&order.shipping);
-    both.filter_map(|address| text(address.country.as_deref())).map(|code| code.to_uppercase()).collect()
 }
 
 /// The buyer of `sale`. `country` answers Odoo's id of a country, if it has it.

@@ -391,7 +391,7 @@ impl Resolver<'_> {
             id: i64,
             code: String,
         }
-        let codes = jobs.iter().flat_map(|job| customer::countries(&job.order)).collect();
+        let codes = jobs.iter().flat_map(|job| booking::countries(&job.order)).collect();
         // A country that Odoo does not have is remembered as 0.
         let countries: HashMap<String, i64> = self
             .memory

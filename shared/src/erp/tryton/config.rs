@@ -10,7 +10,7 @@ use super::{
     super::{
         Erp,
         booking::Codes,
-        settings::{Named, duration},
+        settings::{Named, a_minute, duration, hundred, one},
     },
     wire,
 };
@@ -45,18 +45,6 @@ pub(crate) struct Settings {
     pub(super) timeout: Duration,
     #[serde(default = "hundred")]
     pub(super) bulk: usize,
-}
-
-fn one() -> i64 {
-    1
-}
-
-fn a_minute() -> Duration {
-    Duration::from_mins(1)
-}
-
-fn hundred() -> usize {
-    100
 }
 
 impl Named {

@@ -7,11 +7,7 @@ use std::fmt;
 
 use super::wire::{self, Address, Create, Identifier, Mechanism, Party};
 use crate::{
-    domain::{
-        ids::Reference,
-        order::{self, Order},
-        version::ContentHash,
-    },
+    domain::{ids::Reference, order, version::ContentHash},
     erp::{
         Job,
         booking::{self, addressee, text},
@@ -28,13 +24,6 @@ pub(super) struct Buyer {
     pub(super) invoice: Address,
     /// Where the goods go.
     pub(super) shipment: Address,
-}
-
-/// The ISO codes of the countries an order names.
-#[must_use]
-pub(super) fn countries(order: &Order) -> Vec<String> {
-    let both = order.billing.iter().chain(&order.shipping);
-    both.filter_map(|address| text(address.country.as_deref())).map(|code| code.to_uppercase()).collect()
 }
 
 /// The buyer of `sale`. `country` answers Tryton's id of a country, if it has it.

@@ -342,7 +342,7 @@ impl Resolver<'_> {
             id: i64,
             code: String,
         }
-        let codes = sales.iter().flat_map(|sale| customer::countries(&sale.order)).collect();
+        let codes = sales.iter().flat_map(|sale| booking::countries(&sale.order)).collect();
         // A country that Tryton does not have is remembered as 0.
         let countries: HashMap<String, i64> = self
             .memory
