@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use puente::{
     domain::{document::Operation, ids::OrderKey, order::Order, record::State},
-    erp::{ERPS, Erp, SendError},
+    erp::{Draft, ERPS, Erp, SendError},
     ports::Records,
 };
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -194,4 +194,37 @@ async fn a_wrong_key_and_a_wrong_database_are_the_accounts_matter() {
     assert!(told.starts_with("Odoo 19, company Tienda"), "{told}");
     assert!(told.contains("API key ends on"), "{told}");
     assert!(counter.take() <= 4);
+}
+
+#[tokio::test]
+async fn however_many_are_refused_those_that_were_named_are_and_the_others_wait() {
+    // It names one in each call, and there are more of them than calls that are made for one bulk.
+    let server = wiremock::MockServer::start().await;
+    let named = json!({"ids": false, "messages": [{"type": "error", "record": 0, "message": "no"}]});
+    wiremock::Mock::given(wiremock::matchers::path("/json/2/sale.order/load"))
+        .respond_with(wiremock::ResponseTemplate::new(200).set_body_json(named))
+        .mount(&server)
+        .await;
+    let section = format!(
+        "url = \"{}\"\ndatabase = \"x\"\napi_key = {{ literal = \"0123456789abcdef\" }}\nprotocol = \"json-2\"\n",
+        server.uri()
+    );
+    let row = ERPS.iter().find(|row| row.kind == "odoo").unwrap();
+    let erp = (row.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap();
+    let drafts: Vec<Draft> = (0..7)
+        .map(|_| {
+            let job = sale(crate::made::small());
+            let row = format!("puente.{}", job.step.reference);
+            let body =
+                json!({"version": job.version, "total": "24.20", "currency": "EUR", "fields": ["id"], "rows": [[row]]});
+            Draft { reference: job.step.reference, body: body.to_string(), remark: None }
+        })
+        .collect();
+    let (way, counter) = counted();
+    let answers = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
+    let calls = usize::try_from(counter.take()).unwrap();
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(SendError::Refused(_)))).count();
+    let waiting = answers.iter().filter(|answer| matches!(answer, Err(SendError::NotNow(_)))).count();
+    assert_eq!((refused, waiting), (calls, drafts.len() - calls), "{answers:?}");
+    assert!(waiting > 0);
 }

@@ -67,12 +67,15 @@ impl Odoo {
                 }
             }
         }
-        match load::each(self, calls, (Model::Sale.name(), Known::Changed), &fields(&bodies), rows).await {
+        match load::load(self, calls, (Model::Sale.name(), Known::Changed), &fields(&bodies), rows).await {
             Ok(loaded) => {
                 for (id, loaded) in changed.iter().zip(loaded) {
-                    if let Loaded::Refused(error) = loaded {
-                        setbacks.insert(*id, SendError::Refused(error));
-                    }
+                    let setback = match loaded {
+                        Loaded::There(_) => continue,
+                        Loaded::Refused(error) => SendError::Refused(error),
+                        Loaded::Later => load::later(),
+                    };
+                    setbacks.insert(*id, setback);
                 }
             }
             Err(send_error) => setbacks.extend(changed.iter().map(|id| (*id, send_error.clone()))),

@@ -111,11 +111,7 @@ fn exception(said: &Exception, intent: Intent) -> SendError {
     match class {
         "AccessDenied" | "Unauthorized" => log_in(),
         // A right that is lacking for one kind of record is lacking for every order.
-        "AccessError" => {
-            let said = quoted(&without_brackets(&said.message))
-                + " (give the integration user that right in Odoo, then replay it)";
-            SendError::Refused(Why::ErpRefused { request: None, status: None, said: Some(said) }.into())
-        }
+        "AccessError" => SendError::Refused(told(&said.message, RIGHT)),
         "MissingError" => not_now("somebody deleted the same record in Odoo at that moment"),
         _ if module.starts_with("psycopg2") => match class {
             "SerializationFailure" | "DeadlockDetected" | "LockNotAvailable" | "QueryCanceled" | "PoolError" => {
@@ -130,10 +126,18 @@ fn exception(said: &Exception, intent: Intent) -> SendError {
     }
 }
 
-/// Odoo's refusal in its own words.
+/// What helps where the user lacks a right.
+const RIGHT: &str = " (give the integration user that right in Odoo, then replay it)";
+
+/// Odoo's refusal in its own words. A load says a lacking right as it says anything else of a record.
 #[must_use]
 pub(super) fn refused(message: &str) -> Error {
-    Why::ErpRefused { request: None, status: None, said: Some(quoted(&without_brackets(message))) }.into()
+    told(message, if message.contains("You are not allowed to ") { RIGHT } else { "" })
+}
+
+fn told(message: &str, advice: &str) -> Error {
+    let said = quoted(&without_brackets(message)) + advice;
+    Why::ErpRefused { request: None, status: None, said: Some(said) }.into()
 }
 
 /// Whether the database refused it for the moment: everything was rolled back, and Odoo does not try again by itself.

@@ -22,6 +22,8 @@ pub(super) enum Loaded {
     There(Vec<i64>),
     /// Odoo refuses it, and says so of this one.
     Refused(Error),
+    /// It waits: too many others were refused.
+    Later,
 }
 
 /// What is written where a record is there already.
@@ -57,19 +59,8 @@ struct Message {
 /// So often the guilty are left out and the others loaded: Odoo names about ten of them at once.
 const ROUNDS: usize = 5;
 
-/// Creates what is not there yet, a group of rows for each record of the caller's.
-pub(super) async fn all(
-    odoo: &Odoo,
-    calls: &Calls<'_>,
-    model: &str,
-    fields: &[&str],
-    groups: Vec<Vec<Vec<String>>>,
-) -> Result<Vec<Loaded>, SendError> {
-    each(odoo, calls, (model, Known::Kept), fields, groups).await
-}
-
 /// Loads groups of rows; where a group is one record of several rows, it has one id.
-pub(super) async fn each(
+pub(super) async fn load(
     odoo: &Odoo,
     calls: &Calls<'_>,
     (model, known): (&str, Known),
@@ -124,8 +115,14 @@ pub(super) async fn each(
             return Err(SendError::Ambiguous(refused(&said)));
         }
     }
-    let words = "Odoo refused too many of the records in one call";
-    Err(SendError::NotNow(Error::new(Kind::Unavailable, words)))
+    // Those that were named are; the others have a call of their own next time.
+    let later = |at| blamed.get(&at).map_or(Loaded::Later, |error| Loaded::Refused(error.clone()));
+    Ok((0..groups.len()).map(later).collect())
+}
+
+/// Why a record waits.
+pub(super) fn later() -> SendError {
+    not_now("Odoo refused too many other records in the same call")
 }
 
 fn answers(

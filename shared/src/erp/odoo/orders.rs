@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     Odoo,
-    load::{self, Loaded},
+    load::{self, Known, Loaded},
     map::Body,
     records::{Model, Record},
     wire::Arguments,
@@ -71,13 +71,13 @@ impl Odoo {
         };
         let model = Model::of(operation);
         let rows = bodies.iter().map(|body| body.rows.clone()).collect();
-        let loaded = match load::all(self, calls, model.name(), &fields(&bodies), rows).await {
+        let loaded = match load::load(self, calls, (model.name(), Known::Kept), &fields(&bodies), rows).await {
             Ok(loaded) => loaded,
             Err(send_error) => return all(drafts, &send_error),
         };
         let id = |loaded: &Loaded| match loaded {
             Loaded::There(ids) => ids.first().copied(),
-            Loaded::Refused(_) => None,
+            Loaded::Refused(_) | Loaded::Later => None,
         };
         let ids: Vec<i64> = loaded.iter().filter_map(id).collect();
         // One document is never two orders.
@@ -115,6 +115,7 @@ impl Odoo {
         let found = if numbered { self.by_id(calls, model, &ids).await.unwrap_or(found) } else { found };
         let answer = |loaded: Loaded| match loaded {
             Loaded::Refused(error) => Err(SendError::Refused(error)),
+            Loaded::Later => Err(load::later()),
             Loaded::There(ids) => answer_of(ids.first().copied(), &found, &mut setbacks),
         };
         loaded.into_iter().map(answer).collect()

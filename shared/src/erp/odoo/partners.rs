@@ -8,7 +8,7 @@ use super::{
     Odoo,
     config::Customers,
     customer::{Addressees, Buyer, Contact},
-    load::{self, Loaded},
+    load::{self, Known, Loaded},
     names,
     resolve::{Resolver, name},
     wire::Maybe,
@@ -152,7 +152,7 @@ impl Resolver<'_> {
         }
         let fields = self.odoo.partner_fields(known);
         let rows = groups.iter().map(|(_, rows)| rows.iter().map(|row| row.cells.clone()).collect()).collect();
-        let loaded = load::all(self.odoo, self.calls, "res.partner", &fields, rows).await?;
+        let loaded = load::load(self.odoo, self.calls, ("res.partner", Known::Kept), &fields, rows).await?;
         let mut learnt = Vec::new();
         for ((reference, rows), loaded) in groups.into_iter().zip(loaded) {
             match loaded {
@@ -161,6 +161,8 @@ impl Resolver<'_> {
                     let because = Box::new(Reason::of(&error));
                     partners.refused.insert(reference.to_owned(), Why::CustomerRefused { because });
                 }
+                // Not ready: its order waits.
+                Loaded::Later => {}
             }
         }
         self.learn(&learnt).await?;

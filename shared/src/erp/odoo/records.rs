@@ -190,6 +190,9 @@ impl Odoo {
         model: Model,
         ids: &[i64],
     ) -> Result<HashMap<i64, Record>, SendError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
         let found = self.records(calls, model, &domain![("id", "in", ids)]).await?;
         Ok(found.into_iter().map(|record| (record.id, record)).collect())
     }
