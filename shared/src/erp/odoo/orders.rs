@@ -190,13 +190,23 @@ impl Odoo {
                 self.server.write(calls, model.name(), model.button(), Arguments::of(&ids)).await;
             halving.came(ids, outcome);
         }
-        for (id, send_error) in halving.failed() {
-            let send_error = match send_error {
-                SendError::Refused(error) => {
+        let failed: Vec<(i64, SendError)> = halving.failed().into_iter().collect();
+        let refused = failed.iter().filter(|(_, send_error)| matches!(send_error, SendError::Refused(_)));
+        let refused: Vec<i64> = refused.map(|(id, _)| *id).collect();
+        // What was confirmed since it was read is refused too, and is as it should be: a call whose answer was lost may still be at
+        // work, and so may people.
+        let now = self.by_id(calls, model, &refused).await;
+        for (id, send_error) in failed {
+            let send_error = match (send_error, &now) {
+                (SendError::Refused(_), Err(unread)) => in_doubt(unread.clone(), just),
+                (SendError::Refused(error), Ok(now)) => {
+                    if now.get(&id).is_some_and(Record::is_taken_on) {
+                        continue;
+                    }
                     let (step, because) = (model.button().to_owned(), Box::new(Reason::of(&error)));
                     SendError::Refused(Why::NotTakenOn { step, because }.into())
                 }
-                send_error => in_doubt(send_error, just),
+                (send_error, _) => in_doubt(send_error, just),
             };
             setbacks.insert(id, send_error);
         }

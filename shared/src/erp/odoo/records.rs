@@ -143,6 +143,11 @@ impl Record {
         self.state == "cancel"
     }
 
+    /// Whether it is confirmed, or posted.
+    pub(super) fn is_taken_on(&self) -> bool {
+        !self.is_draft() && !self.is_cancelled()
+    }
+
     /// Whether nobody may change it any more. Before Odoo 17 that was a state.
     pub(super) fn is_locked(&self) -> bool {
         self.locked || self.state == "done"
