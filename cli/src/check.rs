@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use puente::{
     Error, Kind, Result,
     domain::{changes::listed, document::Operation, ids::AccountId, ledger::Ledger},
@@ -48,6 +49,10 @@ struct ErpReport {
     erp: String,
     ok: bool,
     answer: String,
+    /// The day on which the first of the integration user's credentials ends, where the ERP tells.
+    credentials_end: Option<Date>,
+    /// What to do about it, where that is soon.
+    ends_soon: Option<String>,
     class: Class,
     promise: &'static str,
     bulk: Bulk,
@@ -116,13 +121,17 @@ async fn probed(puente: &Puente) -> Result<Report> {
 async fn erp(puente: &Puente, account: &Account) -> ErpReport {
     // What a probe needs no ids for, it need not remember.
     let outcome = account.erp.probe(&Ask::erp(puente, account).calls()).await;
+    let now = puente.clock.now();
+    let ends = outcome.as_ref().ok().and_then(|probed| next(&probed.credentials_end, today(now)));
     let (creates, patience) = (creates(account), account.erp.patience());
     let ledger = Ledger::default();
-    let quota = QuotaView::of((&account.id).into(), Some(&account.limits), &ledger, puente.clock.now());
+    let quota = QuotaView::of((&account.id).into(), Some(&account.limits), &ledger, now);
     ErpReport {
         erp: account.id.to_string(),
         ok: outcome.is_ok(),
-        answer: outcome.unwrap_or_else(|error| error.to_string()),
+        answer: outcome.map_or_else(|error| error.to_string(), |probed| probed.words),
+        credentials_end: ends,
+        ends_soon: ends.and_then(|ends| ends_soon(ends, today(now))),
         class: creates.class,
         promise: promise(creates.class),
         bulk: creates.bulk,
@@ -132,6 +141,30 @@ async fn erp(puente: &Puente, account: &Account) -> ErpReport {
         rate: quota.rate.unwrap_or_default(),
         per_day: account.limits.per_day,
     }
+}
+
+/// So many days before credentials end a check says so.
+const NOTICE: i32 = 14;
+
+fn today(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
+}
+
+/// The first of these days that is not over: what has ended opens nothing, and was replaced.
+fn next(days: &[Date], today: Date) -> Option<Date> {
+    days.iter().copied().filter(|day| *day >= today).min()
+}
+
+/// What to do about credentials that end on a day, where that is soon.
+fn ends_soon(ends: Date, today: Date) -> Option<String> {
+    let days = (ends - today).get_days();
+    let when = match days {
+        0 => "today".to_owned(),
+        1 => "tomorrow".to_owned(),
+        days => format!("in {days} days"),
+    };
+    let what = "if it is this one, make a new one in the ERP before, and have both in the configuration meanwhile";
+    (days <= NOTICE).then(|| format!("a key of the integration user ends {when}: {what}"))
 }
 
 /// How the ERP creates sales.
@@ -216,6 +249,17 @@ fn promise(class: Class) -> &'static str {
     }
 }
 
+impl ErpReport {
+    /// What it says, and until when it will.
+    fn said(&self) -> String {
+        match (&self.ends_soon, self.credentials_end) {
+            (Some(soon), _) => format!("{}; {soon}", self.answer),
+            (None, Some(day)) => format!("{}; a key ends on {day}", self.answer),
+            (None, None) => self.answer.clone(),
+        }
+    }
+}
+
 impl ConnectionReport {
     /// What its store says, and what the configuration lacks.
     fn said(&self) -> String {
@@ -240,7 +284,7 @@ impl Report {
         let mark = |ok| if ok { cell("ok", Tone::Good) } else { cell("failed", Tone::Bad) };
         let erps = self.erps.iter().map(|erp| {
             let limits = format!("{}, {} a day", erp.rate, erp.per_day);
-            vec![plain(&erp.erp), mark(erp.ok), plain(&erp.answer), plain(erp.promise), plain(limits)]
+            vec![plain(&erp.erp), mark(erp.ok), plain(erp.said()), plain(erp.promise), plain(limits)]
         });
         let connections = self.connections.iter().map(|connection| {
             let key = if connection.key { "" } else { "; no key" };
@@ -258,5 +302,23 @@ impl Report {
             table(&["ERP", "", "says", "guarantee", "limits"], erps),
             table(&["connection", "", "its store", "its orders", "front door"], connections)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_ends_within_two_weeks_is_told_and_one_that_ended_is_not() {
+        let today = date(2026, 11, 30);
+        let ends = next(&[date(2026, 11, 29), date(2027, 2, 28), date(2026, 12, 14)], today).unwrap();
+        assert_eq!(ends, date(2026, 12, 14));
+        assert!(ends_soon(ends, today).unwrap().contains("ends in 14 days"));
+        assert_eq!(ends_soon(date(2026, 12, 15), today), None);
+        assert!(ends_soon(today, today).unwrap().contains("ends today"));
+        assert_eq!(next(&[date(2026, 11, 29)], today), None);
     }
 }

@@ -102,7 +102,12 @@ fn documents(all: &[DocumentView]) -> String {
         };
         vec![plain(what), plain(name), plain(reference), state]
     });
-    table(&["document", "in the ERP", "reference", "content"], rows)
+    let links = all.iter().filter_map(|document| {
+        let name = document.number.as_ref().unwrap_or(&document.id);
+        Some(format!("{name}: {}", document.link.as_ref()?))
+    });
+    let table = table(&["document", "in the ERP", "reference", "content"], rows);
+    std::iter::once(table).chain(links).collect::<Vec<_>>().join("\n")
 }
 
 /// What an order waits for, since when and until when.

@@ -341,7 +341,7 @@ async fn every_row_keeps_the_contract_in_every_class_and_bulk_mode_there_is_of_i
             }
             let (erp, bench) = bench_of(row, config).await;
             keeps_the_contract(&bench).await;
-            assert!(!bench.erp.probe(&open().calls()).await.unwrap().is_empty(), "{}", row.kind);
+            assert!(!bench.erp.probe(&open().calls()).await.unwrap().words.is_empty(), "{}", row.kind);
             assert!(erp.orders().iter().all(|made| made.total.to_string() == "26.78"), "the ERP's own total");
             assert!(!erp.orders().is_empty() && !erp.customers().is_empty(), "{}", row.kind);
             played += 1;
@@ -724,7 +724,7 @@ async fn the_sandbox_counts_what_comes_above_its_limits() {
         sandbox::Limits { calls: 3, window: Duration::from_hours(1), per_day: 100, day: Duration::from_secs(86_400) };
     let (erp, bench) = bench(Config { limits: Some(limits), ..Config::default() }).await;
     for _ in 0..3 {
-        assert!(bench.erp.probe(&open().calls()).await.unwrap().contains("sandbox ERP"));
+        assert!(bench.erp.probe(&open().calls()).await.unwrap().words.contains("sandbox ERP"));
     }
     let error = bench.erp.probe(&open().calls()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Limited);

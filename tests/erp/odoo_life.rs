@@ -63,14 +63,17 @@ impl Desk {
         self.odoo.search("sale.order", json!([["id", "=", id]]), fields).await.remove(0)
     }
 
+    /// Has an article invoiced as it is delivered, and not when it is ordered.
+    async fn invoiced_when_delivered(&self, code: &str) {
+        let product = self.odoo.search("product.product", json!([["default_code", "=", code]]), json!(["id"])).await;
+        let body = json!({"ids": [product[0]["id"]], "vals": {"invoice_policy": "delivery"}});
+        self.odoo.call("product.product", "write", body).await;
+    }
+
     /// A draft invoice of all that is sold, as people make it.
     async fn invoice(&self, booked: &Booked) -> i64 {
         let id: i64 = booked.document.id.parse().unwrap();
         let context = json!({"active_model": "sale.order", "active_ids": [id]});
-        // Delivered or not: of what is invoiced when it is ordered.
-        let lines = self.odoo.search("sale.order.line", json!([["order_id", "=", id]]), json!(["product_id"])).await;
-        let products: Vec<Value> = lines.iter().map(|line| line["product_id"][0].clone()).collect();
-        self.odoo.call("product.product", "write", json!({"ids": products, "vals": {"invoice_policy": "order"}})).await;
         let wizard = json!({"vals_list": [{"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [id]]],
             "consolidated_billing": false}], "context": context});
         let wizard = self.odoo.call("sale.advance.payment.inv", "create", wizard).await;
@@ -223,4 +226,120 @@ async fn a_right_that_is_missing_is_named_and_nothing_is_there() {
     assert!(desk.odoo.books().await.documents.is_empty());
     rights(user["group_ids"].clone()).await;
     assert!(desk.send(&job).await.is_ok());
+}
+
+/// An order of somebody who buys again.
+fn of_one_customer() -> Job {
+    let mut order = order("EUR", false, vec![line("ART-07", "2", "20.00", Some(("0.21", "4.20")))], vec![]);
+    order.customer.as_mut().unwrap().id = Some("invoiced".to_owned());
+    sale(order)
+}
+
+/// The invoices of an order: what they come to, and how they stand.
+async fn invoices(
+    desk: &Desk,
+    document: &puente::domain::document::Document,
+) -> Vec<(puente::domain::money::Amount, String)> {
+    let id: i64 = document.id.parse().unwrap();
+    let of = json!([["invoice_line_ids.sale_line_ids.order_id", "=", id]]);
+    let found = desk.odoo.search("account.move", of, json!(["amount_total", "state"])).await;
+    found.iter().map(|one| (digits(&one["amount_total"]), one["state"].as_str().unwrap().to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmed_order_is_invoiced_once_and_by_itself_where_that_is_wanted() {
+    let Some(desk) = Desk::new("invoice = \"posted\"\n") else { return };
+    desk.invoiced_when_delivered("ART-09").await;
+    let once = (amount("24.20"), "posted".to_owned());
+    // Two orders of one customer in one departure, and one of articles that are invoiced when they are delivered.
+    let later = sale(order("EUR", false, vec![line("ART-09", "1", "10.00", None)], vec![]));
+    let jobs = [of_one_customer(), of_one_customer(), later];
+    let (way, counter) = counted();
+    let calls = way.with(&desk.memory);
+    let operation = jobs[0].step.operation();
+    let drafts = desk.erp.prepare(&calls, operation, &jobs, false).await.into_iter().collect::<Result<Vec<_>, _>>();
+    let drafts = drafts.unwrap();
+    counter.take();
+    let sent = desk.erp.send(&calls, operation, &drafts).await;
+    assert!(counter.take() <= 9);
+    let documents: Vec<_> = sent.into_iter().map(Result::unwrap).collect();
+    assert_eq!(invoices(&desk, &documents[0]).await, std::slice::from_ref(&once));
+    assert_eq!(invoices(&desk, &documents[1]).await, std::slice::from_ref(&once));
+    assert_eq!(invoices(&desk, &documents[2]).await, []);
+    // Sent again, and found again: nothing is left to do.
+    let again = desk.erp.send(&calls, operation, &drafts).await;
+    assert!(again.iter().all(Result::is_ok), "{again:?}");
+    assert_eq!(invoices(&desk, &documents[0]).await, [once]);
+    let steps: Vec<Step> = jobs.iter().map(|job| job.step.clone()).collect();
+    let found = desk.erp.look_up(&calls, &steps).await.unwrap();
+    assert!(found.iter().all(|found| found.as_ref().unwrap().finished), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invoice_that_was_cut_short_is_finished() {
+    let Some(desk) = Desk::new("") else { return };
+    let job = of_one_customer();
+    let document = desk.send(&job).await.unwrap();
+    // Confirmed and no more; then with an invoice that is a draft.
+    for (more, state) in [("invoice = \"draft\"\n", "draft"), ("invoice = \"posted\"\n", "posted")] {
+        let desk = Desk::before(desk.odoo, more);
+        let (way, _) = counted();
+        let calls = way.with(&desk.memory);
+        let steps = std::slice::from_ref(&job.step);
+        assert!(!desk.erp.look_up(&calls, steps).await.unwrap()[0].as_ref().unwrap().finished, "{more}");
+        let operation = job.step.operation();
+        desk.erp.finish(&calls, operation, std::slice::from_ref(&document)).await.remove(0).unwrap();
+        assert_eq!(invoices(&desk, &document).await, [(amount("24.20"), state.to_owned())]);
+        assert!(desk.erp.look_up(&calls, steps).await.unwrap()[0].as_ref().unwrap().finished, "{more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_companies_of_one_database_are_two_accounts() {
+    let Some(alone) = Odoo::start() else { return };
+    let odoo: &'static Odoo = Box::leak(Box::new(alone));
+    let second =
+        odoo.call("res.company", "create", json!({"vals_list": [{"name": "Segunda", "currency_id": 1}]})).await;
+    let first = odoo.search("res.company", json!([["id", "!=", second[0]]]), json!(["currency_id"])).await.remove(0);
+    let currency = json!({"ids": second, "vals": {"currency_id": first["currency_id"][0]}});
+    odoo.call("res.company", "write", currency).await;
+    let warehouse = json!({"vals_list": [{"name": "Segunda", "code": "SEG", "company_id": second[0]}]});
+    odoo.call("stock.warehouse", "create", warehouse).await;
+    let user = odoo.search("res.users", json!([["login", "=", "puente"]]), json!(["company_ids"])).await.remove(0);
+    let both = json!({"ids": [user["id"]], "vals": {"company_ids": [[4, second[0]]]}});
+    odoo.call("res.users", "write", both).await;
+    let desks = [first["id"].clone(), second[0].clone()].map(|company| {
+        let section = odoo.section("").replace("company = 1\n", &format!("company = {company}\n"));
+        let row = ERPS.iter().find(|row| row.kind == "odoo").expect("a row for Odoo");
+        let section = puente::config::Section::from_toml(&section).unwrap();
+        Desk { odoo, erp: (row.build)(&section).unwrap(), memory: Memory::default() }
+    });
+    for (desk, company) in desks.iter().zip([&first["id"], &second[0]]) {
+        let untaxed = || order("EUR", false, vec![line("ART-01", "1", "10.00", None)], vec![]);
+        let (job, booked) = desk.sold(untaxed()).await;
+        let read = desk.read(&booked, json!(["company_id", "state", "warehouse_id"])).await;
+        assert_eq!((&read["company_id"][0], read["state"].as_str()), (company, Some("sale")), "{read}");
+        let (way, _) = counted();
+        let found = desk.erp.look_up(&way.with(&desk.memory), std::slice::from_ref(&job.step)).await.unwrap();
+        assert!(found[0].is_some());
+        let other = desks.iter().find(|other| !std::ptr::eq(*other, desk)).unwrap();
+        let found = other.erp.look_up(&way.with(&other.memory), std::slice::from_ref(&job.step)).await.unwrap();
+        assert!(found[0].is_none(), "the other company has no such order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_link_of_a_document_leads_to_it() {
+    let Some(desk) = Desk::new("") else { return };
+    let (_, booked) = desk.sold(made::small()).await;
+    let row = ERPS.iter().find(|row| row.kind == "odoo").unwrap();
+    let links = (row.links)(&puente::config::Section::from_toml(&desk.odoo.section("")).unwrap());
+    let links = links.sale.unwrap();
+    let id = &booked.document.id;
+    // Over the log-in, which goes on to the record.
+    let place = desk.odoo.leads(&links.to(id)).await;
+    assert!(
+        place.contains("/web/login?redirect=") && place.contains(&format!("sale.order%26res_id%3D{id}")),
+        "{place}"
+    );
 }

@@ -338,7 +338,7 @@ async fn what_rounding_explains_is_booked_on_a_line_of_its_own() {
     let bare = connector(&tryton.section("").replace("rounding = \"ROUNDING\", ", ""));
     let text = refused(&*bare, sale(a_cent_off())).await;
     assert!(text.contains("-0.01 EUR") && text.contains("`products.rounding`"), "{text}");
-    assert!(bare.probe(&way.calls()).await.unwrap().contains("products.rounding"));
+    assert!(bare.probe(&way.calls()).await.unwrap().words.contains("products.rounding"));
 }
 
 #[tokio::test]
@@ -471,7 +471,7 @@ async fn a_wrong_log_in_is_the_accounts_fault_and_told_without_the_password() {
 async fn a_probe_names_what_it_found() {
     let Some(tryton) = tryton() else { return };
     let (way, counter) = counted();
-    assert_eq!(tryton.connector("").probe(&way.calls()).await.unwrap(), "Tryton 8.0, web shop Web");
+    assert_eq!(tryton.connector("").probe(&way.calls()).await.unwrap().words, "Tryton 8.0, web shop Web");
     assert_eq!(counter.take(), 2);
     let elsewhere = tryton.section("").replace("web_shop = \"Web\"", "web_shop = \"Nowhere\"");
     let error = connector(&elsewhere).probe(&way.calls()).await.unwrap_err();

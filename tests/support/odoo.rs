@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use puente::outbound::{Call, Client};
+use puente::outbound::{Answer, Call, Client};
 use serde_json::{Value, json};
 
 use super::{
@@ -227,18 +227,19 @@ impl Odoo {
         found.as_array().expect("a list").clone()
     }
 
+    /// Where whoever opens an address, and is not logged in, is sent.
+    pub async fn leads(&self, address: &str) -> String {
+        let answer = visit(http::Method::GET, address, http::HeaderMap::new(), String::new()).await;
+        let location = answer.headers.get("location").unwrap_or_else(|| panic!("{address}: {}", answer.status));
+        location.to_str().expect("an address").to_owned()
+    }
+
     async fn send(&self, key: &str, model: &str, method: &str, body: &Value) -> (u16, Value) {
         let mut headers = http::HeaderMap::new();
         headers.insert("authorization", format!("bearer {key}").parse().expect("a header"));
         headers.insert("content-type", "application/json".parse().expect("a header"));
-        let call = Call {
-            method: http::Method::POST,
-            url: format!("{}/json/2/{model}/{method}", self.url).parse().expect("an address"),
-            headers,
-            body: body.to_string().into(),
-            timeout: Duration::from_secs(120),
-        };
-        let answer = Client::new().expect("a client").send(call).await.expect("Odoo answers");
+        let url = format!("{}/json/2/{model}/{method}", self.url);
+        let answer = visit(http::Method::POST, &url, headers, body.to_string()).await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         let value = serde_json::from_slice(&answer.body).unwrap_or(Value::String(text));
         (answer.status.as_u16(), value)
@@ -251,3 +252,9 @@ pub const COMPANY: u8 = 1;
 pub const PRODUCTS: &str = super::tryton::PRODUCTS;
 const TAXES: &str = "taxes = { \"0.21\" = \"VAT 21%\", \"0.10\" = \"VAT 10%\", \"0.04\" = \"VAT 4%\", \
      GST = \"GST 5%\", PST = \"PST 7%\", State = \"State 8.875%\", Canada = \"Canada\" }";
+
+async fn visit(method: http::Method, address: &str, headers: http::HeaderMap, body: String) -> Answer {
+    let url = address.parse().expect("an address");
+    let call = Call { method, url, headers, body: body.into(), timeout: Duration::from_secs(120) };
+    Client::new().expect("a client").send(call).await.expect("Odoo answers")
+}

@@ -4,8 +4,9 @@
 //! each connector its own, [`crate::parties`] the rest.
 
 pub(crate) mod limits;
+mod links;
 pub(crate) mod plain_http;
 pub(crate) mod secret;
 pub(crate) mod section;
 
-pub use self::{limits::FrontDoor, secret::Secret, section::Section};
+pub use self::{limits::FrontDoor, links::Links, secret::Secret, section::Section};

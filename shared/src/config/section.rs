@@ -19,10 +19,10 @@ use crate::{Error, Kind, Result, ports::Bundle};
 pub(crate) const ALLOW_INSECURE: &str = "allow_insecure";
 
 /// The keys of a connector's section that are not the connector's.
-pub(crate) const GENERIC: [&str; 5] = ["kind", "limits", "max_attempts", "look_up_first", ALLOW_INSECURE];
+pub(crate) const GENERIC: [&str; 6] = ["kind", "limits", "max_attempts", "look_up_first", "links", ALLOW_INSECURE];
 
 /// A connector's own part of the file: a table, with its place for error messages. Without `kind`, which chose the
-/// connector, and without the keys that belong to every account (`limits`, `max_attempts`, `look_up_first`, `allow_insecure`).
+/// connector, and without the keys that belong to every account (`limits`, `max_attempts`, `look_up_first`, `links`, `allow_insecure`).
 #[derive(Clone)]
 pub struct Section {
     file: Arc<str>,

@@ -38,6 +38,8 @@ pub struct DocumentView {
     pub cancelled: bool,
     /// Whether it says what the order's present state says of it.
     pub current: bool,
+    /// Where people look at it in the ERP, where that can be told.
+    pub link: Option<String>,
 }
 
 /// Kinds of documents.
@@ -82,9 +84,12 @@ pub enum Turn {
 /// The documents of an order; `content` is what the store says now, where that could be read.
 pub(super) async fn documents(puente: &Puente, head: &Head, content: Option<&Order>) -> Result<Vec<DocumentView>> {
     let mut documents = Vec::new();
+    let terms = puente.settings.erp_of(&head.key.connection).and_then(|erp| puente.settings.terms(&erp).transpose());
+    let links = terms.transpose()?.map(|terms| terms.links).unwrap_or_default();
     for entry in &head.booked {
         let current = !entry.cancelled && (is_at_rest(head) || carries(puente, head, entry, content).await?);
         let Document { id, number } = entry.document.clone();
+        let link = if entry.is_sale() { &links.sale } else { &links.credit };
         documents.push(DocumentView {
             kind: if entry.is_sale() { Kinds::Sale } else { Kinds::Credit },
             refund: entry.refund().map(ToOwned::to_owned),
@@ -94,6 +99,7 @@ pub(super) async fn documents(puente: &Puente, head: &Head, content: Option<&Ord
             version: entry.version.clone(),
             cancelled: entry.cancelled,
             current,
+            link: link.as_ref().map(|link| link.to(&entry.document.id)),
         });
     }
     Ok(documents)

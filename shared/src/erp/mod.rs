@@ -17,14 +17,14 @@ mod words;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 pub(crate) use self::words::{discreet, quotes, wordless};
 use self::words::{quoted, repeatable};
 pub use crate::ports::Ids;
 use crate::{
     Error, Kind, Result,
-    config::Section,
+    config::{Links, Section},
     domain::{
         audit::BookEntry,
         document::{Document, Operation, Step},
@@ -47,6 +47,8 @@ pub struct Row {
     pub kind: &'static str,
     /// Builds one from its section (without `limits`, which are the account's).
     pub build: fn(&Section) -> Result<Box<dyn Erp>>,
+    /// Where people look at its documents, as far as its section tells; read without its secrets.
+    pub links: fn(&Section) -> Links,
     /// An example section, as TOML.
     pub example: &'static str,
     /// Its ERP as it is called and answers: for the sandbox, the suites and the fuzz targets.
@@ -268,5 +270,20 @@ pub trait Erp: Send + Sync {
 
     /// Whether it can be reached with these credentials: its name and version, for people. At most two calls, beside those that say how
     /// it is to be called.
-    async fn probe(&self, calls: &Calls<'_>) -> Result<String>;
+    async fn probe(&self, calls: &Calls<'_>) -> Result<Probed>;
+}
+
+/// What an ERP answers to a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// Its name and version, for people.
+    pub words: String,
+    /// The days on which credentials of the integration user end, where the ERP tells; they may be past.
+    pub credentials_end: Vec<Date>,
+}
+
+impl From<String> for Probed {
+    fn from(words: String) -> Self {
+        Self { words, credentials_end: Vec::new() }
+    }
 }

@@ -44,6 +44,7 @@ pub fn example() -> String {
 limits = {{ rate = "10/s", per_day = 300, reset = "00:00", time_zone = "UTC", orders_share = 0.8 }}
 max_attempts = 12          # then the order goes to the dead-letter queue
 look_up_first = false      # true after a restore from a backup: no order is created without looking for it first
+# links = {{ sale = "https://erp.example/sales/{{id}}" }}   # where people look at a document (and `credit`); Odoo's and Tryton's are known
 {}"#,
             section(row.kind, row.example, &name)
         );

@@ -12,7 +12,7 @@ pub use self::{
     settings::{Door, Needs, Settings},
 };
 use crate::{
-    config::{FrontDoor, Secret},
+    config::{FrontDoor, Links, Secret},
     domain::{
         ids::{ConnectionId, ErpId},
         ledger::Limits,
@@ -60,6 +60,8 @@ pub struct Account {
     pub max_attempts: u32,
     /// Whether every order is looked up before it is created: after a restore from a backup.
     pub look_up_first: bool,
+    /// Where people look at its documents.
+    pub links: Links,
 }
 
 impl Connection {
@@ -84,6 +86,7 @@ impl Account {
             shares,
             max_attempts: MAX_ATTEMPTS.get(),
             look_up_first: false,
+            links: Links::default(),
         }
     }
 }
@@ -97,6 +100,8 @@ pub struct Terms {
     pub shares: Shares,
     /// Attempts before an order is dead-lettered.
     pub max_attempts: u32,
+    /// Where people look at its documents.
+    pub links: Links,
 }
 
 // Keys and credentials lie inside: only names are shown.

@@ -12,7 +12,7 @@ use super::{Account, Connection, MAX_ATTEMPTS, Terms};
 use crate::{
     Error, Kind, Result,
     config::{
-        Secret, Section,
+        Links, Secret, Section,
         limits::{AccountLimits, DoorLimits},
         plain_http,
         secret::{Keys, Vault},
@@ -88,6 +88,8 @@ struct AccountHead {
     max_attempts: NonZeroU32,
     #[serde(default)]
     look_up_first: bool,
+    #[serde(default)]
+    links: Links,
     /// Read by [`plain_http`].
     #[serde(default, rename = "allow_insecure")]
     _allow_insecure: bool,
@@ -192,12 +194,13 @@ impl Settings {
     pub fn terms(&self, erp: &ErpId) -> Result<Option<Terms>> {
         let Some(entry) = self.accounts.get(erp) else { return Ok(None) };
         if let Some(account) = entry.built.get() {
-            let (limits, shares) = (account.limits.clone(), account.shares.clone());
-            return Ok(Some(Terms { limits, shares, max_attempts: account.max_attempts }));
+            let (limits, shares, links) = (account.limits.clone(), account.shares.clone(), account.links.clone());
+            return Ok(Some(Terms { limits, shares, max_attempts: account.max_attempts, links }));
         }
         let head = account_head(&entry.section, true)?;
         let (limits, shares) = (head.limits.of_erp(), self.shares(erp, &entry.section)?);
-        Ok(Some(Terms { limits, shares, max_attempts: head.max_attempts.get() }))
+        let links = links(head.links, &entry.section)?;
+        Ok(Some(Terms { limits, shares, max_attempts: head.max_attempts.get(), links }))
     }
 
     /// How often a connection's store may be asked, told without its credentials; `None` if nobody has said, or there is no connection
@@ -368,6 +371,7 @@ impl Settings {
                 shares: self.shares(id, &entry.section)?,
                 max_attempts: head.max_attempts.get(),
                 look_up_first: head.look_up_first,
+                links: links(head.links, &section)?,
             }))
         };
         build().map_err(|error| vec![error])
@@ -469,6 +473,11 @@ fn account_head(section: &Section, early: bool) -> Result<AccountHead> {
         own.stand_in();
     }
     own.read()
+}
+
+/// Where people look at an account's documents: as its part says, else as such ERPs have it.
+fn links(given: Links, section: &Section) -> Result<Links> {
+    Ok(given.or((row(section, ERPS, |row| row.kind)?.links)(section)))
 }
 
 /// How often a store of that kind may be asked: as its part says, else as its vendor does.

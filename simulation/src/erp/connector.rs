@@ -12,7 +12,7 @@ use puente::{
         document::{Action, Document, Operation, Step},
         ids::Reference,
     },
-    erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError, wanted::Wanted},
+    erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, wanted::Wanted},
     outbound::Calls,
 };
 
@@ -329,8 +329,8 @@ impl Erp for Connector {
         }
     }
 
-    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {
         calls.http.permit(self.0.settings().patience.timeout).await?;
-        Ok("model".to_owned())
+        Ok("model".to_owned().into())
     }
 }

@@ -135,7 +135,7 @@ async fn a_credit_note_made_by_hand_is_noted_once_and_the_order_is_planned_anew_
     assert_eq!(
         note,
         &json!({ "kind": "credit", "refund": "9", "id": "70", "number": "CN-70", "reference": "acme/1/refund/9",
-                 "version": head.desired.to_string(), "cancelled": false, "current": true })
+                 "version": head.desired.to_string(), "cancelled": false, "current": true, "link": null })
     );
     assert_eq!(
         (&story["open"]["next"], &story["order"]["document"]["id"]),

@@ -21,7 +21,7 @@ use puente::{
         message::Message,
         order::{Flag, Order},
     },
-    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, SendError},
+    erp::{Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError},
     outbound::Calls,
     ports::{Clock, Dead, Delivery, Queue},
     store::{Changes, Entrance, Reading, Signed, Store},
@@ -156,7 +156,7 @@ impl Erp for UncalledErp {
     async fn finish(&self, _: &Calls<'_>, _: Operation, _: &[Document]) -> Vec<Result<Document, SendError>> {
         panic!("the edge calls no ERP")
     }
-    async fn probe(&self, _: &Calls<'_>) -> Result<String> {
+    async fn probe(&self, _: &Calls<'_>) -> Result<Probed> {
         panic!("the edge calls no ERP")
     }
 }

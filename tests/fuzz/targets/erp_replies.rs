@@ -40,7 +40,7 @@ pub fn erp_replies(data: &[u8]) {
                 }
             }
             1 => match bench.ask(async |calls| connected.erp.probe(calls).await) {
-                Ok(name) => assert!(name.chars().count() <= 1000),
+                Ok(name) => assert!(name.words.chars().count() <= 1000),
                 Err(error) => check_error(&error),
             },
             2 => {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Result,
-    config::{Secret, Section},
+    config::{Links, Secret, Section},
     domain::{document::Operation, order::TaxIdKind},
 };
 
@@ -43,7 +43,9 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) state: State,
     #[serde(default)]
-    pub(super) credit_state: CreditState,
+    pub(super) credit_state: InvoiceState,
+    /// How far the invoice of a confirmed order is taken; `None`: people invoice.
+    pub(super) invoice: Option<InvoiceState>,
     #[serde(default)]
     pub(super) customers: Customers,
     /// Odoo's names of the types of identification, where its Latin American modules have them.
@@ -80,10 +82,10 @@ pub(super) enum State {
     Confirmed,
 }
 
-/// How far a credit note is taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+/// How far an invoice or a credit note is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum CreditState {
+pub(super) enum InvoiceState {
     /// It waits for a bookkeeper.
     #[default]
     Draft,
@@ -119,10 +121,17 @@ impl Odoo {
     /// Whether documents of an operation are to be taken further than drafts.
     pub(super) fn takes_on(&self, operation: Operation) -> bool {
         match operation {
-            Operation::Credit => self.settings.credit_state == CreditState::Posted,
+            Operation::Credit => self.settings.credit_state == InvoiceState::Posted,
             Operation::Create | Operation::Amend | Operation::Cancel => self.settings.state == State::Confirmed,
         }
     }
+}
+
+/// Every version of Odoo leads from this address to a record's own page, and over the log-in to it.
+pub(super) fn links(section: &Section) -> Links {
+    let base = section.text("url").unwrap_or_default().trim_end_matches('/');
+    let page = |model: &str| format!("{base}/mail/view?model={model}&res_id={{id}}");
+    Links::of(&page("sale.order"), &page("account.move"))
 }
 
 /// Builds one from its section.
@@ -140,6 +149,9 @@ pub(super) fn build(section: &Section) -> Result<Box<dyn Erp>> {
     }
     if settings.protocol == Some(Protocol::Rpc) && settings.username.is_none() {
         return Err(section.refuse("username", "is needed where `protocol` is \"json-rpc\""));
+    }
+    if settings.invoice.is_some() && settings.state != State::Confirmed {
+        return Err(section.refuse("invoice", "needs `state = \"confirmed\"`: a quotation is not invoiced"));
     }
     let url = Url::parse(&settings.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or_else(|| section.refuse("url", "is an address such as https://erp.example"))?;

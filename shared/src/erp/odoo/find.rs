@@ -6,7 +6,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 
 use super::{
-    Odoo, domain,
+    Odoo,
+    config::InvoiceState,
+    domain,
     records::{Model, Record},
     wire::{Arguments, Exact, Link, Maybe, raw},
 };
@@ -39,6 +41,10 @@ impl Odoo {
             let either = domain![ours, "|", (Model::Sale.reference(), "in", references), ("id", "in", ids)];
             sales = self.records(calls, Model::Sale, &either).await?;
         }
+        let mut unposted = Vec::new();
+        if self.settings.invoice == Some(InvoiceState::Posted) {
+            unposted = self.draft_invoices(calls, sales.iter()).await?;
+        }
         let mut notes = Vec::new();
         if !credits.is_empty() {
             let refunds =
@@ -46,11 +52,11 @@ impl Odoo {
             notes = self.records(calls, Model::CreditNote, &refunds).await?;
         }
         let among = |step: &Step| if matches!(step.action, Action::Credit { .. }) { &notes } else { &sales };
-        Ok(steps.iter().map(|step| self.found(step, among(step))).collect())
+        Ok(steps.iter().map(|step| self.found(step, among(step), &unposted)).collect())
     }
 
-    /// What was found of one step.
-    fn found(&self, step: &Step, found: &[Record]) -> Option<Found> {
+    /// What was found of one step; `unposted` are invoices that are drafts, and should not be.
+    fn found(&self, step: &Step, found: &[Record], unposted: &[i64]) -> Option<Found> {
         let named = |record: &Record| match &step.action {
             Action::Cancel { document } | Action::Amend { document, .. } => record.id.to_string() == document.id,
             Action::Create | Action::Credit { .. } => true,
@@ -59,9 +65,11 @@ impl Odoo {
         let record = found.iter().find(|record| record.is_of(&step.reference) && named(record))?;
         // Somebody wrote our reference on another one too: which is the right one, a person has to compare.
         let alone = !found.iter().any(|other| other.is_of(&step.reference) && other.id != record.id);
+        let invoiced = !record.is_to_invoice() && record.invoices().iter().all(|id| !unposted.contains(id));
+        let taken_on = !record.is_draft() || !self.takes_on(step.operation());
         let finished = match step.action {
             Action::Cancel { .. } => record.is_cancelled(),
-            _ => (!record.is_draft() || !self.takes_on(step.operation())) && record.adds_up(),
+            _ => taken_on && record.adds_up() && invoiced,
         };
         let version = record.version().filter(|_| alone);
         Some(Found { document: record.document(), version, finished, cancelled: record.is_cancelled() })

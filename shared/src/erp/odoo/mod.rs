@@ -18,6 +18,7 @@ mod credit;
 mod customer;
 mod fault;
 mod find;
+mod invoice;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod load;
@@ -37,8 +38,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub(crate) use self::config::Odoo;
-use self::config::build;
-use super::{BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, booking::Memory};
+use self::config::{build, links};
+use super::{
+    BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
+};
 use crate::{
     Result,
     domain::document::{Document, Operation, Step},
@@ -49,6 +52,7 @@ use crate::{
 pub const ROW: Row = Row {
     kind: "odoo",
     build,
+    links,
     example: EXAMPLE,
     #[cfg(feature = "fixtures")]
     kit: &kit::KIT,
@@ -64,6 +68,7 @@ api_key = { env = "ODOO_API_KEY" }
 company = 1                       # its id
 state = "confirmed"               # or "draft": it stays a quotation
 credit_state = "draft"            # or "posted": a refund's credit note is in the books at once
+# invoice = "draft"               # or "posted": a confirmed order is invoiced at once. Such an order is neither changed nor cancelled later
 # Who buys is a contact of its own, known by our reference. Those whom somebody typed by hand can be found by "email" or "tax_id".
 customers = "reference"
 # identification_types = { dni = "DNI", cuit = "CUIT" }  # Odoo's names of the types of tax ids, in Latin America
@@ -156,7 +161,7 @@ impl Erp for Odoo {
         self.page(calls, day, cursor).await.map(Some).map_err(SendError::into_error)
     }
 
-    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {
         self.tried(calls).await.map_err(SendError::into_error)
     }
 }

@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     Odoo,
+    invoice::stuck,
     load::{self, Known, Loaded},
     map::Body,
     records::{Model, Record},
@@ -110,6 +111,9 @@ impl Odoo {
         if self.takes_on(operation) {
             self.press(calls, model, &found, Just::Written, &mut setbacks).await;
         }
+        if model == Model::Sale {
+            self.invoice(calls, &found, Just::Written, &mut setbacks).await;
+        }
         // A credit note has its number once it is posted.
         let numbered = model == Model::CreditNote && self.takes_on(operation) && found.len() > setbacks.len();
         let found = if numbered { self.by_id(calls, model, &ids).await.unwrap_or(found) } else { found };
@@ -169,6 +173,9 @@ impl Odoo {
         if self.takes_on(operation) {
             self.press(calls, model, &found, just, &mut setbacks).await;
         }
+        if model == Model::Sale {
+            self.invoice(calls, &found, just, &mut setbacks).await;
+        }
         ids.iter().map(|id| answer_of(Some(*id), &found, &mut setbacks)).collect()
     }
 
@@ -203,8 +210,7 @@ impl Odoo {
                     if now.get(&id).is_some_and(Record::is_taken_on) {
                         continue;
                     }
-                    let (step, because) = (model.button().to_owned(), Box::new(Reason::of(&error)));
-                    SendError::Refused(Why::NotTakenOn { step, because }.into())
+                    stuck(model.step(), SendError::Refused(error))
                 }
                 (send_error, _) => in_doubt(send_error, just),
             };

@@ -8,13 +8,13 @@ use super::{
 };
 use crate::{
     Error, Kind,
-    erp::{SendError, repeatable},
+    erp::{Probed, SendError, repeatable},
     outbound::Calls,
 };
 
 impl Odoo {
-    /// Its version and company, as words.
-    pub(super) async fn tried(&self, calls: &Calls<'_>) -> Result<String, SendError> {
+    /// Its version and company, and when keys end.
+    pub(super) async fn tried(&self, calls: &Calls<'_>) -> Result<Probed, SendError> {
         #[derive(Deserialize)]
         struct Company {
             name: String,
@@ -36,15 +36,14 @@ impl Odoo {
         let every: [i64; 0] = [];
         let keys: Vec<Key> =
             self.server.search(calls, "res.users.apikeys", &every, &["expiration_date"]).await.unwrap_or_default();
-        let ends = keys.into_iter().filter_map(|key| key.expiration_date.0).min();
-        let ends = ends
-            .map(|at| format!("; an API key ends on {}", repeatable(at.get(..10).unwrap_or(&at))))
-            .unwrap_or_default();
+        let day = |key: Key| key.expiration_date.0?.get(..10)?.parse().ok();
+        let credentials_end = keys.into_iter().filter_map(day).collect();
         let rounding = if self.settings.products.rounding.is_none() {
             "; products.rounding is not set: a cent of rounding parks an order"
         } else {
             ""
         };
-        Ok(format!("Odoo {}, company {}{ends}{rounding}", edition.major, repeatable(&company.name)))
+        let words = format!("Odoo {}, company {}{rounding}", edition.major, repeatable(&company.name));
+        Ok(Probed { words, credentials_end })
     }
 }

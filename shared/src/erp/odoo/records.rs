@@ -69,10 +69,21 @@ impl Model {
         }
     }
 
-    fn fields(self, edition: Edition) -> Vec<&'static str> {
+    /// What it does, in words.
+    pub(super) fn step(self) -> &'static str {
+        match self {
+            Self::Sale => "confirm",
+            Self::CreditNote => "post",
+        }
+    }
+
+    fn fields(self, edition: Edition, invoices: bool) -> Vec<&'static str> {
         let mut fields = vec![self.reference(), self.mark(), "name", "state", "amount_total", "currency_id"];
         if self == Self::Sale && edition.locks() {
             fields.push("locked");
+        }
+        if self == Self::Sale && invoices {
+            fields.extend(["invoice_status", "invoice_ids"]);
         }
         fields
     }
@@ -94,6 +105,11 @@ pub(super) struct Record {
     currency_id: Maybe<Link>,
     #[serde(default)]
     locked: bool,
+    /// Read only where orders are invoiced.
+    #[serde(default)]
+    invoice_status: Maybe<String>,
+    #[serde(default)]
+    invoice_ids: Vec<i64>,
 }
 
 impl Record {
@@ -146,6 +162,16 @@ impl Record {
     /// Whether it is confirmed, or posted.
     pub(super) fn is_taken_on(&self) -> bool {
         !self.is_draft() && !self.is_cancelled()
+    }
+
+    /// Whether it is confirmed, and something of it may be invoiced.
+    pub(super) fn is_to_invoice(&self) -> bool {
+        self.is_taken_on() && self.invoice_status.0.as_deref() == Some("to invoice")
+    }
+
+    /// Its invoices and their credit notes.
+    pub(super) fn invoices(&self) -> &[i64] {
+        &self.invoice_ids
     }
 
     /// Whether nobody may change it any more. Before Odoo 17 that was a state.
@@ -210,7 +236,7 @@ impl Odoo {
         domain: &impl serde::Serialize,
     ) -> Result<Vec<Record>, SendError> {
         let edition = self.server.edition(calls).await?;
-        self.server.search(calls, model.name(), domain, &model.fields(edition)).await
+        self.server.search(calls, model.name(), domain, &model.fields(edition, self.settings.invoice.is_some())).await
     }
 
     /// The lines of sales orders.

@@ -59,6 +59,11 @@ impl Edition {
         self.major >= 17
     }
 
+    /// Whether the wizard that invoices can be told to make an invoice for each order; before, a customer's orders share one.
+    pub(super) fn bills_apart(self) -> bool {
+        self.major >= 17
+    }
+
     /// Whether the delivery of a confirmed order follows when the order is changed: seen of 18 and 19, and not of 14.
     pub(super) fn follows_changes(self) -> bool {
         self.major >= 18

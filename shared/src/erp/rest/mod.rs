@@ -35,9 +35,10 @@ use self::{
     request::{Name, Request},
     template::{Templates, unusable},
 };
-use super::{Capabilities, Draft, Erp, Found, Job, Patience, Row, SendError, cannot};
+use super::{Capabilities, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, cannot};
 use crate::{
     Result,
+    config::Links,
     domain::{
         document::{Document, Operation, Step},
         ids::{ConnectionId, OrderKey},
@@ -49,6 +50,7 @@ use crate::{
 pub const ROW: Row = Row {
     kind: "rest",
     build: |section| Ok(Box::new(Rest::build(section.read()?)?)),
+    links: |_| Links::default(),
     example: include_str!("example.toml"),
     #[cfg(feature = "fixtures")]
     kit: &kit::KIT,
@@ -191,17 +193,17 @@ impl Erp for Rest {
         self.finished(calls.http, operation, documents).await
     }
 
-    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {
         let Some(request) = &self.section.probe else {
             // A reference nobody has asks for nothing but an answer.
             let nobody = OrderKey::new(ConnectionId::try_from("puente".to_owned())?, "probe".to_owned().try_into()?);
             self.look_up(calls, &[Step::create(nobody.sale())]).await.map_err(SendError::into_error)?;
-            return Ok(format!("{} answers look_up", self.base));
+            return Ok(format!("{} answers look_up", self.base).into());
         };
         let answer = self.ask(calls.http, Name::Probe, request, &context! {}, None).await?;
         let body = read("probe", request, &answer, false).map_err(|verdict| verdict.error())?;
         let name = words_at(request.number.as_ref(), &body);
-        Ok(name.unwrap_or_else(|| format!("{} answers {}", self.base, answer.status.as_u16())))
+        Ok(name.unwrap_or_else(|| format!("{} answers {}", self.base, answer.status.as_u16())).into())
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Result,
-    config::{Secret, Section},
+    config::{Links, Secret, Section},
     domain::document::Operation,
 };
 
@@ -91,6 +91,13 @@ impl Tryton {
             Operation::Create | Operation::Amend | Operation::Cancel => settings.state,
         }
     }
+}
+
+/// Tryton's web client: what its records call their `__href__` (trytond/url.py). A credit note is a sale of less than nothing there.
+pub(super) fn links(section: &Section) -> Links {
+    let text = |key: &str| section.text(key).unwrap_or_default();
+    let page = format!("{}/#{}/model/sale.sale/{{id}}", text("url").trim_end_matches('/'), text("database"));
+    Links::of(&page, &page)
 }
 
 /// Builds one from its section.

@@ -34,10 +34,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 pub(crate) use self::config::Tryton;
-use self::config::{State, build};
+use self::config::{State, build, links};
 use super::{
-    BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Row, SendError, booking::Memory, repeatable,
-    settings::Named,
+    BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
+    repeatable, settings::Named,
 };
 use crate::{
     Error, Kind, Result,
@@ -49,6 +49,7 @@ use crate::{
 pub const ROW: Row = Row {
     kind: "tryton",
     build,
+    links,
     example: EXAMPLE,
     #[cfg(feature = "fixtures")]
     kit: &kit::KIT,
@@ -147,7 +148,7 @@ impl Erp for Tryton {
         self.list_sales(calls.http, day, cursor).await.map(Some).map_err(SendError::into_error)
     }
 
-    async fn probe(&self, calls: &Calls<'_>) -> Result<String> {
+    async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {
         #[derive(Deserialize)]
         struct Shop {
             name: String,
@@ -168,7 +169,7 @@ impl Erp for Tryton {
                 let lacks = self.settings.products.rounding.is_none();
                 let rounding =
                     if lacks { "; products.rounding is not set: a cent of rounding parks an order" } else { "" };
-                Ok(format!("Tryton {series}, web shop {}{rounding}", repeatable(&shop.name)))
+                Ok(format!("Tryton {series}, web shop {}{rounding}", repeatable(&shop.name)).into())
             }
             [shop] => Err(Error::new(
                 Kind::Config,
