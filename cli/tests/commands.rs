@@ -186,7 +186,9 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     assert!(home.fails(&["orders", "show", "77"]).contains("was not seen yet"));
 
     let quota = home.json(&["quota"]);
-    assert_eq!(quota[0]["used"].as_u64(), u64::try_from(erp.calls().len()).ok(), "{quota}");
+    // A permit that grows too old on a busy machine is not used, and another is taken: never fewer than calls.
+    let (used, calls) = (quota[0]["used"].as_u64().unwrap(), u64::try_from(erp.calls().len()).unwrap());
+    assert!((calls..=calls + 2).contains(&used), "{calls} calls: {quota}");
     assert!(text(&home.run(&["quota"])).contains("of 1000 used"));
     assert!(text(&home.run(&["orders", "list", "--state", "parked"])).contains("no orders"));
 

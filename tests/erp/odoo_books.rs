@@ -1,7 +1,7 @@
 //! Hundreds of random orders, as drafts in a real Odoo: what it makes of each is what was foreseen, untaxed, tax and total, to the
 //! cent, whatever the company's way of rounding, the kind of taxes and the currency.
 //!
-//! `PUENTE_SEED` chooses other orders.
+//! `PUENTE_SEED` chooses other orders, `PUENTE_ORDERS` more of them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::{odoo::Odoo, venv::say};
 
-const ORDERS: usize = 100;
+/// Of each kind, unless `PUENTE_ORDERS` says otherwise.
+const ORDERS: usize = 40;
 /// The store's prices, Odoo's taxes, the currency and its decimals.
 const RUNS: [(bool, Kind, &str, u32); 6] = [
     (false, Kind::OnTop, "EUR", 2),
@@ -30,11 +31,13 @@ enum Kind {
     Both,
 }
 
-#[allow(clippy::disallowed_methods, reason = "which seed is said from outside")]
-fn seed() -> u64 {
+/// How many orders there are of each kind, and which.
+#[allow(clippy::disallowed_methods, reason = "both are said from outside")]
+fn chosen() -> (usize, u64) {
+    let many = std::env::var("PUENTE_ORDERS").map_or(ORDERS, |many| many.parse().expect("PUENTE_ORDERS is a number"));
     let seed = std::env::var("PUENTE_SEED").map_or(19_002_026, |seed| seed.parse().expect("PUENTE_SEED is a number"));
     say(&format!("Orders of the seed {seed}: PUENTE_SEED={seed} makes the same again."));
-    seed
+    (many, seed)
 }
 
 /// What Odoo knows: taxes by name, articles and pricelists by theirs.
@@ -190,7 +193,7 @@ async fn booked(odoo: &Odoo, known: &Known, run: &str, pricelist: i64, orders: &
 async fn what_odoo_makes_of_an_order_is_foreseen_to_the_cent() {
     let Some(odoo) = Odoo::start() else { return };
     let known = Known::of(&odoo).await;
-    let seed = seed();
+    let (many, seed) = chosen();
     for method in ["round_globally", "round_per_line"] {
         let way = json!({"ids": [1], "vals": {"tax_calculation_rounding_method": method}});
         odoo.call("res.company", "write", way).await;
@@ -198,7 +201,7 @@ async fn what_odoo_makes_of_an_order_is_foreseen_to_the_cent() {
             let mut dice = StdRng::seed_from_u64(seed + n);
             let per_line = method == "round_per_line";
             let rounding = Rounding { step: Decimal::new(1, decimals), per_line, price_decimals: None };
-            let shop: Vec<Vec<Item>> = (0..ORDERS).map(|_| charged(&known, kind, decimals, &mut dice)).collect();
+            let shop: Vec<Vec<Item>> = (0..many).map(|_| charged(&known, kind, decimals, &mut dice)).collect();
             let mut orders: Vec<Vec<Line>> = shop.iter().map(|items| lines(items, store, rounding).concat()).collect();
             orders.extend(shop.iter().map(|items| raw(items, &mut dice)));
             let run = format!("{method}_{n}");
@@ -217,7 +220,7 @@ async fn what_odoo_makes_of_an_order_is_foreseen_to_the_cent() {
             }
             assert!(wrong.is_empty(), "{} of {} are wrong: {wrong:#?}", wrong.len(), orders.len());
             say(&format!(
-                "{method}, {kind:?} in Odoo, {} in the store, {currency}: {n} of {n} foreseen; {hit} of {ORDERS} come to the \
+                "{method}, {kind:?} in Odoo, {} in the store, {currency}: {n} of {n} foreseen; {hit} of {many} come to the \
                  store's total by themselves.",
                 if store { "included" } else { "on top" },
                 n = orders.len()

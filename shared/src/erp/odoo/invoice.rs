@@ -11,12 +11,11 @@ use super::{
     Odoo,
     config::InvoiceState,
     domain,
-    orders::{Just, Setbacks, in_doubt},
+    orders::{Just, Setbacks, in_doubt, stuck},
     records::{Model, Record},
     wire::Arguments,
 };
 use crate::{
-    domain::reason::{Reason, Why},
     erp::{SendError, booking::Halving},
     outbound::Calls,
 };
@@ -151,16 +150,5 @@ impl Odoo {
         let drafts = domain![("id", "in", invoices), ("state", "=", "draft"), ("move_type", "=", "out_invoice")];
         let found: Vec<Invoice> = self.server.search(calls, "account.move", &drafts, &["id"]).await?;
         Ok(found.into_iter().map(|invoice| invoice.id).collect())
-    }
-}
-
-/// What keeps an order that is there from its next step.
-pub(super) fn stuck(step: &str, send_error: SendError) -> SendError {
-    match send_error {
-        SendError::Refused(error) => {
-            let because = Box::new(Reason::of(&error));
-            SendError::Refused(Why::NotTakenOn { step: step.to_owned(), because }.into())
-        }
-        other => other,
     }
 }

@@ -10,7 +10,6 @@ use serde::de::IgnoredAny;
 
 use super::{
     Odoo,
-    invoice::stuck,
     load::{self, Known, Loaded},
     map::Body,
     records::{Model, Record},
@@ -292,6 +291,17 @@ pub(super) fn in_doubt(send_error: SendError, just: Just) -> SendError {
     match send_error {
         SendError::NotNow(error) | SendError::Account(error) | SendError::Ambiguous(error) if just == Just::Written => {
             SendError::Unknown(error)
+        }
+        other => other,
+    }
+}
+
+/// What keeps an order that is there from its next step.
+pub(super) fn stuck(step: &str, send_error: SendError) -> SendError {
+    match send_error {
+        SendError::Refused(error) => {
+            let because = Box::new(Reason::of(&error));
+            SendError::Refused(Why::NotTakenOn { step: step.to_owned(), because }.into())
         }
         other => other,
     }
