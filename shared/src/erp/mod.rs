@@ -9,6 +9,7 @@ pub mod kit;
 pub mod odoo;
 pub mod rest;
 mod settings;
+mod status;
 pub(crate) mod totals;
 pub mod tryton;
 pub mod wanted;

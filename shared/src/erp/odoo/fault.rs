@@ -4,77 +4,36 @@
 //! where its status is 500. A 5xx without its words, or a missing answer, is not: the call may still commit, as Odoo does where the
 //! client hung up. Shapes as seen on running servers of 14, 17, 18 and 19.
 
-use std::time::Duration;
-
-use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
-    Error, Kind, Retry,
+    Error, Kind,
     domain::reason::Why,
-    erp::{SendError, quoted},
-    outbound::{Answer, Failure},
+    erp::{
+        SendError, quoted,
+        status::{self, Intent, Words, in_doubt},
+    },
+    outbound::Answer,
 };
-
-/// Whether a call changes something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Intent {
-    /// It does not.
-    Read,
-    /// It does.
-    Write,
-}
-
-/// A call without an answer.
-#[must_use]
-pub(super) fn failure(failure: Failure, intent: Intent) -> SendError {
-    match failure {
-        Failure::NotSent(error) => SendError::Account(error),
-        Failure::Unknown(error) => in_doubt(error, intent),
-    }
-}
 
 /// No key is accepted.
 #[must_use]
 pub(super) fn log_in() -> SendError {
-    account(
-        "Odoo refuses the log-in: check `api_key` (keys end, usually after 90 days), `database`, and that the user is active",
-    )
+    SendError::Account(Error::new(Kind::Config, WORDS.log_in))
 }
+
+const WORDS: Words = Words {
+    name: "Odoo",
+    log_in: "Odoo refuses the log-in: check `api_key` (keys end, usually after 90 days), `database`, and that the user is active",
+    forbidden: "the call was refused (403): a firewall before Odoo objects to whoever calls, or to what the call carries",
+};
 
 /// An answer whose status is not 200.
 #[must_use]
 pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
-    if let Ok(said) = serde_json::from_slice::<Exception>(&answer.body) {
-        return exception(&said, intent);
-    }
-    match answer.status {
-        StatusCode::UNAUTHORIZED => log_in(),
-        StatusCode::FORBIDDEN => SendError::Ambiguous(Error::new(
-            Kind::Refused,
-            "the call was refused (403): a firewall before Odoo objects to whoever calls, or to what the call carries",
-        )),
-        StatusCode::NOT_FOUND => account("Odoo is not there, or has no such database: check `url` and `database`"),
-        code if code.is_redirection() => account("the server redirects: write the address it redirects to as `url`"),
-        StatusCode::TOO_MANY_REQUESTS => {
-            let error = Error::new(Kind::Limited, "Odoo asks for fewer calls (429)");
-            SendError::Account(error.retry(seconds(answer).map_or(Retry::Backoff, Retry::After)))
-        }
-        StatusCode::REQUEST_TIMEOUT => {
-            in_doubt(Error::new(Kind::Unavailable, "Odoo gave up on the call (408)"), intent)
-        }
-        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => SendError::Refused(Why::CallTooLarge.into()),
-        code if code.is_server_error() => {
-            in_doubt(Error::new(Kind::Unavailable, format!("Odoo is failing ({})", code.as_u16())), intent)
-        }
-        code => {
-            let error = Error::from(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None });
-            match intent {
-                // Asked together: it is for one of them, or for all.
-                Intent::Read => SendError::Ambiguous(error),
-                Intent::Write => SendError::Refused(error),
-            }
-        }
+    match serde_json::from_slice::<Exception>(&answer.body) {
+        Ok(said) => exception(&said, intent),
+        Err(_) => status::status(answer, intent, &WORDS),
     }
 }
 
@@ -152,17 +111,6 @@ pub(super) fn not_now(text: &'static str) -> SendError {
     SendError::NotNow(Error::new(Kind::Unavailable, text))
 }
 
-fn account(text: &'static str) -> SendError {
-    SendError::Account(Error::new(Kind::Config, text))
-}
-
-fn in_doubt(error: Error, intent: Intent) -> SendError {
-    match intent {
-        Intent::Read => SendError::NotNow(error),
-        Intent::Write => SendError::Unknown(error),
-    }
-}
-
 /// Odoo names values and people in square brackets ("The VAT number [ESX] for partner [Ana] does not seem to be valid"): what stands
 /// in them is not repeated.
 fn without_brackets(message: &str) -> String {
@@ -173,10 +121,4 @@ fn without_brackets(message: &str) -> String {
         clean.push_str(part.split_once(']').map_or("", |(_, after)| after));
     }
     clean
-}
-
-/// `Retry-After` in seconds. A date would need the time, which a connector does not know: then the flows' own backoff holds.
-fn seconds(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }

@@ -25,12 +25,15 @@ use serde::{
 use serde_json::value::{RawValue, to_raw_value};
 use url::Url;
 
-use super::fault::{self, Intent};
+use super::fault;
 use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::money::Amount,
-    erp::SendError,
+    erp::{
+        SendError,
+        status::{self, Intent},
+    },
     outbound::{Answer, Call, Calls},
 };
 
@@ -375,7 +378,7 @@ impl Server {
             segments.pop_if_empty().extend(path);
         }
         let call = Call { method: Method::POST, url, headers, body, timeout: self.timeout };
-        calls.http.send(call).await.map_err(|failure| fault::failure(failure, intent))
+        calls.http.send(call).await.map_err(|failure| status::failure(failure, intent))
     }
 }
 

@@ -3,16 +3,14 @@
 //! Whatever leaves that open after a write (a time-out, 5xx, a broken body, a 2xx that does not tell the id) is
 //! [`SendError::Unknown`] and will be looked up. Of the ERP's words only those at the configured pointer are repeated, cut short.
 
-use http::HeaderMap;
-use jiff::{Timestamp, fmt::rfc2822};
 use serde_json::{Number, Value};
 
 use super::request::{Pointer, Request};
 use crate::{
     Error, Kind, Retry,
     domain::reason::{Reason, Why},
-    erp::{SendError, quoted},
-    outbound::{Answer, Failure, retry_after},
+    erp::{SendError, quoted, status::wait},
+    outbound::{Answer, Failure},
 };
 
 /// The most values that are read of an answer. Each takes a hundred times the room of its text, so that a bound on bytes alone
@@ -220,15 +218,6 @@ fn declined(name: &str, request: &Request, answer: &Answer, body: Option<&Value>
     }
 }
 
-/// `Retry-After`, seen from the answer's own `Date`: the ERP's clock, not ours, is what its date is about.
-fn wait(headers: &HeaderMap) -> Option<std::time::Duration> {
-    let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
-    let now = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
-    // Without a `Date` only seconds can be understood.
-    let seconds = headers.get(http::header::RETRY_AFTER)?.as_bytes().first().is_some_and(u8::is_ascii_digit);
-    if seconds || now.is_some() { retry_after(headers, now.unwrap_or(Timestamp::MIN)) } else { None }
-}
-
 impl Request {
     /// Whether an item of a success says that it is none.
     pub(super) fn tells_errors(&self, body: &Value) -> bool {
@@ -283,7 +272,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) }
+        Answer { status, headers: http::HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) }
     }
 
     fn request(toml: &str) -> Request {

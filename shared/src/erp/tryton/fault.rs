@@ -5,85 +5,38 @@
 //! inside of HTTP 200 (`trytond/protocols/jsonrpc.py`). Messages quote records, people and addresses among them: only what is
 //! known to be no personal data is passed on.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use serde_json::value::RawValue;
 
 use crate::{
-    Error, Kind, Retry,
+    Error, Kind,
     domain::reason::Why,
-    erp::{SendError, quoted},
-    outbound::{Answer, Failure},
+    erp::{
+        SendError, quoted,
+        status::{self, Intent, Words, in_doubt},
+    },
+    outbound::Answer,
 };
-
-/// Whether a call changes something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Intent {
-    /// It does not.
-    Read,
-    /// It does.
-    Write,
-}
 
 /// The unique keys: "The web ID on the sale must be unique per shop.", "The code on party must be unique."
 const UNIQUE: [&str; 2] = ["must be unique per shop", "code on party must be unique"];
 
-/// A call without an answer.
-#[must_use]
-pub(super) fn failure(failure: Failure, intent: Intent) -> SendError {
-    match failure {
-        Failure::NotSent(error) => SendError::Account(error),
-        Failure::Unknown(error) => in_doubt(error, intent),
-    }
-}
-
 /// An answer that is not 200.
 #[must_use]
 pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
-    let account = |kind, text: &'static str| SendError::Account(Error::new(kind, text));
-    match answer.status {
-        StatusCode::UNAUTHORIZED => account(
-            Kind::Config,
-            "Tryton refuses the log-in: check `username` and `password`, and that the user is active",
-        ),
-        StatusCode::FORBIDDEN => SendError::Ambiguous(Error::new(
-            Kind::Refused,
-            "Tryton refuses the call (403): the user needs access to sales, parties, products and taxes of Tryton 8 with the \
-             modules sale and web_shop, or a firewall before it objects to what the call carries",
-        )),
-        StatusCode::NOT_FOUND => {
-            account(Kind::Config, "Tryton is not there, or has no such database: check `url` and `database`")
-        }
-        code if code.is_redirection() => {
-            account(Kind::Config, "the server redirects: write the address it redirects to as `url`")
-        }
-        StatusCode::TOO_MANY_REQUESTS => {
-            let wait = seconds(answer);
-            let error = Error::new(Kind::Limited, "Tryton asks for fewer calls or log-ins (429)");
-            SendError::Account(error.retry(wait.map_or(Retry::Backoff, Retry::After)))
-        }
-        // Concurrent changes: the transaction was rolled back.
-        StatusCode::LOCKED => {
-            SendError::NotNow(Error::new(Kind::Unavailable, "Tryton was busy with the same records (423)"))
-        }
-        StatusCode::REQUEST_TIMEOUT => {
-            in_doubt(Error::new(Kind::Unavailable, "Tryton gave up on the call (408)"), intent)
-        }
-        StatusCode::PAYLOAD_TOO_LARGE if intent == Intent::Write => SendError::Refused(Why::CallTooLarge.into()),
-        code if code.is_server_error() => {
-            in_doubt(Error::new(Kind::Unavailable, format!("Tryton is failing ({})", code.as_u16())), intent)
-        }
-        code => {
-            let error = Error::from(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None });
-            match intent {
-                // Asked together: it is for one of them, or for all.
-                Intent::Read => SendError::Ambiguous(error),
-                Intent::Write => SendError::Refused(error),
-            }
-        }
+    // Concurrent changes: the transaction was rolled back.
+    if answer.status == StatusCode::LOCKED {
+        return SendError::NotNow(Error::new(Kind::Unavailable, "Tryton was busy with the same records (423)"));
     }
+    status::status(answer, intent, &WORDS)
 }
+
+const WORDS: Words = Words {
+    name: "Tryton",
+    log_in: "Tryton refuses the log-in: check `username` and `password`, and that the user is active",
+    forbidden: "Tryton refuses the call (403): the user needs access to sales, parties, products and taxes of Tryton 8 with the \
+                modules sale and web_shop, or a firewall before it objects to what the call carries",
+};
 
 /// An answer that is not what Tryton answers.
 #[must_use]
@@ -147,13 +100,6 @@ fn right(message: &str) -> &'static str {
     let lacks =
         ["You are not allowed to access \"", "Calling button \""].iter().any(|words| message.starts_with(words));
     if lacks { " (give the integration user that right in Tryton, then replay it)" } else { "" }
-}
-
-fn in_doubt(error: Error, intent: Intent) -> SendError {
-    match intent {
-        Intent::Read => SendError::NotNow(error),
-        Intent::Write => SendError::Unknown(error),
-    }
 }
 
 /// Refused by the database for the moment, and rolled back.
@@ -227,12 +173,6 @@ fn without_names(message: &str) -> String {
     clean
 }
 
-/// `Retry-After` in seconds. A date would need the time, which a connector does not know: then the flows' own backoff holds.
-fn seconds(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,40 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn each_status_has_its_meaning() {
-        let of = |code: u16, intent| {
-            let status = StatusCode::from_u16(code).unwrap();
-            name(&super::status(&Answer { status, headers: http::HeaderMap::new(), body: bytes::Bytes::new() }, intent))
-        };
-        for (code, write, read) in [
-            (302, "account", "account"),
-            (400, "refused", "ambiguous"),
-            (401, "account", "account"),
-            (403, "ambiguous", "ambiguous"),
-            (404, "account", "account"),
-            (408, "unknown", "not now"),
-            (413, "refused", "ambiguous"),
-            (414, "refused", "ambiguous"),
-            (422, "refused", "ambiguous"),
-            (423, "not now", "not now"),
-            (429, "account", "account"),
-            (500, "unknown", "not now"),
-            (502, "unknown", "not now"),
-            (503, "unknown", "not now"),
-            (504, "unknown", "not now"),
-        ] {
-            assert_eq!(of(code, Intent::Write), write, "{code}");
-            assert_eq!(of(code, Intent::Read), read, "{code}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_passed_on() {
-        let mut headers = http::HeaderMap::new();
-        headers.insert(http::header::RETRY_AFTER, "30".parse().unwrap());
-        let answer = Answer { status: StatusCode::TOO_MANY_REQUESTS, headers, body: bytes::Bytes::new() };
-        let SendError::Account(error) = status(&answer, Intent::Write) else { panic!() };
-        assert_eq!(error.retryable(), Retry::After(Duration::from_secs(30)));
+    fn what_is_busy_is_for_later() {
+        let locked = Answer { status: StatusCode::LOCKED, headers: http::HeaderMap::new(), body: bytes::Bytes::new() };
+        assert_eq!(name(&status(&locked, Intent::Write)), "not now");
+        assert_eq!(name(&status(&Answer { status: StatusCode::BAD_GATEWAY, ..locked }, Intent::Write)), "unknown");
     }
 
     #[test]

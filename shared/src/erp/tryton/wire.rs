@@ -24,12 +24,15 @@ pub(super) use self::{
     booked::{BookedSale, Moment},
     found::{FoundParty, FoundSale, SaleCurrency, Seen},
 };
-use super::fault::{self, Intent};
+use super::fault;
 use crate::{
     Error, Kind, Result,
     config::Secret,
     domain::money::Amount,
-    erp::SendError,
+    erp::{
+        SendError,
+        status::{self, Intent},
+    },
     outbound::{Call, Metered, basic},
 };
 
@@ -358,7 +361,7 @@ impl Server {
             body: Bytes::from(String::from(Box::<str>::from(body))),
             timeout: self.timeout,
         };
-        let answer = calls.send(call).await.map_err(|failure| fault::failure(failure, intent))?;
+        let answer = calls.send(call).await.map_err(|failure| status::failure(failure, intent))?;
         if answer.status != http::StatusCode::OK {
             return Err(fault::status(&answer, intent));
         }
