@@ -276,6 +276,22 @@ async fn a_log_in_that_is_none_is_the_accounts_matter() {
 }
 
 #[tokio::test]
+async fn a_key_that_ends_is_replaced_by_the_next_while_orders_come() {
+    for major in VERSIONS {
+        let before = Before::of(major).await;
+        let (job, booked) = before.sold().await;
+        *before.script.key.lock().unwrap() = NEXT_KEY;
+        before.stands(&[(&job, "sale"), (&job, "cancel")]);
+        before.says("sale.order.action_cancel", [result(json!(true))]);
+        assert_eq!(before.send(&cancelling(&job, &booked)).await.unwrap(), booked.document);
+        let denied = before.script.log.lock().unwrap().len();
+        before.send(&cancelling(&job, &booked)).await.unwrap();
+        let calls = before.script.log.lock().unwrap().len() - denied;
+        assert_eq!(calls, 2, "the key that was accepted is tried first");
+    }
+}
+
+#[tokio::test]
 async fn a_sale_is_loaded_with_the_names_and_prices_of_before_19() {
     for major in VERSIONS {
         let before = Before::of(major).await;
