@@ -25,6 +25,7 @@ mod map;
 mod names;
 mod orders;
 mod partners;
+mod places;
 mod probe;
 mod records;
 mod resolve;
