@@ -177,6 +177,48 @@ async fn currencies_are_those_of_pricelists_and_totals_the_stores() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn provinces_are_those_of_odoo_and_what_is_none_stays_readable() {
+    let Some(odoo) = odoo() else { return };
+    let (erp, memory) = (connector(odoo, ""), Memory::default());
+    let (way, counter) = counted();
+    let places = [
+        ("ES", "M", Some("Madrid"), "Springfield"),
+        ("ES", "Vizcaya", Some("Bizkaia (Vizcaya)"), "Springfield"),
+        ("AR", "AR-B", Some("Buenos Aires"), "Springfield"),
+        ("ES", "Tierra Inventada", None, "Springfield, Tierra Inventada"),
+    ];
+    let mut spent = Vec::new();
+    for _ in 0..2 {
+        let going = |(country, region): (&str, &str)| {
+            let mut order = crate::made::small();
+            let mut address = order.shipping.take().unwrap();
+            (address.country, address.region) = (Some(country.to_owned()), Some(region.to_owned()));
+            (order.billing, order.shipping) = (Some(address.clone()), Some(address));
+            sale(order)
+        };
+        let jobs: Vec<_> = places.iter().map(|(country, region, ..)| going((country, region))).collect();
+        let calls = way.with(&memory);
+        let drafts = erp.prepare(&calls, Operation::Create, &jobs, false).await;
+        spent.push(counter.take());
+        let drafts: Vec<_> = drafts.into_iter().map(|draft| draft.unwrap()).collect();
+        let answers = erp.send(&calls, Operation::Create, &drafts).await;
+        counter.take();
+        for (answer, (_, region, province, city)) in answers.iter().zip(places) {
+            let id: i64 = answer.as_ref().unwrap().id.parse().unwrap();
+            let sale =
+                odoo.search("sale.order", json!([["id", "=", id]]), json!(["partner_shipping_id"])).await.remove(0);
+            let partner = json!([["id", "=", sale["partner_shipping_id"][0]]]);
+            let partner = odoo.search("res.partner", partner, json!(["city", "state_id"])).await.remove(0);
+            assert_eq!(partner["city"], city, "{region}");
+            let found =
+                odoo.search("res.country.state", json!([["id", "=", partner["state_id"][0]]]), json!(["name"])).await;
+            assert_eq!(found.first().and_then(|state| state["name"].as_str()), province, "{region}");
+        }
+    }
+    assert_eq!(spent[1], 1, "what is known is not asked for again: only customers are loaded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_and_a_wrong_database_are_the_accounts_matter() {
     let Some(odoo) = odoo() else { return };
     for (more, said) in [

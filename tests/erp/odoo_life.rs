@@ -92,7 +92,7 @@ fn amending(job: &Job, booked: &Booked, change: impl FnOnce(&mut Order)) -> Job 
     Job { step: Step::amend(booked, job.version.clone()), version, order: order.into(), ..job.clone() }
 }
 
-fn pieces(job: &Job, booked: &Booked, quantity: &str, net: &str, tax: &str) -> Job {
+pub fn pieces(job: &Job, booked: &Booked, quantity: &str, net: &str, tax: &str) -> Job {
     amending(job, booked, |order| {
         order.lines[0].quantity = amount(quantity);
         order.lines[0].amount = amount(net);
@@ -100,7 +100,7 @@ fn pieces(job: &Job, booked: &Booked, quantity: &str, net: &str, tax: &str) -> J
     })
 }
 
-fn cancelling(job: &Job, booked: &Booked) -> Job {
+pub fn cancelling(job: &Job, booked: &Booked) -> Job {
     Job { step: Step::cancel(booked), ..job.clone() }
 }
 

@@ -15,6 +15,8 @@ pub struct Till {
     pub body: String,
     /// What the buyer pays.
     pub total: Decimal,
+    /// Whether its prices include their tax.
+    pub included: bool,
     /// How many lines and charges are taxed, each tax counted.
     pub taxed: u32,
 }
@@ -128,5 +130,5 @@ fn till(id: u64, dice: &mut StdRng) -> Till {
     });
     let (Value::Object(order), Value::Object(books)) = (&mut order, books) else { unreachable!("both are objects") };
     order.extend(books);
-    Till { id, body: serde_json::to_string(order).unwrap(), total, taxed }
+    Till { id, body: serde_json::to_string(order).unwrap(), total, included, taxed }
 }

@@ -7,7 +7,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::names;
+use super::{
+    names,
+    places::{self, Places},
+};
 use crate::{
     domain::{
         ids::Reference,
@@ -54,19 +57,20 @@ pub(super) struct Contact {
     pub(super) street: String,
     pub(super) zip: String,
     pub(super) city: String,
+    pub(super) state: Option<i64>,
     pub(super) country: Option<i64>,
 }
 
-/// The buyer of `sale`. `country` answers Odoo's id of a country, if it has it.
+/// The buyer of `sale`.
 #[must_use]
-pub(super) fn buyer(sale: &Job, country: impl Fn(&str) -> Option<i64>) -> Buyer {
+pub(super) fn buyer(sale: &Job, places: &Places) -> Buyer {
     let booking::Buyer { reference, name, email, phone, tax_id, billing, shipping, guest } = booking::buyer(sale);
-    let mut contact = place("contact", billing, &name, &country);
+    let mut contact = place("contact", billing, &name, places);
     (contact.name, contact.email) = (name.clone(), email.clone().unwrap_or_default());
     if contact.phone.is_empty() {
         contact.phone = phone.unwrap_or_default();
     }
-    let at = |kind, address| place(kind, address, &name, &country);
+    let at = |kind, address| place(kind, address, &name, places);
     let (invoice, delivery) = match (billing, shipping) {
         (None, None) => (None, None),
         _ if at("", billing) == at("", shipping) => ((!guest).then(|| at("other", billing)), None),
@@ -75,10 +79,11 @@ pub(super) fn buyer(sale: &Job, country: impl Fn(&str) -> Option<i64>) -> Buyer 
     Buyer { reference, email: email.map(|email| email.to_lowercase()), tax_id, contact, invoice, delivery }
 }
 
-fn place(kind: &'static str, from: Option<&Address>, name: &str, country: &impl Fn(&str) -> Option<i64>) -> Contact {
+fn place(kind: &'static str, from: Option<&Address>, name: &str, places: &Places) -> Contact {
     let from = from.cloned().unwrap_or_default();
     let code = text(from.country.as_deref()).map(|code| code.to_uppercase());
-    let country = code.as_deref().and_then(country);
+    let country = code.as_deref().and_then(|code| places.country(code));
+    let state = places::named(&from).and_then(|(country, called)| places.province(&country, &called));
     let joined = |parts: [Option<String>; 2]| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     Contact {
         kind,
@@ -88,7 +93,8 @@ fn place(kind: &'static str, from: Option<&Address>, name: &str, country: &impl 
         // A field of one line. What Odoo has no record for stays readable: a parcel must not lose its destination.
         street: joined([text(from.street.as_deref()), code.filter(|_| country.is_none())]).replace('\n', ", "),
         zip: text(from.postal_code.as_deref()).unwrap_or_default(),
-        city: joined([text(from.city.as_deref()), text(from.region.as_deref())]),
+        city: joined([text(from.city.as_deref()), text(from.region.as_deref()).filter(|_| state.is_none())]),
+        state,
         country,
     }
 }

@@ -4,6 +4,7 @@
 //! where its status is 500. A 5xx without its words, or a missing answer, is not: the call may still commit, as Odoo does where the
 //! client hung up. Shapes as seen on running servers of 14, 17, 18 and 19.
 
+use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
@@ -28,6 +29,17 @@ const WORDS: Words = Words {
     forbidden: "the call was refused (403): a firewall before Odoo objects to whoever calls, or to what the call carries",
 };
 
+/// Whether the key was refused: before anything was done.
+#[must_use]
+pub(super) fn is_denied(answer: &Answer) -> bool {
+    #[derive(Deserialize)]
+    struct Said {
+        error: Told,
+    }
+    let denied = |said: Said| said.error.data.name.rsplit('.').next() == Some("AccessDenied");
+    answer.status == StatusCode::UNAUTHORIZED || serde_json::from_slice(&answer.body).is_ok_and(denied)
+}
+
 /// An answer whose status is not 200.
 #[must_use]
 pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
@@ -47,14 +59,16 @@ pub(super) fn unreadable(method: &str, intent: Intent) -> SendError {
 /// An error inside of a JSON-RPC answer: `{code, message, data: {name, message, …}}`.
 #[must_use]
 pub(super) fn said(error: &str, intent: Intent) -> SendError {
-    #[derive(Deserialize)]
-    struct Told {
-        data: Exception,
-    }
     match serde_json::from_str::<Told>(error) {
         Ok(told) => exception(&told.data, intent),
         Err(_) => unreadable("execute_kw", intent),
     }
+}
+
+/// What an error of JSON-RPC says.
+#[derive(Deserialize)]
+struct Told {
+    data: Exception,
 }
 
 /// An exception of Odoo's.

@@ -26,6 +26,7 @@ mod map;
 mod names;
 mod orders;
 mod partners;
+mod places;
 mod probe;
 mod records;
 mod resolve;

@@ -237,6 +237,7 @@ impl Odoo {
             "street",
             "zip",
             "city",
+            "state_id/.id",
             "country_id/.id",
             "vat",
             "ref",
@@ -250,7 +251,7 @@ impl Odoo {
 
 /// Its own fields, from `type` to `country_id/.id`.
 fn cells(of: &Contact) -> Vec<String> {
-    let country = of.country.map(|id| id.to_string()).unwrap_or_default();
+    let places = [of.state, of.country].map(|id| id.map(|id| id.to_string()).unwrap_or_default());
     let texts = [of.kind, &of.name, &of.email, &of.phone, &of.street, &of.zip, &of.city];
-    texts.into_iter().map(ToOwned::to_owned).chain([country]).collect()
+    texts.into_iter().map(ToOwned::to_owned).chain(places).collect()
 }

@@ -129,7 +129,8 @@ impl Resolver<'_> {
             if operation == Operation::Amend {
                 return Ok(fine.iter().map(|_| Ok(Addressees::default())).collect());
             }
-            let buyers = self.buyers(&fine).await?;
+            let places = self.places(&fine).await?;
+            let buyers: Vec<Buyer> = fine.iter().map(|job| customer::buyer(job, &places)).collect();
             let partners = self.partners(&buyers).await?;
             Ok::<Vec<_>, SendError>(buyers.iter().map(|buyer| partners.of(buyer)).collect())
         };
@@ -383,28 +384,6 @@ impl Resolver<'_> {
                 Ok(by_code)
             })
             .await
-    }
-
-    async fn buyers(&self, jobs: &[&Job]) -> Result<Vec<Buyer>, SendError> {
-        #[derive(Deserialize)]
-        struct Found {
-            id: i64,
-            code: String,
-        }
-        let codes = jobs.iter().flat_map(|job| booking::countries(&job.order)).collect();
-        // A country that Odoo does not have is remembered as 0.
-        let countries: HashMap<String, i64> = self
-            .memory
-            .known_or("country", codes, async |missing| {
-                let found: Vec<Found> =
-                    self.search("res.country", &domain![("code", "in", missing)], &["code"]).await?;
-                let mut by_code: HashMap<_, _> = missing.iter().map(|code| (code.clone(), 0)).collect();
-                by_code.extend(found.into_iter().map(|found| (found.code, found.id)));
-                Ok(by_code)
-            })
-            .await?;
-        let country = |code: &str| countries.get(code).copied().filter(|id| *id != 0);
-        Ok(jobs.iter().map(|job| customer::buyer(job, country)).collect())
     }
 }
 

@@ -213,9 +213,7 @@ impl Server {
         let Some(username) = &self.username else {
             return Err(account("Odoo before 19 is called as a user: set `username` to the integration user's log-in"));
         };
-        for at in 0..self.keys.len() {
-            let at = (at + self.key.load(Ordering::Relaxed)) % self.keys.len();
-            let key = self.keys.get(at).map_or("", Secret::expose);
+        for (at, key) in self.keys_in_turn() {
             let empty = RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
             let answer = self.common(calls, "authenticate", &(&self.database, username, key, empty)).await;
             let answer = answer.map_err(|asked| match asked {
@@ -229,6 +227,13 @@ impl Server {
             }
         }
         Err(fault::log_in())
+    }
+
+    /// The keys and their places, first the one that was accepted last: any of them may have ended.
+    fn keys_in_turn(&self) -> impl Iterator<Item = (usize, &str)> {
+        let first = self.key.load(Ordering::Relaxed);
+        let places = (0..self.keys.len()).map(move |at| (first + at) % self.keys.len());
+        places.filter_map(|at| Some((at, self.keys.get(at)?.expose())))
     }
 
     /// A method of the service `common`.
@@ -300,13 +305,19 @@ impl Server {
             None => Vec::new(),
         };
         named.push(("context", raw(&Members(&context))));
-        let key = self.keys.get(self.key.load(Ordering::Relaxed)).map_or("", Secret::expose);
-        let args = (&self.database, user, key, model, method, positional, Members(&named));
-        let answer = self.rpc(calls, "object", "execute_kw", &args, intent).await?;
-        read(&result(&answer, &what, intent)?, &what, intent)
+        for (at, key) in self.keys_in_turn() {
+            let args = (&self.database, user, key, model, method, &positional, Members(&named));
+            let answer = self.rpc(calls, "object", "execute_kw", &args, intent).await?;
+            if fault::is_denied(&answer) {
+                continue;
+            }
+            self.key.store(at, Ordering::Relaxed);
+            return read(&result(&answer, &what, intent)?, &what, intent);
+        }
+        Err(fault::log_in())
     }
 
-    /// Calls with the key that was accepted last, and where that is refused with the next: one of them may have ended.
+    /// Calls a method over JSON-2.
     async fn json2(
         &self,
         calls: &Calls<'_>,
@@ -315,9 +326,7 @@ impl Server {
         intent: Intent,
     ) -> Result<Box<RawValue>, SendError> {
         let body = Bytes::from(String::from(Box::<str>::from(body)));
-        let first = self.key.load(Ordering::Relaxed);
-        for at in (0..self.keys.len()).map(|at| (first + at) % self.keys.len()) {
-            let key = self.keys.get(at).map_or("", Secret::expose);
+        for (at, key) in self.keys_in_turn() {
             let mut headers = json();
             let bearer = HeaderValue::try_from(format!("bearer {key}"));
             let mut bearer = bearer.map_err(|_| account("`api_key` is not one that Odoo makes"))?;
@@ -327,7 +336,7 @@ impl Server {
             let database = database.map_err(|_| account("`database` is no name of a database"))?;
             headers.insert(HeaderName::from_static("x-odoo-database"), database);
             let answer = self.post(calls, &["json", "2", model, method], headers, body.clone(), intent).await?;
-            if answer.status == StatusCode::UNAUTHORIZED {
+            if fault::is_denied(&answer) {
                 continue;
             }
             self.key.store(at, Ordering::Relaxed);
