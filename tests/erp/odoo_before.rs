@@ -248,7 +248,7 @@ async fn the_version_decides_the_protocol() {
         let before = Before::of(major).await;
         let (way, counter) = counted();
         let told = before.erp.probe(&way.with(&before.memory)).await.unwrap();
-        assert_eq!(told, format!("Odoo {major}, company Tienda"));
+        assert_eq!(told.words, format!("Odoo {major}, company Tienda"));
         assert_eq!(counter.take(), 4);
         let calls = ["common.version", "common.authenticate", "object.execute_kw", "object.execute_kw"];
         assert_eq!(*before.script.log.lock().unwrap(), calls, "{major}");
