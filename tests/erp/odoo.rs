@@ -119,7 +119,7 @@ async fn eight_at_once_make_one_order() {
             Ok(document) => ids.push(document.id),
             // The database was busy with the same record: nothing happened, or it was there and somebody confirmed it first.
             Err(SendError::NotNow(_) | SendError::Unknown(_)) => {}
-            Err(other) => assert!(words(&other).contains("action_confirm"), "{}", words(&other)),
+            Err(other) => assert!(words(&other).contains("refuses to confirm it"), "{}", words(&other)),
         }
     }
     ids.dedup();
@@ -196,30 +196,38 @@ async fn a_wrong_key_and_a_wrong_database_are_the_accounts_matter() {
     assert!(counter.take() <= 4);
 }
 
-#[tokio::test]
-async fn however_many_are_refused_those_that_were_named_are_and_the_others_wait() {
-    // It names one in each call, and there are more of them than calls that are made for one bulk.
-    let server = wiremock::MockServer::start().await;
-    let named = json!({"ids": false, "messages": [{"type": "error", "record": 0, "message": "no"}]});
-    wiremock::Mock::given(wiremock::matchers::path("/json/2/sale.order/load"))
-        .respond_with(wiremock::ResponseTemplate::new(200).set_body_json(named))
-        .mount(&server)
-        .await;
+/// A connector before something that is no Odoo, and seven drafts.
+fn before(server: &wiremock::MockServer) -> (Box<dyn Erp>, Vec<Draft>) {
     let section = format!(
         "url = \"{}\"\ndatabase = \"x\"\napi_key = {{ literal = \"0123456789abcdef\" }}\nprotocol = \"json-2\"\n",
         server.uri()
     );
     let row = ERPS.iter().find(|row| row.kind == "odoo").unwrap();
     let erp = (row.build)(&puente::config::Section::from_toml(&section).unwrap()).unwrap();
-    let drafts: Vec<Draft> = (0..7)
-        .map(|_| {
-            let job = sale(crate::made::small());
-            let row = format!("puente.{}", job.step.reference);
-            let body =
-                json!({"version": job.version, "total": "24.20", "currency": "EUR", "fields": ["id"], "rows": [[row]]});
-            Draft { reference: job.step.reference, body: body.to_string(), remark: None }
-        })
-        .collect();
+    let draft = |_| {
+        let job = sale(crate::made::small());
+        let row = format!("puente.{}", job.step.reference);
+        let body =
+            json!({"version": job.version, "total": "24.20", "currency": "EUR", "fields": ["id"], "rows": [[row]]});
+        Draft { reference: job.step.reference, body: body.to_string(), remark: None }
+    };
+    (erp, (0..7).map(draft).collect())
+}
+
+async fn answers(server: &wiremock::MockServer, method: &str, status: u16, body: Value) {
+    wiremock::Mock::given(wiremock::matchers::path(format!("/json/2/sale.order/{method}")))
+        .respond_with(wiremock::ResponseTemplate::new(status).set_body_json(body))
+        .mount(server)
+        .await;
+}
+
+#[tokio::test]
+async fn however_many_are_refused_those_that_were_named_are_and_the_others_wait() {
+    // It names one in each call, and there are more of them than calls that are made for one bulk.
+    let server = wiremock::MockServer::start().await;
+    let named = json!({"ids": false, "messages": [{"type": "error", "record": 0, "message": "no"}]});
+    answers(&server, "load", 200, named).await;
+    let (erp, drafts) = before(&server);
     let (way, counter) = counted();
     let answers = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
     let calls = usize::try_from(counter.take()).unwrap();
@@ -227,4 +235,25 @@ async fn however_many_are_refused_those_that_were_named_are_and_the_others_wait(
     let waiting = answers.iter().filter(|answer| matches!(answer, Err(SendError::NotNow(_)))).count();
     assert_eq!((refused, waiting), (calls, drafts.len() - calls), "{answers:?}");
     assert!(waiting > 0);
+}
+
+#[tokio::test]
+async fn an_exception_that_names_nobody_is_said_of_the_whole_call() {
+    // As Odoo answers where a column is unknown to it.
+    let exception = json!({"name": "builtins.ValueError", "message": "Invalid field name 'x'"});
+    let server = wiremock::MockServer::start().await;
+    answers(&server, "load", 500, exception.clone()).await;
+    let (erp, drafts) = before(&server);
+    let (way, _) = counted();
+    let told = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
+    assert!(told.iter().all(|answer| matches!(answer, Err(SendError::Ambiguous(_)))), "{told:?}");
+
+    // The orders are there, and it fails where they are read.
+    let server = wiremock::MockServer::start().await;
+    let ids: Vec<usize> = (1..=7).collect();
+    answers(&server, "load", 200, json!({"ids": ids, "messages": []})).await;
+    answers(&server, "search_read", 500, exception).await;
+    let (erp, drafts) = before(&server);
+    let told = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
+    assert!(told.iter().all(|answer| matches!(answer, Err(SendError::Unknown(_)))), "{told:?}");
 }
