@@ -67,14 +67,7 @@ pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
         code if code.is_server_error() => {
             in_doubt(Error::new(Kind::Unavailable, format!("Odoo is failing ({})", code.as_u16())), intent)
         }
-        code => {
-            let error = Error::from(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None });
-            match intent {
-                // Asked together: it is for one of them, or for all.
-                Intent::Read => SendError::Ambiguous(error),
-                Intent::Write => SendError::Refused(error),
-            }
-        }
+        code => no(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None }.into(), intent),
     }
 }
 
@@ -85,13 +78,21 @@ pub(super) fn unreadable(method: &str, intent: Intent) -> SendError {
     in_doubt(Error::new(Kind::Unavailable, text), intent)
 }
 
-/// An error inside of a JSON-RPC answer: `{code, message, data: {name, message, …}}`.
+/// An error inside of a JSON-RPC answer.
+#[derive(Deserialize)]
+struct Told {
+    data: Exception,
+}
+
+/// Whether it is that the log-in is refused.
+#[must_use]
+pub(super) fn is_of_log_in(error: &str) -> bool {
+    serde_json::from_str::<Told>(error).is_ok_and(|told| told.data.name.ends_with(".AccessDenied"))
+}
+
+/// What an error inside of a JSON-RPC answer means: `{code, message, data: {name, message, …}}`.
 #[must_use]
 pub(super) fn said(error: &str, intent: Intent) -> SendError {
-    #[derive(Deserialize)]
-    struct Told {
-        data: Exception,
-    }
     match serde_json::from_str::<Told>(error) {
         Ok(told) => exception(&told.data, intent),
         Err(_) => unreadable("execute_kw", intent),
@@ -111,7 +112,7 @@ fn exception(said: &Exception, intent: Intent) -> SendError {
     match class {
         "AccessDenied" | "Unauthorized" => log_in(),
         // A right that is lacking for one kind of record is lacking for every order.
-        "AccessError" => SendError::Refused(told(&said.message, RIGHT)),
+        "AccessError" => no(told(&said.message, RIGHT), intent),
         "MissingError" => not_now("somebody deleted the same record in Odoo at that moment"),
         _ if module.starts_with("psycopg2") => match class {
             "SerializationFailure" | "DeadlockDetected" | "LockNotAvailable" | "QueryCanceled" | "PoolError" => {
@@ -120,19 +121,38 @@ fn exception(said: &Exception, intent: Intent) -> SendError {
             _ => in_doubt(Error::new(Kind::Unavailable, "Odoo lost its database during the call"), intent),
         },
         _ if is_busy(&said.message) => not_now("Odoo's database was busy with the same records"),
-        "UserError" | "ValidationError" | "RedirectWarning" => SendError::Refused(refused(&said.message)),
+        // No such model: a module is not installed.
+        "UserError" | "ValidationError" | "RedirectWarning" | "NotFound" => no(refused(&said.message), intent),
         // The text of a Python exception can hold anything: it stays in Odoo's own log.
-        _ => SendError::Refused(Why::ErpFailed.into()),
+        _ => no(Why::ErpFailed.into(), intent),
+    }
+}
+
+/// Odoo says no, and nothing happened.
+fn no(error: Error, intent: Intent) -> SendError {
+    match intent {
+        // Asked together: it is for one of them, or for all.
+        Intent::Read => SendError::Ambiguous(error),
+        Intent::Write => SendError::Refused(error),
     }
 }
 
 /// What helps where the user lacks a right.
 const RIGHT: &str = " (give the integration user that right in Odoo, then replay it)";
 
+/// What helps where the books are closed up to the day that a document or a delivery is of.
+const PERIOD: &str = " (open the period in Odoo, or do it there with a day that is open, then replay it)";
+
 /// Odoo's refusal in its own words. A load says a lacking right as it says anything else of a record.
 #[must_use]
 pub(super) fn refused(message: &str) -> Error {
-    told(message, if message.contains("You are not allowed to ") { RIGHT } else { "" })
+    let known = [
+        ("You are not allowed to ", RIGHT),
+        ("Lock Date", PERIOD),
+        ("lock date", PERIOD),
+        ("locked fiscal period", PERIOD),
+    ];
+    told(message, known.iter().find(|(words, _)| message.contains(words)).map_or("", |(_, advice)| advice))
 }
 
 fn told(message: &str, advice: &str) -> Error {

@@ -193,7 +193,8 @@ impl Odoo {
         for (id, send_error) in halving.failed() {
             let send_error = match send_error {
                 SendError::Refused(error) => {
-                    let (step, because) = (model.button().to_owned(), Box::new(Reason::of(&error)));
+                    let step = model.button().trim_start_matches("action_").to_owned();
+                    let because = Box::new(Reason::of(&error));
                     SendError::Refused(Why::NotTakenOn { step, because }.into())
                 }
                 send_error => in_doubt(send_error, just),

@@ -205,9 +205,7 @@ impl Server {
         let Some(username) = &self.username else {
             return Err(account("Odoo before 19 is called as a user: set `username` to the integration user's log-in"));
         };
-        for at in 0..self.keys.len() {
-            let at = (at + self.key.load(Ordering::Relaxed)) % self.keys.len();
-            let key = self.keys.get(at).map_or("", Secret::expose);
+        for (at, key) in self.keys() {
             let empty = RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
             let answer = self.common(calls, "authenticate", &(&self.database, username, key, empty)).await;
             let answer = answer.map_err(|asked| match asked {
@@ -223,13 +221,22 @@ impl Server {
         Err(fault::log_in())
     }
 
+    /// The keys with their places, from the one that was accepted last: where that is refused the next is tried, since one of them may
+    /// have ended.
+    fn keys(&self) -> Vec<(usize, &str)> {
+        let first = self.key.load(Ordering::Relaxed);
+        let places = (0..self.keys.len()).map(move |at| (first + at) % self.keys.len());
+        places.filter_map(|at| Some((at, self.keys.get(at)?.expose()))).collect()
+    }
+
     /// A method of the service `common`.
     async fn common(&self, calls: &Calls<'_>, method: &str, args: &impl Serialize) -> Result<Box<RawValue>, Asked> {
         let answer = self.rpc(calls, "common", method, args, Intent::Read).await.map_err(Asked::Failed)?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(Asked::NoRpc);
         }
-        result(&answer, method, Intent::Read).map_err(Asked::Failed)
+        let result = result(&answer, method, Intent::Read).map_err(Asked::Failed)?;
+        result.ok_or_else(|| Asked::Failed(fault::log_in()))
     }
 
     /// A call that changes nothing: whatever goes wrong, nothing happened.
@@ -292,13 +299,18 @@ impl Server {
             None => Vec::new(),
         };
         named.push(("context", raw(&Members(&context))));
-        let key = self.keys.get(self.key.load(Ordering::Relaxed)).map_or("", Secret::expose);
-        let args = (&self.database, user, key, model, method, positional, Members(&named));
-        let answer = self.rpc(calls, "object", "execute_kw", &args, intent).await?;
-        read(&result(&answer, &what, intent)?, &what, intent)
+        let named = Members(&named);
+        for (at, key) in self.keys() {
+            let args = (&self.database, user, key, model, method, &positional, &named);
+            let answer = self.rpc(calls, "object", "execute_kw", &args, intent).await?;
+            if let Some(answer) = result(&answer, &what, intent)? {
+                self.key.store(at, Ordering::Relaxed);
+                return read(&answer, &what, intent);
+            }
+        }
+        Err(fault::log_in())
     }
 
-    /// Calls with the key that was accepted last, and where that is refused with the next: one of them may have ended.
     async fn json2(
         &self,
         calls: &Calls<'_>,
@@ -307,9 +319,7 @@ impl Server {
         intent: Intent,
     ) -> Result<Box<RawValue>, SendError> {
         let body = Bytes::from(String::from(Box::<str>::from(body)));
-        let first = self.key.load(Ordering::Relaxed);
-        for at in (0..self.keys.len()).map(|at| (first + at) % self.keys.len()) {
-            let key = self.keys.get(at).map_or("", Secret::expose);
+        for (at, key) in self.keys() {
             let mut headers = json();
             let bearer = HeaderValue::try_from(format!("bearer {key}"));
             let mut bearer = bearer.map_err(|_| account("`api_key` is not one that Odoo makes"))?;
@@ -388,8 +398,8 @@ fn json() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
 
-/// The result of a JSON-RPC answer. A method that returns nothing has no `result` at all.
-fn result(answer: &Answer, what: &str, intent: Intent) -> Result<Box<RawValue>, SendError> {
+/// The result of a JSON-RPC answer; `None`: the log-in is refused. A method that returns nothing has no `result` at all.
+fn result(answer: &Answer, what: &str, intent: Intent) -> Result<Option<Box<RawValue>>, SendError> {
     #[derive(Deserialize)]
     struct Response<'a> {
         #[serde(borrow, default)]
@@ -402,8 +412,9 @@ fn result(answer: &Answer, what: &str, intent: Intent) -> Result<Box<RawValue>, 
     }
     let response: Response<'_> = serde_json::from_slice(&answer.body).map_err(|_| fault::unreadable(what, intent))?;
     match response.error {
+        Some(error) if fault::is_of_log_in(error.get()) => Ok(None),
         Some(error) => Err(fault::said(error.get(), intent)),
-        None => Ok(response.result.unwrap_or(RawValue::NULL).to_owned()),
+        None => Ok(Some(response.result.unwrap_or(RawValue::NULL).to_owned())),
     }
 }
 
