@@ -1,15 +1,12 @@
 //! A shop of one's own before a real Tryton: its orders arrive and depart, and what came of them can be asked on both sides.
 
-use puente::{
-    domain::{
-        ids::OrderKey,
-        money::Amount,
-        order::{Line, Order, Payment, Refund, Returned, Status},
-        reason::{Reason, Why},
-        record::{Head, State},
-        time::Stamp,
-    },
-    ports::Records,
+use std::ops::Deref;
+
+use puente::domain::{
+    ids::OrderKey,
+    money::Amount,
+    order::{Line, Order, Payment, Refund, Returned, Status},
+    time::Stamp,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +23,14 @@ pub struct Desk {
     pub tryton: &'static Tryton,
 }
 
+impl Deref for Desk {
+    type Target = Inside;
+
+    fn deref(&self) -> &Inside {
+        &self.inside
+    }
+}
+
 impl Desk {
     /// Before the Tryton of all tests; `None`: offline.
     pub fn new(more: &str) -> Option<Self> {
@@ -40,35 +45,6 @@ impl Desk {
 
     pub fn before(tryton: &'static Tryton, more: &str) -> Self {
         Self { inside: Inside::of(tryton, more, &OWN), tryton }
-    }
-
-    /// These arrive, and everything that is due goes to Tryton together.
-    pub async fn take<'o>(&self, orders: impl IntoIterator<Item = &'o Order>) {
-        for order in orders {
-            self.inside.arrive(&serde_json::to_string(order).unwrap()).await;
-        }
-        self.inside.depart().await;
-    }
-
-    async fn head(&self, order: &Order) -> Head {
-        self.inside.data.head(&key(order)).await.unwrap().unwrap()
-    }
-
-    /// Nothing is left to do for it.
-    pub async fn is_synced(&self, order: &Order) {
-        let head = self.head(order).await;
-        let reason = head.reason.as_ref().map(Reason::words);
-        assert_eq!((head.state(), head.due), (State::Synced, None), "{}: {reason:?}", order.id);
-    }
-
-    /// It waits for a person: why.
-    pub async fn parked(&self, order: &Order) -> Why {
-        let head = self.head(order).await;
-        assert_eq!((head.state(), head.due), (State::Parked, None), "{}: {:?}", order.id, head.reason);
-        match head.parked.unwrap().reason {
-            Reason::Known(why) => why,
-            Reason::Text(words) => panic!("it has no code: {words}"),
-        }
     }
 
     /// The documents of an order in Tryton, the sale first.

@@ -1,20 +1,31 @@
 //! The whole path into a real Tryton: signed webhooks in, sales out, to the cent.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
-        ids::{ConnectionId, ErpId, OrderId, OrderKey},
+        ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
+        ledger::Ledger,
         message::{Arrival, News},
-        record::State,
+        order::Order,
+        reason::{Reason, Why},
+        record::{Head, State},
     },
     embedded::Embedded,
     flow::{self, Puente, signs::Signs, tell::Tell},
     outbound::{Call, Client},
     parties::Settings,
-    ports::{Clock, Records, SystemChance, SystemClock},
+    ports::{Accounts as _, Clock, Records, SystemChance, SystemClock},
     store::{STORES, Store},
 };
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -85,12 +96,33 @@ impl Shop {
     }
 }
 
+/// The system's clock, so many seconds ahead: nobody waits for what has to settle.
+#[derive(Default)]
+struct Ahead(AtomicI64);
+
+#[async_trait]
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + SignedDuration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep_until(&self, when: Timestamp) {
+        SystemClock.sleep_until(when - SignedDuration::from_secs(self.0.load(Ordering::SeqCst))).await;
+    }
+}
+
 /// Puente in this process, with its records in a directory of its own.
 pub struct Inside {
     pub data: Embedded,
     puente: Puente,
+    clock: Arc<Ahead>,
     store: Box<dyn Store>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+fn settings(dir: &Path, data: &Embedded) -> Arc<Settings> {
+    let text = std::fs::read_to_string(dir.join("puente.toml")).unwrap();
+    Arc::new(Settings::parse(&text, "puente.toml", Arc::new(data.clone())).unwrap())
 }
 
 impl Inside {
@@ -103,11 +135,11 @@ impl Inside {
     pub fn of<R: Real>(erp: &R, more: &str, shop: &Shop) -> Self {
         let dir = tempfile::tempdir().unwrap();
         configure(dir.path(), erp, more, shop);
-        let text = std::fs::read_to_string(dir.path().join("puente.toml")).unwrap();
         let data = Embedded::open(dir.path().join("data")).unwrap();
         let adapter = Arc::new(data.clone());
+        let clock = Arc::<Ahead>::default();
         let puente = Puente {
-            settings: Arc::new(Settings::parse(&text, "puente.toml", adapter.clone()).unwrap()),
+            settings: settings(dir.path(), &data),
             records: adapter.clone(),
             known: adapter.clone(),
             cursors: adapter.clone(),
@@ -116,12 +148,23 @@ impl Inside {
             signs: Signs::new(adapter.clone()),
             tokens: adapter.clone(),
             queue: adapter,
-            clock: Arc::new(SystemClock),
+            clock: clock.clone(),
             chance: Arc::new(SystemChance),
             client: Client::new().unwrap(),
             tell: Tell::default(),
         };
-        Self { data, puente, store: shop.store(), _dir: dir }
+        Self { data, puente, clock, store: shop.store(), dir }
+    }
+
+    /// The same shop, begun again with another configuration.
+    pub fn configure<R: Real>(&mut self, erp: &R, more: &str) {
+        configure(self.dir.path(), erp, more, &OWN);
+        self.puente.settings = settings(self.dir.path(), &self.data);
+    }
+
+    /// So much time passes.
+    pub fn later(&self, by: SignedDuration) {
+        self.clock.0.fetch_add(by.as_secs(), Ordering::SeqCst);
     }
 
     /// A webhook of the shop, read and recorded.
@@ -134,18 +177,53 @@ impl Inside {
         self.hears(order.id.clone(), News::State { order: Arc::new(order) }).await;
     }
 
+    /// These arrive, and everything that is due goes to the ERP together.
+    pub async fn take<'o>(&self, orders: impl IntoIterator<Item = &'o Order>) {
+        for order in orders {
+            self.arrive(&serde_json::to_string(order).unwrap()).await;
+        }
+        self.depart().await;
+    }
+
+    pub async fn head(&self, order: &Order) -> Head {
+        let key = OrderKey::new("acme".parse().unwrap(), order.id.clone());
+        self.data.head(&key).await.unwrap().unwrap()
+    }
+
+    /// Nothing is left to do for it.
+    pub async fn is_synced(&self, order: &Order) {
+        let head = self.head(order).await;
+        let reason = head.reason.as_ref().map(Reason::words);
+        assert_eq!((head.state(), head.due), (State::Synced, None), "{}: {reason:?}", order.id);
+    }
+
+    /// It waits for a person: why.
+    pub async fn parked(&self, order: &Order) -> Why {
+        let head = self.head(order).await;
+        assert_eq!((head.state(), head.due), (State::Parked, None), "{}: {:?}", order.id, head.reason);
+        match head.parked.unwrap().reason {
+            Reason::Known(why) => why,
+            Reason::Text(words) => panic!("it has no code: {words}"),
+        }
+    }
+
+    /// The books about the ERP's account.
+    pub async fn ledger(&self) -> Ledger {
+        self.data.ledger(&AccountId::Erp("main".parse().unwrap())).await.unwrap()
+    }
+
     /// A person has it replayed.
     pub async fn replay(&self, order: &OrderId) {
         self.hears(order.clone(), News::Replay).await;
     }
 
     async fn hears(&self, order: OrderId, news: News) {
-        let now = if matches!(news, News::Replay) { SystemClock.now() } else { Timestamp::UNIX_EPOCH };
+        let now = if matches!(news, News::Replay) { self.clock.now() } else { Timestamp::UNIX_EPOCH };
         let arrival = Arrival::new(OrderKey::new("acme".parse().unwrap(), order), now, "test", news);
         flow::record::arrival(&self.puente, &arrival).await.unwrap();
     }
 
-    /// Everything that is due goes to Tryton.
+    /// Everything that is due goes to the ERP.
     pub async fn depart(&self) -> flow::depart::Departure {
         let deadline = self.puente.clock.now() + SignedDuration::from_mins(20);
         let erp: ErpId = "main".parse().unwrap();

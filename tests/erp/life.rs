@@ -244,10 +244,17 @@ async fn a_sale_that_is_not_as_it_was_left_is_not_changed() {
 }
 
 /// Lets something else happen before one of the calls.
-struct Meddler {
+pub struct Meddler {
     at: usize,
     calls: AtomicUsize,
     act: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl Meddler {
+    /// `act` comes before the call of this place, from 0.
+    pub fn new(at: usize, act: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        Arc::new(Self { at, calls: AtomicUsize::new(0), act: Mutex::new(Some(Box::pin(act))) })
+    }
 }
 
 #[async_trait]
@@ -283,8 +290,7 @@ async fn a_change_never_lands_on_what_came_after_it_was_read() {
                     Bench::of(tryton, &more).send(&other).await.unwrap();
                 }
             };
-            let meddler = Meddler { at, calls: AtomicUsize::new(0), act: Mutex::new(Some(Box::pin(act))) };
-            let way = Way::by(Arc::new(meddler));
+            let way = Way::by(Meddler::new(at, act));
             let answer = bench.erp.send(&way.calls(), Operation::Amend, &[draft]).await.remove(0);
             let now = bench.read(&job).await;
             if by_hand && at == 2 {
@@ -401,8 +407,8 @@ async fn what_is_taken_on_or_deleted_at_that_moment_is_tried_again() {
                 tryton.rpc("model.sale.sale.confirm", ids).await;
             }
         };
-        let meddler = Meddler { at: 1, calls: AtomicUsize::new(0), act: Mutex::new(Some(Box::pin(act))) };
-        let answer = bench.erp.send(&Way::by(Arc::new(meddler)).calls(), operation, &[draft]).await.remove(0);
+        let way = Way::by(Meddler::new(1, act));
+        let answer = bench.erp.send(&way.calls(), operation, &[draft]).await.remove(0);
         assert!(matches!(answer, Err(SendError::NotNow(_))), "{operation:?}: {answer:?}");
         let again = bench.send(&later).await;
         let gone = matches!(why(&again), Why::SaleGone { .. });

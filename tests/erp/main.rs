@@ -12,6 +12,7 @@ mod life;
 mod lives;
 mod made;
 mod odoo;
+mod odoo_bad_input;
 mod odoo_before;
 mod odoo_books;
 mod odoo_life;

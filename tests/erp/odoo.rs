@@ -310,3 +310,24 @@ async fn an_order_that_was_confirmed_since_it_was_read_is_confirmed() {
     let still = confirmed_by_another("draft").await.unwrap_err();
     assert!(matches!(still, SendError::Refused(_)) && words(&still).contains("refuses to confirm it"), "{still:?}");
 }
+
+#[tokio::test]
+async fn an_exception_that_names_nobody_is_said_of_the_whole_call() {
+    // As Odoo answers where a column is unknown to it.
+    let exception = json!({"name": "builtins.ValueError", "message": "Invalid field name 'x'"});
+    let server = wiremock::MockServer::start().await;
+    answers(&server, "load", 500, exception.clone()).await;
+    let (erp, drafts) = against(&server, 7);
+    let (way, _) = counted();
+    let told = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
+    assert!(told.iter().all(|answer| matches!(answer, Err(SendError::Ambiguous(_)))), "{told:?}");
+
+    // The orders are there, and it fails where they are read.
+    let server = wiremock::MockServer::start().await;
+    let ids: Vec<usize> = (1..=7).collect();
+    answers(&server, "load", 200, json!({"ids": ids, "messages": []})).await;
+    answers(&server, "search_read", 500, exception).await;
+    let (erp, drafts) = against(&server, 7);
+    let told = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
+    assert!(told.iter().all(|answer| matches!(answer, Err(SendError::Unknown(_)))), "{told:?}");
+}

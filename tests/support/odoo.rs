@@ -220,6 +220,29 @@ impl Odoo {
         self.send(&self.user_key, model, method, &body).await
     }
 
+    /// Runs a script inside, where things can be done that no call may do: what it assigns to `action`.
+    pub async fn script(&self, code: &str) -> Value {
+        let users = self.search("ir.model", json!([["model", "=", "res.users"]]), json!(["model"])).await;
+        let action = json!({"name": "a test's", "model_id": users[0]["id"], "state": "code", "code": code});
+        let action = self.call("ir.actions.server", "create", json!({"vals_list": [action]})).await;
+        self.call("ir.actions.server", "run", json!({"ids": action})).await
+    }
+
+    /// Another key of the integration user, by a name that none has yet.
+    pub async fn new_key(&self, name: &str) -> String {
+        let code = format!(
+            "user = env['res.users'].search([('login', '=', '{USER}')])\n\
+             until = datetime.datetime.now() + datetime.timedelta(days=30)\n\
+             action = {{'key': env['res.users.apikeys'].with_user(user)._generate('rpc', '{name}', until)}}"
+        );
+        self.script(&code).await["key"].as_str().expect("a key").to_owned()
+    }
+
+    /// Revokes a key, as its user does on the page of their account.
+    pub async fn revoke(&self, name: &str) {
+        self.script(&format!("env['res.users.apikeys'].search([('name', '=', '{name}')])._remove()")).await;
+    }
+
     /// `search_read` as the administrator, in the order of ids.
     pub async fn search(&self, model: &str, domain: Value, fields: Value) -> Vec<Value> {
         let body = json!({"domain": domain, "fields": fields, "order": "id"});

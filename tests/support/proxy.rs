@@ -31,6 +31,8 @@ pub enum Fault {
     RequestCut,
     /// The request arrives as much later.
     RequestHeld(Duration),
+    /// The request arrives whole, and whoever sent it does not wait for the reply: both sides see the end.
+    HungUp,
     /// The request arrives and is done; its reply is thrown away, and the client sees a reset.
     ReplyDropped,
     /// The client gets a part of the reply, and then a reset.
@@ -47,6 +49,7 @@ impl Fault {
             Self::Refused => "refused",
             Self::RequestCut => "request cut",
             Self::RequestHeld(_) => "request late",
+            Self::HungUp => "hung up",
             Self::ReplyDropped => "reply dropped",
             Self::ReplyCut => "reply cut",
             Self::ReplyHeld(_) => "reply late",
@@ -55,6 +58,8 @@ impl Fault {
     }
 }
 
+/// A request is whole once nothing more of it comes for so long.
+const PAUSE: Duration = Duration::from_millis(20);
 /// The longest that a silent line is held for a client that does not give up.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -220,6 +225,13 @@ async fn talk(wire: &Wire, mut client: TcpStream, mut server: TcpStream) {
                 if server.write_all(&up[..n]).await.is_err() {
                     return;
                 }
+                if let Some((hung_up @ Fault::HungUp, _)) = fault {
+                    wire.plays(hung_up);
+                    while let Ok(Ok(n @ 1..)) = timeout(PAUSE, client.read(&mut up)).await {
+                        let _ = server.write_all(&up[..n]).await;
+                    }
+                    return;
+                }
             }
             read = server.read(&mut down) => {
                 let Ok(n @ 1..) = read else { return };
@@ -251,7 +263,7 @@ async fn talk(wire: &Wire, mut client: TcpStream, mut server: TcpStream) {
                             let _ = timeout(PATIENCE, client.read(&mut up)).await;
                             return;
                         }
-                        Fault::Refused | Fault::RequestCut | Fault::RequestHeld(_) => {}
+                        Fault::Refused | Fault::RequestCut | Fault::RequestHeld(_) | Fault::HungUp => {}
                     }
                 }
                 if client.write_all(&down[..n]).await.is_err() {

@@ -68,14 +68,17 @@ pub(super) fn status(answer: &Answer, intent: Intent, words: &Words) -> SendErro
         code if code.is_server_error() => {
             in_doubt(Error::new(Kind::Unavailable, format!("{name} is failing ({})", code.as_u16())), intent)
         }
-        code => {
-            let error = Error::from(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None });
-            match intent {
-                // Asked together: it is for one of them, or for all.
-                Intent::Read => SendError::Ambiguous(error),
-                Intent::Write => SendError::Refused(error),
-            }
-        }
+        code => no(Why::ErpRefused { request: None, status: Some(code.as_u16()), said: None }.into(), intent),
+    }
+}
+
+/// The ERP says no, and nothing happened.
+#[must_use]
+pub(super) fn no(error: Error, intent: Intent) -> SendError {
+    match intent {
+        // Asked together: it is for one of them, or for all.
+        Intent::Read => SendError::Ambiguous(error),
+        Intent::Write => SendError::Refused(error),
     }
 }
 

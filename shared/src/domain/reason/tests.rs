@@ -274,7 +274,7 @@ fn what_an_erp_refuses_is_said_once() {
         Box::new(Reason::from(Why::ErpRefused { request, status: None, said }))
     };
     let stuck = Why::NotTakenOn { step: "quote".to_owned(), because: refused(None) };
-    assert_eq!(stuck.words(), "its sale is in the ERP, which refuses to quote it: “no credit”");
+    assert_eq!(stuck.words(), "its document is in the ERP, which refuses to quote it: “no credit”");
     let customer = Why::CustomerRefused { because: refused(Some("create_customer")) };
     assert!(customer.words().ends_with(": the ERP refused create_customer: “no credit”"), "{customer}");
 }

@@ -298,7 +298,7 @@ impl Why {
                 format!("{because}. Its sale (id {document}) could not be taken back: delete it in the ERP first")
             }
             Self::NotTakenOn { step, because } => {
-                format!("its sale is in the ERP, which refuses to {step} it: {}", because.told())
+                format!("its document is in the ERP, which refuses to {step} it: {}", because.told())
             }
             Self::ErpRefused { request, status, said } => {
                 let mut words = format!("the ERP refused {}", request.as_deref().unwrap_or("it"));

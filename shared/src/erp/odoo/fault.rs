@@ -4,7 +4,6 @@
 //! where its status is 500. A 5xx without its words, or a missing answer, is not: the call may still commit, as Odoo does where the
 //! client hung up. Shapes as seen on running servers of 14, 17, 18 and 19.
 
-use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
@@ -29,17 +28,6 @@ const WORDS: Words = Words {
     forbidden: "the call was refused (403): a firewall before Odoo objects to whoever calls, or to what the call carries",
 };
 
-/// Whether the key was refused: before anything was done.
-#[must_use]
-pub(super) fn is_denied(answer: &Answer) -> bool {
-    #[derive(Deserialize)]
-    struct Said {
-        error: Told,
-    }
-    let denied = |said: Said| said.error.data.name.rsplit('.').next() == Some("AccessDenied");
-    answer.status == StatusCode::UNAUTHORIZED || serde_json::from_slice(&answer.body).is_ok_and(denied)
-}
-
 /// An answer whose status is not 200.
 #[must_use]
 pub(super) fn status(answer: &Answer, intent: Intent) -> SendError {
@@ -56,19 +44,25 @@ pub(super) fn unreadable(method: &str, intent: Intent) -> SendError {
     in_doubt(Error::new(Kind::Unavailable, text), intent)
 }
 
-/// An error inside of a JSON-RPC answer: `{code, message, data: {name, message, …}}`.
+/// An error inside of a JSON-RPC answer.
+#[derive(Deserialize)]
+struct Told {
+    data: Exception,
+}
+
+/// Whether it is that the log-in is refused.
+#[must_use]
+pub(super) fn is_of_log_in(error: &str) -> bool {
+    serde_json::from_str::<Told>(error).is_ok_and(|told| told.data.name.ends_with(".AccessDenied"))
+}
+
+/// What an error inside of a JSON-RPC answer means: `{code, message, data: {name, message, …}}`.
 #[must_use]
 pub(super) fn said(error: &str, intent: Intent) -> SendError {
     match serde_json::from_str::<Told>(error) {
         Ok(told) => exception(&told.data, intent),
         Err(_) => unreadable("execute_kw", intent),
     }
-}
-
-/// What an error of JSON-RPC says.
-#[derive(Deserialize)]
-struct Told {
-    data: Exception,
 }
 
 /// An exception of Odoo's.
@@ -84,7 +78,7 @@ fn exception(said: &Exception, intent: Intent) -> SendError {
     match class {
         "AccessDenied" | "Unauthorized" => log_in(),
         // A right that is lacking for one kind of record is lacking for every order.
-        "AccessError" => SendError::Refused(told(&said.message, RIGHT)),
+        "AccessError" => status::no(told(&said.message, RIGHT), intent),
         "MissingError" => not_now("somebody deleted the same record in Odoo at that moment"),
         _ if module.starts_with("psycopg2") => match class {
             "SerializationFailure" | "DeadlockDetected" | "LockNotAvailable" | "QueryCanceled" | "PoolError" => {
@@ -93,19 +87,29 @@ fn exception(said: &Exception, intent: Intent) -> SendError {
             _ => in_doubt(Error::new(Kind::Unavailable, "Odoo lost its database during the call"), intent),
         },
         _ if is_busy(&said.message) => not_now("Odoo's database was busy with the same records"),
-        "UserError" | "ValidationError" | "RedirectWarning" => SendError::Refused(refused(&said.message)),
+        // No such model: a module is not installed.
+        "UserError" | "ValidationError" | "RedirectWarning" | "NotFound" => status::no(refused(&said.message), intent),
         // The text of a Python exception can hold anything: it stays in Odoo's own log.
-        _ => SendError::Refused(Why::ErpFailed.into()),
+        _ => status::no(Why::ErpFailed.into(), intent),
     }
 }
 
 /// What helps where the user lacks a right.
 const RIGHT: &str = " (give the integration user that right in Odoo, then replay it)";
 
+/// What helps where the books are closed up to the day that a document or a delivery is of.
+const PERIOD: &str = " (open the period in Odoo, or do it there with a day that is open, then replay it)";
+
 /// Odoo's refusal in its own words. A load says a lacking right as it says anything else of a record.
 #[must_use]
 pub(super) fn refused(message: &str) -> Error {
-    told(message, if message.contains("You are not allowed to ") { RIGHT } else { "" })
+    let known = [
+        ("You are not allowed to ", RIGHT),
+        ("Lock Date", PERIOD),
+        ("lock date", PERIOD),
+        ("locked fiscal period", PERIOD),
+    ];
+    told(message, known.iter().find(|(words, _)| message.contains(words)).map_or("", |(_, advice)| advice))
 }
 
 fn told(message: &str, advice: &str) -> Error {

@@ -87,7 +87,12 @@ pub(super) async fn load(
         if known == Known::Kept {
             arguments = arguments.in_context("mode", "update");
         }
-        let answer: Answer = odoo.server.write(calls, model, "load", arguments).await?;
+        let answer: Result<Answer, _> = odoo.server.write(calls, model, "load", arguments).await;
+        let answer = answer.map_err(|send_error| match send_error {
+            // What a record is refused for stands in the answer: this is said of the whole call.
+            SendError::Refused(error) => SendError::Ambiguous(error),
+            send_error => send_error,
+        })?;
         if let Some(ids) = answer.ids.0 {
             if ids.len() != places.len() {
                 let words = "Odoo answered for another number of records";

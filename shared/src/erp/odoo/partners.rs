@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     Error, Kind,
-    domain::reason::{Reason, Why},
+    domain::{
+        order::TaxIdKind,
+        reason::{Reason, Why},
+    },
     erp::SendError,
 };
 
@@ -86,7 +89,7 @@ impl Resolver<'_> {
             return Ok(partners);
         }
         let found = self.typed_by_hand(missing.values().filter_map(|of| of.first().copied())).await?;
-        let types = self.identification_types(&missing).await?;
+        let types = self.identification_types().await?;
         partners.ids.extend(found.iter().map(|(reference, id)| (name("customer", reference), *id)));
         for chunk in missing.values().collect::<Vec<_>>().chunks(self.odoo.settings.bulk) {
             let (known, new): (Vec<_>, Vec<_>) = chunk
@@ -106,7 +109,7 @@ impl Resolver<'_> {
         &self,
         partners: &mut Partners,
         buyers: &[&&Vec<&Buyer>],
-        types: &HashMap<String, i64>,
+        types: &HashMap<TaxIdKind, i64>,
         known: bool,
     ) -> Result<(), SendError> {
         let mut groups: Vec<(&str, Vec<Row>)> = Vec::new();
@@ -121,10 +124,8 @@ impl Resolver<'_> {
                 own.extend(cells(&buyer.contact));
                 own.extend([vat, buyer.reference.to_string()]);
                 if self.odoo.has_identification_types() {
-                    let of = buyer
-                        .tax_id
-                        .as_ref()
-                        .and_then(|tax_id| types.get(buyer.reference.as_str()).filter(|_| !tax_id.value.is_empty()));
+                    let tax_id = buyer.tax_id.as_ref().filter(|tax_id| !tax_id.value.is_empty());
+                    let of = tax_id.and_then(|tax_id| types.get(&tax_id.kind));
                     own.push(of.map(ToString::to_string).unwrap_or_default());
                 }
                 rows.push(Row { cells: own, remembered: customer_name(buyer) });
@@ -203,18 +204,12 @@ impl Resolver<'_> {
         Ok(wanted.iter().filter_map(|(buyer, key)| Some((buyer.reference.to_string(), alone(key)?))).collect())
     }
 
-    /// Odoo's type of each buyer's tax id, by our reference of them, where the configuration names types.
-    async fn identification_types(
-        &self,
-        missing: &BTreeMap<&str, Vec<&Buyer>>,
-    ) -> Result<HashMap<String, i64>, SendError> {
+    /// Odoo's types of tax ids, as the configuration names them: each, so that a column which Odoo lacks is not loaded.
+    async fn identification_types(&self) -> Result<HashMap<TaxIdKind, i64>, SendError> {
         let mut types = HashMap::new();
-        for (reference, of) in missing {
-            let kind = of.first().and_then(|buyer| Some(buyer.tax_id.as_ref()?.kind));
-            let Some(named) = kind.and_then(|kind| self.odoo.settings.identification_types.get(&kind)) else {
-                continue;
-            };
-            types.insert((*reference).to_owned(), self.named("l10n_latam.identification.type", named).await?);
+        for (kind, named) in &self.odoo.settings.identification_types {
+            let id = self.named("identification_types", "l10n_latam.identification.type", named).await?;
+            types.insert(*kind, id);
         }
         Ok(types)
     }

@@ -185,46 +185,47 @@ impl Resolver<'_> {
         self.odoo.server.search(self.calls, model, domain, fields).await
     }
 
-    /// Something the configuration names.
-    pub(super) async fn named(&self, model: &str, named: &Named) -> Result<i64, SendError> {
+    /// Something that the configuration names in `setting`. Where Odoo does not have it, no order is to blame.
+    pub(super) async fn named(&self, setting: &str, model: &str, named: &Named) -> Result<i64, SendError> {
         #[derive(Deserialize)]
         struct Found {
             id: i64,
         }
-        let name = match named {
-            Named::Id(id) => return Ok(*id),
-            Named::Name(name) => name,
-        };
         let key = named.to_string();
+        let id: i64 = key.strip_prefix('#').and_then(|id| id.parse().ok()).unwrap_or_default();
         let found = self
             .memory
             .known_or(model, BTreeSet::from([key.clone()]), async |_| {
-                let found: Vec<Found> = self.search(model, &domain![("name", "=", name)], &["id"]).await?;
+                let either = domain!["|", ("name", "=", &key), ("id", "=", id)];
+                let found: Vec<Found> = self.search(model, &either, &["id"]).await?;
                 Ok(found.first().map(|found| (key.clone(), found.id)).into_iter().collect())
             })
-            .await?;
-        found
-            .get(&key)
-            .copied()
-            .ok_or_else(|| config(format!("Odoo has no {model} named {key}, or the user may not see it")))
+            .await
+            .map_err(|send_error| match send_error {
+                SendError::Ambiguous(error) => SendError::Account(error.within(format!("`{setting}`"))),
+                send_error => send_error,
+            })?;
+        found.get(&key).copied().ok_or_else(|| {
+            config(format!("`{setting}`: Odoo has no {model} {key}, or it is archived, or the user may not see it"))
+        })
     }
 
     /// What the configuration names for every order, by the column of a load.
     async fn fixed(&self) -> Result<Vec<(&'static str, String)>, SendError> {
         let settings = &self.odoo.settings;
         let mut fixed = Vec::new();
-        for (column, model, named) in [
-            ("warehouse_id/.id", "stock.warehouse", &settings.warehouse),
-            ("payment_term_id/.id", "account.payment.term", &settings.payment_term),
-            ("team_id/.id", "crm.team", &settings.sales_team),
+        for (column, setting, model, named) in [
+            ("warehouse_id/.id", "warehouse", "stock.warehouse", &settings.warehouse),
+            ("payment_term_id/.id", "payment_term", "account.payment.term", &settings.payment_term),
+            ("team_id/.id", "sales_team", "crm.team", &settings.sales_team),
         ] {
             if let Some(named) = named {
-                fixed.push((column, self.named(model, named).await?.to_string()));
+                fixed.push((column, self.named(setting, model, named).await?.to_string()));
             }
         }
         let mut tags = Vec::new();
         for tag in &settings.tags {
-            tags.push(self.named("crm.tag", tag).await?.to_string());
+            tags.push(self.named("tags", "crm.tag", tag).await?.to_string());
         }
         if !tags.is_empty() {
             fixed.push(("tag_ids/.id", tags.join(",")));
@@ -281,7 +282,8 @@ impl Resolver<'_> {
         for code in codes {
             match self.odoo.settings.pricelists.get(&code) {
                 Some(named) => {
-                    of.insert(code, Some(self.named("product.pricelist", named).await?));
+                    let id = self.named(&format!("pricelists.{code}"), "product.pricelist", named).await?;
+                    of.insert(code, Some(id));
                 }
                 None if code == company.currency => {
                     of.insert(code, None);

@@ -213,7 +213,7 @@ impl Server {
         let Some(username) = &self.username else {
             return Err(account("Odoo before 19 is called as a user: set `username` to the integration user's log-in"));
         };
-        for (at, key) in self.keys_in_turn() {
+        for (at, key) in self.keys() {
             let empty = RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
             let answer = self.common(calls, "authenticate", &(&self.database, username, key, empty)).await;
             let answer = answer.map_err(|asked| match asked {
@@ -229,11 +229,12 @@ impl Server {
         Err(fault::log_in())
     }
 
-    /// The keys and their places, first the one that was accepted last: any of them may have ended.
-    fn keys_in_turn(&self) -> impl Iterator<Item = (usize, &str)> {
+    /// The keys with their places, from the one that was accepted last: where that is refused the next is tried, since one of them may
+    /// have ended.
+    fn keys(&self) -> Vec<(usize, &str)> {
         let first = self.key.load(Ordering::Relaxed);
         let places = (0..self.keys.len()).map(move |at| (first + at) % self.keys.len());
-        places.filter_map(|at| Some((at, self.keys.get(at)?.expose())))
+        places.filter_map(|at| Some((at, self.keys.get(at)?.expose()))).collect()
     }
 
     /// A method of the service `common`.
@@ -242,7 +243,8 @@ impl Server {
         if answer.status == StatusCode::NOT_FOUND {
             return Err(Asked::NoRpc);
         }
-        result(&answer, method, Intent::Read).map_err(Asked::Failed)
+        let result = result(&answer, method, Intent::Read).map_err(Asked::Failed)?;
+        result.ok_or_else(|| Asked::Failed(fault::log_in()))
     }
 
     /// A call that changes nothing: whatever goes wrong, nothing happened.
@@ -305,19 +307,18 @@ impl Server {
             None => Vec::new(),
         };
         named.push(("context", raw(&Members(&context))));
-        for (at, key) in self.keys_in_turn() {
-            let args = (&self.database, user, key, model, method, &positional, Members(&named));
+        let named = Members(&named);
+        for (at, key) in self.keys() {
+            let args = (&self.database, user, key, model, method, &positional, &named);
             let answer = self.rpc(calls, "object", "execute_kw", &args, intent).await?;
-            if fault::is_denied(&answer) {
-                continue;
+            if let Some(answer) = result(&answer, &what, intent)? {
+                self.key.store(at, Ordering::Relaxed);
+                return read(&answer, &what, intent);
             }
-            self.key.store(at, Ordering::Relaxed);
-            return read(&result(&answer, &what, intent)?, &what, intent);
         }
         Err(fault::log_in())
     }
 
-    /// Calls a method over JSON-2.
     async fn json2(
         &self,
         calls: &Calls<'_>,
@@ -326,7 +327,7 @@ impl Server {
         intent: Intent,
     ) -> Result<Box<RawValue>, SendError> {
         let body = Bytes::from(String::from(Box::<str>::from(body)));
-        for (at, key) in self.keys_in_turn() {
+        for (at, key) in self.keys() {
             let mut headers = json();
             let bearer = HeaderValue::try_from(format!("bearer {key}"));
             let mut bearer = bearer.map_err(|_| account("`api_key` is not one that Odoo makes"))?;
@@ -336,7 +337,7 @@ impl Server {
             let database = database.map_err(|_| account("`database` is no name of a database"))?;
             headers.insert(HeaderName::from_static("x-odoo-database"), database);
             let answer = self.post(calls, &["json", "2", model, method], headers, body.clone(), intent).await?;
-            if fault::is_denied(&answer) {
+            if answer.status == StatusCode::UNAUTHORIZED {
                 continue;
             }
             self.key.store(at, Ordering::Relaxed);
@@ -405,8 +406,8 @@ fn json() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
 
-/// The result of a JSON-RPC answer. A method that returns nothing has no `result` at all.
-fn result(answer: &Answer, what: &str, intent: Intent) -> Result<Box<RawValue>, SendError> {
+/// The result of a JSON-RPC answer; `None`: the log-in is refused. A method that returns nothing has no `result` at all.
+fn result(answer: &Answer, what: &str, intent: Intent) -> Result<Option<Box<RawValue>>, SendError> {
     #[derive(Deserialize)]
     struct Response<'a> {
         #[serde(borrow, default)]
@@ -419,8 +420,9 @@ fn result(answer: &Answer, what: &str, intent: Intent) -> Result<Box<RawValue>, 
     }
     let response: Response<'_> = serde_json::from_slice(&answer.body).map_err(|_| fault::unreadable(what, intent))?;
     match response.error {
+        Some(error) if fault::is_of_log_in(error.get()) => Ok(None),
         Some(error) => Err(fault::said(error.get(), intent)),
-        None => Ok(response.result.unwrap_or(RawValue::NULL).to_owned()),
+        None => Ok(Some(response.result.unwrap_or(RawValue::NULL).to_owned())),
     }
 }
 
