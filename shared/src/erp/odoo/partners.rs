@@ -1,4 +1,5 @@
-//! Customers and their addresses: remembered, found where they were typed by hand, or loaded, all together and each only once.
+//! Customers and their addresses: remembered, found where they were typed by hand, or loaded, all together and each only once. Before
+//! that, the places in those addresses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,10 +9,12 @@ use super::{
     Odoo,
     config::Customers,
     customer::{Addressees, Buyer, Contact},
+    domain,
     load::{self, Known, Loaded},
     names,
+    places::{Places, Province, named},
     resolve::{Resolver, name},
-    wire::Maybe,
+    wire::{Link, Maybe},
 };
 use crate::{
     Error, Kind,
@@ -19,7 +22,7 @@ use crate::{
         order::TaxIdKind,
         reason::{Reason, Why},
     },
-    erp::SendError,
+    erp::{Job, SendError, booking},
 };
 
 /// What became of the buyers.
@@ -69,6 +72,51 @@ struct Row {
 }
 
 impl Resolver<'_> {
+    /// The countries of orders, and all provinces of those where an address names one.
+    pub(super) async fn places(&self, jobs: &[&Job]) -> Result<Places, SendError> {
+        let codes = jobs.iter().flat_map(|job| booking::countries(&job.order)).collect();
+        let countries = self
+            .memory
+            .known_or("country", codes, async |missing| {
+                #[derive(Deserialize)]
+                struct Found {
+                    id: i64,
+                    code: String,
+                }
+                let found: Vec<Found> =
+                    self.search("res.country", &domain![("code", "in", missing)], &["code"]).await?;
+                let mut by_code: HashMap<_, _> = missing.iter().map(|code| (code.clone(), 0)).collect();
+                by_code.extend(found.into_iter().map(|found| (found.code, found.id)));
+                Ok(by_code)
+            })
+            .await?;
+        let mut places = Places { countries, ..Places::default() };
+        let addresses = jobs.iter().flat_map(|job| job.order.billing.iter().chain(&job.order.shipping));
+        let with_provinces: BTreeSet<String> =
+            addresses.filter_map(named).map(|(code, _)| code).filter(|code| places.country(code).is_some()).collect();
+        places.provinces = self
+            .memory
+            .known_or("provinces", with_provinces, async |missing| {
+                #[derive(Deserialize)]
+                struct Found {
+                    country_id: Link,
+                    #[serde(flatten)]
+                    province: Province,
+                }
+                let ids: Vec<i64> = missing.iter().filter_map(|code| places.country(code)).collect();
+                let of_them = domain![("country_id", "in", ids)];
+                let found: Vec<Found> =
+                    self.search("res.country.state", &of_them, &["country_id", "code", "name"]).await?;
+                let of = |code: &String| {
+                    let own = found.iter().filter(|found| Some(found.country_id.0) == places.country(code));
+                    (code.clone(), own.map(|found| found.province.clone()).collect())
+                };
+                Ok(missing.iter().map(of).collect())
+            })
+            .await?;
+        Ok(places)
+    }
+
     /// Customers and addresses: remembered, else found by what the configuration says, else loaded.
     pub(super) async fn partners(&self, buyers: &[Buyer]) -> Result<Partners, SendError> {
         let mut partners = Partners::default();
@@ -194,7 +242,7 @@ impl Resolver<'_> {
             return Ok(HashMap::new());
         }
         let keys: BTreeSet<&str> = wanted.iter().map(|(_, key)| key.as_str()).collect();
-        let domain = super::domain![(field, "in", keys), ("parent_id", "=", false)];
+        let domain = domain![(field, "in", keys), ("parent_id", "=", false)];
         let found: Vec<Found> = self.search("res.partner", &domain, &[field]).await?;
         let of = |found: &Found| if field == "vat" { found.vat.0.clone() } else { found.email_normalized.0.clone() };
         let alone = |key: &str| {

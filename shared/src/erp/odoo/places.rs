@@ -1,29 +1,21 @@
-//! Countries and their provinces (`res.country.state`), as stores call them: all provinces of a country are asked for and remembered
-//! together.
+//! Countries and their provinces (`res.country.state`), as stores call them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{domain, resolve::Resolver, wire::Link};
-use crate::{
-    domain::order::Address,
-    erp::{
-        Job, SendError,
-        booking::{self, text},
-    },
-};
+use crate::{domain::order::Address, erp::booking::text};
 
 /// Where orders go, by the code of the country.
 #[derive(Default)]
 pub(super) struct Places {
-    countries: HashMap<String, i64>,
-    provinces: HashMap<String, Vec<Province>>,
+    pub(super) countries: HashMap<String, i64>,
+    pub(super) provinces: HashMap<String, Vec<Province>>,
 }
 
 /// A province of a country.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Province {
+pub(super) struct Province {
     id: i64,
     code: String,
     name: String,
@@ -63,53 +55,6 @@ impl Province {
 fn without_country(code: &str, country: &str) -> String {
     let code = code.trim().to_uppercase();
     code.strip_prefix(country).and_then(|rest| rest.strip_prefix('-')).map(ToOwned::to_owned).unwrap_or(code)
-}
-
-impl Resolver<'_> {
-    /// The countries of orders, and the provinces of those where an address names one.
-    pub(super) async fn places(&self, jobs: &[&Job]) -> Result<Places, SendError> {
-        let codes = jobs.iter().flat_map(|job| booking::countries(&job.order)).collect();
-        let countries = self
-            .memory
-            .known_or("country", codes, async |missing| {
-                #[derive(Deserialize)]
-                struct Found {
-                    id: i64,
-                    code: String,
-                }
-                let found: Vec<Found> =
-                    self.search("res.country", &domain![("code", "in", missing)], &["code"]).await?;
-                let mut by_code: HashMap<_, _> = missing.iter().map(|code| (code.clone(), 0)).collect();
-                by_code.extend(found.into_iter().map(|found| (found.code, found.id)));
-                Ok(by_code)
-            })
-            .await?;
-        let mut places = Places { countries, provinces: HashMap::new() };
-        let addresses = jobs.iter().flat_map(|job| job.order.billing.iter().chain(&job.order.shipping));
-        let with_provinces: BTreeSet<String> =
-            addresses.filter_map(named).map(|(code, _)| code).filter(|code| places.country(code).is_some()).collect();
-        places.provinces = self
-            .memory
-            .known_or("provinces", with_provinces, async |missing| {
-                #[derive(Deserialize)]
-                struct Found {
-                    country_id: Link,
-                    #[serde(flatten)]
-                    province: Province,
-                }
-                let ids: Vec<i64> = missing.iter().filter_map(|code| places.country(code)).collect();
-                let of_them = domain![("country_id", "in", ids)];
-                let found: Vec<Found> =
-                    self.search("res.country.state", &of_them, &["country_id", "code", "name"]).await?;
-                let of = |code: &String| {
-                    let own = found.iter().filter(|found| Some(found.country_id.0) == places.country(code));
-                    (code.clone(), own.map(|found| found.province.clone()).collect())
-                };
-                Ok(missing.iter().map(of).collect())
-            })
-            .await?;
-        Ok(places)
-    }
 }
 
 /// The country's code of an address, and what it calls the province.
