@@ -46,7 +46,8 @@ impl Home {
         fs::write(dir.path().join("secret"), "a-secret-of-the-canary").unwrap();
         fs::write(dir.path().join("key"), "a-key-of-the-canary").unwrap();
         let text = format!(
-            "[erp.main]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 1000 }}\nmax_attempts = 1\n{}\n\
+            "[erp.main]\nkind = \"rest\"\nlimits = {{ rate = \"40/s\", per_day = 1000 }}\nmax_attempts = 1\n\
+             links = {{ sale = \"https://erp.example/sales/{{id}}\" }}\n{}\n\
              [connection.acme]\nerp = \"main\"\nkey = {{ file = \"key\" }}\n\
              store = {{ kind = \"shopify\", shop = \"acme.myshopify.com\", webhook_secrets = [{{ file = \"secret\" }}] }}\n",
             erp.config_example().replace("\"2s\"", "\"500ms\"")
@@ -175,6 +176,9 @@ async fn an_order_from_the_shop_to_the_erp_and_every_question_about_it() {
     }
     let shown = text(&home.run(&["orders", "show", number]));
     assert!(shown.contains("synced") && shown.contains(id) && !shown.contains('\u{1b}'), "{shown}");
+    let document = home.json(&["orders", "show", id])["documents"][0].clone();
+    let link = format!("https://erp.example/sales/{}", document["id"].as_str().unwrap());
+    assert!(document["link"] == link && shown.contains(&link), "{document} {shown}");
     // The order itself, with the decimals of its currency.
     let story = home.json(&["orders", "show", id]);
     let (line, total) = (&story["content"]["lines"][0], story["order"]["total"].as_str().unwrap());

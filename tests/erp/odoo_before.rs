@@ -404,18 +404,19 @@ fn class<T>(answer: &Result<T, SendError>) -> &'static str {
     }
 }
 
-/// An error, and what it means of a call that reads, of one that writes, and of one after the document was written.
+/// An error, and what it means of a call that reads, of a load, and of one after the document was written. What a load refuses of one order
+/// it says in its answer: an exception is said of all of them.
 const ERRORS: [(&str, &str, [&str; 3]); 9] = [
     ("odoo.exceptions.AccessDenied", "Access Denied", ["account", "account", "unknown"]),
-    ("odoo.exceptions.AccessError", "You are not allowed to", ["refused", "refused", "refused"]),
-    ("odoo.exceptions.UserError", "The period is locked", ["refused", "refused", "refused"]),
-    ("odoo.exceptions.ValidationError", "A field is missing", ["refused", "refused", "refused"]),
+    ("odoo.exceptions.AccessError", "You are not allowed to", ["ambiguous", "ambiguous", "refused"]),
+    ("odoo.exceptions.UserError", "The period is locked", ["ambiguous", "ambiguous", "refused"]),
+    ("odoo.exceptions.ValidationError", "A field is missing", ["ambiguous", "ambiguous", "refused"]),
     ("odoo.exceptions.MissingError", "Record does not exist", ["not now", "not now", "unknown"]),
     ("psycopg2.errors.SerializationFailure", "could not serialize access", ["not now", "not now", "unknown"]),
     ("psycopg2.errors.DeadlockDetected", "deadlock detected", ["not now", "not now", "unknown"]),
     // The connection to the database is gone: whether it committed before, nobody knows.
     ("psycopg2.OperationalError", "server closed the connection", ["not now", "unknown", "unknown"]),
-    ("builtins.ValueError", "a secret of the server's", ["refused", "refused", "refused"]),
+    ("builtins.ValueError", "a secret of the server's", ["ambiguous", "ambiguous", "refused"]),
 ];
 
 #[tokio::test]

@@ -278,6 +278,6 @@ const TAXES: &str = "taxes = { \"0.21\" = \"VAT 21%\", \"0.10\" = \"VAT 10%\", \
 
 async fn visit(method: http::Method, address: &str, headers: http::HeaderMap, body: String) -> Answer {
     let url = address.parse().expect("an address");
-    let call = Call { method, url, headers, body: body.into(), timeout: Duration::from_secs(120) };
+    let call = Call { method, url, headers, body: body.into(), timeout: Duration::from_mins(5) };
     Client::new().expect("a client").send(call).await.expect("Odoo answers")
 }
