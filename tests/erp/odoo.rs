@@ -100,7 +100,13 @@ fn words(error: &SendError) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_at_once_make_one_order() {
     let Some(odoo) = odoo() else { return };
-    let erp: Arc<dyn Erp> = connector(odoo, "").into();
+    for protocol in ["json-2", "json-rpc"] {
+        eight_at_once(odoo, protocol).await;
+    }
+}
+
+async fn eight_at_once(odoo: &Odoo, protocol: &str) {
+    let erp: Arc<dyn Erp> = connector(odoo, &format!("protocol = \"{protocol}\"\n")).into();
     let job = sale(crate::made::small());
     let (way, _) = counted();
     let memory = Memory::default();
