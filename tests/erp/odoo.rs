@@ -245,9 +245,9 @@ async fn a_wrong_key_and_a_wrong_database_are_the_accounts_matter() {
 }
 
 /// A connector to a server that answers as a test wants it to, and drafts for it.
-fn against(server: &wiremock::MockServer, drafts: usize) -> (Box<dyn Erp>, Vec<Draft>) {
+fn against(server: &wiremock::MockServer, more: &str, drafts: usize) -> (Box<dyn Erp>, Vec<Draft>) {
     let section = format!(
-        "url = \"{}\"\ndatabase = \"x\"\napi_key = {{ literal = \"0123456789abcdef\" }}\nprotocol = \"json-2\"\n",
+        "url = \"{}\"\ndatabase = \"x\"\napi_key = {{ literal = \"0123456789abcdef\" }}\nprotocol = \"json-2\"\n{more}",
         server.uri()
     );
     let row = ERPS.iter().find(|row| row.kind == "odoo").unwrap();
@@ -276,7 +276,7 @@ async fn however_many_are_refused_those_that_were_named_are_and_the_others_wait(
     let server = wiremock::MockServer::start().await;
     let named = json!({"ids": false, "messages": [{"type": "error", "record": 0, "message": "no"}]});
     answers(&server, "load", 200, named).await;
-    let (erp, drafts) = against(&server, 7);
+    let (erp, drafts) = against(&server, "", 7);
     let (way, counter) = counted();
     let answers = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
     let calls = usize::try_from(counter.take()).unwrap();
@@ -289,7 +289,7 @@ async fn however_many_are_refused_those_that_were_named_are_and_the_others_wait(
 /// What comes of an order that is a draft when it is read, cannot be confirmed, and then stands like this.
 async fn confirmed_by_another(state: &str) -> Result<puente::domain::document::Document, SendError> {
     let server = wiremock::MockServer::start().await;
-    let (erp, drafts) = against(&server, 1);
+    let (erp, drafts) = against(&server, "", 1);
     let version = serde_json::from_str::<Value>(&drafts[0].body).unwrap()["version"].as_str().unwrap().to_owned();
     let sale = |state: &str| {
         let (reference, mark) = (drafts[0].reference.as_str(), format!("puente {version} 24.20"));
@@ -323,7 +323,7 @@ async fn an_exception_that_names_nobody_is_said_of_the_whole_call() {
     let exception = json!({"name": "builtins.ValueError", "message": "Invalid field name 'x'"});
     let server = wiremock::MockServer::start().await;
     answers(&server, "load", 500, exception.clone()).await;
-    let (erp, drafts) = against(&server, 7);
+    let (erp, drafts) = against(&server, "", 7);
     let (way, _) = counted();
     let told = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
     assert!(told.iter().all(|answer| matches!(answer, Err(SendError::Ambiguous(_)))), "{told:?}");
@@ -333,7 +333,29 @@ async fn an_exception_that_names_nobody_is_said_of_the_whole_call() {
     let ids: Vec<usize> = (1..=7).collect();
     answers(&server, "load", 200, json!({"ids": ids, "messages": []})).await;
     answers(&server, "search_read", 500, exception).await;
-    let (erp, drafts) = against(&server, 7);
+    let (erp, drafts) = against(&server, "", 7);
     let told = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await;
     assert!(told.iter().all(|answer| matches!(answer, Err(SendError::Unknown(_)))), "{told:?}");
+}
+
+#[tokio::test]
+async fn whatever_keeps_an_order_from_its_invoice_the_order_is_there() {
+    let server = wiremock::MockServer::start().await;
+    let (erp, drafts) = against(&server, "invoice = \"draft\"\n", 1);
+    let version = serde_json::from_str::<Value>(&drafts[0].body).unwrap()["version"].as_str().unwrap().to_owned();
+    let sale = json!([{"id": 1, "name": "S00001", "client_order_ref": drafts[0].reference.as_str(),
+        "origin": format!("puente {version} 24.20"), "state": "sale", "amount_total": 24.2, "currency_id": [1, "EUR"],
+        "invoice_status": "to invoice", "invoice_ids": []}]);
+    answers(&server, "load", 200, json!({"ids": [1], "messages": []})).await;
+    answers(&server, "search_read", 200, sale).await;
+    // Nothing of the invoice happened; the order did.
+    let busy =
+        json!({"name": "odoo.exceptions.UserError", "message": "could not serialize access due to concurrent update"});
+    wiremock::Mock::given(wiremock::matchers::path("/json/2/sale.advance.payment.inv/create"))
+        .respond_with(wiremock::ResponseTemplate::new(422).set_body_json(busy))
+        .mount(&server)
+        .await;
+    let (way, _) = counted();
+    let answer = erp.send(&way.with(&Memory::default()), Operation::Create, &drafts).await.remove(0);
+    assert!(matches!(answer, Err(SendError::Unknown(_))), "{answer:?}");
 }

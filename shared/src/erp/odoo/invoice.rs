@@ -34,12 +34,14 @@ impl Odoo {
         let Some(wanted) = self.settings.invoice else { return };
         let mut ids: Vec<i64> = found.keys().copied().filter(|id| !setbacks.contains_key(id)).collect();
         ids.sort_unstable();
-        if let Err(send_error) = self.invoiced(calls, wanted, &ids, setbacks).await {
-            let send_error = in_doubt(send_error, just);
+        let mut failed = Setbacks::new();
+        if let Err(send_error) = self.invoiced(calls, wanted, &ids, &mut failed).await {
             for id in ids {
-                setbacks.entry(id).or_insert_with(|| send_error.clone());
+                failed.entry(id).or_insert_with(|| send_error.clone());
             }
         }
+        // The orders are there, whatever became of their invoices.
+        setbacks.extend(failed.into_iter().map(|(id, send_error)| (id, in_doubt(send_error, just))));
     }
 
     async fn invoiced(
@@ -115,7 +117,7 @@ impl Odoo {
         if drafts.is_empty() {
             return Ok(());
         }
-        let mut halving = Halving::of(drafts.clone());
+        let mut halving = Halving::of(drafts);
         while let Some(ids) = halving.take() {
             let outcome = self.server.write(calls, "account.move", "action_post", Arguments::of(&ids)).await;
             halving.came(ids, outcome);

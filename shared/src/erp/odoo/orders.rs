@@ -196,7 +196,7 @@ impl Odoo {
                 self.server.write(calls, model.name(), model.button(), Arguments::of(&ids)).await;
             halving.came(ids, outcome);
         }
-        let failed: Vec<(i64, SendError)> = halving.failed().into_iter().collect();
+        let failed = halving.failed();
         let refused = failed.iter().filter(|(_, send_error)| matches!(send_error, SendError::Refused(_)));
         let refused: Vec<i64> = refused.map(|(id, _)| *id).collect();
         // What was confirmed since it was read is refused too, and is as it should be: a call whose answer was lost may still be at
