@@ -2,13 +2,14 @@
 //! Its database is SQLite, in a directory that is removed when it ends.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, OnceLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -244,7 +245,7 @@ impl Ids for Memory {
         self.0.lock().unwrap().retain(|name, _| !names.contains(name));
         Ok(())
     }
-    async fn begin(&self, _names: &[String]) -> Result<HashSet<String>> {
-        Ok(HashSet::new())
+    async fn begin(&self, _names: &[String]) -> Result<HashMap<String, Duration>> {
+        Ok(HashMap::new())
     }
 }

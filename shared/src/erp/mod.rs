@@ -24,7 +24,7 @@ pub(crate) use self::words::{discreet, quotes, wordless};
 use self::words::{quoted, repeatable};
 pub use crate::ports::Ids;
 use crate::{
-    Error, Kind, Result,
+    Error, Kind, Result, Retry,
     config::{Links, Section},
     domain::{
         audit::BookEntry,
@@ -159,6 +159,13 @@ pub enum SendError {
 
 impl SendError {
     /// The error, where there is one.
+    /// Its customer is being created for another order, and cannot be looked up for so long: it waits, and is not to blame.
+    #[must_use]
+    pub fn awaits(customer: &str, wait: Duration) -> Self {
+        let why = Why::CustomerAwaited { customer: customer.to_owned() };
+        Self::NotNow(Error::new(Kind::Unavailable, "").caused_by(why).retry(Retry::After(wait)))
+    }
+
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {

@@ -1,6 +1,6 @@
 //! The ids that a connector may rely on.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 
@@ -16,8 +16,9 @@ pub trait Ids: Send + Sync {
     /// Forgets ids.
     async fn forget(&self, names: &[String]) -> Result<()>;
     /// Writes down that records of these names are about to be made, unless the ERP itself refuses a second one: the intent of
-    /// that step. Answers those that may not be made now: they were begun before, and a look-up cannot be trusted yet.
-    async fn begin(&self, names: &[String]) -> Result<HashSet<String>>;
+    /// that step. Answers those that may not be made now, with how long that is so: they were begun before, and a look-up cannot be
+    /// trusted yet.
+    async fn begin(&self, names: &[String]) -> Result<HashMap<String, Duration>>;
     /// What became of these is known, though they were begun: made, and forgotten since, or for certain not made. They need no look-up
     /// that can be trusted.
     async fn ended(&self, _names: &[String]) -> Result<()> {
@@ -40,7 +41,7 @@ impl Ids for NoIds {
     async fn forget(&self, _names: &[String]) -> Result<()> {
         Ok(())
     }
-    async fn begin(&self, _names: &[String]) -> Result<HashSet<String>> {
-        Ok(HashSet::new())
+    async fn begin(&self, _names: &[String]) -> Result<HashMap<String, Duration>> {
+        Ok(HashMap::new())
     }
 }

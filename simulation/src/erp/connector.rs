@@ -1,8 +1,9 @@
 //! The connector: what the flows call.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -44,6 +45,8 @@ struct Resolved {
     known: BTreeMap<String, String>,
     /// Articles that the ERP does not have.
     absent: BTreeSet<String>,
+    /// Customers that are being made for other sales, and how long they cannot be looked up.
+    awaited: HashMap<String, Duration>,
     /// Why not everything was asked for.
     failed: Option<SendError>,
 }
@@ -138,11 +141,11 @@ impl Connector {
             unmade.clear();
         }
         if found.is_empty() && unmade.is_empty() {
-            return Ok(Resolved { known, absent, failed });
+            return Ok(Resolved { known, absent, awaited: HashMap::new(), failed });
         }
         let in_doubt =
             if unmade.is_empty() { Default::default() } else { calls.ids.begin(&unmade).await.map_err(error)? };
-        let unmade: Vec<String> = unmade.into_iter().filter(|name| !in_doubt.contains(name)).collect();
+        let unmade: Vec<String> = unmade.into_iter().filter(|name| !in_doubt.contains_key(name)).collect();
         if !unmade.is_empty() {
             let references = unmade.clone();
             let made = self.0.reach(calls, "erp.create_customers", &[], move |erp, books| {
@@ -163,7 +166,7 @@ impl Connector {
         }
         calls.ids.learn(&found).await.map_err(error)?;
         known.extend(found);
-        Ok(Resolved { known, absent, failed })
+        Ok(Resolved { known, absent, awaited: in_doubt, failed })
     }
 }
 
@@ -219,7 +222,7 @@ impl Erp for Connector {
             let skus = sale.order.lines.iter().filter_map(|line| line.sku.as_ref());
             needs.push(skus.map(|sku| format!("product/{sku}")).chain(customer(sale)).collect());
         }
-        let Resolved { known, absent, failed } = match self.resolve(calls, needs.clone(), afresh).await {
+        let Resolved { known, absent, awaited, failed } = match self.resolve(calls, needs.clone(), afresh).await {
             Ok(resolved) => resolved,
             Err(send_error) => return sales.iter().map(|_| Err(send_error.clone())).collect(),
         };
@@ -235,6 +238,9 @@ impl Erp for Connector {
                 return Err(refused(words.unwrap_or_else(|| format!("article {sku} is not in the ERP"))));
             };
             if let Some(name) = customer(sale).filter(|name| !known.contains_key(name)) {
+                if let Some(wait) = awaited.get(&name) {
+                    return Err(SendError::awaits(&name, *wait));
+                }
                 return Err(SendError::NotNow(Error::new(Kind::Unavailable, format!("{name} is being created"))));
             }
             let ids = [Some(product), customer(sale).and_then(|name| known.get(&name))];

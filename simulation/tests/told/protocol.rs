@@ -384,6 +384,30 @@ fn a_customer_in_doubt_is_not_made_again_for_another_order() {
 }
 
 #[test]
+fn waiting_for_a_customer_that_is_made_for_another_order_is_no_attempt() {
+    let mut scenario = calm(Class::Searchable);
+    scenario.erp.customers = true;
+    scenario.max_attempts = 1;
+    let history = Teller::new(scenario);
+    history.late("erp.create_customers", 9 * SECOND);
+    history.place(0, "1", "A");
+    history.pass(7 * SECOND);
+    let before = history.calls();
+    for order in ["2", "3", "4"] {
+        history.place(0, order, "A");
+        history.pass(SECOND);
+    }
+    history.pass(10 * MINUTE);
+    for order in ["2", "3", "4"] {
+        assert_eq!(history.state(0, order), State::Synced, "{order}");
+    }
+    // They come back when the customer can be looked up, and not to ask whether it is there yet.
+    let calls = history.calls() - before;
+    assert!(calls <= 10, "{calls} calls");
+    history.end();
+}
+
+#[test]
 fn a_replay_asked_for_before_the_order_was_handed_over_does_not_let_it_out_again() {
     let history = Teller::new(calm(Class::Nothing));
     history.next("erp.create", Fault::ErpDrips);

@@ -358,6 +358,11 @@ pub enum Why {
         /// Which.
         currency: Currency,
     },
+    /// Its customer is being created for another order, which was not answered: only a look-up tells, and not yet.
+    CustomerAwaited {
+        /// Their reference.
+        customer: String,
+    },
     /// Its customer is deactivated in the ERP.
     CustomerDeactivated {
         /// Our reference of the customer.

@@ -148,6 +148,7 @@ fn each() -> Vec<Why> {
         Why::NoPlaceForRounding,
         Why::TaxesTooSmall,
         Why::UnknownCurrency { currency: eur },
+        Why::CustomerAwaited { customer: words() },
         Why::CustomerDeactivated { customer: words() },
         Why::CustomerRefused { because: Box::new(refused()) },
         Why::CustomerRefused { because: Box::new(Why::UnknownCurrency { currency: eur }.into()) },

@@ -272,6 +272,9 @@ impl Why {
             Self::UnknownCurrency { currency } => {
                 format!("the ERP has no currency {}: create it there, then replay it", currency.code())
             }
+            Self::CustomerAwaited { customer } => {
+                format!("the customer {customer} is being created, and cannot be looked up yet")
+            }
             Self::CustomerDeactivated { customer } => {
                 format!("the customer {customer} is deactivated in the ERP: activate it, then replay it")
             }

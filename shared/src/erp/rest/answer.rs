@@ -3,6 +3,8 @@
 //! Whatever leaves that open after a write (a time-out, 5xx, a broken body, a 2xx that does not tell the id) is
 //! [`SendError::Unknown`] and will be looked up. Of the ERP's words only those at the configured pointer are repeated, cut short.
 
+use std::time::Duration;
+
 use serde_json::{Number, Value};
 
 use super::request::{Pointer, Request};
@@ -86,6 +88,12 @@ impl Verdict {
             What::Unknown | What::Exists => Self { what: What::NotNow, retry: Some(Retry::Backoff), ..self },
             _ => self,
         }
+    }
+
+    /// A customer that is being created for another order, and cannot be looked up for so long.
+    pub(super) fn awaits(customer: &str, wait: Duration) -> Self {
+        let says = Box::new(Why::CustomerAwaited { customer: customer.to_owned() }.into());
+        Self { what: What::NotNow, kind: Kind::Unavailable, retry: Some(Retry::After(wait)), says }
     }
 
     /// A customer that has to be created first.

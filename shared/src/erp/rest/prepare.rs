@@ -1,6 +1,9 @@
 //! Before a document can be sent: its books, its products and its customer. All jobs of a batch are resolved together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use minijinja::{Value as Data, context};
 use serde_json::Value;
@@ -128,10 +131,10 @@ impl Rest {
             .collect();
         match begin(ids, "customer", &new).await {
             Ok(in_doubt) => {
-                new.retain(|name| !in_doubt.contains(name));
-                met.extend(in_doubt.into_iter().map(|name| {
-                    let words = format!("the customer {name} is being created, and cannot be looked up yet");
-                    (name, Err(Verdict::new(What::NotNow, Kind::Unavailable, words)))
+                new.retain(|name| !in_doubt.contains_key(name));
+                met.extend(in_doubt.into_iter().map(|(name, wait)| {
+                    let verdict = Verdict::awaits(&name, wait);
+                    (name, Err(verdict))
                 }));
             }
             Err(verdict) => {
@@ -360,15 +363,15 @@ async fn cached(
     Ok(names.iter().zip(&keys).filter_map(|(name, key)| Some((name.clone(), cached.get(key)?.clone()))).collect())
 }
 
-/// Writes down that these are about to be made; answers those that may not be made now.
-async fn begin(ids: &dyn Ids, what: &str, names: &[String]) -> Result<HashSet<String>, Verdict> {
+/// Writes down that these are about to be made; answers those that may not be made now, with how long.
+async fn begin(ids: &dyn Ids, what: &str, names: &[String]) -> Result<HashMap<String, Duration>, Verdict> {
     if names.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
     let keys: Vec<String> = names.iter().map(|name| format!("{what}/{name}")).collect();
     let in_doubt = ids.begin(&keys).await;
     let in_doubt = in_doubt.map_err(|error| Verdict::new(What::NotNow, error.kind(), error.to_string()))?;
-    Ok(names.iter().zip(&keys).filter(|(_, key)| in_doubt.contains(*key)).map(|(name, _)| name.clone()).collect())
+    Ok(names.iter().zip(&keys).filter_map(|(name, key)| Some((name.clone(), *in_doubt.get(key)?))).collect())
 }
 
 /// Remembers the ids that were found. Forgetting one costs a call, no more, so a failure is no reason to stop.

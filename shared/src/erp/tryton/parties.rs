@@ -1,6 +1,9 @@
 //! Customers and their addresses: remembered, looked up, or created, each for all sales together and each only once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use serde_json::value::RawValue;
 
@@ -31,6 +34,8 @@ pub(super) struct Parties {
     refused: HashMap<String, Why>,
     /// Created by somebody at this moment, by reference.
     later: HashSet<String>,
+    /// With an address that is being created for another order, by reference: how long it cannot be looked up.
+    awaited: HashMap<String, Duration>,
 }
 
 impl Parties {
@@ -45,6 +50,9 @@ impl Parties {
         if let (Some(party), Some(invoice), Some(shipment)) = (party, address(&buyer.invoice), address(&buyer.shipment))
         {
             return Ok((*party, *invoice, *shipment));
+        }
+        if let Some(wait) = self.awaited.get(reference) {
+            return Err(SendError::awaits(reference, *wait));
         }
         let text = if self.later.contains(reference) {
             format!(
@@ -180,7 +188,11 @@ impl Resolver<'_> {
         // Unlike a party's code, nothing keeps an address from being there twice.
         let names: Vec<String> = absent.iter().map(|absent| absent.name.clone()).collect();
         let in_doubt = self.memory.ids.begin(&names).await.map_err(SendError::NotNow)?;
-        absent.retain(|absent| !in_doubt.contains(&absent.name));
+        parties.awaited = absent
+            .iter()
+            .filter_map(|absent| Some((absent.reference.to_owned(), *in_doubt.get(&absent.name)?)))
+            .collect();
+        absent.retain(|absent| !in_doubt.contains_key(&absent.name));
         let mut groups = vec![absent];
         while let Some(mut group) = groups.pop() {
             if group.is_empty() {

@@ -1,6 +1,6 @@
 //! The ids that an ERP's connector may rely on, kept with the records.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 
@@ -28,18 +28,22 @@ impl Ids for Cache<'_> {
     async fn forget(&self, names: &[String]) -> Result<()> {
         self.0.puente.known.forget(&self.0.account.id, names).await
     }
-    async fn begin(&self, names: &[String]) -> Result<HashSet<String>> {
+    async fn begin(&self, names: &[String]) -> Result<HashMap<String, Duration>> {
         let (known, erp) = (&self.0.puente.known, &self.0.account.id);
         let begun = known.begun(erp, names).await?;
         let now = self.0.now();
-        let is_in_doubt = |name: &String| begun.get(name).is_some_and(|until| *until > now);
-        let (in_doubt, free): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_in_doubt);
+        let in_doubt: HashMap<String, Duration> = begun
+            .into_iter()
+            .filter(|(_, until)| *until > now)
+            .map(|(name, until)| (name, until.duration_since(now).unsigned_abs()))
+            .collect();
+        let free: Vec<String> = names.iter().filter(|name| !in_doubt.contains_key(*name)).cloned().collect();
         if !free.is_empty() {
             let (start_by, settle_at) = self.0.times();
             self.0.slots.start_by(Some(start_by)).await;
             known.begin(erp, &free, settle_at).await?;
         }
-        Ok(in_doubt.into_iter().collect())
+        Ok(in_doubt)
     }
     async fn ended(&self, names: &[String]) -> Result<()> {
         self.0.puente.known.ended(&self.0.account.id, names).await

@@ -41,6 +41,11 @@ pub(super) fn failed(error: &Error) -> Reason {
     Why::of(error).cloned().unwrap_or_else(|| Why::Failed { words: error.to_string() }).into()
 }
 
+/// Whether it only waits for what is being made for another order, which is that one's attempt.
+pub(super) fn awaits(error: &Error) -> bool {
+    matches!(Why::of(error), Some(Why::CustomerAwaited { .. }))
+}
+
 /// Whether something happened to the order itself that it waits for.
 pub(super) fn failed_before(head: &Head) -> bool {
     head.intent.as_ref().is_some_and(|intent| intent.unknown)
@@ -73,7 +78,8 @@ impl Batch<'_> {
             }
             SendError::NotNow(error) => {
                 let backoff = now + self.wait(&error, head.attempts);
-                self.reschedule(head, backoff, Count::Kept, false, failed(&error)).await.map(drop)
+                let count = if awaits(&error) { Count::Forgiven } else { Count::Kept };
+                self.reschedule(head, backoff, count, false, failed(&error)).await.map(drop)
             }
             SendError::Account(error) => {
                 self.close(&error).await?;

@@ -12,7 +12,7 @@ use super::{
     discreet::discreet,
     ids::Cache,
     meter::LONGEST_START,
-    outcome::{failed, refused},
+    outcome::{awaits, failed, refused},
     pace::{FLOOR, asked_for, backoff},
 };
 use crate::{
@@ -201,7 +201,7 @@ impl Batch<'_> {
                     _ => SignedDuration::ZERO,
                 };
                 let due = self.now() + self.wait(error, ready.head.attempts).max(settle);
-                self.defer(&ready, error, due, false).await?;
+                self.defer(&ready, error, due, awaits(error)).await?;
             }
             // Still due; the ledger says when the account may be called again.
             SendError::Account(error) => self.close(&error).await?,
