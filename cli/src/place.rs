@@ -153,6 +153,7 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
         known: Arc::new(data.clone()),
         cursors: Arc::new(data.clone()),
         doors: Arc::new(data.clone()),
+        goods: Arc::new(data.clone()),
         accounts: Arc::new(data.clone()),
         signs: Signs::new(Arc::new(data.clone())),
         tokens: Arc::new(data.clone()),

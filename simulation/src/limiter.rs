@@ -157,6 +157,7 @@ impl Run {
             known: table.clone(),
             cursors: table.clone(),
             doors: table.clone(),
+            goods: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
             tokens: table.clone(),

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     domain::{
+        goods::{Commitment, GoodsWrite, Halt, Listing, Shelf, ShelfId},
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
@@ -20,8 +21,8 @@ use puente::{
         version::Version,
     },
     ports::{
-        Accounts, Admitted, Chance, Cursors, Doors, Kept, Known, Page, Payload, Query, Records, Signs, Swapped, Token,
-        Tokens, Unreadable,
+        Accounts, Admitted, Chance, Cursors, Doors, Goods, Kept, Known, Page, Payload, Query, Records, Signs, Swapped,
+        Token, Tokens, Unreadable,
     },
 };
 
@@ -51,6 +52,9 @@ pub struct Rows {
     /// Signs of life.
     pub signs: BTreeMap<(Party, Fact), Sign>,
     identities: BTreeMap<ConnectionId, Identity>,
+    /// Shelves.
+    pub shelves: BTreeMap<ShelfId, Shelf>,
+    halts: BTreeMap<ConnectionId, Halt>,
     runs: BTreeMap<String, Run>,
     claims: BTreeMap<String, Timestamp>,
     kept: BTreeMap<AccountId, Kept>,
@@ -362,6 +366,102 @@ impl Doors for Table {
 }
 
 #[async_trait]
+impl Goods for Table {
+    async fn shelf(&self, id: &ShelfId) -> Result<Shelf> {
+        self.call("goods.shelf", |rows, _| rows.shelves.get(id).cloned().unwrap_or_default()).await
+    }
+
+    async fn write(&self, id: &ShelfId, write: &GoodsWrite, now: Timestamp) -> Result<bool> {
+        self.call("goods.write", |rows, again| {
+            let mut shelf = rows.shelves.get(id).cloned().unwrap_or_default();
+            // A repeated request of ours finds its own token.
+            let applied = again || write.apply(&mut shelf, now);
+            if applied && !again {
+                rows.shelves.insert(id.clone(), shelf);
+            }
+            applied
+        })
+        .await
+    }
+
+    async fn due(&self, connection: &ConnectionId, now: Timestamp, limit: usize) -> Result<Vec<ShelfId>> {
+        self.call("goods.due", |rows, _| {
+            let due = |(id, shelf): (&ShelfId, &Shelf)| {
+                let due = shelf.listings.get(connection)?.due?;
+                (due <= now).then(|| (due, id.clone()))
+            };
+            let mut due: Vec<_> = rows.shelves.iter().filter_map(due).collect();
+            due.sort();
+            due.into_iter().take(limit).map(|(_, id)| id).collect()
+        })
+        .await
+    }
+
+    async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>> {
+        self.call("goods.next_due", |rows, _| {
+            rows.shelves.values().filter_map(|shelf| shelf.listings.get(connection)?.due).min()
+        })
+        .await
+    }
+
+    async fn commitments(
+        &self,
+        erp: &ErpId,
+        after: Option<&(ShelfId, OrderKey)>,
+        limit: usize,
+    ) -> Result<Vec<(ShelfId, OrderKey, Commitment)>> {
+        self.call("goods.commitments", |rows, _| {
+            let place = |id: &ShelfId, order: &OrderKey| (id.sku.clone(), id.place.clone(), order.clone());
+            let ours = rows.shelves.iter().filter(|(id, _)| &id.erp == erp);
+            let mut all: Vec<_> = ours
+                .flat_map(|(id, shelf)| {
+                    shelf.commitments.iter().map(|(order, one)| (id.clone(), order.clone(), one.clone()))
+                })
+                .filter(|(id, order, _)| after.is_none_or(|(last, of)| place(id, order) > place(last, of)))
+                .collect();
+            all.sort_by_key(|(id, order, _)| place(id, order));
+            all.truncate(limit);
+            all
+        })
+        .await
+    }
+
+    async fn listings(
+        &self,
+        connection: &ConnectionId,
+        after: Option<&ShelfId>,
+        limit: usize,
+    ) -> Result<Vec<(ShelfId, Listing)>> {
+        self.call("goods.listings", |rows, _| {
+            let place = |id: &ShelfId| (id.sku.clone(), id.place.clone(), id.erp.clone());
+            let listed = |(id, shelf): (&ShelfId, &Shelf)| {
+                let listing = shelf.listings.get(connection)?;
+                after.is_none_or(|last| place(id) > place(last)).then(|| (id.clone(), listing.clone()))
+            };
+            let mut all: Vec<_> = rows.shelves.iter().filter_map(listed).collect();
+            all.sort_by_key(|(id, _)| place(id));
+            all.truncate(limit);
+            all
+        })
+        .await
+    }
+
+    async fn halted(&self, connection: &ConnectionId) -> Result<Option<Halt>> {
+        self.call("goods.halted", |rows, _| rows.halts.get(connection).cloned()).await
+    }
+
+    async fn halt(&self, connection: &ConnectionId, halt: Option<&Halt>) -> Result<()> {
+        self.call("goods.halt", |rows, _| {
+            match halt {
+                Some(halt) => rows.halts.insert(connection.clone(), halt.clone()),
+                None => rows.halts.remove(connection),
+            };
+        })
+        .await
+    }
+}
+
+#[async_trait]
 impl Signs for Table {
     async fn sign(&self, of: &Party, sign: &Sign) -> Result<()> {
         self.call("signs.sign", |rows, _| {
@@ -513,6 +613,10 @@ impl Accounts for Table {
 
     async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()> {
         self.call("ledger.unblock", |rows, _| rows.ledger(of).unblock(now)).await
+    }
+
+    async fn poll(&self, of: &AccountId, epoch: u64) -> Result<Option<u64>> {
+        self.call("accounts.poll", |rows, _| rows.ledgers.entry(of.clone()).or_default().poll(epoch)).await
     }
 
     async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()> {

@@ -29,7 +29,7 @@ use puente::{
         version::Version,
     },
     embedded::{Embedded, Options},
-    ports::{Accounts, Clock, Cursors, Doors, Known, Queue, Records, Signs, SystemClock, Tokens},
+    ports::{Accounts, Clock, Cursors, Doors, Goods, Known, Queue, Records, Signs, SystemClock, Tokens},
 };
 
 use crate::support::moto::{self, Stack};
@@ -40,6 +40,7 @@ pub(crate) struct Ports {
     pub(crate) known: Arc<dyn Known>,
     pub(crate) cursors: Arc<dyn Cursors>,
     pub(crate) doors: Arc<dyn Doors>,
+    pub(crate) goods: Arc<dyn Goods>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) signs: Arc<dyn Signs>,
     pub(crate) tokens: Arc<dyn Tokens>,
@@ -89,6 +90,7 @@ async fn embedded() -> Option<Ports> {
         known: file.clone(),
         cursors: file.clone(),
         doors: file.clone(),
+        goods: file.clone(),
         accounts: file.clone(),
         signs: file.clone(),
         tokens: file.clone(),
@@ -148,6 +150,7 @@ fn on(stack: Stack) -> Ports {
         known: aws.known,
         cursors: aws.cursors.clone(),
         doors: aws.cursors,
+        goods: aws.goods,
         accounts: aws.accounts,
         signs: aws.signs,
         tokens: aws.tokens,
@@ -168,6 +171,7 @@ async fn simulation() -> Option<Ports> {
         known: models.table.clone(),
         cursors: models.table.clone(),
         doors: models.table.clone(),
+        goods: models.table.clone(),
         accounts: models.table.clone(),
         signs: models.table.clone(),
         tokens: models.table.clone(),

@@ -144,6 +144,7 @@ impl Inside {
             known: adapter.clone(),
             cursors: adapter.clone(),
             doors: adapter.clone(),
+            goods: adapter.clone(),
             accounts: adapter.clone(),
             signs: Signs::new(adapter.clone()),
             tokens: adapter.clone(),

@@ -102,6 +102,7 @@ pub fn order(currency: &str, tax_included: bool, lines: Vec<Line>, charges: Vec<
         total: Amount::ZERO,
         current_total: None,
         refunds: vec![],
+        stock: vec![],
         flags: vec![],
     };
     add_up(&mut order);

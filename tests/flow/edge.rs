@@ -105,6 +105,7 @@ impl Edge {
             known: Arc::new(records.clone()),
             cursors: Arc::new(records.clone()),
             doors: Arc::new(records.clone()),
+            goods: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
             signs: Signs::new(Arc::new(records.clone())),
             tokens: Arc::new(records.clone()),
@@ -137,7 +138,7 @@ impl Edge {
         let deliveries = self.queue.receive(100, Duration::ZERO).await.unwrap();
         let arrivals = deliveries.into_iter().map(|delivery| match delivery.message.unwrap() {
             Message::Arrival(arrival) => arrival,
-            Message::Wake { .. } | Message::Backfill(_) => panic!("no arrival"),
+            Message::Wake { .. } | Message::Publish { .. } | Message::Backfill(_) => panic!("no arrival"),
         });
         arrivals.collect()
     }

@@ -315,6 +315,7 @@ fn process(dir: &Path, serving: &Serving) -> Puente {
         known: data.clone(),
         cursors: data.clone(),
         doors: data.clone(),
+        goods: data.clone(),
         accounts: data.clone(),
         signs: Signs::new(data.clone()),
         tokens: data.clone(),

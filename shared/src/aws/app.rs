@@ -82,6 +82,7 @@ impl App {
             known: self.aws.known.clone(),
             cursors: self.aws.cursors.clone(),
             doors: self.aws.cursors.clone(),
+            goods: self.aws.goods.clone(),
             accounts: self.aws.accounts.clone(),
             signs: self.signs.clone(),
             tokens: self.aws.tokens.clone(),

@@ -5,6 +5,10 @@
 //! | `order/{connection}/{order}` | `head` | the record's head, see `head.rs` |
 //! | | `payload/{version}` | the content of a state, packed |
 //! | | `note/{time}/{id}` | a line of the timeline; expires |
+//! | `goods/{erp}/{warehouses}/{article}` | `level` | what the ERP said that is available, see `goods.rs` |
+//! | | `order/{connection}/{order}` | what an order took off |
+//! | | `listing/{connection}` | what a store is told |
+//! | `halt/{connection}` | `halt` | that nothing is written to a store for now |
 //! | `id/{erp}/{name}` | `id` | the id that an ERP has for an article's code or a customer's reference |
 //! | `id/{erp}/begun/{name}` | `id` | that a record of this name is about to be made, and until when no look-up tells whether it was |
 //! | `cursor/{name}` | `cursor` | a position: how far something got |
@@ -25,7 +29,10 @@
 //! | index | partition | sort | what |
 //! |---|---|---|---|
 //! | [`DUE`] | `connection` | `due` | heads that are due at some time |
+//! | | `goods/{connection}` | `due` | listings that are due |
 //! | [`STATE`] | `shelf` = `{connection}#{state}` | `listed` = `{updated}#{order}` | all heads, by state and the time of their last write |
+//! | | `committed/{erp}` | `{article}#{warehouses}#{connection}/{order}` | what orders took off the shelves of an account |
+//! | | `listing/{connection}` | `{article}#{warehouses}#{erp}` | the listings of a connection |
 //!
 //! The index `due` is not sharded: one partition takes a thousand writes a second, and a connection's front door lets ten requests in.
 //! The functions' roles name partitions by these beginnings (`template.yaml`).
@@ -37,6 +44,7 @@ use super::item::{Item, Reader, damaged, sortable, text};
 use crate::{
     Result,
     domain::{
+        goods::{RowKey, ShelfId},
         ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         record::State,
         search::Term,
@@ -56,6 +64,11 @@ pub(super) const NOTES: &str = "note/";
 /// What the names of records begin with that are about to be made. Earlier releases took them for ids of such names: whatever release
 /// writes the mark, the other finds it.
 pub(super) const BEGUN: &str = "begun/";
+
+/// The rows of a shelf.
+const LEVEL: &str = "level";
+const COMMITMENT: &str = "order/";
+const LISTING: &str = "listing/";
 
 /// Where the published `puente.toml` and what belongs to it lie.
 const CONFIG: &str = "config";
@@ -87,6 +100,21 @@ impl Key {
     /// A new line of an order's timeline. A version 7 UUID grows within the process: lines of one moment keep their order.
     pub(super) fn note(order: &OrderKey, at: Timestamp) -> Self {
         Self::new(partition(order), format!("{NOTES}{}/{}", sortable(at), Uuid::now_v7()))
+    }
+
+    /// A row of a shelf.
+    pub(super) fn goods(id: &ShelfId, key: &RowKey) -> Self {
+        let sk = match key {
+            RowKey::Level => LEVEL.to_owned(),
+            RowKey::Commitment(order) => format!("{COMMITMENT}{order}"),
+            RowKey::Listing(connection) => format!("{LISTING}{connection}"),
+        };
+        Self::new(goods_pk(id), sk)
+    }
+
+    /// That nothing is written to a store.
+    pub(super) fn halt(connection: &ConnectionId) -> Self {
+        Self::new(format!("halt/{connection}"), "halt")
     }
 
     /// The id that an ERP has for `name`.
@@ -174,6 +202,50 @@ impl Key {
     pub(super) fn item(self) -> Item {
         Item::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
     }
+}
+
+/// The partition of a shelf.
+pub(super) fn goods_pk(ShelfId { erp, place, sku }: &ShelfId) -> String {
+    format!("goods/{erp}/{place}/{sku}")
+}
+
+/// The shelf of a partition. Neither an account's name nor a warehouse's has a `/`.
+pub(super) fn shelf_of(partition: &str) -> Result<ShelfId> {
+    let mut parts = partition.splitn(4, '/').skip(1);
+    let mut next = || parts.next().ok_or_else(|| damaged("pk"));
+    Ok(ShelfId { erp: next()?.parse()?, place: next()?.parse()?, sku: next()?.parse()? })
+}
+
+/// The row of a shelf that lies there.
+pub(super) fn row_of(sk: &str) -> Result<RowKey> {
+    if let Some(order) = sk.strip_prefix(COMMITMENT) {
+        return Ok(RowKey::Commitment(found(order)?));
+    }
+    match sk.strip_prefix(LISTING) {
+        Some(connection) => Ok(RowKey::Listing(connection.parse()?)),
+        None if sk == LEVEL => Ok(RowKey::Level),
+        None => Err(damaged("sk")),
+    }
+}
+
+/// Where what orders took off an account's shelves is listed.
+pub(super) fn committed_pk(erp: &ErpId) -> String {
+    format!("committed/{erp}")
+}
+
+/// The place of one of them in the list.
+pub(super) fn committed_sk(ShelfId { place, sku, .. }: &ShelfId, order: &OrderKey) -> String {
+    format!("{sku}#{place}#{order}")
+}
+
+/// Where the listings of a connection are listed.
+pub(super) fn listed_pk(connection: &ConnectionId) -> String {
+    format!("{LISTING}{connection}")
+}
+
+/// The place of one of them in the list.
+pub(super) fn listed_sk(ShelfId { erp, place, sku }: &ShelfId) -> String {
+    format!("{sku}#{place}#{erp}")
 }
 
 /// The name of a record that is about to be made.

@@ -174,6 +174,18 @@ impl Accounts for DynamoAccounts {
         self.update(of, update).await.map(drop)
     }
 
+    async fn poll(&self, of: &AccountId, epoch: u64) -> Result<Option<u64>> {
+        let mut update = Update::default();
+        let ours = update.is("epoch", "=", number(epoch));
+        let held = update.exists("holder");
+        update.only_if(ours).only_if(held).add("polls", number(1));
+        // A request that is repeated counts twice: a number that no poll has is none the worse.
+        match self.update(of, update).await? {
+            Outcome::Done(item) => Ok(Some(read(&item)?.polls)),
+            Outcome::Refused(..) => Ok(None),
+        }
+    }
+
     async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()> {
         let mut update = Update::default();
         let ours = update.is("epoch", "=", number(epoch));
@@ -263,6 +275,7 @@ fn read(item: &Item) -> Result<Ledger> {
         per_departure: item.number("per_departure")?,
         spent: parsed(item, "spent")?.unwrap_or_default(),
         hold: parsed(item, "hold")?,
+        polls: item.number("polls")?,
     })
 }
 

@@ -2,7 +2,7 @@
 //! key of KMS where the stack has one.
 //!
 //! Invariant: every change of a record or a ledger is one conditional update that says in its own condition what it relies
-//! on. Nothing is read, changed and written back. In a function credentials and region come from the environment that Lambda
+//! on. Nothing is read, changed and written back, but rows of goods on the condition that they are still what was read. In a function credentials and region come from the environment that Lambda
 //! sets, and no other place is searched; [`Access::discovered`] searches as AWS's own tools do.
 
 mod app;
@@ -15,6 +15,7 @@ mod expression;
 mod facts;
 #[cfg(feature = "publish")]
 mod front_door;
+mod goods;
 mod head;
 mod index;
 mod item;
@@ -52,6 +53,7 @@ pub use self::{
     body::{decode, encode},
     client::Patience,
     cursors::DynamoCursors,
+    goods::DynamoGoods,
     known::DynamoKnown,
     ledger::DynamoAccounts,
     published::Published,
@@ -75,6 +77,8 @@ pub struct Aws {
     pub known: Arc<DynamoKnown>,
     /// Positions and front doors.
     pub cursors: Arc<DynamoCursors>,
+    /// The shelves.
+    pub goods: Arc<DynamoGoods>,
     /// The ledgers of accounts.
     pub accounts: Arc<DynamoAccounts>,
     /// Signs of life.
@@ -217,6 +221,7 @@ impl Aws {
             records: Arc::new(DynamoRecords::new(table.clone())),
             known: Arc::new(DynamoKnown::new(table.clone())),
             cursors: Arc::new(DynamoCursors::new(table.clone())),
+            goods: Arc::new(DynamoGoods::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             signs: Arc::new(DynamoSigns::new(table.clone())),
             tokens: Arc::new(DynamoTokens::new(table.clone(), envelope)),

@@ -289,6 +289,7 @@ fn group(message: &Message) -> String {
         Message::Arrival(arrival) => arrival.connection.to_string(),
         Message::Backfill(ask) => ask.connection.to_string(),
         Message::Wake { erp } => format!("erp.{erp}"),
+        Message::Publish { connection } => format!("stock.{connection}"),
     }
 }
 

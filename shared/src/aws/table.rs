@@ -7,10 +7,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{
-        DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
-        WriteRequest,
+        ConditionCheck, Delete, DeleteRequest, KeysAndAttributes, Put, PutRequest, ReturnValue,
+        ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, WriteRequest,
     },
 };
 use sha2::{Digest, Sha256};
@@ -44,6 +44,46 @@ pub(super) enum Outcome {
     Done(Item),
     /// It did not hold; the item as it is, and whether the SDK sent the request more than once.
     Refused(Option<Item>, bool),
+}
+
+/// A part of a write of several items, and the revision that its item was read at; none: there was no item.
+pub(super) enum Check {
+    /// Put this one.
+    Put(Item, Option<u64>),
+    /// Delete this one.
+    Delete(Key, Option<u64>),
+    /// Leave this one as it was read.
+    Same(Key, Option<u64>),
+}
+
+impl Check {
+    fn item(self, table: &str) -> Result<TransactWriteItem> {
+        let (revision, condition) = match &self {
+            Self::Put(_, revision) | Self::Delete(_, revision) | Self::Same(_, revision) => match revision {
+                Some(revision) => (Some(number(revision)), "revision = :r"),
+                None => (None, "attribute_not_exists(pk)"),
+            },
+        };
+        let values = revision.map(|revision| HashMap::from([(":r".to_owned(), revision)]));
+        let item = TransactWriteItem::builder();
+        Ok(match self {
+            Self::Put(put, _) => {
+                let put = Put::builder().table_name(table).set_item(Some(put)).condition_expression(condition);
+                item.put(put.set_expression_attribute_values(values).build().map_err(incomplete)?)
+            }
+            Self::Delete(key, _) => {
+                let delete = Delete::builder().table_name(table).set_key(Some(key.item()));
+                let delete = delete.condition_expression(condition).set_expression_attribute_values(values);
+                item.delete(delete.build().map_err(incomplete)?)
+            }
+            Self::Same(key, _) => {
+                let check = ConditionCheck::builder().table_name(table).set_key(Some(key.item()));
+                let check = check.condition_expression(condition).set_expression_attribute_values(values);
+                item.condition_check(check.build().map_err(incomplete)?)
+            }
+        }
+        .build())
+    }
 }
 
 /// What to look for in the table or one of its indexes.
@@ -182,6 +222,33 @@ impl Table {
         Ok(())
     }
 
+    /// All of these or none. `false`: an item is not of the revision that it was read at, or somebody else writes it at this moment.
+    pub(super) async fn write_all(&self, checks: Vec<Check>) -> Result<bool> {
+        let mut items = Vec::with_capacity(checks.len());
+        for check in checks {
+            items.push(check.item(&self.name)?);
+        }
+        let tries = Tries::default();
+        let request = self.client.transact_write_items().set_transact_items(Some(items));
+        match request.customize().interceptor(tries).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let reasons = cancelled.cancellation_reasons();
+                    let codes = reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None");
+                    let conflict = |code: &str| matches!(code, "ConditionalCheckFailed" | "TransactionConflict");
+                    let (mut any, mut others) = (false, false);
+                    for code in codes {
+                        any |= conflict(code);
+                        others |= !conflict(code);
+                    }
+                    if any && !others { Ok(false) } else { Err(failed("cannot write the table", &error)) }
+                }
+                _ => Err(failed("cannot write the table", &error)),
+            },
+        }
+    }
+
     fn ask(&self, query: &Query<'_>) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
         let (partition, value) = query.partition;
         let mut ask = self
@@ -285,7 +352,7 @@ impl Table {
 }
 
 /// DynamoDB did a part of a batch: the rest goes again, each time later.
-async fn pause(round: u32) -> Result<()> {
+pub(super) async fn pause(round: u32) -> Result<()> {
     if round >= ROUNDS {
         return Err(Error::new(Kind::Unavailable, "DynamoDB is busy: it left a part of a batch undone"));
     }

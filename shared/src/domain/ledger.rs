@@ -170,6 +170,9 @@ pub struct Ledger {
     /// Whose orders wait, since calls that carry them fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// How often the account was asked for its stock: a later answer has a higher number, whenever it lands.
+    #[serde(default)]
+    pub polls: u64,
 }
 
 /// What connections spent of a day.
@@ -433,6 +436,15 @@ impl Ledger {
         self.strikes = 0;
         self.blocked_until = None;
         self.blocked_because = None;
+    }
+
+    /// A poll of the account's stock begins, under the lease of `epoch`: its number. None: the lease is lost.
+    pub fn poll(&mut self, epoch: u64) -> Option<u64> {
+        if self.epoch != epoch || self.holder.is_none() {
+            return None;
+        }
+        self.polls += 1;
+        Some(self.polls)
     }
 
     /// Writes down a departure, if the lease is still `epoch`'s. All of it is set, nothing added: written twice it is the same.

@@ -26,6 +26,11 @@ pub enum Message {
     },
     /// Somebody wants a store asked what changed.
     Backfill(BackfillRequest),
+    /// Numbers of stock are due at a store: somebody should bring them.
+    Publish {
+        /// Whose store.
+        connection: ConnectionId,
+    },
 }
 
 /// A question to a connection's store: what changed since a time?

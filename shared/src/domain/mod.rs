@@ -5,6 +5,7 @@ pub mod audit;
 pub mod changes;
 pub mod document;
 pub mod event;
+pub mod goods;
 pub mod ids;
 pub mod ledger;
 pub mod message;

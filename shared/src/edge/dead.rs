@@ -99,6 +99,9 @@ impl From<Dead> for DeadView {
             None => none,
             Some(Message::Wake { erp }) => Self { about: About::WakeUp, erp: Some(erp), ..none },
             Some(Message::Backfill(ask)) => Self { about: About::Backfill, connection: Some(ask.connection), ..none },
+            Some(Message::Publish { connection }) => {
+                Self { about: About::WakeUp, connection: Some(connection), ..none }
+            }
             Some(Message::Arrival(arrival)) => {
                 let about = match arrival.news {
                     News::State { .. } => About::Order,

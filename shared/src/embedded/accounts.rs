@@ -65,6 +65,10 @@ impl Accounts for Embedded {
         self.change(of, move |ledger| ledger.unblock(now)).await
     }
 
+    async fn poll(&self, of: &AccountId, epoch: u64) -> Result<Option<u64>> {
+        self.change(of, move |ledger| ledger.poll(epoch)).await
+    }
+
     async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()> {
         let departed = departed.clone();
         self.change(of, move |ledger| ledger.departed(epoch, &departed)).await

@@ -10,6 +10,7 @@ mod accounts;
 mod body;
 mod cursors;
 mod file;
+mod goods;
 mod key;
 mod known;
 mod owner;

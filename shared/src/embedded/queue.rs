@@ -184,6 +184,7 @@ impl Row {
             Message::Backfill(ask) => (ask.connection.to_string(), format!("a backfill of {}", ask.connection)),
             // A connection's name has no colon.
             Message::Wake { erp } => (format!("wake:{erp}"), format!("the wake-up of ERP {erp}")),
+            Message::Publish { connection } => (format!("stock:{connection}"), format!("the stock of {connection}")),
         };
         let body = encode(message).map_err(|error| error.within(what))?;
         Ok(Self { lane, body })

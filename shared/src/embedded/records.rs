@@ -299,12 +299,12 @@ pub(super) fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
     row.get(0)
 }
 
-fn time(micros: i64) -> Result<Timestamp, Fault> {
+pub(super) fn time(micros: i64) -> Result<Timestamp, Fault> {
     let outside = |cause| Error::new(Kind::Unreadable, "a stored time is outside the calendar").caused_by(cause);
     Ok(Timestamp::from_microsecond(micros).map_err(outside)?)
 }
 
 /// A LIMIT.
-fn rows(limit: usize) -> i64 {
+pub(super) fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -544,7 +544,7 @@ async fn a_flooding_shop_does_not_starve_the_others() {
     file.send(&[arrival("quiet", "1"), arrival("quiet", "2")], Duration::ZERO).await.unwrap();
     let shop = |delivery: &crate::ports::Delivery| match delivery.message.as_ref().unwrap() {
         Message::Arrival(arrival) => arrival.connection.to_string(),
-        Message::Wake { .. } | Message::Backfill(_) => unreachable!(),
+        Message::Wake { .. } | Message::Publish { .. } | Message::Backfill(_) => unreachable!(),
     };
     // One at a time: in turn.
     let mut first = Vec::new();

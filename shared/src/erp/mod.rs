@@ -10,6 +10,7 @@ pub mod odoo;
 pub mod rest;
 mod settings;
 mod status;
+pub mod stock;
 pub(crate) mod totals;
 pub mod tryton;
 pub mod wanted;
@@ -158,7 +159,6 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// The error, where there is one.
     /// Its customer is being created for another order, and cannot be looked up for so long: it waits, and is not to blame.
     #[must_use]
     pub fn awaits(customer: &str, wait: Duration) -> Self {
@@ -166,6 +166,7 @@ impl SendError {
         Self::NotNow(Error::new(Kind::Unavailable, "").caused_by(why).retry(Retry::After(wait)))
     }
 
+    /// The error, where there is one.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {
@@ -274,6 +275,11 @@ pub trait Erp: Send + Sync {
         _cursor: Option<&str>,
     ) -> Result<Option<BookPage>> {
         Ok(None)
+    }
+
+    /// What it says that is available; `None`: it cannot be asked.
+    fn stock(&self) -> Option<&dyn stock::Stock> {
+        None
     }
 
     /// Whether it can be reached with these credentials: its name and version, for people. At most two calls, beside those that say how

@@ -4,6 +4,7 @@
 pub mod ask;
 mod block;
 pub mod depart;
+pub mod goods;
 pub mod identity;
 pub mod ingest;
 mod permits;
@@ -22,7 +23,7 @@ use crate::{
     domain::ids::AccountId,
     outbound::{Client, Keeper},
     parties::Settings,
-    ports::{Accounts, Chance, Clock, Cursors, Doors, Known, Queue, Records, Tokens},
+    ports::{Accounts, Chance, Clock, Cursors, Doors, Goods, Known, Queue, Records, Tokens},
 };
 
 /// Everything a flow works with. Clients and caches only: no state survives from one order to the next.
@@ -38,6 +39,8 @@ pub struct Puente {
     pub cursors: Arc<dyn Cursors>,
     /// What the front doors of `puente serve` let in.
     pub doors: Arc<dyn Doors>,
+    /// The shelves: what is left to sell, and what stores are told of it.
+    pub goods: Arc<dyn Goods>,
     /// The accounts' ledgers.
     pub accounts: Arc<dyn Accounts>,
     /// Signs of life.

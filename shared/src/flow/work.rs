@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, depart, record, tasks::backfill};
+use super::{Puente, depart, goods::publish, record, tasks::backfill};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -71,6 +71,16 @@ async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>, u
         .map(|(id, message)| async move {
             let outcome = match message {
                 Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
+                Ok(Message::Publish { connection }) => {
+                    // Whatever fails is still due: the sweeper has it looked at again.
+                    let published = publish::publish(puente, &connection, until);
+                    let isolated = std::panic::AssertUnwindSafe(Box::pin(published)).catch_unwind().await;
+                    let outcome = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "publishing stock panicked")));
+                    if let Err(error) = outcome {
+                        puente.tell.of(&Event::StockFailed { connection: &connection, error: &error });
+                    }
+                    Ok(None)
+                }
                 Ok(Message::Backfill(ask)) => {
                     let isolated =
                         std::panic::AssertUnwindSafe(backfill::asked(puente, &ask, until)).catch_unwind().await;

@@ -5,7 +5,7 @@
 mod example;
 mod settings;
 
-use std::{fmt, num::NonZeroU32};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32};
 
 pub use self::{
     example::example,
@@ -14,8 +14,13 @@ pub use self::{
 use crate::{
     config::{FrontDoor, Links, Secret},
     domain::{
+        goods::{
+            GoodsRules, Place, ShelfId, Sku,
+            number::{Keeps, Outlet},
+        },
         ids::{ConnectionId, ErpId},
         ledger::Limits,
+        money::Amount,
         rules::Rules,
         share::Shares,
     },
@@ -40,6 +45,10 @@ pub struct Connection {
     pub limits: Option<Limits>,
     /// What becomes of its orders.
     pub orders: Rules,
+    /// What becomes of stock towards its store.
+    pub goods: GoodsRules,
+    /// Which number of stock its store keeps; `None`: it cannot be told any.
+    pub keeps: Option<Keeps>,
     /// Its share of the front door.
     pub front_door: FrontDoor,
 }
@@ -68,8 +77,17 @@ impl Connection {
     /// A connection of which the file says nothing more.
     #[must_use]
     pub fn new(id: ConnectionId, erp: ErpId, store: Box<dyn Store>) -> Self {
-        let (orders, front_door) = (Rules::default(), FrontDoor::default());
-        Self { id, erp, keys: Vec::new(), store, limits: None, orders, front_door }
+        Self {
+            id,
+            erp,
+            keys: Vec::new(),
+            store,
+            limits: None,
+            orders: Rules::default(),
+            goods: GoodsRules::default(),
+            keeps: None,
+            front_door: FrontDoor::default(),
+        }
     }
 }
 
@@ -88,6 +106,56 @@ impl Account {
             look_up_first: false,
             links: Links::default(),
         }
+    }
+}
+
+/// A connection that takes part in the stock of its ERP account, told without its credentials.
+#[derive(Debug, Clone)]
+pub struct Selling {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Whose goods.
+    pub erp: ErpId,
+    /// What was agreed.
+    pub rules: GoodsRules,
+    /// The number that its store keeps.
+    pub keeps: Keeps,
+    /// The warehouses that it sells from.
+    pub place: Place,
+    /// The store's codes that have another code in the ERP.
+    pub names: BTreeMap<Sku, Sku>,
+}
+
+impl Selling {
+    /// As the number is computed from.
+    #[must_use]
+    pub fn outlet(&self) -> Outlet<'_> {
+        Outlet { connection: &self.connection, rules: &self.rules, keeps: self.keeps }
+    }
+
+    /// What one unit of a code of the store takes off which shelves.
+    #[must_use]
+    pub fn takes(&self, code: &Sku) -> Vec<(ShelfId, Amount)> {
+        let named = |code: &Sku| self.names.get(code).cloned().unwrap_or_else(|| code.clone());
+        self.rules.takes(code, named).into_iter().map(|(sku, each)| (self.shelf(sku), each)).collect()
+    }
+
+    /// The shelf of an article of the ERP, or of a set.
+    #[must_use]
+    pub fn shelf(&self, sku: Sku) -> ShelfId {
+        ShelfId { erp: self.erp.clone(), place: self.place.clone(), sku }
+    }
+
+    /// The store's code of an article; none where several of its codes stand for it, or nobody keeps stock of it there.
+    #[must_use]
+    pub fn code<'a>(&'a self, sku: &'a Sku) -> Option<&'a Sku> {
+        let mut codes = self.names.iter().filter(|(_, named)| *named == sku).map(|(code, _)| code);
+        let code = match (codes.next(), codes.next()) {
+            (None, _) => sku,
+            (Some(code), None) => code,
+            (Some(_), Some(_)) => return None,
+        };
+        (!self.rules.ignore.contains(code)).then_some(code)
     }
 }
 

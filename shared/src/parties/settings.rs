@@ -2,13 +2,14 @@
 
 mod needs;
 mod operators;
+mod selling;
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{Account, Connection, MAX_ATTEMPTS, Terms};
+use super::{Account, Connection, MAX_ATTEMPTS, Selling, Terms};
 use crate::{
     Error, Kind, Result,
     config::{
@@ -19,6 +20,7 @@ use crate::{
         section::{ALLOW_INSECURE, GENERIC},
     },
     domain::{
+        goods::{GoodsRules, number::Keeps},
         ids::{ConnectionId, ErpId, OperatorId},
         ledger::Limits,
         money::Amount,
@@ -38,6 +40,8 @@ pub struct Settings {
     vault: Vault,
     connections: BTreeMap<ConnectionId, Entry<Connection>>,
     accounts: BTreeMap<ErpId, Entry<Account>>,
+    /// The connections that take part in the stock of each account.
+    selling: BTreeMap<ErpId, Arc<[Selling]>>,
     operators: BTreeMap<OperatorId, Entry<operators::Keyed>>,
 }
 
@@ -76,6 +80,8 @@ struct ConnectionHead {
     orders: Rules,
     #[serde(default)]
     limits: DoorLimits,
+    #[serde(default)]
+    goods: GoodsRules,
 }
 
 /// What every ERP account says, whatever its ERP.
@@ -132,6 +138,10 @@ impl Settings {
             }
             store_limits(&store, &row)?;
             plain_http::check(&store)?;
+            if head.goods.is_on() && row.keeps.is_none() {
+                let why = format!("nobody can tell a store of the kind `{}` its stock: take it out", row.kind);
+                return Err(section.refuse("goods.stock", why));
+            }
             Ok(Some(head.erp))
         });
         let shops = root.child("connection");
@@ -141,7 +151,8 @@ impl Settings {
             Ok(None)
         });
         all_or(wrong)?;
-        let settings = Self { vault: Vault::of(file, secrets), connections, accounts, operators };
+        let selling = selling::read(&connections)?;
+        let settings = Self { vault: Vault::of(file, secrets), connections, accounts, selling, operators };
         let shares = settings.accounts.iter().map(|(id, entry)| settings.shares(id, &entry.section));
         all_or(shares.filter_map(Result::err).collect())?;
         Ok(settings)
@@ -168,7 +179,8 @@ impl Settings {
             accounts.into_iter().map(|account| (account.id.clone(), Entry::built(nothing.clone(), None, account)));
         let (connections, accounts) = (connections.collect(), accounts.collect());
         let vault = Vault::of("nothing", Arc::new(NoSecrets));
-        Ok(Self { vault, connections, accounts, operators: BTreeMap::new() })
+        let selling = selling::read(&connections)?;
+        Ok(Self { vault, connections, accounts, selling, operators: BTreeMap::new() })
     }
 
     /// The names of all connections.
@@ -212,6 +224,12 @@ impl Settings {
         }
         let Some(store) = entry.section.child("store") else { return Ok(None) };
         store_limits(&store, &row(&store, STORES, |row| row.kind)?)
+    }
+
+    /// The connections that take part in the stock of an ERP account.
+    #[must_use]
+    pub fn selling(&self, erp: &ErpId) -> Arc<[Selling]> {
+        self.selling.get(erp).cloned().unwrap_or_else(|| Arc::new([]))
     }
 
     /// Whether there is a connection of that name.
@@ -350,6 +368,8 @@ impl Settings {
                 store,
                 limits,
                 orders: head.orders,
+                goods: head.goods,
+                keeps: row.keeps,
                 front_door: head.limits.into(),
             }))
         };
@@ -461,6 +481,9 @@ fn connection_head(section: &Section, early: bool) -> Result<ConnectionHead> {
     if total_mismatch == Mismatch::Adjust && adjust_limit <= Amount::ZERO {
         let why = "`total_mismatch = \"adjust\"` needs the largest difference that may be booked, such as \"0.05\"";
         return Err(own.refuse("orders.adjust_limit", why));
+    }
+    if let Err((key, error)) = head.goods.check() {
+        return Err(own.refuse(&format!("goods.{key}"), error));
     }
     Ok(head)
 }

@@ -48,6 +48,9 @@ pub trait Accounts: Send + Sync {
     /// See [`Ledger::unblock`].
     async fn unblock(&self, of: &AccountId, now: Timestamp) -> Result<()>;
 
+    /// See [`Ledger::poll`].
+    async fn poll(&self, of: &AccountId, epoch: u64) -> Result<Option<u64>>;
+
     /// Writes down a departure, if the lease is still ours (`epoch`). See [`Ledger::departed`].
     async fn departed(&self, of: &AccountId, epoch: u64, departed: &Departed) -> Result<()>;
 }

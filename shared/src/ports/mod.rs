@@ -4,6 +4,7 @@
 mod accounts;
 mod cursors;
 mod doors;
+mod goods;
 mod ids;
 mod known;
 mod queue;
@@ -17,6 +18,7 @@ pub use self::{
     accounts::Accounts,
     cursors::Cursors,
     doors::{Admitted, Doors},
+    goods::Goods,
     ids::{Ids, NoIds},
     known::Known,
     queue::{Dead, Delivery, Queue},

@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod canonical;
+pub mod goods;
 pub mod identity;
 pub mod medusa;
 mod parse;
@@ -18,11 +19,16 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::parse::without_mark;
-use self::{identity::Learnt, sign_in::SignIn};
+use self::{
+    goods::{NewStock, NotSet, Stocked},
+    identity::Learnt,
+    sign_in::SignIn,
+};
 use crate::{
     Error, Kind, Result,
     config::{Secret, Section},
     domain::{
+        goods::{Sku, number::Keeps},
         ids::OrderId,
         order::{Flag, Order},
         sign::Identity,
@@ -47,6 +53,8 @@ pub struct Row {
     pub fetched_with: &'static [&'static [&'static str]],
     /// So many calls within a time that its vendor lets one app make to one shop, on the smallest plan; `None` where no vendor says.
     pub rate: Option<(u32, SignedDuration)>,
+    /// Which number its stock is; `None` where nobody can tell it any.
+    pub keeps: Option<Keeps>,
     /// An example section, as TOML.
     pub example: &'static str,
     /// A sample order webhook of that store, as the store would send it: for `puente send` and the contract suite.
@@ -172,6 +180,18 @@ pub trait Store: Send + Sync {
     /// The orders modified at or after `since`, oldest first, a page at a time: whole, or their ids where the store lists no more.
     /// One call.
     async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes>;
+
+    /// What the store has of these articles, at most [`goods::MOST`], by its own codes: one answer for each, in order. As few calls as it
+    /// takes.
+    async fn stock(&self, _calls: &Calls<'_>, _skus: &[Sku]) -> Result<Vec<Stocked>> {
+        Err(Error::new(Kind::Refused, "nobody can ask this kind of store for its stock"))
+    }
+
+    /// Writes numbers, at most [`goods::MOST`]: for each what the store says that it has then, in order. Each call is made once.
+    async fn set_stock(&self, _calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        let refused = || NotSet::Refused(Error::new(Kind::Refused, "nobody can tell this kind of store its stock"));
+        stock.iter().map(|_| Err(refused())).collect()
+    }
 }
 
 /// What a verified webhook says.

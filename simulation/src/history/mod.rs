@@ -126,6 +126,7 @@ impl History {
             known: table.clone(),
             cursors: table.clone(),
             doors: table.clone(),
+            goods: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
             tokens: table.clone(),

@@ -205,7 +205,7 @@ pub(super) async fn who_moves_a_letter_back_is_said(ports: &Ports) {
         .iter()
         .filter_map(|message| match message {
             Message::Arrival(arrival) => Some(arrival.by.as_deref()),
-            Message::Wake { .. } | Message::Backfill(_) => None,
+            Message::Wake { .. } | Message::Publish { .. } | Message::Backfill(_) => None,
         })
         .collect();
     assert_eq!((back.len(), by), (2, vec![Some("ana")]));

@@ -58,6 +58,27 @@ macro_rules! events {
 }
 
 events! {
+    // ---- stock
+    /// An ERP was asked what is available.
+    StockPolled { erp: &'a ErpId, articles: usize, calls: u32 }
+        = info "stock.polled" (%erp, articles, calls)
+        counts (Metric::StockPolls, Of::Account(erp), 1);
+    /// An ERP could not be asked what is available, or not to the end.
+    StockUnread { erp: &'a ErpId, error: &'a Error } = warn "stock.unread" (%erp, %error) log_only;
+    /// The number of one article could not be read, or believed.
+    StockRowUnread { article: &'a str, why: &'a str } = warn "stock.row_unread" (article, why) log_only;
+    /// Numbers were brought to a store.
+    StockPublished { connection: &'a ConnectionId, looked_at: u32, written: u32, failed: u32 }
+        = info "stock.published" (%connection, looked_at, written, failed)
+        counts (Metric::StockWritten, Of::Connection(connection), u64::from(written)),
+            (Metric::StockFailed, Of::Connection(connection), u64::from(failed));
+    /// A store could not be asked, so that its numbers wait.
+    StockPutOff { connection: &'a ConnectionId, articles: usize, why: &'a str }
+        = warn "stock.put_off" (%connection, articles, why) log_only;
+    /// A store's conductor could not be woken, or failed as a whole.
+    StockFailed { connection: &'a ConnectionId, error: &'a Error }
+        = error "stock.failed" (%connection, %error) log_only;
+
     // ---- the front door
     /// An order was sent to us.
     Received { connection: &'a ConnectionId, order: Option<&'a str>, outcome: Outcome, request: &'a str, bytes: usize }

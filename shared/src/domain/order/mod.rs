@@ -86,6 +86,10 @@ pub struct Order {
     /// What was given back of it since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
+    /// What the store did with its stock for it, where that is not what the lines say. No part of what was sold: neither of the content
+    /// hash, nor of any comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stock: Vec<LineStock>,
     /// What a person should know about how this order was read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Flag>,
@@ -252,6 +256,21 @@ pub struct Line {
     pub restock: Option<bool>,
 }
 
+/// What a store did with its stock for one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub struct LineStock {
+    /// The `id` of the order's line.
+    pub line: String,
+    /// The units that the store took off its stock, less those that it put back since; if nothing is said, all that was sold less what
+    /// refunds restock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Amount>,
+    /// The units that were handed to a carrier: the store reserves them no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fulfilled: Option<Amount>,
+}
+
 /// Something paid beside the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
@@ -395,7 +414,7 @@ macro_rules! objects {
         }
     )*};
 }
-objects!(Order, Customer, TaxId, Address, Line, Charge, Discount, Tax, Refund, Returned, Flag);
+objects!(Order, Customer, TaxId, Address, Line, LineStock, Charge, Discount, Tax, Refund, Returned, Flag);
 
 // Personal data stays out of `Debug`, and so out of logs and panics.
 macro_rules! hide {

@@ -65,6 +65,8 @@ struct State {
     slots: VecDeque<Timestamp>,
     start_by: Option<Timestamp>,
     calls: u32,
+    /// What the calls are for.
+    purpose: Purpose,
     /// How many calls this batch may still make: more would be at the cost of other connections' shares of the day.
     budget: u32,
     end: Option<End>,
@@ -110,6 +112,7 @@ impl Slots {
             slots: VecDeque::new(),
             start_by: None,
             calls: 0,
+            purpose: Purpose::Orders,
             budget: u32::MAX,
             end: None,
             late: false,
@@ -129,7 +132,17 @@ impl Slots {
 
     /// A new batch of so many calls at most: what held the last one back is over.
     pub(super) async fn start_over(&self, budget: u32) {
+        self.start_over_for(Purpose::Orders, budget).await;
+    }
+
+    /// The same, for other work than orders too.
+    pub(super) async fn start_over_for(&self, purpose: Purpose, budget: u32) {
         let mut state = self.state.lock().await;
+        if state.purpose != purpose {
+            // A slot that was given for the one is not used for the other.
+            state.slots.clear();
+        }
+        state.purpose = purpose;
         state.late = false;
         state.end = None;
         state.budget = budget;
@@ -176,7 +189,7 @@ impl Slots {
     async fn reserve(&self, state: &mut State) -> Result<()> {
         let asked = self.puente.clock.now();
         let until = asked + lease(&self.account);
-        let request = Request { k: 1, purpose: Purpose::Orders, lease: Some((self.epoch, until)) };
+        let request = Request { k: 1, purpose: state.purpose, lease: Some((self.epoch, until)) };
         // A later slot is always safe.
         let from = asked + state.lead;
         let answer = self.puente.accounts.reserve(&self.ledger, &request, &self.account.limits, from).await?;

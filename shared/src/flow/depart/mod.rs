@@ -22,6 +22,7 @@ mod status;
 
 use std::{
     collections::{BTreeMap, HashSet},
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -29,27 +30,28 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, is_of_one_record};
+use super::{Puente, goods::poll::poll, is_of_one_record};
 use crate::{
     Error, Kind, Result,
     domain::{
         event::Event,
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
-        ledger::{Departed, Hold, Ledger, Released, Taken},
+        ledger::{Departed, Hold, Ledger, Purpose, Released, Taken},
         message::Message,
         record::Head,
     },
-    outbound::Meter,
+    outbound::{Calls, Meter, Metered},
     parties::Account,
+    ports::NoIds,
 };
 use batch::{Batch, Outcome, Ran};
 use meter::{Slots, lease};
 use outcome::failed_before;
-pub(crate) use pace::closed;
 use pace::{FLOOR, next_departure};
+pub(crate) use pace::{backoff, closed};
 
 /// How many orders travel together at most.
 const BATCH: usize = 100;
@@ -184,6 +186,9 @@ impl Conductor<'_> {
             match self.depart(&ledger, std::mem::take(&mut recorded)).await? {
                 Ok(count) => orders += count,
                 Err(stop) => {
+                    if matches!(stop, Stop::Idle(_) | Stop::Closed(_)) {
+                        self.ask_for_stock(&ledger).await;
+                    }
                     let marked = seen != first;
                     if let Some(departure) = self.stop(stop, orders, &mut seen, marked).await? {
                         return Ok(departure);
@@ -192,6 +197,29 @@ impl Conductor<'_> {
             }
             ledger = self.puente.accounts.ledger(&self.ledger).await?;
         }
+    }
+
+    /// Asks for the stock, if it is time: after the orders, so that what was just booked is in the answer. What fails is the next poll's.
+    async fn ask_for_stock(&self, ledger: &Ledger) {
+        let now = self.puente.clock.now();
+        if ledger.epoch != self.epoch
+            || ledger.blocked_until.is_some_and(|until| until > now)
+            || !self.slots.step_fits()
+        {
+            return;
+        }
+        self.slots.start_over_for(Purpose::Other, u32::MAX).await;
+        let of = AccountId::from(&self.account.id);
+        let http = Metered::new(self.puente.client.clone(), self.slots.clone());
+        let tokens = self.puente.keeper(of);
+        let calls = Calls::new(&http, &NoIds, &tokens);
+        let spent = async || self.slots.calls().await;
+        let polled = AssertUnwindSafe(poll(self.puente, self.account, self.epoch, &calls, spent)).catch_unwind().await;
+        let polled = polled.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "asking for the stock panicked")));
+        if let Err(error) = polled {
+            self.puente.tell.of(&Event::StockUnread { erp: &self.account.id, error: &error });
+        }
+        self.slots.start_over(u32::MAX).await;
     }
 
     /// Ends the work, unless a mark came since `seen`. `marked`: one came before, about an order that the index may not show yet.

@@ -46,7 +46,7 @@ pub(super) fn next_departure(ledger: &Ledger, limits: &Limits, calls: u32, now: 
 
 /// When an order that failed for the `attempts`-th time is tried again: exponential backoff with full jitter, between a
 /// second and an hour.
-pub(super) fn backoff(puente: &Puente, attempts: u32) -> SignedDuration {
+pub(crate) fn backoff(puente: &Puente, attempts: u32) -> SignedDuration {
     let most = 2000_u64.saturating_mul(1 << attempts.min(20)).min(3_600_000);
     let wait = 1000 + puente.chance.below(most);
     SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))

@@ -92,7 +92,9 @@ impl Recorder<'_> {
         let payload = Payload::Order(serialise(order)?);
         let arrived = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
         let summary = search::summary(self.puente, order).await?;
+        let stores = self.commit(order, &version).await?;
         let (standing, _) = self.put_at(&version, &payload, summary, arrived, arrived).await?;
+        self.wake(stores).await?;
         self.above(standing)
     }
 

@@ -21,7 +21,7 @@ use crate::{
     flow::{
         Puente,
         ask::{Ask, Errand},
-        identity, is_of_one_record,
+        goods, identity, is_of_one_record,
         task::{Report, Task, counted},
     },
     parties::Connection,
@@ -236,6 +236,12 @@ pub async fn one(
         let mut messages = Vec::new();
         for order in changes.orders {
             messages.extend(news(puente, &connection, order, begun).await?);
+        }
+        for message in &messages {
+            if let Message::Arrival(Arrival { news: News::State { order }, .. }) = message {
+                // What the store sold is known from here on, whenever its turn comes.
+                goods::commit::order(puente, &connection, order, &order.version()).await?;
+            }
         }
         for changed in changes.ids {
             messages.extend(pointed(puente, &connection, changed, begun).await?);

@@ -12,13 +12,13 @@ use crate::{
     Result,
     domain::{
         event::Event,
-        ids::{AccountId, ErpId},
+        ids::{AccountId, ConnectionId, ErpId},
         message::Message,
         metric::{Metric, Of},
         task::Period,
     },
     flow::{
-        Puente, depart,
+        Puente, depart, goods,
         task::{Report, Task, counted},
     },
     parties::Terms,
@@ -84,7 +84,30 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
             }
         }
     }
+    for connection in puente.settings.connections() {
+        match wants_publishing(puente, &connection).await {
+            Ok(false) => {}
+            Ok(true) => match goods::wake(puente, &connection, Duration::ZERO).await {
+                Ok(()) => swept.woken += 1,
+                Err(error) => outcome = Err(error),
+            },
+            Err(error) => {
+                puente.tell.of(&Event::StockFailed { connection: &connection, error: &error });
+                outcome = Err(error);
+            }
+        }
+    }
     outcome.map(|()| swept)
+}
+
+/// Whether numbers of stock are due at a connection's store.
+async fn wants_publishing(puente: &Puente, connection: &ConnectionId) -> Result<bool> {
+    let Some(erp) = puente.settings.erp_of(connection) else { return Ok(false) };
+    if puente.settings.selling(&erp).iter().all(|one| &one.connection != connection) {
+        return Ok(false);
+    }
+    let now = puente.clock.now();
+    Ok(puente.goods.next_due(connection).await?.is_some_and(|due| due <= now))
 }
 
 async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
@@ -97,7 +120,13 @@ async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
     let gauge = |metric, value| puente.tell.gauge(metric, Of::Account(erp), value);
     gauge(Metric::CallsLeft, limits.per_day.saturating_sub(ledger.used_today(&limits, now)).into());
     gauge(Metric::Closed, closed.map_or(0, |until| seconds(until.duration_since(now))));
-    if conducted || closed.is_some() {
+    if conducted {
+        return Ok(false);
+    }
+    if !ledger.blocked_until.is_some_and(|until| until > now) && goods::wants_poll(puente, erp).await? {
+        return Ok(true);
+    }
+    if closed.is_some() {
         return Ok(false);
     }
     let reserves = shares.at(&ledger, &limits, now);

@@ -36,7 +36,7 @@ const FIELDS: &str = "id,display_id,status,is_draft_order,created_at,updated_at,
                       *shipping_address,*payment_collections,*payment_collections.payments,*payment_collections.payments.refunds";
 
 impl Medusa {
-    fn call(&self, url: Url) -> Result<Call> {
+    pub(super) fn call(&self, url: Url) -> Result<Call> {
         let authorization = self.authorization.as_ref().ok_or_else(|| {
             Error::new(Kind::Config, format!("{}: api_key is needed to ask the shop for orders", self.name))
         })?;
@@ -63,7 +63,7 @@ impl Medusa {
         self.call(url)
     }
 
-    fn answered(&self, answer: Answer) -> Result<Option<Answer>> {
+    pub(super) fn answered(&self, answer: Answer) -> Result<Option<Answer>> {
         // Something else that answers 404 there says nothing of an order; taken for a deletion it would cancel a sale.
         if answer.status == StatusCode::NOT_FOUND && !is_no_such_order(&answer.body) {
             return Err(Error::new(Kind::Config, format!("{}: no Admin API answers there: check url", self.name)));

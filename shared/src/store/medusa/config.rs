@@ -17,6 +17,8 @@ pub(super) struct Config {
     webhook_secrets: Vec<Secret>,
     #[serde(default)]
     api_key: Option<Secret>,
+    #[serde(default)]
+    location: Option<String>,
 }
 
 /// A shop.
@@ -28,6 +30,10 @@ pub(super) struct Medusa {
     pub(super) authorization: Option<HeaderValue>,
     /// `…/admin/orders`.
     pub(super) orders: Url,
+    /// `…/admin/inventory-items`.
+    pub(super) inventory: Url,
+    /// The stock location whose levels are written; none: the only one that an article has.
+    pub(super) location: Option<String>,
 }
 
 impl Medusa {
@@ -38,6 +44,8 @@ impl Medusa {
         Ok(Self {
             name: base.host_str().unwrap_or_default().to_owned(),
             orders: answer::below(&base, &["admin", "orders"]),
+            inventory: answer::below(&base, &["admin", "inventory-items"]),
+            location: config.location,
             secrets: config.webhook_secrets,
             authorization,
         })

@@ -82,6 +82,7 @@ pub(super) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         total: sold,
         current_total: Some(now),
         refunds: refunds(wire, sold - now, currency),
+        stock: Vec::new(),
         flags: passed_over.into_iter().collect(),
     };
     round(wire, credit, &mut order);

@@ -8,6 +8,7 @@
 
 mod call;
 mod config;
+mod goods;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
@@ -20,11 +21,16 @@ use jiff::Timestamp;
 use self::{call::Cursor, config::Medusa};
 use super::{
     Changes, Entrance, Reading, Row, Signed, Store,
+    goods::{NewStock, NotSet, Stocked},
     parse::{flag, parse},
 };
 use crate::{
     Error, Kind, Result,
-    domain::{ids::OrderId, order::Order},
+    domain::{
+        goods::{Sku, number::Keeps},
+        ids::OrderId,
+        order::Order,
+    },
     outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
@@ -37,10 +43,12 @@ pub const ROW: Row = Row {
     fetched_with: &[&["api_key"]],
     // A shop runs on its owner's server, and Medusa has no limit of its own.
     rate: None,
+    keeps: Some(Keeps::Gross),
     example: r#"kind = "medusa"
 url = "https://medusa.example"                   # where the Medusa server answers /admin
 webhook_secrets = [{ env = "MEDUSA_SECRET" }]    # what the shop's subscriber signs with; two while rotating
 api_key = { env = "MEDUSA_API_KEY" }             # a secret API key (sk_…): for backfill and for what a webhook leaves open
+# location = "sloc_…"                            # the stock location that the shop sells from, if there are several
 # limits = { rate = "5/s" }                      # how often the shop's server may be asked; without it as often as there is need
 "#,
     sample: include_str!("sample.json"),
@@ -119,6 +127,14 @@ impl Store for Medusa {
         };
         let answer = calls.http.send_for_page(self.page_call(&at)?).await?;
         self.page(&at, answer)
+    }
+
+    async fn stock(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
+        self.stock_of(calls, skus).await
+    }
+
+    async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        self.write_stock(calls, stock).await
     }
 }
 

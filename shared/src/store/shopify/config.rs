@@ -43,6 +43,9 @@ pub(super) struct Config {
     all_orders: bool,
     #[serde(default = "version")]
     api_version: String,
+    /// The location whose stock is written, by its number; none: the only one that an article is at.
+    #[serde(default)]
+    location: Option<String>,
     /// Where the Admin API is, if not at `https://{shop}`: a sandbox.
     #[serde(default)]
     api_url: Option<String>,
@@ -60,7 +63,7 @@ pub(super) enum App {
 }
 
 fn version() -> String {
-    "2026-07".to_owned()
+    "2026-10".to_owned()
 }
 
 /// A shop.
@@ -74,6 +77,8 @@ pub(super) struct Shopify {
     pub(super) secrets: Vec<Secret>,
     pub(super) access: Access,
     pub(super) all_orders: bool,
+    /// The location whose stock is written.
+    pub(super) location: Option<String>,
     /// `…/admin/api/{version}`.
     pub(super) api: Url,
 }
@@ -87,7 +92,7 @@ impl Shopify {
             return refuse("shop is not a name such as acme.myshopify.com");
         }
         if !config.api_version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return refuse("api_version is not a version such as 2026-07");
+            return refuse("api_version is not a version such as 2026-10");
         }
         let base = answer::base("api_url", config.api_url.as_deref().unwrap_or(&format!("https://{shop}")))?;
         // The app's secret signs its webhooks.
@@ -107,6 +112,7 @@ impl Shopify {
             learnt: Learnt::default(),
             secrets,
             all_orders: config.all_orders,
+            location: config.location,
         })
     }
 }

@@ -38,7 +38,8 @@ use crate::{
         ids::OrderId,
         money::Amount,
         order::{
-            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, TaxId,
+            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, LineStock, Order, Payment, Refund, SCHEMA,
+            Status, TaxId,
         },
     },
     store::{
@@ -92,6 +93,7 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         total: wire.total_price,
         current_total: wire.current_total_price.0,
         refunds: Vec::new(),
+        stock: stock(wire),
         flags,
     };
     order.refunds = sale.refunds(&order.lines)?;
@@ -100,6 +102,18 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
     let tax_included = order.tax_included;
     order.refunds.iter_mut().for_each(|refund| parts::complete(refund, tax_included));
     Ok(audited(order))
+}
+
+/// What the shop did with its stock: an edit or a refund took units out of the order, a carrier has some.
+fn stock(wire: &wire::Order<'_>) -> Vec<LineStock> {
+    let of = |line: &wire::LineItem<'_>| {
+        let now = line.current_quantity.0.unwrap_or(line.quantity);
+        let fulfilled = line.fulfillable_quantity.0.map(|open| now - open).filter(|gone| *gone > Amount::ZERO);
+        let taken = (now != line.quantity).then_some(now);
+        let said = taken.is_some() || fulfilled.is_some();
+        said.then(|| LineStock { line: line.id.as_str().to_owned(), taken, fulfilled })
+    };
+    wire.line_items.iter().filter_map(of).collect()
 }
 
 /// An order on its way to the canonical one.

@@ -13,6 +13,7 @@
 mod access;
 mod call;
 mod config;
+mod goods;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
@@ -33,6 +34,7 @@ use self::{
 };
 use super::{
     Changes, Entrance, Reading, Row, Signed, Store, answer,
+    goods::{NewStock, NotSet, Stocked},
     identity::Learnt,
     parse::{deleted, flag, parse},
     sign_in::SignIn,
@@ -40,6 +42,7 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::{
+        goods::{Sku, number::Keeps},
         ids::OrderId,
         order::{Flag, Order},
         sign::Identity,
@@ -57,6 +60,7 @@ pub const ROW: Row = Row {
     // <https://shopify.dev/docs/api/admin-rest/usage/rate-limits>: 2 a second for an app in a shop, 4 on Advanced, 20 on Plus; a bucket
     // of 40 allows bursts beyond that, which nothing here needs.
     rate: Some((2, SignedDuration::from_secs(1))),
+    keeps: Some(Keeps::Gross),
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
 app = "shared"                                   # "custom": the app is installed in this shop alone, so its secret proves it
@@ -72,6 +76,7 @@ token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and f
 # redirect_url = "https://agency.example/puente"
 # scopes = ["read_orders", "read_all_orders"]
 all_orders = false                               # true once the token has read_all_orders beside read_orders
+# location = "655441491"                         # the location that stock is written to, if there are several
 # limits = { rate = "4/s" }                      # 2/s if nothing is said, which Shopify allows every plan: 4/s with Advanced, 20/s with Plus
 "#,
     sample: include_str!("sample.json"),
@@ -275,6 +280,14 @@ impl Store for Shopify {
     async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes> {
         let answer = self.access.ask(calls, self.page_call(since, page), true).await?;
         self.page(answer)
+    }
+
+    async fn stock(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
+        self.stock_of(calls, skus).await
+    }
+
+    async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        self.write_stock(calls, stock).await
     }
 }
 

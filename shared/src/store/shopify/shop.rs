@@ -84,7 +84,7 @@ mod tests {
         let server = MockServer::start().await;
         let answer = r#"{"shop":{"id":548380009,"name":"Acme","domain":"Tienda.example","myshopify_domain":"acme.myshopify.com"}}"#;
         Mock::given(method("GET"))
-            .and(path("/admin/api/2026-07/shop.json"))
+            .and(path("/admin/api/2026-10/shop.json"))
             .and(header("x-shopify-access-token", "t"))
             .respond_with(ResponseTemplate::new(200).set_body_string(answer))
             .expect(1)

@@ -557,7 +557,7 @@ fn body(json: &Value) -> ResponseTemplate {
 async fn one_order_is_fetched() {
     let (server, shop, way) = server().await;
     Mock::given(method("GET"))
-        .and(path("/admin/api/2026-07/orders/5920011223344556677.json"))
+        .and(path("/admin/api/2026-10/orders/5920011223344556677.json"))
         .and(header("x-shopify-access-token", "shpat_canary"))
         .respond_with(body(&json!({"order": sample()})))
         .mount(&server)
@@ -591,11 +591,11 @@ async fn changes_come_by_the_page_and_one_bad_order_costs_the_others_nothing() {
     broken["id"] = json!(7);
     broken["total_price"] = json!("x");
     let link = format!(
-        "<{0}/admin/api/2026-07/orders.json?limit=250&page_info=before>; rel=\"previous\", \
-         <{0}/admin/api/2026-07/orders.json?limit=250&page_info=ab%2Bc>; rel=\"next\"",
+        "<{0}/admin/api/2026-10/orders.json?limit=250&page_info=before>; rel=\"previous\", \
+         <{0}/admin/api/2026-10/orders.json?limit=250&page_info=ab%2Bc>; rel=\"next\"",
         server.uri()
     );
-    Mock::given(path("/admin/api/2026-07/orders.json"))
+    Mock::given(path("/admin/api/2026-10/orders.json"))
         .and(query_param("status", "any"))
         .and(query_param("updated_at_min", "2026-03-01T00:00:00Z"))
         .and(query_param("order", "updated_at asc"))
@@ -603,7 +603,7 @@ async fn changes_come_by_the_page_and_one_bad_order_costs_the_others_nothing() {
         .respond_with(body(&json!({"orders": [broken, sample()]})).insert_header("link", link.as_str()))
         .mount(&server)
         .await;
-    Mock::given(path("/admin/api/2026-07/orders.json"))
+    Mock::given(path("/admin/api/2026-10/orders.json"))
         .and(query_param("page_info", "ab+c"))
         .and(query_param_is_missing("updated_at_min"))
         .respond_with(body(&json!({"orders": [sample()]})))

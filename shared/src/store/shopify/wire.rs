@@ -175,6 +175,9 @@ pub(crate) struct LineItem<'a> {
     /// What edits, returns and refunds left of it.
     #[serde(default)]
     pub(crate) current_quantity: Money,
+    /// What no carrier has yet.
+    #[serde(default)]
+    pub(crate) fulfillable_quantity: Money,
     /// Of one, before discounts.
     pub(crate) price: Amount,
     #[serde(default)]

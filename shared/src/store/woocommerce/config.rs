@@ -30,6 +30,8 @@ pub(super) struct WooCommerce {
     pub(super) authorization: Option<HeaderValue>,
     /// `…/wp-json/wc/v3/orders`.
     pub(super) orders: Url,
+    /// `…/wp-json/wc/v3/products`.
+    pub(super) products: Url,
 }
 
 impl WooCommerce {
@@ -44,6 +46,7 @@ impl WooCommerce {
         Ok(Self {
             name: base.host_str().unwrap_or_default().to_owned(),
             orders: answer::below(&base, &["wp-json", "wc", "v3", "orders"]),
+            products: answer::below(&base, &["wp-json", "wc", "v3", "products"]),
             secrets: config.webhook_secrets.iter().map(|secret| Secret::new(parse::plain(secret.expose()))).collect(),
             authorization,
         })

@@ -37,8 +37,8 @@ use crate::{
     domain::{
         money::{Amount, minor_unit},
         order::{
-            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, Order, Payment, Refund, SCHEMA, Status, Tax,
-            TaxId,
+            Address, Charge, ChargeKind, Customer, Discount, Flag, Line, LineStock, Order, Payment, Refund, SCHEMA,
+            Status, Tax, TaxId,
         },
         status::after_refunds,
         time::Stamp,
@@ -81,6 +81,7 @@ pub(crate) fn order(wire: &wire::Order<'_>) -> Result<Order, Flag> {
         total: wire.total,
         current_total: None,
         refunds: refunds(wire)?,
+        stock: stock(wire),
         flags: passed_over.into_iter().collect(),
     };
     spread_tax_rounding(wire, &mut order);
@@ -180,6 +181,19 @@ fn placed(wire: &wire::Order<'_>) -> Result<Stamp, Flag> {
         if is_offset { Offset::from_seconds(i32::try_from(seconds).ok()?).ok() } else { None }
     };
     Ok(Stamp::new(gmt.at(), offset().unwrap_or(Offset::UTC)))
+}
+
+/// What the shop took off its stock: `_reduced_stock` of a line says how much, also after it put some back. A line without it took
+/// nothing while the order waits for its money; later it is an article of which the shop keeps no stock, and the ERP does.
+fn stock(wire: &wire::Order<'_>) -> Vec<LineStock> {
+    let waits = matches!(status(wire.status.as_str()), "pending" | "failed" | "cancelled");
+    let of = |line: &wire::LineItem<'_>| {
+        let reduced = line.meta_data.iter().find(|meta| meta.key.as_str() == "_reduced_stock");
+        let reduced = reduced.and_then(|meta| Amount::parse(meta.value.as_str()).ok());
+        let taken = reduced.or_else(|| waits.then_some(Amount::ZERO)).filter(|taken| *taken != line.quantity)?;
+        Some(LineStock { line: line.id.as_str().to_owned(), taken: Some(taken), fulfilled: None })
+    };
+    wire.line_items.iter().filter_map(of).collect()
 }
 
 fn lines(wire: &wire::Order<'_>, currency: Currency) -> Vec<Line> {

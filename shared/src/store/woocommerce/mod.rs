@@ -15,6 +15,7 @@
 
 mod call;
 mod config;
+mod goods;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
@@ -33,11 +34,16 @@ use self::{
 };
 use super::{
     Changes, Entrance, Reading, Row, Signed, Store,
+    goods::{NewStock, NotSet, Stocked},
     parse::{deleted, flag, parse},
 };
 use crate::{
     Error, Kind, Result,
-    domain::{ids::OrderId, order::Order},
+    domain::{
+        goods::{Sku, number::Keeps},
+        ids::OrderId,
+        order::Order,
+    },
     outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
 };
@@ -51,6 +57,7 @@ pub const ROW: Row = Row {
     // A shop runs on its owner's server: WooCommerce limits its Store API only, and that not by itself.
     // <https://developer.woocommerce.com/docs/apis/store-api/rate-limiting>
     rate: None,
+    keeps: Some(Keeps::Sellable),
     example: r#"kind = "woocommerce"
 url = "https://shop.example"                     # the site's address, with its folder if it has one
 webhook_secrets = [{ env = "WOO_SECRET" }]       # the webhook's secret; two while rotating
@@ -133,6 +140,14 @@ impl Store for WooCommerce {
         };
         let answer = calls.http.send_for_page(self.page_call(&at)?).await?;
         self.page(&at, answer)
+    }
+
+    async fn stock(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
+        self.stock_of(calls, skus).await
+    }
+
+    async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        self.write_stock(calls, stock).await
     }
 }
 

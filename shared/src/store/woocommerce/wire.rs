@@ -139,6 +139,9 @@ pub(crate) struct LineItem<'a> {
     pub(crate) total_tax: Money,
     #[serde(borrow, default, deserialize_with = "list")]
     pub(crate) taxes: Vec<LineTax<'a>>,
+    /// Among it what the shop took off its stock for the line.
+    #[serde(borrow, default, deserialize_with = "list")]
+    pub(crate) meta_data: Vec<Meta<'a>>,
 }
 
 /// The part of one rate in a line's tax, with more decimals than are charged.

@@ -1,0 +1,186 @@
+//! What an order took off the shelves: kept before its head names the state that says so.
+//!
+//! A crash in between leaves units that are subtracted for nothing until the order arrives again; the other way round it would leave an
+//! order that nobody subtracts, and its units would be sold twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+
+use crate::{
+    Result,
+    domain::{
+        document::Booked,
+        goods::{Commit, GoodsWrite, Mark, ShelfId, Sku, number::Keeps},
+        ids::{ConnectionId, OrderKey},
+        money::Amount,
+        order::{Order, Status},
+        record::Head,
+        version::Version,
+    },
+    flow::{Puente, record::deserialise},
+    parties::{Connection, Selling},
+    ports::Payload,
+};
+
+/// Keeps what `order` took, as of `version`, and marks what stores are told of those articles. The connections whose stores should
+/// hear of it soon.
+pub async fn order(
+    puente: &Puente,
+    connection: &Connection,
+    order: &Order,
+    version: &Version,
+) -> Result<BTreeSet<ConnectionId>> {
+    let selling = puente.settings.selling(&connection.erp);
+    let Some(own) = selling.iter().find(|one| one.connection == connection.id) else { return Ok(BTreeSet::new()) };
+    let key = OrderKey::new(connection.id.clone(), order.id.clone());
+    let head = puente.records.head(&key).await?;
+    let mut taken = taken(own, order);
+    let before = match &head {
+        Some(head) if head.desired != *version => of_version(puente, own, &key, &head.desired).await?,
+        _ => BTreeMap::new(),
+    };
+    // What was taken out of the order since.
+    for shelf in before.into_keys() {
+        taken.entry(shelf).or_default();
+    }
+    let booked = booked(puente, own, &key, head.as_ref(), version, order).await?;
+    let recorded = head.as_ref().is_some_and(|head| head.desired == *version);
+    let gone = order.status == Status::Cancelled;
+    let was_sent = head.as_ref().is_some_and(|head| head.intent.is_some() || !head.booked.is_empty());
+    let writes = taken.into_iter().map(|(shelf, Taken { quantity, reserved })| {
+        let write = GoodsWrite::Commit(Commit {
+            order: key.clone(),
+            // The ERP may have it: its own number goes up again when it is cancelled there.
+            quantity: (!(gone && was_sent)).then_some(if gone { Amount::ZERO } else { quantity }),
+            reserved: if gone { Amount::ZERO } else { reserved },
+            version: version.clone(),
+            booked: booked.get(&shelf).copied().unwrap_or_default(),
+        });
+        async move {
+            let now = puente.clock.now();
+            let news = puente.goods.write(&shelf, &write, now).await?;
+            if !news && recorded {
+                return Ok(false);
+            }
+            // Also where the commitment was kept already: whoever kept it may have died before the mark.
+            let marks = marks(&selling_of(&shelf, &puente.settings.selling(&shelf.erp)), Some(&own.connection));
+            puente.goods.write(&shelf, &GoodsWrite::Mark(marks), now).await?;
+            mark_sets(puente, &shelf).await?;
+            Ok::<bool, crate::Error>(news)
+        }
+    });
+    let news = try_join_all(writes).await?;
+    if !news.contains(&true) {
+        return Ok(BTreeSet::new());
+    }
+    Ok(selling
+        .iter()
+        .filter(|one| one.rules.publishes() && one.place == own.place)
+        .map(|one| one.connection.clone())
+        .collect())
+}
+
+/// What an order took off a shelf.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// The units that the store sold and that are not back.
+    pub(super) quantity: Amount,
+    /// Of these, the units that the store still keeps reserved.
+    pub(super) reserved: Amount,
+}
+
+/// What an order took off each shelf, as its state says.
+pub(super) fn taken(own: &Selling, order: &Order) -> BTreeMap<ShelfId, Taken> {
+    let mut taken: BTreeMap<ShelfId, Taken> = BTreeMap::new();
+    for line in order.lines.iter().filter(|line| !line.gift_card) {
+        let Some(code) = line.sku.as_deref().and_then(|sku| sku.parse::<Sku>().ok()) else { continue };
+        let back: Amount = order
+            .refunds
+            .iter()
+            .flat_map(|refund| &refund.lines)
+            .filter(|returned| returned.line == line.id && returned.restock)
+            .map(|returned| returned.quantity)
+            .sum();
+        let said = order.stock.iter().find(|stock| stock.line == line.id);
+        let sold = said.and_then(|stock| stock.taken).unwrap_or(line.quantity - back).max(Amount::ZERO);
+        let fulfilled = said.and_then(|stock| stock.fulfilled).unwrap_or_default();
+        let gross = own.keeps == Keeps::Gross;
+        let open = if gross { (sold - fulfilled).max(Amount::ZERO) } else { Amount::ZERO };
+        for (shelf, each) in own.takes(&code) {
+            let of = taken.entry(shelf).or_default();
+            of.quantity += sold * each;
+            // What a store reserves of a set it reserves under the set's own code.
+            if !own.rules.kits.contains_key(&code) {
+                of.reserved += open;
+            }
+        }
+        if own.rules.kits.contains_key(&code) && !open.is_zero() {
+            taken.entry(own.shelf(code)).or_default().reserved += open;
+        }
+    }
+    taken
+}
+
+/// What the sale of a kept version took off each shelf: what the ERP was told of it.
+pub(super) async fn of_version(
+    puente: &Puente,
+    own: &Selling,
+    key: &OrderKey,
+    version: &Version,
+) -> Result<BTreeMap<ShelfId, Amount>> {
+    let Some(Payload::Order(bytes)) = puente.records.payload(key, version).await? else { return Ok(BTreeMap::new()) };
+    // One that cannot be read any more took nothing that anybody could name.
+    let Ok(order) = deserialise(key, &bytes) else { return Ok(BTreeMap::new()) };
+    Ok(sold(own, &order))
+}
+
+/// What the sale of an order takes off each shelf in the ERP: all that was sold, whatever the store has restocked since.
+pub(super) fn sold(own: &Selling, order: &Order) -> BTreeMap<ShelfId, Amount> {
+    let mut sold: BTreeMap<ShelfId, Amount> = BTreeMap::new();
+    for line in order.lines.iter().filter(|line| !line.gift_card) {
+        let Some(code) = line.sku.as_deref().and_then(|sku| sku.parse::<Sku>().ok()) else { continue };
+        for (shelf, each) in own.takes(&code) {
+            *sold.entry(shelf).or_default() += line.quantity * each;
+        }
+    }
+    sold
+}
+
+/// What the sale that is booked takes off each shelf.
+async fn booked(
+    puente: &Puente,
+    own: &Selling,
+    key: &OrderKey,
+    head: Option<&Head>,
+    version: &Version,
+    order: &Order,
+) -> Result<BTreeMap<ShelfId, Amount>> {
+    let Some(in_erp) = head.and_then(Head::sale).and_then(|sale: &Booked| sale.version.as_ref()) else {
+        return Ok(BTreeMap::new());
+    };
+    if in_erp.content == version.content { Ok(sold(own, order)) } else { of_version(puente, own, key, in_erp).await }
+}
+
+/// The connections that sell from a shelf.
+pub(super) fn selling_of<'a>(shelf: &ShelfId, all: &'a [Selling]) -> Vec<&'a Selling> {
+    all.iter().filter(|one| one.place == shelf.place).collect()
+}
+
+/// Their marks. `seller`: whose store has sold some, and lowered its own number by itself if that is what it keeps.
+pub(super) fn marks(selling: &[&Selling], seller: Option<&ConnectionId>) -> Vec<Mark> {
+    let check = |one: &Selling| one.keeps == Keeps::Sellable && seller == Some(&one.connection);
+    selling.iter().map(|one| Mark { connection: one.connection.clone(), check: check(one) }).collect()
+}
+
+/// The sets that an article is a part of have another number too.
+pub(super) async fn mark_sets(puente: &Puente, shelf: &ShelfId) -> Result<()> {
+    let all = puente.settings.selling(&shelf.erp);
+    for one in selling_of(shelf, &all) {
+        for set in one.rules.sets_of(&shelf.sku) {
+            let mark = GoodsWrite::Mark(vec![Mark::of(one.connection.clone())]);
+            puente.goods.write(&one.shelf(set.clone()), &mark, puente.clock.now()).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Stock on its way from the ERP to the stores.
+//!
+//! An order that arrives commits what its store sold (`commit.rs`), before its record says so. The conductor of the ERP account asks for
+//! what is available, after the orders of a departure (`poll.rs`). One conductor for each store brings it the numbers that are due
+//! (`publish.rs`): computed at that moment, never queued.
+
+pub mod commit;
+pub(super) mod poll;
+pub mod publish;
+
+use std::time::Duration;
+
+use super::Puente;
+use crate::{
+    Result,
+    domain::{
+        ids::{ConnectionId, ErpId},
+        message::Message,
+    },
+};
+
+/// How long a wake-up of a store's conductor is held back: what comes together travels together.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// Whether it is time to ask an ERP account what is available.
+pub(super) async fn wants_poll(puente: &Puente, erp: &ErpId) -> Result<bool> {
+    if puente.settings.selling(erp).is_empty() {
+        return Ok(false);
+    }
+    Ok(poll::polls(puente, erp).await?.is_due(puente.clock.now()))
+}
+
+/// Has a store's conductor look at what is due.
+pub(super) async fn wake(puente: &Puente, connection: &ConnectionId, delay: Duration) -> Result<()> {
+    let message = Message::Publish { connection: connection.clone() };
+    let sent = puente.queue.send(&[message], delay.max(TOGETHER)).await?;
+    sent.into_iter().collect()
+}

@@ -1,0 +1,458 @@
+//! The conductor of a store: brings it the numbers that are due.
+//!
+//! One at a time for each store, under the lease of its account. A pass lists the store's orders first, so that what it sold and no
+//! webhook told of is committed; then it reads what the store has, where that is in doubt; then it computes the numbers, from the
+//! shelves as they are at that moment, and writes those that differ. Every number has its intent on record before its first byte.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{commit::selling_of, wake};
+use crate::{
+    Error, Kind, Result,
+    domain::{
+        event::Event,
+        goods::{
+            GoodsWrite, InStore, Listing, Pending, Shelf, ShelfId, Sku, Tell,
+            number::{Keeps, Number, Outlet, of_set},
+        },
+        ids::{AccountId, AttemptId, ConnectionId},
+        ledger::{Released, Taken},
+        sign::{Fact, Party},
+    },
+    flow::{
+        Puente,
+        ask::{Ask, Errand},
+        tasks::backfill,
+    },
+    parties::{Connection, Selling},
+    store::goods::{MOST, NewStock, NotSet, Stocked},
+};
+
+/// How many shelves are read or written at a time.
+const AT_A_TIME: usize = 16;
+
+/// The longest that a call to a store may take, from the wait for its turn to its last byte.
+const CALL: SignedDuration = SignedDuration::from_secs(60);
+
+/// From when on a number whose answer was lost cannot land any more, counted from the last moment at which it may have been sent.
+const SETTLE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a store that takes a number and has another one afterwards is left alone.
+const DISAGREES: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long a number that a store refused is not tried again; a change of the shelf does not wait for it.
+const REFUSED: SignedDuration = SignedDuration::from_hours(6);
+
+/// How long the lease lasts: a pass and its writes.
+const LEASE: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a conductor did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Whether it had the lease; otherwise it left a mark.
+    pub conducted: bool,
+    /// Numbers that were looked at.
+    pub looked_at: u32,
+    /// Of these, written to the store.
+    pub written: u32,
+    /// Of these, not taken.
+    pub failed: u32,
+}
+
+/// Brings the store of `id` what is due, until nothing is or `deadline` is near.
+pub async fn publish(puente: &Puente, id: &ConnectionId, deadline: Timestamp) -> Result<Published> {
+    let Some(connection) = puente.settings.connection(id).await? else { return Ok(Published::default()) };
+    let selling = puente.settings.selling(&connection.erp);
+    let Some(own) = selling.iter().find(|one| &one.connection == id) else { return Ok(Published::default()) };
+    let of = AccountId::from(id);
+    let nonce = puente.chance.token();
+    let now = puente.clock.now();
+    let error = connection.limits.clone().unwrap_or_default().clock_error;
+    let Taken::Taken(ledger) = puente.accounts.take(&of, &nonce, now, now + LEASE, error).await? else {
+        // Refused only if the lease ended meanwhile: the next who looks finds it free.
+        puente.accounts.mark(&of, puente.clock.now()).await?;
+        return Ok(Published::default());
+    };
+    let until = deadline.min(now + LEASE);
+    let halted = puente.goods.halted(id).await?.is_some();
+    let writes = own.rules.publishes() && !halted;
+    let conductor =
+        Conductor { puente, connection: &connection, own, selling: &selling, epoch: ledger.epoch, until, writes };
+    let done = conductor.run(ledger.mark).await;
+    if done.is_err() {
+        // Whatever failed, the store should not wait for the lease to lapse.
+        let _ = puente.accounts.release(&of, ledger.epoch, None).await;
+    }
+    let done = done?;
+    if done.looked_at > 0 {
+        puente.tell.of(&Event::StockPublished {
+            connection: id,
+            looked_at: done.looked_at,
+            written: done.written,
+            failed: done.failed,
+        });
+    }
+    Ok(done)
+}
+
+struct Conductor<'a> {
+    puente: &'a Puente,
+    connection: &'a Arc<Connection>,
+    own: &'a Selling,
+    selling: &'a [Selling],
+    epoch: u64,
+    until: Timestamp,
+    /// Whether numbers are written; otherwise what the store has is only looked at.
+    writes: bool,
+}
+
+/// A listing that is due, with its shelf and, of a set, those of its articles.
+struct Due {
+    id: ShelfId,
+    /// What the store calls it; none: several codes stand for it there, or it is ignored.
+    code: Option<Sku>,
+    shelf: Shelf,
+    parts: Vec<(Sku, Shelf, u32)>,
+}
+
+impl Due {
+    fn listing(&self, of: &ConnectionId) -> Listing {
+        self.shelf.listings.get(of).cloned().unwrap_or_default()
+    }
+}
+
+impl Conductor<'_> {
+    async fn run(&self, mut seen: u64) -> Result<Published> {
+        let mut done = Published { conducted: true, ..Published::default() };
+        let of = AccountId::from(&self.connection.id);
+        loop {
+            // A pass makes up to four calls, each after a wait for its turn.
+            let time_left = self.until.duration_since(self.puente.clock.now()) > CALL * 4;
+            if !time_left {
+                self.puente.accounts.release(&of, self.epoch, None).await?;
+                wake(self.puente, &self.connection.id, Duration::ZERO).await?;
+                return Ok(done);
+            }
+            let now = self.puente.clock.now();
+            let due = self.puente.goods.due(&self.connection.id, now, MOST).await?;
+            if !due.is_empty() {
+                let before = done.clone();
+                self.pass(&due, &mut done).await?;
+                // An index that lags may still name what is done: then there is no hurry.
+                if done.looked_at > before.looked_at {
+                    continue;
+                }
+            }
+            match self.puente.accounts.release(&of, self.epoch, Some(seen)).await? {
+                Released::Marked(mark) => seen = mark,
+                Released::Released | Released::Lost => {
+                    let next = self.puente.goods.next_due(&self.connection.id).await?;
+                    let wait = next.map(|next| next.duration_since(self.puente.clock.now()));
+                    if let Some(wait) = wait.filter(|wait| *wait < SignedDuration::from_secs(60)) {
+                        wake(self.puente, &self.connection.id, Duration::try_from(wait).unwrap_or_default()).await?;
+                    }
+                    return Ok(done);
+                }
+            }
+        }
+    }
+
+    /// One pass over what is due.
+    async fn pass(&self, ids: &[ShelfId], done: &mut Published) -> Result<()> {
+        let due = self.read(ids).await?;
+        let (mut settled, mut open) = (Vec::new(), Vec::new());
+        for one in due {
+            match self.at_a_glance(&one) {
+                Some(write) => settled.push((one.id.clone(), write)),
+                None => open.push(one),
+            }
+        }
+        done.looked_at += u32::try_from(settled.len() + open.len()).unwrap_or(u32::MAX);
+        self.write_all(settled).await?;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let ask = Ask::new(self.puente, self.connection, Errand::List);
+        if self.connection.store.can_fetch() {
+            let listed = backfill::one(self.puente, &self.connection.id, None, self.until).await?;
+            if let Some(why) = listed.and_then(|listed| listed.stopped) {
+                // Numbers that are made without knowing what the store sold would sell it twice.
+                return self.put_off(&open, &why).await;
+            }
+        }
+        let stocked = match self.look(&ask, &open).await {
+            Ok(stocked) => stocked,
+            Err(error) => return self.put_off(&open, &error.to_string()).await,
+        };
+        // Again: what the list brought is committed by now.
+        let ids: Vec<ShelfId> = open.iter().map(|one| one.id.clone()).collect();
+        let open = self.read(&ids).await?;
+        self.tell(&ask, open, &stocked, done).await
+    }
+
+    /// What needs no call: nothing is published of it, or the store has the right number without any doubt.
+    fn at_a_glance(&self, one: &Due) -> Option<GoodsWrite> {
+        let listing = one.listing(&self.connection.id);
+        let seen = |read| GoodsWrite::Seen {
+            connection: self.connection.id.clone(),
+            epoch: self.epoch,
+            seen: listing.dirt,
+            value: listing.said,
+            read,
+        };
+        if one.code.is_none() {
+            return Some(seen(Some((InStore::Ambiguous, None))));
+        }
+        let Some(number) = self.number(one, None) else { return Some(seen(None)) };
+        if listing.is_in_doubt() {
+            return None;
+        }
+        let right = !self.writes || listing.store != InStore::Kept || Some(number.value) == listing.said;
+        right.then(|| seen(None))
+    }
+
+    /// What the store has of those that only it can tell.
+    async fn look(&self, ask: &Ask, open: &[Due]) -> Result<BTreeMap<Sku, Stocked>> {
+        let doubtful: Vec<Sku> = open
+            .iter()
+            .filter(|one| {
+                let listing = one.listing(&self.connection.id);
+                listing.is_in_doubt() || listing.item.is_none() || self.own.keeps == Keeps::Sellable
+            })
+            .filter_map(|one| one.code.clone())
+            .collect();
+        if doubtful.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let stocked = self.connection.store.stock(&ask.calls(), &doubtful).await?;
+        self.puente.signs.seen(self.party(), Fact::Fetched, self.puente.clock.now(), None).await;
+        Ok(stocked.into_iter().map(|one| (one.sku.clone(), one)).collect())
+    }
+
+    /// Writes the numbers that differ, each with its intent first.
+    async fn tell(
+        &self,
+        ask: &Ask,
+        open: Vec<Due>,
+        stocked: &BTreeMap<Sku, Stocked>,
+        done: &mut Published,
+    ) -> Result<()> {
+        let (mut settled, mut intents) = (Vec::new(), Vec::new());
+        for one in open {
+            let Some(code) = one.code.clone() else { continue };
+            let listing = one.listing(&self.connection.id);
+            let found = stocked.get(&code);
+            let state = found.map_or(listing.store, |found| found.store);
+            let item = found.map_or_else(|| listing.item.clone(), |found| found.item.clone());
+            let has = found.and_then(|found| found.number);
+            let before = has.or(listing.said);
+            let read = found.map(|found| (found.store, found.item.clone()));
+            let number = self.number(&one, has);
+            let wanted = number.filter(|number| self.writes && Some(number.value) != before);
+            match (wanted, item, state) {
+                (Some(number), Some(item), InStore::Kept) => {
+                    let attempt = AttemptId::new(self.puente.chance.token());
+                    let now = self.puente.clock.now();
+                    let start_by = now + CALL;
+                    let pending = Pending {
+                        value: number.value,
+                        attempt: attempt.clone(),
+                        start_by,
+                        settle_at: start_by + SETTLE,
+                    };
+                    let tell = GoodsWrite::Tell(Tell {
+                        connection: self.connection.id.clone(),
+                        pending,
+                        epoch: self.epoch,
+                        seen: listing.dirt,
+                        scarce: number.scarce,
+                        read,
+                    });
+                    let new = NewStock { sku: code, item, from: before, to: number.value, attempt };
+                    intents.push((one, listing, tell, new));
+                }
+                _ => settled.push((
+                    one.id.clone(),
+                    GoodsWrite::Seen {
+                        connection: self.connection.id.clone(),
+                        epoch: self.epoch,
+                        seen: listing.dirt,
+                        value: if state == InStore::Kept { before } else { None },
+                        read,
+                    },
+                )),
+            }
+        }
+        self.write_all(settled).await?;
+        let begun: Vec<Result<Option<(Due, Listing, NewStock)>>> = stream::iter(intents)
+            .map(|(one, listing, tell, new)| async move {
+                let now = self.puente.clock.now();
+                // Refused: an order came meanwhile, and it is still due.
+                let begun = self.puente.goods.write(&one.id, &tell, now).await?;
+                Ok(begun.then_some((one, listing, new)))
+            })
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        let begun: Vec<(Due, Listing, NewStock)> =
+            begun.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let stock: Vec<NewStock> = begun.iter().map(|(.., new)| new.clone()).collect();
+        let mut answers = self.connection.store.set_stock(&ask.calls(), &stock).await;
+        // If a connector answers for too few, the rest is in doubt.
+        answers.truncate(stock.len());
+        while answers.len() < stock.len() {
+            answers.push(Err(NotSet::Unknown(Error::new(Kind::Bug, "the store's connector did not answer for it"))));
+        }
+        let mut writes = Vec::new();
+        for ((one, listing, new), answer) in begun.iter().zip(answers) {
+            done.written += u32::from(answer.is_ok());
+            done.failed += u32::from(answer.is_err());
+            writes.extend(self.came_of(&one.id, listing, new, answer));
+        }
+        self.puente.signs.seen(self.party(), Fact::Sent, self.puente.clock.now(), None).await;
+        self.write_in_turn(writes).await
+    }
+
+    /// What is written down of an answer.
+    fn came_of(
+        &self,
+        id: &ShelfId,
+        listing: &Listing,
+        new: &NewStock,
+        answer: Result<i64, NotSet>,
+    ) -> Vec<(ShelfId, GoodsWrite)> {
+        let now = self.puente.clock.now();
+        let connection = self.connection.id.clone();
+        let failed = |attempt, certain, wait: SignedDuration, check, note: String| GoodsWrite::Failed {
+            connection: connection.clone(),
+            attempt,
+            certain,
+            due: now + wait,
+            check,
+            note,
+        };
+        let attempt = Some(new.attempt.clone());
+        let again = super::super::depart::backoff(self.puente, listing.attempts);
+        let writes = match answer {
+            Ok(value) => {
+                let told = GoodsWrite::Told {
+                    connection: connection.clone(),
+                    attempt: new.attempt.clone(),
+                    value,
+                    seen: listing.dirt,
+                };
+                let note =
+                    format!("the store was told {} and says {value}: does something else set its stock?", new.to);
+                let disagrees = (value != new.to).then(|| failed(None, true, DISAGREES, true, note));
+                [Some(told), disagrees].into_iter().flatten().collect()
+            }
+            Err(NotSet::Stale) => {
+                vec![failed(attempt, true, SignedDuration::from_secs(1), true, NotSet::Stale.words())]
+            }
+            Err(NotSet::Refused(error)) => vec![failed(attempt, true, REFUSED, true, error.to_string())],
+            Err(NotSet::NotNow(error)) => vec![failed(attempt, true, again, false, error.to_string())],
+            Err(NotSet::Unknown(error)) => vec![failed(attempt, false, again, true, error.to_string())],
+        };
+        writes.into_iter().map(|write| (id.clone(), write)).collect()
+    }
+
+    /// Not now: what is due stays so, a while later.
+    async fn put_off(&self, open: &[Due], why: &str) -> Result<()> {
+        self.puente.tell.of(&Event::StockPutOff { connection: &self.connection.id, articles: open.len(), why });
+        let words = format!("stock: {why}");
+        self.puente.signs.seen(self.party(), Fact::Failed, self.puente.clock.now(), Some(words)).await;
+        let writes = open
+            .iter()
+            .map(|one| {
+                let listing = one.listing(&self.connection.id);
+                let write = GoodsWrite::Failed {
+                    connection: self.connection.id.clone(),
+                    attempt: listing.pending.map(|pending| pending.attempt),
+                    certain: false,
+                    due: self.puente.clock.now() + super::super::depart::backoff(self.puente, listing.attempts.max(4)),
+                    check: listing.check,
+                    note: why.to_owned(),
+                };
+                (one.id.clone(), write)
+            })
+            .collect();
+        self.write_all(writes).await
+    }
+
+    /// The number of a listing. `has`: what the store has, where that was read just now.
+    fn number(&self, one: &Due, has: Option<i64>) -> Option<Number> {
+        let now = self.puente.clock.now();
+        let all: Vec<Outlet<'_>> = selling_of(&one.id, self.selling)
+            .into_iter()
+            .filter(|other| other.rules.publishes() || other.connection == self.connection.id)
+            .map(Selling::outlet)
+            .collect();
+        let own = self.own.outlet();
+        if one.parts.is_empty() {
+            return one.shelf.number(&one.id.sku, &own, &all, has, now);
+        }
+        let parts: Vec<(&Sku, &Shelf, u32)> = one.parts.iter().map(|(sku, shelf, each)| (sku, shelf, *each)).collect();
+        of_set(&one.shelf, &parts, &own, &all, has, now)
+    }
+
+    async fn read(&self, ids: &[ShelfId]) -> Result<Vec<Due>> {
+        let goods = &self.puente.goods;
+        let read: Vec<Result<Due>> = stream::iter(ids.to_vec())
+            .map(|id| async move {
+                let shelf = goods.shelf(&id).await?;
+                let kit = self.own.rules.kits.get(&id.sku);
+                let mut parts = Vec::new();
+                for (sku, each) in kit.into_iter().flatten() {
+                    parts.push((sku.clone(), goods.shelf(&self.own.shelf(sku.clone())).await?, *each));
+                }
+                let code = if kit.is_some() { Some(id.sku.clone()) } else { self.own.code(&id.sku).cloned() };
+                Ok(Due { id, code, shelf, parts })
+            })
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        let due: Vec<Due> = read.into_iter().collect::<Result<_>>()?;
+        let now = self.puente.clock.now();
+        // The index only suggests.
+        let is_due = |one: &Due| one.listing(&self.connection.id).due.is_some_and(|due| due <= now);
+        Ok(due.into_iter().filter(is_due).collect())
+    }
+
+    async fn write_all(&self, writes: Vec<(ShelfId, GoodsWrite)>) -> Result<()> {
+        let written: Vec<Result<bool>> = stream::iter(writes)
+            .map(|(id, write)| async move { self.puente.goods.write(&id, &write, self.puente.clock.now()).await })
+            .buffer_unordered(AT_A_TIME)
+            .collect()
+            .await;
+        written.into_iter().collect::<Result<Vec<bool>>>().map(drop)
+    }
+
+    /// The same for writes of which one shelf may have several: in their order.
+    async fn write_in_turn(&self, writes: Vec<(ShelfId, GoodsWrite)>) -> Result<()> {
+        let mut by_shelf: BTreeMap<ShelfId, Vec<GoodsWrite>> = BTreeMap::new();
+        for (id, write) in writes {
+            by_shelf.entry(id).or_default().push(write);
+        }
+        let written: Vec<Result<()>> = stream::iter(by_shelf)
+            .map(|(id, writes)| async move {
+                for write in writes {
+                    self.puente.goods.write(&id, &write, self.puente.clock.now()).await?;
+                }
+                Ok(())
+            })
+            .buffer_unordered(AT_A_TIME)
+            .collect()
+            .await;
+        written.into_iter().collect()
+    }
+
+    fn party(&self) -> Party {
+        Party::Account(AccountId::from(&self.connection.id))
+    }
+}
