@@ -15,7 +15,7 @@ use puente::outbound::Client;
 use crate::{
     erp::ON_REQUEST,
     fault::Fault,
-    history::{self, Report},
+    history::{self, About, Report},
 };
 
 /// What came of many histories.
@@ -33,6 +33,10 @@ pub struct Campaign {
     pub booked: u64,
     /// Calls to the ERPs.
     pub calls: u64,
+    /// Units sold in shops that are told their stock.
+    pub sold: u64,
+    /// Of these, units that were not there.
+    pub oversold: u64,
     /// The longest time until all was at rest, in hours of virtual time.
     pub longest: i64,
     /// The seeds that failed, and how.
@@ -48,6 +52,10 @@ impl Campaign {
         self.accepted += report.accepted;
         self.booked += report.booked;
         self.calls += report.calls;
+        if let Some(stock) = &report.stock {
+            self.sold += stock.sold;
+            self.oversold += stock.oversold;
+        }
         self.longest = self.longest.max(report.settled);
         for (fault, count) in &report.faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -57,7 +65,7 @@ impl Campaign {
 
 /// Plays the histories of `count` seeds from `first` on, until `failures` of them have failed. `progress` is told of each that is done.
 #[must_use]
-pub fn play(first: u64, count: u64, failures: usize, progress: impl Fn() + Sync) -> Campaign {
+pub fn play(about: About, first: u64, count: u64, failures: usize, progress: impl Fn() + Sync) -> Campaign {
     let begun = Instant::now();
     quiet_panics();
     let client = Client::new().unwrap();
@@ -74,7 +82,7 @@ pub fn play(first: u64, count: u64, failures: usize, progress: impl Fn() + Sync)
                     if seed >= first + count {
                         break;
                     }
-                    let violations = match guarded(seed, &client, false) {
+                    let violations = match guarded(about, seed, &client, false) {
                         Ok(report) => {
                             mine.add(&report);
                             report.violations
@@ -99,8 +107,8 @@ pub fn play(first: u64, count: u64, failures: usize, progress: impl Fn() + Sync)
 }
 
 /// One history; a panic of the simulation itself is a failure too.
-pub fn guarded(seed: u64, client: &Client, traced: bool) -> Result<Report, String> {
-    catch_unwind(AssertUnwindSafe(|| history::run(seed, client, traced))).map_err(|panic| {
+pub fn guarded(about: About, seed: u64, client: &Client, traced: bool) -> Result<Report, String> {
+    catch_unwind(AssertUnwindSafe(|| history::run(about, seed, client, traced))).map_err(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         format!("the simulation panicked: {}", words.unwrap_or_default())
@@ -114,6 +122,8 @@ impl Campaign {
         self.accepted += other.accepted;
         self.booked += other.booked;
         self.calls += other.calls;
+        self.sold += other.sold;
+        self.oversold += other.oversold;
         self.longest = self.longest.max(other.longest);
         for (fault, count) in other.faults {
             *self.faults.entry(fault).or_default() += count;

@@ -73,6 +73,51 @@ pub fn replayed(history: &History) -> u64 {
     ends(history) + cases(history, |case| case.is_synced_if_it_can_be())
 }
 
+/// What a store has is what it should have, our books say what is left in truth, and a gross store alone never sells what is not there.
+pub fn stock(history: &History) -> u64 {
+    const DISTURBING: &[Fault] = &[
+        // The ERP's number is wrong for good: of a sale that somebody took out, or that is there twice.
+        Fault::SaleDeleted,
+        Fault::ErpVeryLate,
+        Fault::FreezeBeforeSend,
+        // Sales that nobody knows of any more.
+        Fault::BackupRestored,
+    ];
+    let Some(warehouse) = &history.warehouse else { return 0 };
+    let disturbed = DISTURBING.iter().any(|fault| history.scenario.faults.had(*fault)) || has_doubles(history);
+    let stock = warehouse.stock().clone();
+    if history.is_gross_alone() && history.scenario.can_fetch && stock.oversold > 0 && !disturbed {
+        history.world.violated(format!("one gross store alone sold {} units that were not there", stock.oversold));
+    }
+    let seen = history.scenario.can_fetch && history.scenario.backfill != Backfills::Never;
+    if seen && !disturbed {
+        for line in history.drift() {
+            history.world.violated(line);
+        }
+    }
+    let rows = history.table.rows();
+    let limits = &history.scenario.limits;
+    for (account, ledger) in &rows.ledgers {
+        if account.to_string().starts_with("erp/") && ledger.used_other > limits.other_per_day() {
+            history.world.violated(format!("{account}: {} calls of a day were for other work", ledger.used_other));
+        }
+    }
+    1
+}
+
+/// Whether the ERP holds two sales of one order: allowed of some classes, and then its number is lower than the truth.
+fn has_doubles(history: &History) -> bool {
+    let books = history.erp.books();
+    let mut sales: Vec<&str> = books
+        .documents
+        .iter()
+        .filter(|one| !one.credit && one.stands())
+        .map(|one| order_of(one.reference.as_str()))
+        .collect();
+    sales.sort_unstable();
+    sales.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
+}
+
 fn cases(history: &History, check: impl Fn(&Case<'_>)) -> u64 {
     let rows = history.table.rows();
     let books = history.erp.books();

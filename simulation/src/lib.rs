@@ -10,6 +10,7 @@
 //! | `table`, `queue`, `lambda` | DynamoDB, SQS and Lambda |
 //! | `erp` | an ERP of any class and bulk mode, and the connector that speaks to it |
 //! | `shop` | stores: what buyers do, and the webhooks that tell of it |
+//! | `warehouse` | goods: what is really there, what the ERP believes, the numbers that stores keep |
 //! | `scenario` | what a seed makes |
 //! | `history` | one history from its first buyer to its end |
 //! | `judge` | what must hold of every history |
@@ -34,4 +35,5 @@ pub mod queue;
 pub mod scenario;
 pub mod shop;
 pub mod table;
+pub mod warehouse;
 pub mod world;

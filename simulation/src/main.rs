@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use puente_simulation::{
     campaign::{self, Campaign, guarded, quiet_panics},
     fault::Fault,
+    history::About,
     world::HOUR,
 };
 
@@ -28,6 +29,9 @@ struct Options {
     /// After how many failed histories to stop.
     #[arg(long, default_value_t = 1)]
     failures: usize,
+    /// Histories in which stores are told their stock.
+    #[arg(long)]
+    goods: bool,
     /// Plays the one history of `--seed`, and writes down everything that happens in it.
     #[arg(long)]
     trace: bool,
@@ -35,13 +39,14 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let about = if options.goods { About::Goods } else { About::Orders };
     if options.trace {
-        return trace(options.seed);
+        return trace(about, options.seed);
     }
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(options.histories) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len} histories, {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let campaign = campaign::play(options.seed, options.histories, options.failures, || bar.inc(1));
+    let campaign = campaign::play(about, options.seed, options.histories, options.failures, || bar.inc(1));
     bar.finish_and_clear();
     println!("{}\n{}", faults(&campaign), sums(&campaign));
     for (seed, violations) in &campaign.failed {
@@ -50,7 +55,8 @@ fn main() -> ExitCode {
         if violations.len() > 2 {
             println!("  and {} more", violations.len() - 2);
         }
-        println!("Replay it: cargo run --release -p puente-simulation -- --seed {seed} --trace");
+        let goods = if options.goods { " --goods" } else { "" };
+        println!("Replay it: cargo run --release -p puente-simulation -- --seed {seed}{goods} --trace");
     }
     if campaign.failed.is_empty() {
         println!("Every invariant held.");
@@ -59,10 +65,10 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn trace(seed: u64) -> ExitCode {
+fn trace(about: About, seed: u64) -> ExitCode {
     quiet_panics();
     let client = puente::outbound::Client::new().unwrap();
-    match guarded(seed, &client, true) {
+    match guarded(about, seed, &client, true) {
         Ok(report) => {
             report.trace.iter().for_each(|line| println!("{line}"));
             report.violations.iter().for_each(|violation| println!("VIOLATED: {violation}"));
@@ -102,6 +108,8 @@ fn sums(campaign: &Campaign) -> Table {
         ("webhooks answered 2xx".to_owned(), campaign.accepted.to_string()),
         ("documents in the ERPs".to_owned(), campaign.booked.to_string()),
         ("calls to the ERPs".to_owned(), campaign.calls.to_string()),
+        ("units sold, where stores are told their stock".to_owned(), campaign.sold.to_string()),
+        ("of these not there".to_owned(), campaign.oversold.to_string()),
         ("invariants checked".to_owned(), campaign.checks.to_string()),
         (
             "longest until all was at rest, in virtual hours".to_owned(),

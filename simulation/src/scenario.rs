@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use puente::{
     domain::{
+        goods::number::Keeps,
         ledger::Limits,
         rules::{After, Cancel, Credit, Edit},
     },
@@ -19,6 +20,7 @@ use crate::{
     executor::Micros,
     fault::{Fault, Faults},
     queue,
+    warehouse::Trade,
     world::{HOUR, MINUTE, SECOND, micros},
 };
 
@@ -70,6 +72,8 @@ pub struct Scenario {
     pub faults: Faults,
     /// Whether the world is in order: see [`World::put_in_order`](crate::world::World::put_in_order).
     pub in_order: bool,
+    /// How goods are sold, where stores are told their stock.
+    pub trade: Option<Trade>,
 }
 
 impl Scenario {
@@ -127,6 +131,7 @@ impl Scenario {
             skew: if faults.had(Fault::Skew) || faults.had(Fault::ClockJump) { 50_000 } else { 0 },
             faults,
             in_order: false,
+            trade: None,
         }
     }
 }
@@ -156,6 +161,38 @@ impl Scenario {
             skew: 0,
             faults: Faults::default(),
             in_order: false,
+            trade: None,
+        }
+    }
+
+    /// The circumstances that a seed makes where stores are told their stock: a busy warehouse, one or two shops, and what goes wrong.
+    #[must_use]
+    pub fn of_goods(seed: u64) -> Self {
+        let chance = Seeded::new(seed ^ 0x0060_0d5f_00d5_0000);
+        let base = Self::of(seed);
+        let keeps: Vec<Keeps> =
+            (0..1 + chance.index(2)).map(|_| chance.one_of(&[Keeps::Gross, Keeps::Sellable])).collect();
+        let rough = chance.one_of(&[0, 0, 30, 150]);
+        let trade = Trade {
+            visits: chance.one_of(&[15, 40, 80]),
+            lot: chance.within(1, 8),
+            reorder: chance.within(0, 4),
+            cancelled: chance.one_of(&[0, 100, 300]),
+            exchanged: chance.one_of(&[0, 50]),
+            lost: rough,
+            unanswered: rough,
+            late: rough,
+            safety: chance.one_of(&[0, 0, 0, 1]),
+            scarce: chance.one_of(&[0, 3, 6]),
+            ..Trade::plain(keeps)
+        };
+        Self {
+            shops: trade.keeps.len(),
+            orders: 0,
+            busy: chance.one_of(&[20 * MINUTE, 2 * HOUR, 6 * HOUR]),
+            limits: Limits { per_day: chance.one_of(&[300, 300, 100_000]), ..base.limits },
+            trade: Some(trade),
+            ..base
         }
     }
 }

@@ -16,19 +16,25 @@ use puente::{
     Error, Kind, Result, Retry,
     config::Secret,
     domain::{
+        goods::{InStore, Sku, number::Keeps},
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
         order::{Flag, Line, Order, Payment, Refund, Returned, Status, Tax},
         time::Stamp,
     },
     outbound::Calls,
-    store::{Changed, Changes, Entrance, Reading, Signed, Store, canonical::read_order},
+    store::{
+        Changed, Changes, Entrance, Reading, Signed, Store,
+        canonical::read_order,
+        goods::{NewStock, NotSet, Stocked},
+    },
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
 
 use crate::{
     executor::Micros,
     fault::{Fault, Place},
+    warehouse::{Counter, LATEST, Shared, Trade},
     world::{MINUTE, SECOND, World, micros, stamp},
 };
 
@@ -79,6 +85,10 @@ pub struct Shop {
     told: Mutex<VecDeque<Error>>,
     /// What every body says, since somebody mended our configuration.
     reads: Mutex<Option<Order>>,
+    /// Its numbers of stock, if it keeps any.
+    counter: Mutex<Option<Counter>>,
+    /// Where its goods lie, and what becomes of numbers that are written to it.
+    trade: Option<(Shared, Trade)>,
 }
 
 /// The production's side of a shop.
@@ -101,6 +111,17 @@ impl Shop {
     /// A shop without orders.
     #[must_use]
     pub fn new(world: Arc<World>, id: ConnectionId, can_fetch: bool) -> Arc<Self> {
+        Self::with(world, id, can_fetch, None)
+    }
+
+    /// One that keeps stock, and which number.
+    #[must_use]
+    pub fn with(
+        world: Arc<World>,
+        id: ConnectionId,
+        can_fetch: bool,
+        trade: Option<(Shared, Trade, Keeps)>,
+    ) -> Arc<Self> {
         let secret = |n| Secret::new(format!("{SECRET_CANARY}-{id}-{n}"));
         Arc::new(Self {
             world,
@@ -113,6 +134,8 @@ impl Shop {
             orders: Mutex::default(),
             told: Mutex::default(),
             reads: Mutex::default(),
+            counter: Mutex::new(trade.as_ref().map(|(_, trade, keeps)| Counter::new(*keeps, &trade.articles))),
+            trade: trade.map(|(warehouse, trade, _)| (warehouse, trade)),
         })
     }
 
@@ -168,6 +191,11 @@ impl Shop {
     /// Its orders.
     pub fn orders(&self) -> MutexGuard<'_, BTreeMap<OrderId, Known>> {
         self.orders.lock().unwrap()
+    }
+
+    /// Its numbers of stock.
+    pub fn counter(&self) -> MutexGuard<'_, Option<Counter>> {
+        self.counter.lock().unwrap()
     }
 
     /// A buyer places an order.
@@ -464,5 +492,91 @@ impl Store for Asked {
             return Ok(Changes { ids: orders.into_iter().map(of).collect(), next, ..Changes::default() });
         }
         Ok(Changes { orders, next, ..Changes::default() })
+    }
+
+    async fn stock(&self, _calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
+        let shop = &self.0;
+        let read = || {
+            let counter = shop.counter();
+            let number = |sku: &Sku| counter.as_ref().and_then(|counter| counter.numbers.get(sku.as_str()).copied());
+            let one = |sku: &Sku| match number(sku) {
+                Some(number) => Stocked {
+                    sku: sku.clone(),
+                    store: InStore::Kept,
+                    number: Some(number),
+                    item: Some(sku.to_string()),
+                },
+                None => Stocked::none(sku.clone(), InStore::Absent),
+            };
+            skus.iter().map(one).collect()
+        };
+        shop.called();
+        shop.ask("store.stock", read).await
+    }
+
+    async fn set_stock(&self, _calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        let shop = &self.0;
+        let Some((_, trade)) = &shop.trade else { return Vec::new() };
+        shop.called();
+        let (world, timeout) = (&shop.world, 30 * SECOND);
+        let unknown = || NotSet::Unknown(Error::new(Kind::Unavailable, "no answer in time"));
+        let alike = |not_set: NotSet| stock.iter().map(|_| Err(not_set.clone())).collect();
+        let lost = world.faults().kinds().next().is_some() || trade.lost > 0;
+        if lost && world.chance.permille(trade.lost) {
+            world.executor.sleep(timeout).await;
+            return alike(unknown());
+        }
+        if lost && world.chance.permille(trade.late) {
+            // It lands after whoever sent it has given up, or died.
+            let (late, numbers) = (Arc::clone(shop), stock.to_vec());
+            let after = world.chance.within(timeout, LATEST);
+            world.executor.spawn("network", 0, async move {
+                late.world.executor.sleep(after).await;
+                late.put(&numbers);
+            });
+            world.executor.sleep(timeout).await;
+            return alike(unknown());
+        }
+        world.executor.sleep(world.takes(20_000, 400_000)).await;
+        let called = world.call(Place::Store, "store.set_stock", |again| (!again).then(|| shop.put(stock))).await;
+        let answers = match called {
+            Ok(Some(answers)) => answers,
+            Ok(None) | Err(_) => return alike(unknown()),
+        };
+        world.executor.sleep(world.takes(20_000, 400_000)).await;
+        if lost && world.chance.permille(trade.unanswered) {
+            world.executor.sleep(timeout).await;
+            return alike(unknown());
+        }
+        answers
+    }
+}
+
+impl Shop {
+    fn called(&self) {
+        if let Some((warehouse, _)) = &self.trade {
+            warehouse.stock().store_calls += 1;
+        }
+    }
+
+    /// Numbers arrive: a gross store takes one only if it has what it is believed to have.
+    fn put(&self, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        let mut counter = self.counter();
+        let Some(counter) = counter.as_mut() else { return Vec::new() };
+        let mut put = |new: &NewStock| {
+            let number = counter.numbers.entry(new.item.clone()).or_default();
+            if counter.keeps == Keeps::Gross && new.from.is_some_and(|from| from != *number) {
+                return Err(NotSet::Stale);
+            }
+            let before = *number;
+            *number = new.to;
+            self.world.say(|| format!("{}: {} is {} now, and was {before}", self.id, new.item, new.to));
+            Ok(new.to)
+        };
+        let answers = stock.iter().map(&mut put).collect();
+        if let Some((warehouse, _)) = &self.trade {
+            warehouse.stock().written += stock.len() as u64;
+        }
+        answers
     }
 }

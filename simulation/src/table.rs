@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     domain::{
-        goods::{Commitment, GoodsWrite, Halt, Listing, Shelf, ShelfId},
+        goods::{Commitment, GoodsWrite, Halt, Listing, Shelf, ShelfId, schedule::Polls},
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
@@ -69,6 +69,14 @@ pub struct Rows {
     pub departures: Vec<Micros>,
 }
 
+impl Rows {
+    /// When the first number of stock is due at a store.
+    #[must_use]
+    pub fn next_listing(&self) -> Option<Timestamp> {
+        self.shelves.values().flat_map(|shelf| shelf.listings.values()).filter_map(|listing| listing.due).min()
+    }
+}
+
 /// The table.
 pub struct Table {
     world: Arc<World>,
@@ -85,6 +93,12 @@ impl Table {
     /// Its rows, as they are.
     pub fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap()
+    }
+
+    /// How far the questions for stock are.
+    #[must_use]
+    pub fn polls(&self, erp: &ErpId) -> Option<Polls> {
+        serde_json::from_str(self.rows().cursors.get(&format!("goods/{erp}"))?).ok()
     }
 
     /// A backup.
@@ -169,6 +183,26 @@ impl Table {
     #[must_use]
     pub fn next_shown(&self) -> Option<Micros> {
         self.rows().lagging.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+/// A write of a shelf.
+fn goods(write: &GoodsWrite) -> String {
+    match write {
+        GoodsWrite::Commit(one) => format!("commits {:?} of {}", one.quantity.map(|n| n.to_string()), one.order),
+        GoodsWrite::Mark(marks) => format!("marks {} stores", marks.len()),
+        GoodsWrite::Count(one) => {
+            format!("counted {} in poll {}, {} settled", one.quantity, one.poll, one.settled.len())
+        }
+        GoodsWrite::Settle { poll, settled, .. } => format!("settles {} of poll {poll}", settled.len()),
+        GoodsWrite::Tell(one) => format!("tells {} of {} ({})", one.connection, one.pending.value, one.pending.attempt),
+        GoodsWrite::Told { connection, value, attempt, .. } => format!("{connection} says {value} ({attempt})"),
+        GoodsWrite::Seen { connection, value, read, .. } => {
+            format!("{connection} has {value:?}, read: {}", read.is_some())
+        }
+        GoodsWrite::Failed { connection, attempt, certain, note, .. } => {
+            format!("{connection} was not told ({attempt:?}, for certain: {certain}): {note}")
+        }
     }
 }
 
@@ -376,6 +410,7 @@ impl Goods for Table {
             let mut shelf = rows.shelves.get(id).cloned().unwrap_or_default();
             // A repeated request of ours finds its own token.
             let applied = again || write.apply(&mut shelf, now);
+            self.world.say(|| format!("{}: {}{}", id.sku, goods(write), if applied { "" } else { ": refused" }));
             if applied && !again {
                 rows.shelves.insert(id.clone(), shelf);
             }

@@ -1,10 +1,10 @@
 //! Twenty thousand histories, each by its seed. One that ever failed is kept here by name.
 
-use puente_simulation::{campaign, fault::Fault};
+use puente_simulation::{campaign, fault::Fault, history::About};
 
 #[test]
 fn twenty_thousand_histories_keep_every_invariant() {
-    let campaign = campaign::play(0, 20_000, 3, || {});
+    let campaign = campaign::play(About::Orders, 0, 20_000, 3, || {});
     println!(
         "{} histories, {} faults of {} kinds, {} webhooks answered 2xx, {} invariants checked, {:.0} histories a second",
         campaign.histories,
@@ -29,7 +29,7 @@ fn seeds_that_once_failed_hold() {
     campaign::quiet_panics();
     let client = puente::outbound::Client::new().unwrap();
     for seed in [20_268_788, 20_283_248, 20_317_781] {
-        let report = campaign::guarded(seed, &client, false).unwrap();
+        let report = campaign::guarded(About::Orders, seed, &client, false).unwrap();
         assert_eq!(report.violations, Vec::<String>::new(), "seed {seed}");
     }
 }
@@ -39,8 +39,8 @@ fn a_seed_is_its_history() {
     campaign::quiet_panics();
     let client = puente::outbound::Client::new().unwrap();
     for seed in [3, 75, 390] {
-        let one = campaign::guarded(seed, &client, true).unwrap();
-        let again = campaign::guarded(seed, &client, true).unwrap();
+        let one = campaign::guarded(About::Orders, seed, &client, true).unwrap();
+        let again = campaign::guarded(About::Orders, seed, &client, true).unwrap();
         assert_eq!(one.trace, again.trace);
         assert!(one.trace.len() > 10);
     }

@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 8;
 /// them, so that the queue's redrive policy takes them to the dead-letter queue.
 pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, deadline: Timestamp) -> Vec<String> {
     let whole = deadline.duration_since(puente.clock.now());
-    let done = record_all(puente, messages, puente.clock.now() + whole / 2).await;
+    let done = record_all(puente, messages, puente.clock.now() + whole / 2, deadline).await;
     let mut accounts: BTreeMap<ErpId, Vec<OrderKey>> = BTreeMap::new();
     for (erp, order) in done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()) {
         accounts.entry(erp).or_default().extend(order);
@@ -66,14 +66,19 @@ async fn long_enough(puente: &Puente, erp: &ErpId, whole: SignedDuration) -> Res
 type Done = (String, Result<Option<(ErpId, Option<OrderKey>)>>);
 
 /// Stores are asked what changed until `until`: the rest of the time is for the ERPs.
-async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>, until: Timestamp) -> Vec<Done> {
+async fn record_all(
+    puente: &Puente,
+    messages: Vec<(String, Result<Message>)>,
+    until: Timestamp,
+    deadline: Timestamp,
+) -> Vec<Done> {
     stream::iter(messages)
         .map(|(id, message)| async move {
             let outcome = match message {
                 Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
                 Ok(Message::Publish { connection }) => {
                     // Whatever fails is still due: the sweeper has it looked at again.
-                    let published = publish::publish(puente, &connection, until);
+                    let published = publish::publish(puente, &connection, deadline);
                     let isolated = std::panic::AssertUnwindSafe(Box::pin(published)).catch_unwind().await;
                     let outcome = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "publishing stock panicked")));
                     if let Err(error) = outcome {

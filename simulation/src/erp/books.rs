@@ -117,13 +117,19 @@ impl ModelErp {
             Action::Amend { document, .. } => {
                 self.world.say(|| format!("changed {} to {}", draft.reference, one.version));
                 for sale in books.at_mut(document) {
+                    self.moved(&sale.sku, 1);
+                    self.moved(&one.sku, -1);
                     (sale.version, sale.total) = (Some(one.version.clone()), one.total.clone());
+                    sale.sku.clone_from(&one.sku);
                 }
                 document.clone()
             }
             Action::Cancel { document } => {
                 self.world.say(|| format!("cancelled {}", draft.reference));
                 for sale in books.at_mut(document) {
+                    if !sale.cancelled {
+                        self.moved(&sale.sku, 1);
+                    }
                     sale.cancelled = true;
                 }
                 document.clone()
@@ -149,11 +155,15 @@ impl ModelErp {
             now
         };
         self.world.say(|| format!("booked {} as of {}", draft.reference, one.version));
+        if !credit {
+            self.moved(&one.sku, -1);
+        }
         books.documents.push(Booked {
             place: books.documents.len(),
             reference: draft.reference.clone(),
             credit,
             version: Some(one.version.clone()),
+            sku: one.sku.clone(),
             total: one.total.clone(),
             finished: !self.settings().drafts,
             cancelled: false,

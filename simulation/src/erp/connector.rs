@@ -13,7 +13,7 @@ use puente::{
         document::{Action, Document, Operation, Step},
         ids::Reference,
     },
-    erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, wanted::Wanted},
+    erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, stock::Stock, wanted::Wanted},
     outbound::Calls,
 };
 
@@ -333,6 +333,10 @@ impl Erp for Connector {
             Ok(stuck) => documents.iter().zip(stuck).map(outcome).collect(),
             Err(lost) => documents.iter().map(|_| Err(lost.send_error())).collect(),
         }
+    }
+
+    fn stock(&self) -> Option<&dyn Stock> {
+        self.0.warehouse.as_ref().map(|_| self as &dyn Stock)
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {

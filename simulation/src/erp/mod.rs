@@ -7,6 +7,7 @@
 mod books;
 mod connector;
 mod network;
+mod stock;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,7 @@ use puente::{
     erp::{Capabilities, Class, Patience},
 };
 
-use crate::{executor::Micros, fault::Fault, world::World};
+use crate::{executor::Micros, fault::Fault, warehouse::Shared, world::World};
 
 pub use self::{books::SHIPPED, connector::Connector};
 
@@ -118,6 +119,8 @@ pub struct Booked {
     pub credit: bool,
     /// The version it carries; none any more where somebody changed it by hand.
     pub version: Option<Version>,
+    /// Its article.
+    pub sku: String,
     /// Its total.
     pub total: String,
     /// Whether it was confirmed.
@@ -136,9 +139,21 @@ impl Booked {
     /// A sale in its final state, which can be found at once.
     #[must_use]
     pub fn sale(place: usize, reference: Reference, version: Version, total: &str) -> Self {
-        let (version, total) = (Some(version), total.to_owned());
+        let (version, sku, total) = (Some(version), String::new(), total.to_owned());
         let (credit, cancelled, shipped, deleted) = (false, false, false, false);
-        Self { place, reference, credit, version, total, finished: true, cancelled, shipped, deleted, found_from: 0 }
+        Self {
+            place,
+            reference,
+            credit,
+            version,
+            sku,
+            total,
+            finished: true,
+            cancelled,
+            shipped,
+            deleted,
+            found_from: 0,
+        }
     }
 
     /// Whether it is a document of that order: `sale` is the reference of its first sale.
@@ -221,13 +236,28 @@ pub struct ModelErp {
     world: Arc<World>,
     settings: Mutex<Settings>,
     books: Mutex<Books>,
+    /// Where its goods lie, if it has any.
+    warehouse: Option<Shared>,
 }
 
 impl ModelErp {
     /// One with empty books.
     #[must_use]
     pub fn new(world: Arc<World>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { world, settings: Mutex::new(settings), books: Mutex::default() })
+        Self::with(world, settings, None)
+    }
+
+    /// One that keeps stock.
+    #[must_use]
+    pub fn with(world: Arc<World>, settings: Settings, warehouse: Option<Shared>) -> Arc<Self> {
+        Arc::new(Self { world, settings: Mutex::new(settings), books: Mutex::default(), warehouse })
+    }
+
+    /// A sale takes goods, or gives them back.
+    fn moved(&self, sku: &str, units: i64) {
+        if let Some(warehouse) = &self.warehouse {
+            warehouse.stock().moved(sku, units);
+        }
     }
 
     /// Its books.

@@ -42,6 +42,10 @@ impl History {
         self.settle("after the last fault");
         let settled = self.world.now() - begun;
         checks += judge::ends(self);
+        if self.warehouse.is_some() {
+            self.let_it_be_counted();
+            checks += judge::stock(self);
+        }
         // Whatever is dead gets another chance, now that nothing fails.
         self.queue.redrive_now(usize::MAX);
         self.settle("after a redrive");
@@ -106,6 +110,17 @@ impl History {
             && self.world.executor.running().is_empty()
             && self.queue.letters().work.is_empty()
             && self.table.rows().heads.values().all(|head| head.due.is_none())
+            && self.table.rows().next_listing().is_none()
+    }
+
+    /// Until the ERP was asked for its stock twice more, and everything that came of it is told.
+    fn let_it_be_counted(&self) {
+        for _ in 0..2 {
+            let next = self.table.polls(&self.erp_id).and_then(|polls| polls.next).map_or(0, micros);
+            self.lambda.no_sweep_before(next);
+            self.run_until(next.max(self.world.now()) + 3 * MINUTE);
+            self.settle("after the stock was counted");
+        }
     }
 
     /// Where nothing runs, sweeps that would find nothing due are passed over.
@@ -120,6 +135,11 @@ impl History {
             let hold = ledger.and_then(|ledger| ledger.hold.as_ref());
             hold.filter(|hold| hold.holds(&head.key.connection, now)).map(|hold| hold.until)
         };
+        if let Some(listing) = rows.next_listing() {
+            // A store is told by nobody else's clock.
+            self.lambda.no_sweep_before(micros(listing));
+            return;
+        }
         let Some(due) = rows.heads.values().filter_map(|head| Some(head.due?.max(held(head).unwrap_or(now)))).min()
         else {
             return;

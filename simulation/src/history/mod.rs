@@ -4,6 +4,7 @@
 mod ending;
 mod incidents;
 mod market;
+mod trade;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use puente::{
     domain::{
         document::Action,
+        goods::{GoodsRules, Publish},
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
     },
@@ -33,6 +35,7 @@ use crate::{
     scenario::{Backfills, Scenario},
     shop::{Asked, Says, Shop},
     table::Table,
+    warehouse::{Shared, Stock},
     world::{Point, SkewedClock, World, WorldChance, stamp},
 };
 
@@ -53,6 +56,8 @@ pub struct Report {
     pub calls: u64,
     /// How long it took until all was at rest, after the last fault.
     pub settled: Micros,
+    /// What was sold of goods, and what was not.
+    pub stock: Option<Stock>,
     /// The calls that each process made through ports, as long as things could go wrong.
     pub ports: BTreeMap<Arc<str>, Vec<&'static str>>,
     /// What happened, if it was traced.
@@ -88,6 +93,8 @@ pub struct History {
     pub erp_id: ErpId,
     /// The shops.
     pub shops: Vec<Arc<Shop>>,
+    /// The goods, where stores are told their stock.
+    pub warehouse: Option<Shared>,
     /// The functions.
     pub lambda: Lambda,
     /// What was answered 2xx.
@@ -97,10 +104,23 @@ pub struct History {
     edges: AtomicU32,
 }
 
+/// What a history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Orders on their way to the ERP.
+    Orders,
+    /// The same, and stores that are told their stock.
+    Goods,
+}
+
 /// The history of a seed.
 #[must_use]
-pub fn run(seed: u64, client: &Client, traced: bool) -> Report {
-    History::new(Scenario::of(seed), seed, client, Vec::new(), traced).play()
+pub fn run(about: About, seed: u64, client: &Client, traced: bool) -> Report {
+    let scenario = match about {
+        About::Orders => Scenario::of(seed),
+        About::Goods => Scenario::of_goods(seed),
+    };
+    History::new(scenario, seed, client, Vec::new(), traced).play()
 }
 
 impl History {
@@ -114,10 +134,17 @@ impl History {
         }
         let table = Arc::new(Table::new(world.clone()));
         let queue = Arc::new(Sqs::new(world.clone(), scenario.queue));
-        let erp = ModelErp::new(world.clone(), scenario.erp);
+        let warehouse: Option<Shared> = scenario.trade.as_ref().map(|_| Shared::default());
+        let erp = ModelErp::with(world.clone(), scenario.erp, warehouse.clone());
         let erp_id: ErpId = "main".parse().unwrap();
         let shops: Vec<_> = (0..scenario.shops)
-            .map(|i| Shop::new(world.clone(), format!("shop-{i}").parse().unwrap(), scenario.can_fetch))
+            .map(|i| {
+                let trade = warehouse.clone().zip(scenario.trade.clone()).and_then(|(warehouse, trade)| {
+                    let keeps = *trade.keeps.get(i)?;
+                    Some((warehouse, trade, keeps))
+                });
+                Shop::with(world.clone(), format!("shop-{i}").parse().unwrap(), scenario.can_fetch, trade)
+            })
             .collect();
         let settings = settings(&scenario, &erp, &erp_id, &shops, false);
         let puente = Puente {
@@ -146,6 +173,7 @@ impl History {
             erp,
             erp_id,
             shops,
+            warehouse,
             lambda,
             accepted: Mutex::default(),
             posted: Mutex::default(),
@@ -165,6 +193,7 @@ impl History {
             self.lambda.end_backfills();
         }
         self.sell();
+        self.trade();
         self.go_wrong();
         self.run_until(self.scenario.start + self.scenario.busy);
         let ports = self.world.calls();
@@ -181,6 +210,7 @@ impl History {
             booked: books.documents.len() as u64,
             calls: books.sent.len() as u64,
             settled,
+            stock: self.warehouse.as_ref().map(|warehouse| warehouse.stock().clone()),
             ports,
             trace: self.world.trace(),
         }
@@ -237,6 +267,15 @@ fn settings(
         .map(|shop| {
             let mut connection = Connection::new(shop.id().clone(), erp_id.clone(), Box::new(Asked(shop.clone())));
             connection.orders.after = scenario.after;
+            if let Some(trade) = &scenario.trade {
+                connection.keeps = shop.counter().as_ref().map(|counter| counter.keeps);
+                connection.goods = GoodsRules {
+                    stock: Some(Publish::Publish),
+                    safety: trade.safety,
+                    scarce: trade.scarce,
+                    ..GoodsRules::default()
+                };
+            }
             connection
         })
         .collect();

@@ -1,0 +1,212 @@
+//! Buying and selling where stores are told their stock: a shop sells what its own number says that it has, and the warehouse knows
+//! whether it was there.
+
+use std::sync::Arc;
+
+use puente::domain::{
+    goods::{Shelf, ShelfId, number::Keeps},
+    ids::{OrderId, OrderKey},
+    order::Status,
+    record::State,
+};
+
+use super::History;
+use crate::{
+    shop::{self, Shop},
+    warehouse::{Shared, Trade},
+    world::{HOUR, MINUTE, SECOND, stamp},
+};
+
+impl History {
+    /// Everything that is bought, delivered and set by hand.
+    pub(super) fn trade(self: &Arc<Self>) {
+        let Some((warehouse, trade)) = self.warehouse.clone().zip(self.scenario.trade.clone()) else { return };
+        for article in &trade.articles {
+            warehouse.stock().receive(article, trade.lot);
+        }
+        for number in 0..trade.visits {
+            let (history, warehouse, trade) = (Arc::clone(self), warehouse.clone(), trade.clone());
+            self.world.executor.spawn("buyer", 0, async move { history.visit(number, &warehouse, &trade).await });
+        }
+        for _ in 0..trade.edits {
+            let (history, trade) = (Arc::clone(self), trade.clone());
+            self.world.executor.spawn("shopkeeper", 0, async move { history.set_by_hand(&trade).await });
+        }
+    }
+
+    /// Somebody comes to a shop and buys something, if the shop says that it has any.
+    async fn visit(self: Arc<Self>, number: usize, warehouse: &Shared, trade: &Trade) {
+        let chance = &self.world.chance;
+        self.pass(self.moment(trade)).await;
+        let shop = chance.one_of(&self.shops);
+        let article = chance.one_of(&trade.articles);
+        let sellable = shop.counter().as_ref().map_or(0, |counter| counter.sellable(article));
+        if sellable <= 0 {
+            let mut stock = warehouse.stock();
+            stock.refused += u64::from(stock.free.get(article).is_some_and(|free| *free > 0));
+            return;
+        }
+        let there = self.take(&shop, warehouse, article);
+        let id: OrderId = format!("{}", 1000 + number).parse().unwrap();
+        self.world.say(|| {
+            format!("{}: {id} buys {article}, of {sellable}{}", shop.id(), if there { "" } else { ": OVERSOLD" })
+        });
+        self.order_more(warehouse, trade, article);
+        let paid = chance.permille(850);
+        shop.place(&id, article, paid, chance.within(1, 4).unsigned_abs());
+        self.tell(&shop, &id);
+        if !paid {
+            self.pass(chance.within(SECOND, self.scenario.busy / 6)).await;
+            shop.change(&id, true, shop::pay);
+            self.tell(&shop, &id);
+        }
+        let mut bought = article;
+        if chance.permille(trade.exchanged) {
+            self.pass(chance.within(SECOND, self.scenario.busy / 6)).await;
+            let other = if bought == "A" { "B" } else { "A" };
+            let has = shop.counter().as_ref().is_some_and(|counter| counter.sellable(other) > 0);
+            if has {
+                self.take(&shop, warehouse, other);
+                self.give_back(&shop, warehouse, bought);
+                shop.change(&id, true, shop::exchange);
+                self.tell(&shop, &id);
+                bought = other;
+            }
+        }
+        if chance.permille(trade.cancelled) {
+            self.pass(chance.within(SECOND, self.scenario.busy / 4)).await;
+            shop.change(&id, true, shop::cancel);
+            self.give_back(&shop, warehouse, bought);
+            self.tell(&shop, &id);
+        }
+    }
+
+    /// When a buyer comes: evenly, or as people do, who sleep at night.
+    fn moment(&self, trade: &Trade) -> crate::executor::Micros {
+        let chance = &self.world.chance;
+        loop {
+            let at = chance.within(0, self.scenario.busy);
+            let hour = (self.scenario.start + at).rem_euclid(24 * HOUR) / HOUR;
+            // Of a thousand who would come at noon: few before seven, most around noon and in the evening.
+            let weight = match hour {
+                0..7 => 30,
+                10..13 | 18..21 => 1000,
+                _ => 600,
+            };
+            if !trade.rhythm || chance.permille(weight) {
+                return at;
+            }
+        }
+    }
+
+    fn take(&self, shop: &Shop, warehouse: &Shared, article: &str) -> bool {
+        if let Some(counter) = shop.counter().as_mut() {
+            counter.sell(article, 1);
+        }
+        warehouse.stock().sell(article)
+    }
+
+    fn give_back(&self, shop: &Shop, warehouse: &Shared, article: &str) {
+        if let Some(counter) = shop.counter().as_mut() {
+            counter.sell(article, -1);
+        }
+        warehouse.stock().back(article);
+    }
+
+    /// What is nearly gone is ordered, and comes after a while.
+    fn order_more(self: &Arc<Self>, warehouse: &Shared, trade: &Trade, article: &'static str) {
+        {
+            let mut stock = warehouse.stock();
+            let coming = stock.coming.get(article).copied().unwrap_or_default();
+            if stock.free.get(article).copied().unwrap_or_default() + coming > trade.reorder {
+                return;
+            }
+            *stock.coming.entry(article.to_owned()).or_default() += trade.lot;
+        }
+        let (history, warehouse, lot, lead) = (Arc::clone(self), warehouse.clone(), trade.lot, trade.lead);
+        self.world.executor.spawn("carrier", 0, async move {
+            history.pass(history.world.chance.within(MINUTE, lead)).await;
+            let mut stock = warehouse.stock();
+            *stock.coming.entry(article.to_owned()).or_default() -= lot;
+            stock.receive(article, lot);
+        });
+    }
+
+    /// A person sets a number in the store.
+    async fn set_by_hand(self: Arc<Self>, trade: &Trade) {
+        let chance = &self.world.chance;
+        self.pass(self.moment(trade)).await;
+        let (shop, article) = (chance.one_of(&self.shops), chance.one_of(&trade.articles));
+        let by = chance.one_of(&[-2_i64, -1, 1, 2]);
+        if let Some(counter) = shop.counter().as_mut() {
+            let number = counter.numbers.entry(article.to_owned()).or_default();
+            *number = (*number + by).max(0);
+        }
+    }
+
+    /// What we believe that is left of each article, and each store's number and the one that it should have, once all is at rest.
+    #[must_use]
+    pub fn drift(&self) -> Vec<String> {
+        let Some(trade) = &self.scenario.trade else { return Vec::new() };
+        let rows = self.table.rows();
+        let selling = self.lambda.puente().settings.selling(&self.erp_id);
+        let outlets: Vec<_> = selling.iter().map(puente::parties::Selling::outlet).collect();
+        let now = stamp(self.world.now());
+        let mut wrong = Vec::new();
+        for article in &trade.articles {
+            let sku = article.parse().unwrap();
+            let Some(first) = selling.first() else { continue };
+            let id: ShelfId = first.shelf(article.parse().unwrap());
+            let shelf: Shelf = rows.shelves.get(&id).cloned().unwrap_or_default();
+            let (least, most) = self.should_be_left(article, &shelf);
+            let left = shelf.left().map(|left| left.to_string().parse::<i64>().unwrap());
+            if !left.is_some_and(|left| (least..=most).contains(&left)) {
+                wrong.push(format!(
+                    "{article}: {left:?} are left by our books, and {least} to {most} in truth: {shelf:?}"
+                ));
+            }
+            for (shop, outlet) in self.shops.iter().zip(&outlets) {
+                let has = shop.counter().as_ref().and_then(|counter| counter.numbers.get(*article).copied());
+                let number = shelf.number(&sku, outlet, &outlets, has, now).map(|number| number.value);
+                if has != number {
+                    wrong.push(format!("{article}: {} has {has:?} and should have {number:?}: {shelf:?}", shop.id()));
+                }
+            }
+        }
+        wrong
+    }
+
+    /// What is left of an article by the ERP's own number, once every order that stands is taken off that it has no sale of. An order that
+    /// waits for a person may be taken off twice: in doubt, or booked by hand.
+    fn should_be_left(&self, article: &str, shelf: &Shelf) -> (i64, i64) {
+        let available = self
+            .warehouse
+            .as_ref()
+            .and_then(|warehouse| warehouse.stock().available.get(article).copied())
+            .unwrap_or_default();
+        let rows = self.table.rows();
+        let books = self.erp.books();
+        let (mut missing, mut doubtful) = (0, 0);
+        for shop in &self.shops {
+            for (id, known) in shop.orders().iter() {
+                let key = OrderKey::new(shop.id().clone(), id.clone());
+                let order = known.last();
+                let takes = order.lines.first().and_then(|line| line.sku.as_deref()) == Some(article);
+                let stands = order.status == Status::Open && !known.deleted;
+                let mut sales =
+                    books.documents.iter().filter(|one| !one.credit && one.stands() && one.is_of(&key.sale()));
+                let booked = sales.any(|sale| sale.sku == article);
+                missing += i64::from(takes && stands && !booked);
+                let at_rest = rows.heads.get(&key).is_some_and(|head| head.state() == State::Synced);
+                doubtful += i64::from(!at_rest && shelf.commitments.contains_key(&key));
+            }
+        }
+        (available - missing - doubtful, available - missing)
+    }
+
+    /// Whether one store alone sells, whose number is gross.
+    #[must_use]
+    pub fn is_gross_alone(&self) -> bool {
+        self.scenario.trade.as_ref().is_some_and(|trade| trade.keeps == [Keeps::Gross] && trade.edits == 0)
+    }
+}
