@@ -1,27 +1,19 @@
 //! What is available in Tryton: on hand in the warehouses by now, less what is on its way to customers out of them.
 //!
 //! Invariant: what is answered is never more than there is. Open moves to customers are read before the quantities on hand: what is
-//! shipped between the two calls is missing in both numbers, and back at the next question. Purchases on their way do not count, and
+//! shipped between the two calls is taken off twice, until the next question, where the other order would not take it off at all. Purchases on their way do not count, and
 //! neither do moves that wait for them (`staging`).
 //!
-//! What changed is known by moves: everything that raises or lowers a quantity is one, an inventory too. A mark is the stamp of the
-//! latest move that was seen, by Tryton's clock, and which moves were seen shortly before it: a transaction stamps its moves when it
-//! begins and shows them when it ends, so the question goes back a little and leaves out what it knows. A draft move that is deleted
-//! leaves no trace; the daily count sees it.
+//! What changed is known by moves: an inventory makes some too. A draft move that is deleted leaves no trace; the daily count sees it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use super::{
     State, Tryton, resolve,
-    wire::{self, Article, Latest, Moment, Moved, Open, SaleState, Warehouse, parameters},
+    wire::{self, Article, Moment, OpenMove, SaleState, StampedMove, Warehouse, parameters},
 };
 use crate::{
     Error, Kind,
@@ -34,7 +26,7 @@ use crate::{
         SendError,
         booking::Memory,
         repeatable,
-        stock::{Stock, StockAsk, StockPage},
+        stock::{Mark, Moved, Stock, StockAsk, StockPage},
     },
     outbound::{Calls, Metered},
 };
@@ -45,8 +37,6 @@ const PAGE: usize = 1000;
 const MOST_MOVES: usize = 10_000;
 /// Open moves in one call.
 const OPEN: usize = 10_000;
-/// How long a transaction of Tryton's is believed to take: for so long a move may appear that is stamped before others that were seen.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
 #[async_trait]
 impl Stock for Tryton {
@@ -166,10 +156,10 @@ impl Tryton {
     /// The stamp of a move of late, where the next question can begin.
     async fn latest(&self, calls: &Metered) -> Result<Mark, SendError> {
         let domain = parameters![("company", "=", self.settings.company)];
-        let parameters = parameters![domain, 0, 1, [("create_date", "DESC")], ["_timestamp"]];
-        let found: Vec<Latest> = self.server.read(calls, "model.stock.move.search_read", parameters).await?;
+        let parameters = parameters![domain, 0, 1, [("create_date", "DESC")], ["product", "_timestamp"]];
+        let found: Vec<StampedMove> = self.server.read(calls, "model.stock.move.search_read", parameters).await?;
         // Where nothing ever moved, everything is still to come.
-        Ok(Mark { at: found.first().and_then(Latest::at).unwrap_or(Timestamp::UNIX_EPOCH), seen: None })
+        Ok(Mark::from(found.first().and_then(StampedMove::at)))
     }
 
     /// The products of moves made or written since, and the next mark; `None`: too many to look at.
@@ -178,20 +168,12 @@ impl Tryton {
         let written = parameters!["OR", ("write_date", ">=", from), ("create_date", ">=", from)];
         let domain = parameters![("company", "=", self.settings.company), wire::raw(&written)];
         let parameters = parameters![domain, 0, MOST_MOVES, [("id", "DESC")], ["product", "_timestamp"]];
-        let moves: Vec<Moved> = self.server.read(calls, "model.stock.move.search_read", parameters).await?;
+        let moves: Vec<StampedMove> = self.server.read(calls, "model.stock.move.search_read", parameters).await?;
         if moves.len() >= MOST_MOVES {
             return Ok(None);
         }
-        // A stamp that cannot be read is asked about again and again: too much is read, and nothing is missed.
-        let stamped = |moved: &Moved| (moved.at(), moved.id);
-        let known = |moved: &&Moved| moved.at().is_some_and(|at| since.begins() <= at && at <= since.at);
-        let same = since.seen == Some(seen(moves.iter().filter(known).map(stamped)));
-        let changed = moves.iter().filter(|moved| !(same && known(moved))).map(|moved| moved.product).collect();
-        let at = moves.iter().filter_map(Moved::at).max().map_or(since.at, |at| at.max(since.at));
-        let mut mark = Mark { at, seen: None };
-        let begins = mark.begins();
-        mark.seen = Some(seen(moves.iter().filter(|moved| moved.at().is_some_and(|at| at >= begins)).map(stamped)));
-        Ok(Some((changed, mark)))
+        let moved = |of: &StampedMove| Moved { at: of.at(), id: of.id, as_it_is: String::new(), product: of.product };
+        Ok(Some(since.next(&moves.iter().map(moved).collect::<Vec<_>>())))
     }
 
     /// A page of all articles that are sold, by their ids: one that is deleted meanwhile moves no other to another page.
@@ -242,7 +224,7 @@ impl Tryton {
             .to_vec();
             domain.extend(of.iter().cloned());
             let parameters = parameters![domain, 0, OPEN, [("id", "ASC")], ["product", "internal_quantity"]];
-            let moves: Vec<Open> = self.server.read(calls, "model.stock.move.search_read", parameters).await?;
+            let moves: Vec<OpenMove> = self.server.read(calls, "model.stock.move.search_read", parameters).await?;
             for open in &moves {
                 after = open.id;
                 let of = promised.entry(open.product).or_insert(Some(Amount::ZERO));
@@ -298,46 +280,6 @@ fn available(articles: Vec<Article>, open: &Promised) -> StockPage {
         }
     }
     page
-}
-
-/// Up to where moves were seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    /// The latest stamp.
-    at: Timestamp,
-    /// Which moves were seen in the span before it that is asked about again; `None`: not known.
-    seen: Option<u64>,
-}
-
-impl Mark {
-    /// Of its text; `None`: it is none.
-    fn read(text: &str) -> Option<Self> {
-        let (at, seen) = text.split_once(' ')?;
-        Some(Self { at: at.parse().ok()?, seen: u64::from_str_radix(seen, 16).ok() })
-    }
-
-    /// Where the question begins.
-    fn begins(&self) -> Timestamp {
-        self.at.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH)
-    }
-}
-
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seen {
-            Some(seen) => write!(f, "{} {seen:016x}", self.at),
-            None => write!(f, "{} -", self.at),
-        }
-    }
-}
-
-/// A print of moves and their stamps. Where another version of ours makes another one, everything of the span counts as changed once.
-fn seen(moves: impl Iterator<Item = (Option<Timestamp>, i64)>) -> u64 {
-    let mut moves: Vec<_> = moves.collect();
-    moves.sort_unstable();
-    let mut hasher = DefaultHasher::new();
-    moves.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn account(text: String) -> SendError {

@@ -24,7 +24,7 @@ use url::Url;
 pub(super) use self::{
     booked::{BookedSale, Moment},
     found::{FoundParty, FoundSale, SaleCurrency, Seen},
-    stocked::{Article, Latest, Moved, Open, SaleState, Warehouse},
+    stocked::{Article, OpenMove, SaleState, StampedMove, Warehouse},
 };
 use super::fault;
 use crate::{

@@ -42,10 +42,10 @@ fn article(id: i64, code: &str, quantity: &Value) -> Value {
 fn small(moves: Value) -> impl Fn(&str, &Value) -> Value + Send + Sync + 'static {
     move |method, parameters| match method {
         "model.stock.location.search_read" => json!([{"id": 3, "name": "Main"}]),
-        "model.stock.move.search_read" if parameters[4] == json!(["product", "_timestamp"]) => moves.clone(),
-        "model.stock.move.search_read" if parameters[4] == json!(["_timestamp"]) => {
-            json!([{"id": 9, "_timestamp": "1780000000.5"}])
+        "model.stock.move.search_read" if parameters[2] == json!(1) => {
+            json!([{"id": 9, "product": 2, "_timestamp": "1780000000.5"}])
         }
+        "model.stock.move.search_read" if parameters[4] == json!(["product", "_timestamp"]) => moves.clone(),
         "model.stock.move.search_read" => json!([
             {"id": 10, "product": 1, "internal_quantity": 2.5},
             {"id": 11, "product": 1, "internal_quantity": 4},

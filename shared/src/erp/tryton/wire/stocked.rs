@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::domain::money::Amount;
+use crate::erp::stock::Units;
 
 /// A warehouse.
 #[derive(Deserialize)]
@@ -14,25 +13,18 @@ pub(in crate::erp::tryton) struct Warehouse {
     pub(in crate::erp::tryton) name: String,
 }
 
-/// A move that was made or written since.
+/// A move, and when it was made or last written.
 #[derive(Deserialize)]
-pub(in crate::erp::tryton) struct Moved {
+pub(in crate::erp::tryton) struct StampedMove {
     pub(in crate::erp::tryton) id: i64,
     pub(in crate::erp::tryton) product: i64,
     #[serde(rename = "_timestamp")]
     stamp: String,
 }
 
-/// When the latest move was made or written.
-#[derive(Deserialize)]
-pub(in crate::erp::tryton) struct Latest {
-    #[serde(rename = "_timestamp")]
-    stamp: String,
-}
-
 /// A move to a customer that is not done.
 #[derive(Deserialize)]
-pub(in crate::erp::tryton) struct Open {
+pub(in crate::erp::tryton) struct OpenMove {
     pub(in crate::erp::tryton) id: i64,
     pub(in crate::erp::tryton) product: i64,
     /// In the unit that the article is stocked in.
@@ -59,24 +51,7 @@ pub(in crate::erp::tryton) struct SaleState {
     pub(in crate::erp::tryton) shipment_method: Option<String>,
 }
 
-/// A quantity from the digits of a JSON number. One that nothing can be calculated with is told of its article, and costs no other one.
-pub(in crate::erp::tryton) struct Units(pub(in crate::erp::tryton) Option<Amount>);
-
-impl<'de> Deserialize<'de> for Units {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(Amount::parse(raw.get()).ok()))
-    }
-}
-
-impl Moved {
-    /// When.
-    pub(in crate::erp::tryton) fn at(&self) -> Option<Timestamp> {
-        at(&self.stamp)
-    }
-}
-
-impl Latest {
+impl StampedMove {
     /// When.
     pub(in crate::erp::tryton) fn at(&self) -> Option<Timestamp> {
         at(&self.stamp)
@@ -99,15 +74,5 @@ mod tests {
         assert_eq!(at("1780000000.123456").unwrap().as_microsecond(), 1_780_000_000_123_456);
         assert_eq!(at("1780000000").unwrap().as_second(), 1_780_000_000);
         assert_eq!((at("yesterday"), at("1e400"), at("99999999999999999999")), (None, None, None));
-    }
-
-    #[test]
-    fn a_quantity_keeps_its_digits_and_an_absurd_one_is_none() {
-        let read = |json: &str| serde_json::from_str::<Units>(json).unwrap().0;
-        assert_eq!(read("-0.125").unwrap().to_string(), "-0.125");
-        assert_eq!(read("12.0").unwrap(), Amount::from(12));
-        // What binary fractions leave.
-        assert_eq!(read("0.30000000000000004").unwrap().to_string(), "0.3");
-        assert_eq!((read("1e300"), read("null"), read("\"many\"")), (None, None, None));
     }
 }
