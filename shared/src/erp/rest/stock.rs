@@ -127,7 +127,8 @@ fn rows(request: &Request, body: &Value) -> Result<StockPage, SendError> {
                 page.unread.push((repeatable(&code), why.to_owned()));
             }
             several => {
-                page.unread.push((repeatable(&code), format!("{} items of this page have this code", several.len())))
+                let why = format!("{} items of this page have this code", several.len());
+                page.unread.push((repeatable(&code), why));
             }
         }
     }
