@@ -20,6 +20,7 @@ mod real;
 mod rounding;
 mod servers;
 mod shapes;
+mod stock;
 mod till;
 mod tryton;
 mod upgrade;

@@ -1,5 +1,8 @@
 //! What an ERP says that is available.
 
+mod reading;
+
+pub(in crate::erp) use self::reading::{Mark, Moved, Units};
 use crate::{
     domain::{
         document::Document,

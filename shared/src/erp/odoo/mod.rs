@@ -31,6 +31,7 @@ mod probe;
 mod records;
 mod resolve;
 mod sold;
+mod stock;
 mod wire;
 
 use std::ops::Range;
@@ -42,6 +43,7 @@ pub(crate) use self::config::Odoo;
 use self::config::{build, links};
 use super::{
     BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
+    stock::Stock,
 };
 use crate::{
     Result,
@@ -160,6 +162,10 @@ impl Erp for Odoo {
 
     async fn books(&self, calls: &Calls<'_>, day: &Range<Timestamp>, cursor: Option<&str>) -> Result<Option<BookPage>> {
         self.page(calls, day, cursor).await.map(Some).map_err(SendError::into_error)
+    }
+
+    fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {

@@ -67,6 +67,11 @@ impl Edition {
         self.major >= 17
     }
 
+    /// Whether an article that is kept in stock says so by itself; before, that was a type of article.
+    pub(super) fn has_storable(self) -> bool {
+        self.major >= 18
+    }
+
     /// Whether the delivery of a confirmed order follows when the order is changed: seen of 18 and 19, and not of 14.
     pub(super) fn follows_changes(self) -> bool {
         self.major >= 18

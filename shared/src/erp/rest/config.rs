@@ -92,6 +92,9 @@ pub(super) struct Section {
     /// The words of `look_up.state` that say a document was cancelled.
     #[serde(default)]
     pub(super) cancelled: Vec<String>,
+    /// Says what is available.
+    #[serde(default)]
+    pub(super) stock: Option<Request>,
     /// Says whether the ERP can be reached.
     #[serde(default)]
     pub(super) probe: Option<Request>,
@@ -112,6 +115,7 @@ impl Section {
             Name::Customers => self.customers.as_ref(),
             Name::Finish => self.finish.as_ref(),
             Name::FinishCredits => self.finish_credits.as_ref(),
+            Name::Stock => self.stock.as_ref(),
             Name::Probe => self.probe.as_ref(),
         }
     }
@@ -197,7 +201,16 @@ impl Section {
             need(self.customers.is_some(), "find_customers: needs customers, which creates those not found")?;
             need(find.reference.is_some() && find.id.is_some(), "find_customers: needs reference and id")?;
         }
+        self.check_stock()?;
         self.check_finish()
+    }
+
+    fn check_stock(&self) -> Result<()> {
+        let Some(stock) = &self.stock else { return Ok(()) };
+        let complete = stock.reference.is_some() && stock.quantity.is_some();
+        need(complete, "stock: needs reference (where an item has its SKU) and quantity")?;
+        let words = "stock.reflects: true if a sale lowers what is available as soon as it is made; if false, nothing is published";
+        need(stock.reflects.is_some(), words)
     }
 
     fn check_finish(&self) -> Result<()> {

@@ -18,6 +18,7 @@ mod map;
 mod prepare;
 mod request;
 mod send;
+mod stock;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ use self::{
     request::{Name, Request},
     template::{Templates, unusable},
 };
-use super::{Capabilities, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, cannot};
+use super::{Capabilities, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, cannot, stock::Stock};
 use crate::{
     Result,
     config::Links,
@@ -191,6 +192,10 @@ impl Erp for Rest {
         documents: &[Document],
     ) -> Vec<Result<Document, SendError>> {
         self.finished(calls.http, operation, documents).await
+    }
+
+    fn stock(&self) -> Option<&dyn Stock> {
+        self.section.stock.as_ref().map(|_| self as &dyn Stock)
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {

@@ -52,6 +52,7 @@ requests! {
     Customers = customers (at_most, idempotency_header, items, reference, id, status);
     Finish = finish (exists, exists_text, at_most);
     FinishCredits = finish_credits (exists, exists_text, at_most);
+    Stock = stock (none, at_most, items, reference, quantity, next, mark, reflects);
     Probe = probe (number);
 }
 
@@ -110,6 +111,14 @@ pub(super) struct Request {
     pub(super) total: Option<Pointer>,
     /// Where it has the store's total, as the document carried it.
     pub(super) stated_total: Option<Pointer>,
+    /// Where an item has what is available of it.
+    pub(super) quantity: Option<Pointer>,
+    /// Where the whole answer has the name of the next page.
+    pub(super) next: Option<Pointer>,
+    /// Where the whole answer says from when on the next question asks for changes.
+    pub(super) mark: Option<Pointer>,
+    /// Whether a sale is in the numbers as soon as it is made.
+    pub(super) reflects: Option<bool>,
     /// Where an item has its own HTTP status.
     pub(super) status: Option<Pointer>,
     /// Where an error has its words, in the whole answer and in an item.
@@ -179,7 +188,7 @@ impl Request {
         Ok(())
     }
 
-    fn settings(&self) -> [(&'static str, bool); 17] {
+    fn settings(&self) -> [(&'static str, bool); 21] {
         [
             ("headers", !self.headers.is_empty()),
             ("class", self.class.is_some()),
@@ -197,6 +206,10 @@ impl Request {
             ("state", self.state.is_some()),
             ("total", self.total.is_some()),
             ("stated_total", self.stated_total.is_some()),
+            ("quantity", self.quantity.is_some()),
+            ("next", self.next.is_some()),
+            ("mark", self.mark.is_some()),
+            ("reflects", self.reflects.is_some()),
             ("status", self.status.is_some()),
         ]
     }

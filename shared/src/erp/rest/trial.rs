@@ -13,13 +13,14 @@ use super::{
     look_up::finishing,
     map::{self, Resolved},
     prepare::{self, wanted},
-    request::Name,
-    send,
+    request::{Name, Request},
+    send, stock,
 };
 use crate::{
     Error, Kind, Result,
     domain::{
         document::{Action, Document, Operation, Step},
+        goods::Place,
         ids::{ConnectionId, OrderKey},
         money::Amount,
         order::{Order, Refund, Returned},
@@ -51,12 +52,21 @@ impl Rest {
                 Name::Products => wanted("skus", "sku", &["MATE-01"]),
                 Name::Customers => prepare::buyers(&[map::buyer(&sale, &buyer)]),
                 Name::Finish | Name::FinishCredits => finishing(&[document()]),
+                Name::Stock => self.try_stock(request)?,
                 Name::Probe => context! {},
             };
             let rendered = self.call(name, request, &data, None);
             rendered.map_err(|error| wrong(format!("tried with a sample order, {error}")))?;
         }
         Ok(())
+    }
+
+    /// What `stock` is tried with, where it was tried with nothing at all: a count of everything.
+    fn try_stock(&self, request: &Request) -> Result<minijinja::Value> {
+        let nothing = stock::asking(&Place::of(&[])?, None, &[], None);
+        let rendered = self.call(Name::Stock, request, &nothing, None);
+        rendered.map_err(|error| wrong(format!("tried with a count of everything, {error}")))?;
+        Ok(stock::asking(&Place::of(&["Main".to_owned()])?, Some("1"), &["MATE-01".parse()?], Some("1")))
     }
 
     fn try_operation(&self, operation: Operation) -> Result<minijinja::Value> {

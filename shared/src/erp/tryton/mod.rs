@@ -25,6 +25,7 @@ mod map;
 mod parties;
 mod resolve;
 mod sales;
+mod stock;
 mod wire;
 
 use std::ops::Range;
@@ -37,7 +38,7 @@ pub(crate) use self::config::Tryton;
 use self::config::{State, build, links};
 use super::{
     BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
-    repeatable, settings::Named,
+    repeatable, settings::Named, stock::Stock,
 };
 use crate::{
     Error, Kind, Result,
@@ -146,6 +147,10 @@ impl Erp for Tryton {
 
     async fn books(&self, calls: &Calls<'_>, day: &Range<Timestamp>, cursor: Option<&str>) -> Result<Option<BookPage>> {
         self.list_sales(calls.http, day, cursor).await.map(Some).map_err(SendError::into_error)
+    }
+
+    fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {

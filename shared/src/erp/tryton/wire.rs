@@ -5,6 +5,7 @@
 
 mod booked;
 mod found;
+mod stocked;
 
 use bytes::Bytes;
 use http::{
@@ -23,6 +24,7 @@ use url::Url;
 pub(super) use self::{
     booked::{BookedSale, Moment},
     found::{FoundParty, FoundSale, SaleCurrency, Seen},
+    stocked::{Article, OpenMove, SaleState, StampedMove, Warehouse},
 };
 use super::fault;
 use crate::{
@@ -53,6 +55,22 @@ struct Context<'a> {
     /// Records that must stand as they were seen, or Tryton refuses the whole call.
     #[serde(rename = "_timestamp", skip_serializing_if = "Option::is_none")]
     seen: Option<&'a Seen>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    within: Option<Within<'a>>,
+}
+
+/// Where quantities on hand are counted: there and in all that is inside. Without a day Tryton counts up to its own today.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Within<'a> {
+    locations: &'a [i64],
+    with_childs: bool,
+}
+
+/// What some calls have in their context beside the company and the language.
+#[derive(Default)]
+struct Beside<'a> {
+    seen: Option<&'a Seen>,
+    within: Option<Within<'a>>,
 }
 
 #[derive(Serialize)]
@@ -312,7 +330,19 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
     ) -> Result<T, SendError> {
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, None).await
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, Beside::default()).await
+    }
+
+    /// The same, with quantities on hand counted in these locations and all that is inside.
+    pub(super) async fn read_within<T: DeserializeOwned>(
+        &self,
+        calls: &Metered,
+        method: &str,
+        parameters: impl IntoIterator<Item = Box<RawValue>>,
+        locations: &[i64],
+    ) -> Result<T, SendError> {
+        let within = Some(Within { locations, with_childs: true });
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, Beside { seen: None, within }).await
     }
 
     /// A call that changes something, all or nothing.
@@ -322,7 +352,7 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
     ) -> Result<T, SendError> {
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, None).await
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, Beside::default()).await
     }
 
     /// The same, provided that nobody changed what was seen since.
@@ -333,12 +363,13 @@ impl Server {
         parameters: impl IntoIterator<Item = Box<RawValue>>,
         seen: &Seen,
     ) -> Result<T, SendError> {
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, Some(seen)).await
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, Beside { seen: Some(seen), within: None })
+            .await
     }
 
     /// Tryton's series, such as `8.0`.
     pub(super) async fn series(&self, calls: &Metered) -> Result<String, SendError> {
-        self.call(calls, self.root.clone(), "common.server.version", [], Intent::Read, None).await
+        self.call(calls, self.root.clone(), "common.server.version", [], Intent::Read, Beside::default()).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -348,10 +379,10 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
         intent: Intent,
-        seen: Option<&Seen>,
+        Beside { seen, within }: Beside<'_>,
     ) -> Result<T, SendError> {
         let mut parameters: Vec<_> = parameters.into_iter().collect();
-        parameters.push(raw(&Context { company: self.company, language: "en", seen }));
+        parameters.push(raw(&Context { company: self.company, language: "en", seen, within }));
         // With exactly these three members Tryton answers its own errors inside of HTTP 200.
         let body = raw(&Request { id: 1, method, params: &parameters });
         let call = Call {
