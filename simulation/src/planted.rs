@@ -20,6 +20,9 @@ pub struct Bug {
     /// Whether histories of chance find it too.
     #[serde(default = "yes")]
     pub by_chance: bool,
+    /// Whether those are histories of goods.
+    #[serde(default)]
+    pub goods: bool,
 }
 
 fn yes() -> bool {

@@ -3,13 +3,13 @@
 //! One write, conditional on the version only. The payload is kept before the head names it, so that a head never points to
 //! nothing. Once this returns, the record carries the order and the message may go.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
     Error, Kind, Result,
     domain::{
         event::{Event, Happened, OrderEvent},
-        ids::{ConnectionId, ErpId, OrderKey},
+        ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
         order::{Order, Status},
         reason::{Reason, Why},
@@ -29,7 +29,7 @@ mod tie;
 
 pub use adopt::adoption;
 
-use super::{Puente, goods, search, tasks::backfill::REQUEST as BACKFILL};
+use super::{Puente, tasks::backfill::REQUEST as BACKFILL};
 
 /// How often a deletion of an order that was never seen looks again.
 const UNSEEN: u32 = 3;
@@ -88,11 +88,7 @@ impl Recorder<'_> {
 
     async fn state(&self, order: &Order) -> Result<bool> {
         let version = order.version();
-        let payload = Payload::Order(serialise(order)?);
-        let stores = self.commit(order, &version).await?;
-        let put = self.put(&version, &payload, search::summary(self.puente, order).await?).await?;
-        self.wake(stores).await?;
-        match put {
+        match self.put_order(order, &version).await? {
             (Standing::Tied, Some(head)) => Box::pin(self.tie(order, &version, head)).await,
             // Of a second in which the store was asked already: perhaps whoever asked died before asking again.
             (Standing::Duplicate, Some(head))
@@ -102,18 +98,6 @@ impl Recorder<'_> {
             }
             (standing, _) => Ok(standing == Standing::Newer),
         }
-    }
-
-    /// Keeps what the order took off the shelves, before the record says so. The connections whose stores should hear of it.
-    async fn commit(&self, order: &Order, version: &Version) -> Result<BTreeSet<ConnectionId>> {
-        Box::pin(goods::commit::order(self.puente, self.connection, order, version)).await
-    }
-
-    async fn wake(&self, stores: BTreeSet<ConnectionId>) -> Result<()> {
-        for store in stores {
-            goods::wake(self.puente, &store, Duration::ZERO).await?;
-        }
-        Ok(())
     }
 
     /// Deleted in the store: its last known state, cancelled.

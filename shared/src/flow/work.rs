@@ -3,9 +3,13 @@
 //! A message is done once the record carries its order; whatever goes wrong after that is the record's `due`, never a
 //! redelivery. So waiting burns no receive count, and a failed message always means: not on record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{
+    FutureExt, StreamExt,
+    future::{self, Either},
+    stream,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Puente, depart, goods::publish, record, tasks::backfill};
@@ -13,7 +17,7 @@ use crate::{
     Error, Kind, Result,
     domain::{
         event::Event,
-        ids::{ErpId, OrderKey},
+        ids::{ConnectionId, ErpId, OrderKey},
         message::Message,
     },
 };
@@ -27,7 +31,27 @@ const AT_A_TIME: usize = 8;
 /// them, so that the queue's redrive policy takes them to the dead-letter queue.
 pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, deadline: Timestamp) -> Vec<String> {
     let whole = deadline.duration_since(puente.clock.now());
-    let done = record_all(puente, messages, puente.clock.now() + whole / 2, deadline).await;
+    // Numbers for stores go their own way beside the rest: a store that is slow keeps no order waiting.
+    let (stock, messages): (Vec<_>, Vec<_>) =
+        messages.into_iter().partition(|(_, message)| matches!(message, Ok(Message::Publish { .. })));
+    let stores: BTreeSet<ConnectionId> = stock
+        .into_iter()
+        .filter_map(|(_, message)| match message {
+            Ok(Message::Publish { connection }) => Some(connection),
+            _ => None,
+        })
+        .collect();
+    let orders = async {
+        let done = record_all(puente, messages, puente.clock.now() + whole / 2).await;
+        conduct_all(puente, &done, whole, deadline).await;
+        done
+    };
+    let (done, ()) = future::join(orders, publish_all(puente, stores, deadline)).await;
+    done.into_iter().filter(|(_, outcome)| outcome.is_err()).map(|(id, _)| id).collect()
+}
+
+/// Conducts the accounts that have something to do.
+async fn conduct_all(puente: &Puente, done: &[Done], whole: SignedDuration, deadline: Timestamp) {
     let mut accounts: BTreeMap<ErpId, Vec<OrderKey>> = BTreeMap::new();
     for (erp, order) in done.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().cloned().flatten()) {
         accounts.entry(erp).or_default().extend(order);
@@ -44,7 +68,24 @@ pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, dea
             puente.tell.of(&Event::DepartureFailed { erp: &erp, error: &error });
         }
     }
-    done.into_iter().filter(|(_, outcome)| outcome.is_err()).map(|(id, _)| id).collect()
+}
+
+/// Brings stores their numbers until `deadline`. What is cut short then is in doubt, on record, and read again: whatever fails is still
+/// due, and the sweeper has it looked at.
+async fn publish_all(puente: &Puente, stores: BTreeSet<ConnectionId>, deadline: Timestamp) {
+    let each = stores.iter().map(|connection| async move {
+        let published = publish::publish(puente, connection, deadline);
+        let isolated = std::panic::AssertUnwindSafe(Box::pin(published)).catch_unwind();
+        let outcome = match future::select(isolated, puente.clock.sleep_until(deadline)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => return,
+        };
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "publishing stock panicked")));
+        if let Err(error) = outcome {
+            puente.tell.of(&Event::StockFailed { connection, error: &error });
+        }
+    });
+    future::join_all(each).await;
 }
 
 /// An invocation that is too short for one step, even from its beginning, would only wake the next one.
@@ -66,26 +107,13 @@ async fn long_enough(puente: &Puente, erp: &ErpId, whole: SignedDuration) -> Res
 type Done = (String, Result<Option<(ErpId, Option<OrderKey>)>>);
 
 /// Stores are asked what changed until `until`: the rest of the time is for the ERPs.
-async fn record_all(
-    puente: &Puente,
-    messages: Vec<(String, Result<Message>)>,
-    until: Timestamp,
-    deadline: Timestamp,
-) -> Vec<Done> {
+async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>, until: Timestamp) -> Vec<Done> {
     stream::iter(messages)
         .map(|(id, message)| async move {
             let outcome = match message {
                 Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
-                Ok(Message::Publish { connection }) => {
-                    // Whatever fails is still due: the sweeper has it looked at again.
-                    let published = publish::publish(puente, &connection, deadline);
-                    let isolated = std::panic::AssertUnwindSafe(Box::pin(published)).catch_unwind().await;
-                    let outcome = isolated.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "publishing stock panicked")));
-                    if let Err(error) = outcome {
-                        puente.tell.of(&Event::StockFailed { connection: &connection, error: &error });
-                    }
-                    Ok(None)
-                }
+                // Not here: see `publish_all`.
+                Ok(Message::Publish { .. }) => Ok(None),
                 Ok(Message::Backfill(ask)) => {
                     let isolated =
                         std::panic::AssertUnwindSafe(backfill::asked(puente, &ask, until)).catch_unwind().await;

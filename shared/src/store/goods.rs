@@ -108,7 +108,7 @@ pub(crate) fn whole(amount: Amount) -> i64 {
 }
 
 /// One answer for each article that was asked about, in order. An article that several of `found` have is nobody's.
-pub(crate) fn in_order(skus: &[Sku], found: Vec<Stocked>) -> Vec<Stocked> {
+pub(crate) fn in_order(skus: &[Sku], found: &[Stocked]) -> Vec<Stocked> {
     skus.iter()
         .map(|sku| {
             let mut of = found.iter().filter(|one| one.sku == *sku);

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     let mut page = Table::new();
     page.load_style(ASCII_MARKDOWN).set_header(["bug", "where", "first seed", "test"]);
     for (number, bug) in bugs.iter().enumerate().filter(|(_, bug)| bug.name.contains(&wanted)) {
-        let seed = bug.by_chance.then(|| copy.seed(number + 1));
+        let seed = bug.by_chance.then(|| copy.seed(number + 1, bug.goods));
         let test = bug.test.as_ref().map(|test| copy.test_fails(number + 1, test));
         let found =
             seed.as_ref().is_none_or(Option::is_some) && test != Some(false) && (seed.is_some() || test.is_some());
@@ -143,9 +143,11 @@ impl Copy {
     }
 
     /// The seed that finds a bug.
-    fn seed(&self, number: usize) -> Option<String> {
+    fn seed(&self, number: usize, goods: bool) -> Option<String> {
         let program = self.path.join("target/debug/puente-simulation");
-        let output = Command::new(program).args(["--histories", SEEDS]).env("PLANTED", number.to_string()).output();
+        let about = if goods { &["--goods"][..] } else { &[] };
+        let output =
+            Command::new(program).args(["--histories", SEEDS]).args(about).env("PLANTED", number.to_string()).output();
         let words = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
         let line = words.lines().find(|line| line.starts_with("Seed "))?;
         line.split(' ').nth(1).map(str::to_owned)

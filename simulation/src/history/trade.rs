@@ -1,13 +1,13 @@
 //! Buying and selling where stores are told their stock: a shop sells what its own number says that it has, and the warehouse knows
 //! whether it was there.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use puente::domain::{
     goods::{Shelf, ShelfId, number::Keeps},
     ids::{OrderId, OrderKey},
     order::Status,
-    record::State,
+    record::{Head, State},
 };
 
 use super::History;
@@ -158,7 +158,7 @@ impl History {
             let Some(first) = selling.first() else { continue };
             let id: ShelfId = first.shelf(article.parse().unwrap());
             let shelf: Shelf = rows.shelves.get(&id).cloned().unwrap_or_default();
-            let (least, most) = self.should_be_left(article, &shelf);
+            let (least, most) = self.should_be_left(article, &shelf, &rows.heads);
             let left = shelf.left().map(|left| left.to_string().parse::<i64>().unwrap());
             if !left.is_some_and(|left| (least..=most).contains(&left)) {
                 wrong.push(format!(
@@ -178,13 +178,12 @@ impl History {
 
     /// What is left of an article by the ERP's own number, once every order that stands is taken off that it has no sale of. An order that
     /// waits for a person may be taken off twice: in doubt, or booked by hand.
-    fn should_be_left(&self, article: &str, shelf: &Shelf) -> (i64, i64) {
+    fn should_be_left(&self, article: &str, shelf: &Shelf, heads: &BTreeMap<OrderKey, Head>) -> (i64, i64) {
         let available = self
             .warehouse
             .as_ref()
             .and_then(|warehouse| warehouse.stock().available.get(article).copied())
             .unwrap_or_default();
-        let rows = self.table.rows();
         let books = self.erp.books();
         let (mut missing, mut doubtful) = (0, 0);
         for shop in &self.shops {
@@ -197,7 +196,7 @@ impl History {
                     books.documents.iter().filter(|one| !one.credit && one.stands() && one.is_of(&key.sale()));
                 let booked = sales.any(|sale| sale.sku == article);
                 missing += i64::from(takes && stands && !booked);
-                let at_rest = rows.heads.get(&key).is_some_and(|head| head.state() == State::Synced);
+                let at_rest = heads.get(&key).is_some_and(|head| head.state() == State::Synced);
                 doubtful += i64::from(!at_rest && shelf.commitments.contains_key(&key));
             }
         }

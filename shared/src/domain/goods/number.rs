@@ -57,6 +57,13 @@ impl Shelf {
         self.level.as_ref().map(|level| level.quantity - owed)
     }
 
+    /// Whether so little is left that the stores which share it have parts of their own, and one is raised only as another is lowered.
+    #[must_use]
+    pub fn is_scarce(&self, all: &[Outlet<'_>]) -> bool {
+        let threshold = all.iter().map(|outlet| outlet.rules.scarce).max().unwrap_or_default();
+        all.len() > 1 && self.left().is_some_and(|left| left <= Amount::from(i64::from(threshold)))
+    }
+
     /// The units that a connection's store keeps reserved for orders of ours.
     #[must_use]
     pub fn reserved(&self, connection: &ConnectionId) -> Amount {

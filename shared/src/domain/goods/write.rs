@@ -236,7 +236,9 @@ impl GoodsWrite {
 impl Commit {
     fn apply(&self, shelf: &mut Shelf) -> bool {
         let old = shelf.commitments.get(&self.order);
-        if old.is_some_and(|old| old.version >= self.version) {
+        // Of two states of one time the one that goes above the other comes again, with a tie of its own.
+        let place = |version: &Version| (version.modified, version.tie);
+        if old.is_some_and(|old| place(&old.version) >= place(&self.version)) {
             return false;
         }
         let (before, in_erp) = old.map_or((self.booked, self.booked), |old| (old.quantity, old.in_erp));

@@ -14,6 +14,7 @@ use super::commit::{mark_sets, marks, of_version};
 use crate::{
     Error, Kind, Result,
     domain::{
+        document::Document,
         event::Event,
         goods::{
             Count, GoodsWrite, Place, Settled, ShelfId, Sku,
@@ -23,7 +24,7 @@ use crate::{
         ledger::Ledger,
         money::Amount,
         order::Status,
-        record::Head,
+        record::{Head, State},
         version::Version,
     },
     erp::{
@@ -119,6 +120,17 @@ struct Poll<'a> {
     calls: &'a Calls<'a>,
     number: u64,
     began: Timestamp,
+}
+
+/// An order that is owed, with the sale that is booked.
+struct Owed {
+    order: OrderKey,
+    /// Where, and how much its store took.
+    shelves: Vec<(ShelfId, Amount)>,
+    document: Document,
+    version: Version,
+    /// Whether the ERP holds its latest state.
+    at_rest: bool,
 }
 
 /// The orders that were in the ERP before the first byte, by the shelf that they took something off.
@@ -304,20 +316,22 @@ impl Poll<'_> {
                 }
                 continue;
             }
+            let at_rest = head.state() == State::Synced;
             let sale = head.sale().and_then(|sale| Some((sale.document.clone(), sale.version.clone()?)));
             if let Some((document, version)) = sale {
-                booked.push((order, shelves, document, version));
+                booked.push(Owed { order, shelves, document, version, at_rest });
             }
         }
         let reflected = self.reflected(&booked).await?;
-        for (order, shelves, document, version) in booked {
+        for Owed { order, shelves, document, version, at_rest } in booked {
             if reflected.as_ref().is_some_and(|reflected| !reflected.contains(&document.id)) {
                 continue;
             }
             let Some(own) = self.selling.iter().find(|one| one.connection == order.connection) else { continue };
             let took = of_version(self.puente, own, &order, &version).await?;
-            for (id, _) in shelves {
-                let quantity = took.get(&id).copied().unwrap_or_default();
+            for (id, owed) in shelves {
+                // What the order at rest does not name was taken by a state that never came to be.
+                let quantity = took.get(&id).copied().unwrap_or(if at_rest { owed } else { Amount::ZERO });
                 settling.entry(id).or_default().push((order.clone(), Settled { quantity, version: version.clone() }));
             }
         }
@@ -336,14 +350,11 @@ impl Poll<'_> {
     }
 
     /// Which of these sales lower what is available, by the ids of their documents; none: all of them.
-    async fn reflected(
-        &self,
-        booked: &[(OrderKey, Vec<(ShelfId, Amount)>, crate::domain::document::Document, Version)],
-    ) -> Result<Option<BTreeSet<String>>> {
+    async fn reflected(&self, booked: &[Owed]) -> Result<Option<BTreeSet<String>>> {
         if booked.is_empty() || self.stock.reflects() {
             return Ok(None);
         }
-        let sales: Vec<_> = booked.iter().map(|(_, _, document, _)| document.clone()).collect();
+        let sales: Vec<_> = booked.iter().map(|owed| owed.document.clone()).collect();
         let reflected = self.stock.reflected(self.calls, &sales).await.map_err(SendError::into_error)?;
         Ok(Some(reflected.into_iter().collect()))
     }

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         event::Event,
         goods::{
-            GoodsWrite, InStore, Listing, Pending, Shelf, ShelfId, Sku, Tell,
+            GoodsWrite, InStore, Listing, Mark, Pending, Shelf, ShelfId, Sku, Tell,
             number::{Keeps, Number, Outlet, of_set},
         },
         ids::{AccountId, AttemptId, ConnectionId},
@@ -49,8 +49,8 @@ const DISAGREES: SignedDuration = SignedDuration::from_mins(15);
 /// How long a number that a store refused is not tried again; a change of the shelf does not wait for it.
 const REFUSED: SignedDuration = SignedDuration::from_hours(6);
 
-/// How long the lease lasts: a pass and its writes.
-const LEASE: SignedDuration = SignedDuration::from_mins(5);
+/// How long the lease lasts, which nobody renews: what is begun before its end and answered after it is another's to look at.
+const LEASE: SignedDuration = SignedDuration::from_mins(2);
 
 /// What a conductor did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -253,41 +253,18 @@ impl Conductor<'_> {
             let read = found.map(|found| (found.store, found.item.clone()));
             let number = self.number(&one, has);
             let wanted = number.filter(|number| self.writes && Some(number.value) != before);
-            match (wanted, item, state) {
-                (Some(number), Some(item), InStore::Kept) => {
-                    let attempt = AttemptId::new(self.puente.chance.token());
-                    let now = self.puente.clock.now();
-                    let start_by = now + CALL;
-                    let pending = Pending {
-                        value: number.value,
-                        attempt: attempt.clone(),
-                        start_by,
-                        settle_at: start_by + SETTLE,
-                    };
-                    let tell = GoodsWrite::Tell(Tell {
-                        connection: self.connection.id.clone(),
-                        pending,
-                        epoch: self.epoch,
-                        seen: listing.dirt,
-                        scarce: number.scarce,
-                        read,
-                    });
-                    let new = NewStock { sku: code, item, from: before, to: number.value, attempt };
-                    intents.push((one, listing, tell, new));
-                }
-                _ => settled.push((
-                    one.id.clone(),
-                    GoodsWrite::Seen {
-                        connection: self.connection.id.clone(),
-                        epoch: self.epoch,
-                        seen: listing.dirt,
-                        value: if state == InStore::Kept { before } else { None },
-                        read,
-                    },
-                )),
+            if let (Some(number), Some(item), InStore::Kept) = (wanted, item, state) {
+                let (tell, new) = self.intent(&listing, number, code, item, before, read);
+                intents.push((one, listing, tell, new));
+                continue;
             }
+            let value = if state == InStore::Kept { before } else { None };
+            let connection = self.connection.id.clone();
+            let seen = GoodsWrite::Seen { connection, epoch: self.epoch, seen: listing.dirt, value, read };
+            settled.push((one.id.clone(), seen));
+            settled.extend(self.makes_room(&one, &listing, value));
         }
-        self.write_all(settled).await?;
+        self.write_in_turn(settled).await?;
         let begun: Vec<Result<Option<(Due, Listing, NewStock)>>> = stream::iter(intents)
             .map(|(one, listing, tell, new)| async move {
                 let now = self.puente.clock.now();
@@ -314,10 +291,48 @@ impl Conductor<'_> {
         for ((one, listing, new), answer) in begun.iter().zip(answers) {
             done.written += u32::from(answer.is_ok());
             done.failed += u32::from(answer.is_err());
+            let value = answer.as_ref().ok().copied();
             writes.extend(self.came_of(&one.id, listing, new, answer));
+            writes.extend(self.makes_room(one, listing, value));
         }
         self.puente.signs.seen(self.party(), Fact::Sent, self.puente.clock.now(), None).await;
         self.write_in_turn(writes).await
+    }
+
+    /// A number that is about to be sent: its intent, and what the store is sent.
+    fn intent(
+        &self,
+        listing: &Listing,
+        number: Number,
+        sku: Sku,
+        item: String,
+        from: Option<i64>,
+        read: Option<(InStore, Option<String>)>,
+    ) -> (GoodsWrite, NewStock) {
+        let attempt = AttemptId::new(self.puente.chance.token());
+        let start_by = self.puente.clock.now() + CALL;
+        let (value, settle_at) = (number.value, start_by + SETTLE);
+        let tell = Tell {
+            connection: self.connection.id.clone(),
+            pending: Pending { value, attempt: attempt.clone(), start_by, settle_at },
+            epoch: self.epoch,
+            seen: listing.dirt,
+            scarce: number.scarce,
+            read,
+        };
+        (GoodsWrite::Tell(tell), NewStock { sku, item, from, to: value, attempt })
+    }
+
+    /// Where the article is scarce and this store has less than it had, another may be given more.
+    fn makes_room(&self, one: &Due, before: &Listing, now: Option<i64>) -> Option<(ShelfId, GoodsWrite)> {
+        let selling = selling_of(&one.id, self.selling);
+        let outlets: Vec<Outlet<'_>> = selling.iter().map(|other| other.outlet()).collect();
+        if now >= before.highest() || !one.shelf.is_scarce(&outlets) {
+            return None;
+        }
+        let others = selling.iter().filter(|other| other.connection != self.connection.id);
+        let marks = others.map(|other| Mark::of(other.connection.clone())).collect();
+        Some((one.id.clone(), GoodsWrite::Mark(marks)))
     }
 
     /// What is written down of an answer.

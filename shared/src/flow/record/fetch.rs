@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ASKED, Recorder, busy, serialise};
+use super::{ASKED, Recorder, busy};
 use crate::{
     Error, Kind, Result, Retry,
     domain::{
@@ -16,7 +16,7 @@ use crate::{
     },
     flow::{
         ask::{Ask, Errand},
-        identity, search,
+        identity,
     },
     ports::Payload,
 };
@@ -106,8 +106,7 @@ impl Recorder<'_> {
     /// What the store answered, put on record, where the record is still as it was `before` the store was asked.
     pub(super) async fn fetched(&self, order: &Order, before: Option<&Head>) -> Result<Answer> {
         let version = order.version();
-        let payload = Payload::Order(serialise(order)?);
-        match self.put(&version, &payload, search::summary(self.puente, order).await?).await? {
+        match self.put_order(order, &version).await? {
             (Standing::Tied, Some(head)) => {
                 let unchanged = before.is_some_and(|before| before.desired == head.desired);
                 // Meanwhile the forerunner's content may have come back, and passed for a duplicate of it: the store knows.

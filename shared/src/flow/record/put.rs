@@ -1,5 +1,7 @@
 //! The one write of an arriving state, and how the state stood against what is on record.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{ASKED, Recorder, busy, serialise};
@@ -11,11 +13,34 @@ use crate::{
         record::{Head, Summary, Write, Written},
         version::{Standing, Version, compare},
     },
-    flow::search,
+    flow::{goods, search},
     ports::Payload,
 };
 
 impl Recorder<'_> {
+    /// A state of the order: what it took off the shelves is kept first, then the state itself is put on record.
+    pub(super) async fn put_order(&self, order: &Order, version: &Version) -> Result<(Standing, Option<Head>)> {
+        self.put_order_at(order, version, self.arrived(), self.arrived()).await
+    }
+
+    /// The same, of what counts as arrived at that time, and goes above a state of the same time if that arrived by `over`.
+    pub(super) async fn put_order_at(
+        &self,
+        order: &Order,
+        version: &Version,
+        arrived: Timestamp,
+        over: Timestamp,
+    ) -> Result<(Standing, Option<Head>)> {
+        let payload = Payload::Order(serialise(order)?);
+        let summary = search::summary(self.puente, order).await?;
+        let stores = Box::pin(goods::commit::order(self.puente, self.connection, order, version)).await?;
+        let put = self.put_at(version, &payload, summary, arrived, over).await?;
+        for store in stores {
+            goods::wake(self.puente, &store, Duration::ZERO).await?;
+        }
+        Ok(put)
+    }
+
     /// Keeps the payload, then makes it `desired` if it is newer. Returns how it stood, and the head it stood against.
     pub(super) async fn put(
         &self,
@@ -89,12 +114,8 @@ impl Recorder<'_> {
             tie: head.desired.tie.saturating_add(1),
             content: order.version().content,
         };
-        let payload = Payload::Order(serialise(order)?);
         let arrived = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
-        let summary = search::summary(self.puente, order).await?;
-        let stores = self.commit(order, &version).await?;
-        let (standing, _) = self.put_at(&version, &payload, summary, arrived, arrived).await?;
-        self.wake(stores).await?;
+        let (standing, _) = self.put_order_at(order, &version, arrived, arrived).await?;
         self.above(standing)
     }
 

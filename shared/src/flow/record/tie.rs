@@ -18,7 +18,6 @@ use crate::{
         record::Head,
         version::{Standing, Version},
     },
-    flow::search,
     ports::Payload,
 };
 
@@ -49,13 +48,9 @@ impl Recorder<'_> {
                 return Ok(false);
             }
             let above = Version { tie: head.desired.tie.saturating_add(1), ..version.clone() };
-            let payload = Payload::Order(super::serialise(&flagged)?);
             // What is further along wins whenever it arrived, unless that state arrives again meanwhile: then they are compared anew.
             let over = self.arrived().max(head.arrived.unwrap_or(Timestamp::MIN));
-            match self
-                .put_at(&above, &payload, search::summary(self.puente, &flagged).await?, self.arrived(), over)
-                .await?
-            {
+            match self.put_order_at(&flagged, &above, self.arrived(), over).await? {
                 (Standing::Newer, _) => {
                     self.lost(&head).await?;
                     return Ok(true);

@@ -85,12 +85,8 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
         }
     }
     for connection in puente.settings.connections() {
-        match wants_publishing(puente, &connection).await {
-            Ok(false) => {}
-            Ok(true) => match goods::wake(puente, &connection, Duration::ZERO).await {
-                Ok(()) => swept.woken += 1,
-                Err(error) => outcome = Err(error),
-            },
+        match wake_if_due(puente, &connection).await {
+            Ok(woken) => swept.woken += u32::from(woken),
             Err(error) => {
                 puente.tell.of(&Event::StockFailed { connection: &connection, error: &error });
                 outcome = Err(error);
@@ -100,14 +96,18 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
     outcome.map(|()| swept)
 }
 
-/// Whether numbers of stock are due at a connection's store.
-async fn wants_publishing(puente: &Puente, connection: &ConnectionId) -> Result<bool> {
+/// Wakes a store's conductor, if numbers are due there.
+async fn wake_if_due(puente: &Puente, connection: &ConnectionId) -> Result<bool> {
     let Some(erp) = puente.settings.erp_of(connection) else { return Ok(false) };
     if puente.settings.selling(&erp).iter().all(|one| &one.connection != connection) {
         return Ok(false);
     }
     let now = puente.clock.now();
-    Ok(puente.goods.next_due(connection).await?.is_some_and(|due| due <= now))
+    let is_due = puente.goods.next_due(connection).await?.is_some_and(|due| due <= now);
+    if is_due {
+        goods::wake(puente, connection, Duration::ZERO).await?;
+    }
+    Ok(is_due)
 }
 
 async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
@@ -123,7 +123,7 @@ async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
     if conducted {
         return Ok(false);
     }
-    if !ledger.blocked_until.is_some_and(|until| until > now) && goods::wants_poll(puente, erp).await? {
+    if ledger.blocked_until.is_none_or(|until| until <= now) && goods::wants_poll(puente, erp).await? {
         return Ok(true);
     }
     if closed.is_some() {

@@ -99,7 +99,7 @@ impl Medusa {
             query.append_pair("limit", "100").append_pair("fields", "id,sku,*location_levels");
         }
         let answer = calls.http.send_for_page(self.call(url)?).await?;
-        let Some(answer) = self.answered(answer)? else { return Ok(in_order(skus, Vec::new())) };
+        let Some(answer) = self.answered(answer)? else { return Ok(in_order(skus, &[])) };
         let unreadable =
             || Error::new(Kind::Unreadable, format!("{}: it answered with no list of inventory items", self.name));
         let items = elements(&answer.body, Some("inventory_items")).ok_or_else(unreadable)?;
@@ -108,7 +108,7 @@ impl Medusa {
             let item: Item<'_> = parse(body).map_err(|_| unreadable())?;
             found.extend(item.stocked(self.location.as_deref()));
         }
-        Ok(in_order(skus, found))
+        Ok(in_order(skus, &found))
     }
 
     /// Writes numbers in one call, which takes all of them or none.

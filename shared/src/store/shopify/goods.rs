@@ -204,7 +204,7 @@ impl Shopify {
             let items: Items = self.data(&answer)?;
             found.extend(items.inventory_items.nodes.iter().filter_map(|item| item.stocked(self.location.as_deref())));
         }
-        Ok(in_order(skus, found))
+        Ok(in_order(skus, &found))
     }
 
     /// Writes numbers in one mutation.

@@ -103,7 +103,7 @@ impl WooCommerce {
             .append_pair("per_page", "100")
             .append_pair("_fields", "id,parent_id,type,sku,manage_stock,stock_quantity");
         let answer = calls.http.send_for_page(self.call(url)?).await?;
-        let Some(answer) = self.answered(answer)? else { return Ok(in_order(skus, Vec::new())) };
+        let Some(answer) = self.answered(answer)? else { return Ok(in_order(skus, &[])) };
         let unreadable =
             || Error::new(Kind::Unreadable, format!("{}: it answered with no list of products", self.name));
         let products = elements(&answer.body, None).ok_or_else(unreadable)?;
@@ -112,7 +112,7 @@ impl WooCommerce {
             let product: Product<'_> = parse(body).map_err(|_| unreadable())?;
             found.extend(product.stocked());
         }
-        Ok(in_order(skus, found))
+        Ok(in_order(skus, &found))
     }
 
     /// Writes numbers: products in one call, variations in one for each product that they are of.
