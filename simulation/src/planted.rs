@@ -51,6 +51,12 @@ pub fn list() -> Vec<Bug> {
 }
 
 impl Bug {
+    /// Whether it is among those that are asked for: all, those with a word in their name, or those of `goods`.
+    #[must_use]
+    pub fn is_wanted(&self, word: &str) -> bool {
+        self.name.contains(word) || (word == "goods" && self.goods)
+    }
+
     /// The text of its file with the bug planted behind its switch.
     #[must_use]
     pub fn plant(&self, text: &str, number: usize) -> String {

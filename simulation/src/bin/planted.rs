@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run -p puente-simulation --bin planted              # all of them
 //! cargo run -p puente-simulation --bin planted -- settle    # those with that word in their name
+//! cargo run -p puente-simulation --bin planted -- goods     # those that histories of goods find
 //! ```
 //!
 //! The bugs are planted into a copy of the sources under `target/planted`, all at once and each behind a switch of its own, so that
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     let quoted = |text: &str| if text == "-" { text.to_owned() } else { format!("`{text}`") };
     let mut page = Table::new();
     page.load_style(ASCII_MARKDOWN).set_header(["bug", "where", "first seed", "test"]);
-    for (number, bug) in bugs.iter().enumerate().filter(|(_, bug)| bug.name.contains(&wanted)) {
+    for (number, bug) in bugs.iter().enumerate().filter(|(_, bug)| bug.is_wanted(&wanted)) {
         let seed = bug.by_chance.then(|| copy.seed(number + 1, bug.goods));
         let test = bug.test.as_ref().map(|test| copy.test_fails(number + 1, test));
         let found =

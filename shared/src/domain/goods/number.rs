@@ -39,7 +39,7 @@ pub struct Outlet<'a> {
 }
 
 /// What a store should have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number {
     /// The number.
     pub value: i64,
