@@ -195,6 +195,40 @@ impl Scenario {
             ..base
         }
     }
+
+    /// A busy market, for figures: ten articles, 120 units of each a day in lots of 60, an ERP of 300 calls a day, and shops that lose
+    /// a webhook of fifty. In a `storm` a tenth of webhooks and of numbers to stores are lost or late.
+    #[must_use]
+    pub fn market(keeps: &[Keeps], scarce: u32, days: i64, storm: bool) -> Self {
+        const ARTICLES: [&str; 10] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"];
+        let (rough, unheard) = if storm { (50, 100) } else { (3, 20) };
+        let trade = Trade {
+            articles: ARTICLES.to_vec(),
+            visits: usize::try_from(days * 1200).unwrap_or_default(),
+            lot: 60,
+            reorder: 10,
+            lead: 3 * HOUR,
+            cancelled: 30,
+            exchanged: 0,
+            lost: rough,
+            unanswered: rough,
+            late: rough,
+            scarce,
+            unheard,
+            rhythm: true,
+            ..Trade::plain(keeps.to_vec())
+        };
+        let calm = Self::calm(Class::Unique, Bulk::Atomic);
+        Self {
+            start: micros("2026-03-02T00:00:00Z".parse().unwrap()),
+            busy: days * 24 * HOUR,
+            shops: keeps.len(),
+            backfill: Backfills::OnTime,
+            limits: Limits { per_day: 300, ..Limits::default() },
+            trade: Some(trade),
+            ..calm
+        }
+    }
 }
 
 /// A few kinds of all, at a rate.

@@ -42,7 +42,9 @@ pub struct Trade {
     pub safety: u32,
     /// With so few left each store has a part of its own.
     pub scarce: u32,
-    /// The shop opens its doors when so much of the day is over: the hours of a day differ.
+    /// Of a thousand webhooks, how many no store sends.
+    pub unheard: u32,
+    /// Whether people sleep at night: the hours of a day differ.
     pub rhythm: bool,
     /// How often a person sets a store's number by hand.
     pub edits: usize,
@@ -66,6 +68,7 @@ impl Trade {
             late: 0,
             safety: 0,
             scarce: 3,
+            unheard: 0,
             rhythm: false,
             edits: 0,
         }

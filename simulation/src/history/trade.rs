@@ -54,7 +54,9 @@ impl History {
         self.order_more(warehouse, trade, article);
         let paid = chance.permille(850);
         shop.place(&id, article, paid, chance.within(1, 4).unsigned_abs());
-        self.tell(&shop, &id);
+        if !chance.permille(trade.unheard) {
+            self.tell(&shop, &id);
+        }
         if !paid {
             self.pass(chance.within(SECOND, self.scenario.busy / 6)).await;
             shop.change(&id, true, shop::pay);
