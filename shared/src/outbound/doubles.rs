@@ -87,3 +87,15 @@ impl Tokens for MemoryTokens {
         Ok(())
     }
 }
+
+/// Permits nothing.
+#[cfg(test)]
+pub(crate) struct Refusing;
+
+#[cfg(test)]
+#[async_trait]
+impl Meter for Refusing {
+    async fn permit(&self, _timeout: Duration) -> Result<()> {
+        Err(crate::Error::new(crate::Kind::Limited, "no more calls today"))
+    }
+}
