@@ -170,8 +170,7 @@ async fn answer(
     let query = pairs.iter().cloned().collect();
     let asked = Asked { path: head.uri.path().to_owned(), query, pairs, headers: head.headers, body };
     let vendor = shelf.plan.vendor;
-    let Answer { status, headers, body } = otherwise.unwrap_or_else(|| {
-        if is_post { vendor.told(&shelf, &asked) } else { vendor.answer(&shelf, &asked) }
-    });
+    let Answer { status, headers, body } =
+        otherwise.unwrap_or_else(|| if is_post { vendor.told(&shelf, &asked) } else { vendor.answer(&shelf, &asked) });
     (status, headers, Json(body)).into_response()
 }

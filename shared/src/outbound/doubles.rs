@@ -99,3 +99,10 @@ impl Meter for Refusing {
         Err(crate::Error::new(crate::Kind::Limited, "no more calls today"))
     }
 }
+
+/// An address at which nobody listens.
+#[cfg(test)]
+pub(crate) fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}

@@ -143,11 +143,12 @@ fn set_levels(shelf: &Shelf, body: &Value) -> Answer {
     let mut items = shelf.stock.items();
     let mut changes = Vec::new();
     for (place, update) in updates.iter().enumerate() {
-        let refuse = |status: StatusCode, kind: &str, words: String| {
-            Answer::of(status, json!({"type": kind, "message": words}))
-        };
+        let refuse =
+            |status: StatusCode, kind: &str, words: String| Answer::of(status, json!({"type": kind, "message": words}));
         let Some(to) = update.get("stocked_quantity").and_then(Value::as_i64).filter(|to| *to >= 0) else {
-            let words = format!("Invalid request: Value for field 'update, {place}, stocked_quantity' too small, expected at least: '0'");
+            let words = format!(
+                "Invalid request: Value for field 'update, {place}, stocked_quantity' too small, expected at least: '0'"
+            );
             return refuse(StatusCode::BAD_REQUEST, "invalid_data", words);
         };
         let word = |name: &str| update.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -320,8 +320,9 @@ impl Shopify {
         let mut call = self.call(&["graphql.json"], &[]);
         call.method = Method::POST;
         call.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = serde_json::to_vec(question)
-            .map_err(|cause| Failure::NotSent(Error::new(Kind::Bug, "a question cannot be written").caused_by(cause)))?;
+        let body = serde_json::to_vec(question).map_err(|cause| {
+            Failure::NotSent(Error::new(Kind::Bug, "a question cannot be written").caused_by(cause))
+        })?;
         call.body = Bytes::from(body);
         self.access.ask(calls, call, true).await
     }

@@ -189,7 +189,8 @@ fn set_quantities(shelf: &Shelf, query: &str, variables: &Value) -> Value {
     let mut items = shelf.stock.items();
     let (mut errors, mut changes) = (Vec::new(), Vec::new());
     for (place, one) in quantities.iter().enumerate() {
-        let (Some(from), Some(to)) = (one.get("changeFromQuantity"), one.get("quantity").and_then(Value::as_i64)) else {
+        let (Some(from), Some(to)) = (one.get("changeFromQuantity"), one.get("quantity").and_then(Value::as_i64))
+        else {
             return invalid("Expected value to not be null");
         };
         let mut refuse = |code: &str, field: &str| {

@@ -146,7 +146,8 @@ impl WooCommerce {
                 return Ok(found);
             }
         }
-        let words = format!("{}: more than {} products answer to a hundred codes", self.name, PER_PAGE * PAGES as usize);
+        let words =
+            format!("{}: more than {} products answer to a hundred codes", self.name, PER_PAGE * PAGES as usize);
         Err(Error::new(Kind::Unreadable, words))
     }
 

@@ -5,7 +5,7 @@ use wiremock::matchers::body_json;
 use super::*;
 use crate::{
     domain::{goods::InStore, ids::AttemptId},
-    outbound::doubles::Refusing,
+    outbound::doubles::{Refusing, nobody},
 };
 
 const ITEMS: &str = "/admin/inventory-items";
@@ -150,9 +150,7 @@ async fn a_hundred_articles_cost_one_call_and_codes_arrive_as_they_are() {
 
 #[tokio::test]
 async fn a_batch_takes_all_numbers_or_none_and_its_answer_is_believed() {
-    let updated = |third: Value| {
-        json!({"created": [], "updated": [level(2, "sloc_1", 0), third, level(1, "sloc_1", 5), level(1, "sloc_2", 99)]})
-    };
+    let updated = |third: Value| json!({"created": [], "updated": [level(2, "sloc_1", 0), third, level(1, "sloc_1", 5), level(1, "sloc_2", 99)]});
     assert_eq!(became(body(&updated(level(3, "sloc_1", 7)))).await, ["5", "0", "7"]);
     // Something else had a hand in it.
     assert_eq!(became(body(&updated(level(3, "sloc_1", 70)))).await, ["5", "0", "70"]);
@@ -205,8 +203,9 @@ async fn a_call_that_is_not_made_and_one_without_an_answer_are_told_apart() {
     assert_eq!(word(&shop.set_stock(&held.calls(), &three()).await[0]), "not now");
     assert!(server.received_requests().await.unwrap().is_empty());
     // Nobody listens.
-    drop(server);
-    assert_eq!(word(&shop.set_stock(&way.calls(), &three()).await[0]), "not now");
+    let deaf = at(&nobody(), "");
+    assert_eq!(word(&deaf.set_stock(&way.calls(), &three()).await[0]), "not now");
+    assert_eq!(deaf.stock(&way.calls(), &skus(&["A"])).await.unwrap_err().kind(), Kind::Unavailable);
     // The connection breaks once the number was sent.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let shop = at(&format!("http://{}", listener.local_addr().unwrap()), "");
@@ -219,4 +218,25 @@ async fn a_call_that_is_not_made_and_one_without_an_answer_are_told_apart() {
     assert!(broken.await.unwrap() > 0);
     // Without a key nobody is asked.
     assert_eq!(word(&build(CONFIG).set_stock(&way.calls(), &three()).await[0]), "not now");
+}
+
+/// A real Medusa, where one is at hand: `MEDUSA_URL`, `MEDUSA_KEY`, and in `MEDUSA_SKU` the code of an article that it has at one location.
+#[tokio::test]
+#[ignore = "needs a Medusa server"]
+async fn a_real_medusa_takes_numbers_and_shows_them() {
+    let said = |name: &str| std::env::var(name).unwrap();
+    let (url, key, sku) = (said("MEDUSA_URL"), said("MEDUSA_KEY"), said("MEDUSA_SKU"));
+    let section = format!("url = '{url}'\nwebhook_secrets = [{{ literal = 's' }}]\napi_key = {{ literal = '{key}' }}");
+    let (shop, way) = (build(&section), Way::open());
+    let read = async || shop.stock(&way.calls(), &skus(&[&sku, "no such article"])).await.unwrap();
+    let before = read().await;
+    assert_eq!((before[0].store, before[1].store), (InStore::Kept, InStore::Absent));
+    let (item, number) = (before[0].item.clone().unwrap(), before[0].number.unwrap());
+    let written = shop.set_stock(&way.calls(), &[new(&item, number + 5)]).await;
+    assert!(matches!(written.as_slice(), [Ok(now)] if *now == number + 5), "{written:?}");
+    assert_eq!(read().await[0].number, Some(number + 5));
+    // One that is not there is enough for none to be taken.
+    let stock = [new(&item, number), new("iitem_none/sloc_none", 1)];
+    assert_eq!(shop.set_stock(&way.calls(), &stock).await.iter().map(word).collect::<Vec<_>>(), ["stale", "stale"]);
+    assert_eq!(read().await[0].number, Some(number + 5));
 }

@@ -5,7 +5,7 @@ use wiremock::{Request, Respond, matchers::body_partial_json};
 use super::*;
 use crate::{
     domain::{goods::InStore, ids::AttemptId, money::Amount},
-    outbound::doubles::Refusing,
+    outbound::doubles::{Refusing, nobody},
 };
 
 const API: &str = "/admin/api/2026-10/graphql.json";
@@ -23,7 +23,11 @@ fn new(item: &str, from: Option<i64>, to: i64) -> NewStock {
 }
 
 fn three() -> [NewStock; 3] {
-    [new("gid://i/1 gid://l/1", Some(4), 5), new("gid://i/2 gid://l/1", None, 6), new("gid://i/3 gid://l/1", Some(0), 7)]
+    [
+        new("gid://i/1 gid://l/1", Some(4), 5),
+        new("gid://i/2 gid://l/1", None, 6),
+        new("gid://i/3 gid://l/1", Some(0), 7),
+    ]
 }
 
 async fn answers(answer: ResponseTemplate) -> (MockServer, Shopify, Way) {
@@ -49,9 +53,7 @@ fn word(answer: &Result<i64, NotSet>) -> String {
 }
 
 fn item(id: u64, code: &str, tracked: bool, levels: &[(u64, i64)]) -> Value {
-    let level = |(location, number): &(u64, i64)| {
-        json!({"location": {"id": format!("gid://shopify/Location/{location}")}, "quantities": [{"quantity": number}]})
-    };
+    let level = |(location, number): &(u64, i64)| json!({"location": {"id": format!("gid://shopify/Location/{location}")}, "quantities": [{"quantity": number}]});
     json!({"id": format!("gid://shopify/InventoryItem/{id}"), "sku": code, "tracked": tracked,
         "inventoryLevels": {"nodes": levels.iter().map(level).collect::<Value>()}})
 }
@@ -106,8 +108,7 @@ async fn the_configured_location_is_the_only_one_that_is_asked_about() {
     ];
     for named in ["7", "gid://shopify/Location/7"] {
         let (server, _, way) = answers(body(&page(&nodes, None))).await;
-        let shop =
-            store(&format!("token = {{ literal = 't' }}\nlocation = '{named}'\napi_url = '{}'", server.uri()));
+        let shop = store(&format!("token = {{ literal = 't' }}\nlocation = '{named}'\napi_url = '{}'", server.uri()));
         let found = shop.stock(&way.calls(), &skus(&["A", "B"])).await.unwrap();
         assert_eq!(found[0].item.as_deref(), Some("gid://i/1 gid://shopify/Location/7"));
         assert_eq!((found[0].number, found[1].store), (Some(5), InStore::NotKept));
@@ -211,7 +212,8 @@ async fn a_mutation_takes_all_numbers_or_none() {
 
 #[tokio::test]
 async fn errors_come_with_status_200_and_say_whether_anything_was_begun() {
-    let code = |code: &str| json!([{"message": "No.", "path": ["inventorySetQuantities"], "extensions": {"code": code}}]);
+    let code =
+        |code: &str| json!([{"message": "No.", "path": ["inventorySetQuantities"], "extensions": {"code": code}}]);
     for (answer, expected) in [
         (json!({"errors": code("THROTTLED")}), "not now"),
         (json!({"errors": code("ACCESS_DENIED"), "data": {"inventorySetQuantities": null}}), "not now"),
@@ -264,12 +266,12 @@ async fn a_call_that_is_not_made_and_one_without_an_answer_are_told_apart() {
     assert!(server.received_requests().await.unwrap().is_empty());
     // Nobody listens.
     let way = Way::open();
-    drop(server);
-    assert_eq!(word(&shop.set_stock(&way.calls(), &three()).await[0]), "not now");
+    let deaf = store(&format!("token = {{ literal = 't' }}\napi_url = '{}'", nobody()));
+    assert_eq!(word(&deaf.set_stock(&way.calls(), &three()).await[0]), "not now");
+    assert_eq!(deaf.stock(&way.calls(), &skus(&["A"])).await.unwrap_err().kind(), Kind::Unavailable);
     // The connection breaks once the number was sent.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let shop =
-        store(&format!("token = {{ literal = 't' }}\napi_url = 'http://{}'", listener.local_addr().unwrap()));
+    let shop = store(&format!("token = {{ literal = 't' }}\napi_url = 'http://{}'", listener.local_addr().unwrap()));
     let broken = tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut read = [0_u8; 64];
@@ -303,7 +305,8 @@ fn what_the_shop_did_with_its_stock() {
             (text(stock.taken), text(stock.fulfilled))
         })
     };
-    let says = |taken: Option<&str>, fulfilled: Option<&str>| Some((taken.map(str::to_owned), fulfilled.map(str::to_owned)));
+    let says =
+        |taken: Option<&str>, fulfilled: Option<&str>| Some((taken.map(str::to_owned), fulfilled.map(str::to_owned)));
     // As the line says, and nothing sent.
     assert_eq!(said(2, json!(2), json!(2)), None);
     // Not every version and not every app says it.

@@ -5,7 +5,7 @@ use wiremock::matchers::body_json;
 use super::*;
 use crate::{
     domain::{goods::InStore, ids::AttemptId},
-    outbound::doubles::Refusing,
+    outbound::doubles::{Refusing, nobody},
 };
 
 const PRODUCTS: &str = "/tienda/wp-json/wc/v3/products";
@@ -24,6 +24,11 @@ fn new(item: &str, to: i64) -> NewStock {
 
 fn product(id: u64, code: &str, number: i64) -> Value {
     json!({"id": id, "parent_id": 0, "type": "simple", "sku": code, "manage_stock": true, "stock_quantity": number})
+}
+
+fn at(url: &str) -> WooCommerce {
+    let keys = "consumer_key = { literal = 'k' }\nconsumer_secret = { literal = 's' }";
+    build(&format!("url = '{url}'\nwebhook_secrets = [{{ literal = 's' }}]\n{keys}")).unwrap()
 }
 
 async fn answers(answer: ResponseTemplate) -> (MockServer, WooCommerce, Way) {
@@ -113,7 +118,9 @@ async fn a_hundred_articles_cost_one_call_and_codes_arrive_as_they_are() {
         Mock::given(method("POST"))
             .and(path(format!("{PRODUCTS}/{at}")))
             .and(header("content-type", "application/json"))
-            .and(body_json(json!({"update": ids.clone().map(|id| json!({"id": id, "stock_quantity": id})).collect::<Value>()})))
+            .and(body_json(
+                json!({"update": ids.clone().map(|id| json!({"id": id, "stock_quantity": id})).collect::<Value>()}),
+            ))
             .respond_with(json_answer(200, &json!({"update": updated(ids)})))
             .expect(1)
             .mount(&server)
@@ -208,21 +215,17 @@ async fn a_call_that_is_not_made_and_one_without_an_answer_are_told_apart() {
     assert!(server.received_requests().await.unwrap().is_empty());
     // Nobody listens.
     let way = Way::open();
-    drop(server);
-    assert_eq!(word(&shop.set_stock(&way.calls(), &[new("1", 5)]).await[0]), "not now");
+    let deaf = at(&nobody());
+    assert_eq!(word(&deaf.set_stock(&way.calls(), &[new("1", 5)]).await[0]), "not now");
+    assert_eq!(deaf.stock(&way.calls(), &skus(&["A"])).await.unwrap_err().kind(), Kind::Unavailable);
     // The connection breaks once the number was sent.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let section = format!(
-        "url = 'http://{}'\nwebhook_secrets = [{{ literal = 's' }}]\nconsumer_key = {{ literal = 'k' }}\n\
-         consumer_secret = {{ literal = 's' }}",
-        listener.local_addr().unwrap()
-    );
+    let shop = at(&format!("http://{}", listener.local_addr().unwrap()));
     let broken = tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut read = [0_u8; 64];
         tokio::io::AsyncReadExt::read(&mut connection, &mut read).await.unwrap()
     });
-    let shop = build(&section).unwrap();
     assert_eq!(word(&shop.set_stock(&way.calls(), &[new("1", 5)]).await[0]), "unknown");
     assert!(broken.await.unwrap() > 0);
     // Without keys nobody is asked.
@@ -234,7 +237,10 @@ async fn a_list_that_cannot_be_read_is_no_list_without_the_article() {
     for (answer, kind) in [
         (ResponseTemplate::new(200).set_body_string("[{\"id\":7,\"sku\":\"A\""), Kind::Unreadable),
         (ResponseTemplate::new(200).set_body_string("{\"code\":\"x\"}"), Kind::Unreadable),
-        (ResponseTemplate::new(200).set_body_string("[{\"id\":7,\"sku\":\"A\",\"stock_quantity\":\"many\"}]"), Kind::Unreadable),
+        (
+            ResponseTemplate::new(200).set_body_string("[{\"id\":7,\"sku\":\"A\",\"stock_quantity\":\"many\"}]"),
+            Kind::Unreadable,
+        ),
         (ResponseTemplate::new(404), Kind::Config),
         (ResponseTemplate::new(401), Kind::Config),
         (ResponseTemplate::new(429), Kind::Limited),
