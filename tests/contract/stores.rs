@@ -12,14 +12,20 @@ use puente::{
     Kind,
     config::Section,
     domain::{
+        goods::{InStore, Sku},
+        ids::AttemptId,
         money::Amount,
         order::{Address, Order},
         time::Stamp,
         version::{ContentHash, Standing, Version, compare},
     },
-    store::{Reading, Row, STORES, Signed, Store},
+    fuzzing::Way,
+    store::{
+        Reading, Row, STORES, Signed, Store,
+        goods::{NewStock, NotSet, Stocked},
+    },
 };
-use puente_sandbox::store::Plan;
+use puente_sandbox::store::{Answer, CATALOGUE, Plan, Serving, Shop};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -213,6 +219,137 @@ fn personal_data_stays_out_of_debug() {
         for canary in canaries {
             assert!(!shown.contains(&canary) && !format!("{order:?}").contains(&canary), "{}", row.kind);
         }
+    }
+}
+
+/// A shop of every kind that can be told its stock, served, with its connector.
+async fn shops() -> Vec<(&'static Row, Serving, Box<dyn Store>)> {
+    let mut shops = Vec::new();
+    for row in STORES.iter().filter(|row| row.keeps.is_some()) {
+        let plan = Plan::new(row.kit, SHOP, SECRET, 1, 0, now());
+        let serving = Shop::open(plan.clone()).serve().await.unwrap();
+        let url = format!("http://{}", serving.addr());
+        let section = row.kit.section(&plan, &url, &mut |_, secret| format!("{{ literal = '{secret}' }}"));
+        shops.push((row, serving, (row.build)(&Section::from_toml(&section).unwrap()).unwrap()));
+    }
+    assert!(!shops.is_empty());
+    shops
+}
+
+fn codes(codes: &[&str]) -> Vec<Sku> {
+    codes.iter().map(|code| code.parse().unwrap()).collect()
+}
+
+/// A number for an article as the store showed it.
+fn new(shown: &Stocked, from: Option<i64>, to: i64) -> NewStock {
+    let attempt = AttemptId::new(format!("attempt_{}_{to}", shown.sku));
+    NewStock { sku: shown.sku.clone(), item: shown.item.clone().unwrap(), from, to, attempt }
+}
+
+#[tokio::test]
+async fn numbers_are_read_and_written_and_read_back() {
+    for (row, serving, store) in shops().await {
+        let (kind, way) = (row.kind, Way::open());
+        let mut all: Vec<&str> = CATALOGUE.iter().map(|article| &*article.sku).collect();
+        for odd in ["Termo \"5 l\", azul", "a&b=c%41+[x]", "MATE-01-Ñandú б"] {
+            serving.stock().set(odd, 7);
+            all.push(odd);
+        }
+        let read = async || store.stock(&way.calls(), &codes(&all)).await.unwrap();
+        let shown = read().await;
+        assert_eq!(shown.iter().map(|one| one.sku.as_str()).collect::<Vec<_>>(), all, "{kind}");
+        for one in &shown {
+            assert_eq!(
+                (one.store, one.number),
+                (InStore::Kept, serving.stock().of(one.sku.as_str())),
+                "{kind} {}",
+                one.sku
+            );
+        }
+        // All of them at once: each its own number, zero among them.
+        let numbers = 0..;
+        let news: Vec<NewStock> = shown.iter().zip(numbers).map(|(one, to)| new(one, one.number, to)).collect();
+        let answers = store.set_stock(&way.calls(), &news).await;
+        assert_eq!(answers.len(), news.len(), "{kind}");
+        for (new, answer) in news.iter().zip(&answers) {
+            assert_eq!(answer.as_ref().ok(), Some(&new.to), "{kind} {}: {answer:?}", new.sku);
+            assert_eq!(serving.stock().of(new.sku.as_str()), Some(new.to), "{kind} {}", new.sku);
+        }
+        assert!(read().await.iter().zip(0..).all(|(one, number)| one.number == Some(number)), "{kind}");
+        // Nothing is asked about nothing, and nothing is written.
+        let before = serving.calls();
+        assert!(store.stock(&way.calls(), &[]).await.unwrap().is_empty(), "{kind}");
+        assert!(store.set_stock(&way.calls(), &[]).await.is_empty(), "{kind}");
+        assert_eq!(serving.calls(), before, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_article_that_a_store_has_not_is_absent_and_hides_no_other() {
+    for (row, serving, store) in shops().await {
+        let (kind, way) = (row.kind, Way::open());
+        // Another case, and the beginning of a code, are other articles.
+        let asked = codes(&["NO-SUCH-SKU", "MATE-01", "mate-01", "MATE", "A,B", "MATE-01,DDL-400"]);
+        let shown = store.stock(&way.calls(), &asked).await.unwrap();
+        let seen: Vec<_> = shown.iter().map(|one| (one.store, one.number, one.item.is_some())).collect();
+        let (absent, kept) = ((InStore::Absent, None, false), (InStore::Kept, Some(20), true));
+        assert_eq!(seen, [absent, kept, absent, absent, absent, absent], "{kind}");
+        // Deleted since it was read: its number is not taken, and nothing of the others is lost for good.
+        let both = store.stock(&way.calls(), &codes(&["MATE-01", "DDL-400"])).await.unwrap();
+        serving.stock().items().retain(|item| item.sku != "DDL-400");
+        let news: Vec<NewStock> = both.iter().map(|one| new(one, one.number, 3)).collect();
+        let answers = store.set_stock(&way.calls(), &news).await;
+        assert!(matches!(answers[1], Err(NotSet::Stale | NotSet::Refused(_))), "{kind}: {answers:?}");
+        assert!(matches!(answers[0], Ok(3) | Err(NotSet::Stale)), "{kind}: {answers:?}");
+        assert_eq!(serving.stock().of("MATE-01"), Some(if answers[0].is_ok() { 3 } else { 20 }), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_the_believed_one_is_refused_where_a_store_compares_and_replaced_where_not() {
+    let mut compared = 0;
+    for (row, serving, store) in shops().await {
+        let (kind, way) = (row.kind, Way::open());
+        let shown = store.stock(&way.calls(), &codes(&["MATE-01", "BOMB-02"])).await.unwrap();
+        // Somebody else was there.
+        serving.stock().set("MATE-01", 11);
+        let news: Vec<NewStock> = shown.iter().map(|one| new(one, one.number, 5)).collect();
+        let answers = store.set_stock(&way.calls(), &news).await;
+        let now = [serving.stock().of("MATE-01"), serving.stock().of("BOMB-02")];
+        if row.kit.compares() {
+            compared += 1;
+            assert!(answers.iter().all(|answer| matches!(answer, Err(NotSet::Stale))), "{kind}: {answers:?}");
+            assert_eq!(now, [Some(11), Some(20)], "{kind}");
+            // With what is there now it is taken, and so it is where nobody says what should be there.
+            let again = [new(&shown[0], Some(11), 5), new(&shown[1], None, 5)];
+            assert!(store.set_stock(&way.calls(), &again).await.iter().all(|answer| matches!(answer, Ok(5))), "{kind}");
+        } else {
+            assert!(answers.iter().all(|answer| matches!(answer, Ok(5))), "{kind}: {answers:?}");
+            assert_eq!(now, [Some(5), Some(5)], "{kind}: never added to what is there");
+        }
+    }
+    assert!(compared > 0, "no store compares");
+}
+
+#[tokio::test]
+async fn a_store_that_is_failing_is_believed_to_have_taken_a_number_and_one_that_refuses_the_call_is_not() {
+    for (row, serving, store) in shops().await {
+        let (kind, way) = (row.kind, Way::open());
+        let shown = store.stock(&way.calls(), &codes(&["BOMB-02"])).await.unwrap();
+        let news = [new(&shown[0], shown[0].number, 5)];
+        let answer = |status: u16| Answer::of(status.try_into().unwrap(), Value::Null);
+        for (status, certain) in [(500, false), (503, false), (429, true), (401, true)] {
+            serving.next(answer(status));
+            let not_set = store.set_stock(&way.calls(), &news).await.remove(0).unwrap_err();
+            assert_eq!(matches!(not_set, NotSet::NotNow(_)), certain, "{kind} {status}: {not_set}");
+            assert_eq!(matches!(not_set, NotSet::Unknown(_)), !certain, "{kind} {status}: {not_set}");
+        }
+        serving.listen(false).await;
+        // Without a connection that is open already.
+        let not_set = store.set_stock(&Way::open().calls(), &news).await.remove(0).unwrap_err();
+        assert!(matches!(not_set, NotSet::NotNow(_)), "{kind}: {not_set}");
+        assert_eq!(serving.stock().of("BOMB-02"), Some(20), "{kind}");
+        serving.listen(true).await;
     }
 }
 

@@ -12,6 +12,7 @@
 mod oauth;
 mod purchase;
 mod rest;
+mod stock;
 mod vendor;
 
 use std::{
@@ -30,6 +31,7 @@ pub use self::{
     oauth::{App, Tokens},
     purchase::{Article, Buyer, CANARY, CATALOGUE, Edit, Line, Purchase, Shipping, Stage, State, Story},
     rest::{Answer, Asked, Shelf},
+    stock::{Goods, Stock},
     vendor::{Vendor, digest, header},
 };
 use crate::{dice::Dice, net::Server};
@@ -242,7 +244,7 @@ impl Shop {
         self.purchases.iter().map(of).collect()
     }
 
-    /// Lets the orders be fetched, in their last state, on a free loopback port.
+    /// Lets the orders be fetched, in their last state, and its stock be read and written, on a free loopback port.
     ///
     /// # Errors
     /// When no port can be opened.
@@ -255,9 +257,9 @@ impl Shop {
             })
             .collect();
         let open = Shelf::new(self.plan.clone(), orders);
-        let (tokens, visits) = (open.tokens.clone(), Arc::new(rest::Visits::default()));
+        let (tokens, stock, visits) = (open.tokens.clone(), open.stock.clone(), Arc::new(rest::Visits::default()));
         let server = Server::start(rest::router(Arc::new(open), visits.clone())).await?;
-        Ok(Serving { server, tokens, visits })
+        Ok(Serving { server, tokens, stock, visits })
     }
 }
 
@@ -266,17 +268,18 @@ impl Shop {
 pub struct Serving {
     server: Server,
     tokens: Option<Arc<Tokens>>,
+    stock: Arc<Stock>,
     visits: Arc<rest::Visits>,
 }
 
 impl Serving {
-    /// How often it was asked for orders.
+    /// How often it was called.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.visits.calls().len()
     }
 
-    /// The most calls for orders in any `window`.
+    /// The most calls in any `window`.
     #[must_use]
     pub fn busiest(&self, window: Duration) -> usize {
         let calls = self.visits.calls();
@@ -286,7 +289,7 @@ impl Serving {
         calls.iter().enumerate().map(within).max().unwrap_or(0)
     }
 
-    /// The next call for orders is answered with this, and not looked at.
+    /// The next call is answered with this, and not looked at.
     pub fn next(&self, answer: Answer) {
         self.visits.next().push_back(answer);
     }
@@ -301,6 +304,12 @@ impl Serving {
     #[must_use]
     pub fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_deref()
+    }
+
+    /// What it has of its articles: to be seen, and to be set by hand.
+    #[must_use]
+    pub fn stock(&self) -> &Stock {
+        &self.stock
     }
 
     /// Closes the port, so that connections are refused; or opens it again. Returns when it is so.

@@ -1,4 +1,4 @@
-//! The REST interface that orders are fetched from: HTTP on one side, the vendor's own answers on the other.
+//! The interface that orders are fetched from, and stock is kept in: HTTP on one side, the vendor's own answers on the other.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,14 +8,19 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::to_bytes,
     extract::{Query, Request, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Plan, Tokens};
+use super::{Plan, Stock, Tokens};
+
+/// The largest body that is read.
+const LARGEST: usize = 4 * 1024 * 1024;
 
 /// A call to the REST interface.
 #[derive(Debug, Clone)]
@@ -24,8 +29,12 @@ pub struct Asked {
     pub path: String,
     /// The query, decoded.
     pub query: BTreeMap<String, String>,
+    /// All of the query, in order: where a word may be there several times.
+    pub pairs: Vec<(String, String)>,
     /// The headers.
     pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// What the REST interface answers.
@@ -47,6 +56,8 @@ pub struct Shelf {
     pub tokens: Option<Arc<Tokens>>,
     /// Every order's last state, with its modification time and its id: those modified first come first.
     pub orders: Vec<(Timestamp, String, Value)>,
+    /// What it has of its articles.
+    pub stock: Arc<Stock>,
 }
 
 impl Asked {
@@ -60,6 +71,17 @@ impl Asked {
     #[must_use]
     pub fn word(&self, name: &str) -> &str {
         self.query.get(name).map_or("", String::as_str)
+    }
+
+    /// Every value of a word that may be there several times.
+    pub fn words<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; nothing if it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// A number of the query.
@@ -96,7 +118,7 @@ impl Shelf {
     pub fn new(plan: Plan, mut orders: Vec<(Timestamp, String, Value)>) -> Self {
         orders.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let tokens = plan.app.clone().map(|app| Arc::new(Tokens::new(app, plan.shop.clone())));
-        Self { plan, tokens, orders }
+        Self { plan, tokens, orders, stock: Arc::default() }
     }
 
     /// One order.
@@ -106,7 +128,7 @@ impl Shelf {
     }
 }
 
-/// The calls that were made to a shop for its orders, and what is answered otherwise.
+/// The calls that were made to a shop, and what is answered otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Visits {
     calls: Mutex<Vec<Instant>>,
@@ -134,15 +156,21 @@ pub(super) fn router(shelf: Arc<Shelf>, visits: Arc<Visits>) -> Router {
 
 async fn answer(
     State((shelf, visits)): State<(Arc<Shelf>, Arc<Visits>)>,
-    Query(query): Query<BTreeMap<String, String>>,
+    Query(pairs): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Response {
-    if request.method() != Method::GET {
+    let (head, body) = request.into_parts();
+    let is_post = head.method == Method::POST;
+    if !is_post && head.method != Method::GET {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
+    let Ok(body) = to_bytes(body, LARGEST).await else { return StatusCode::BAD_REQUEST.into_response() };
     visits.calls().push(Instant::now());
     let otherwise = visits.next().pop_front();
-    let asked = Asked { path: request.uri().path().to_owned(), query, headers: request.headers().clone() };
-    let Answer { status, headers, body } = otherwise.unwrap_or_else(|| shelf.plan.vendor.answer(&shelf, &asked));
+    let query = pairs.iter().cloned().collect();
+    let asked = Asked { path: head.uri.path().to_owned(), query, pairs, headers: head.headers, body };
+    let vendor = shelf.plan.vendor;
+    let Answer { status, headers, body } =
+        otherwise.unwrap_or_else(|| if is_post { vendor.told(&shelf, &asked) } else { vendor.answer(&shelf, &asked) });
     (status, headers, Json(body)).into_response()
 }

@@ -55,6 +55,16 @@ pub trait Vendor: fmt::Debug + Send + Sync {
         Answer::of(StatusCode::NOT_FOUND, Value::Null)
     }
 
+    /// What it answers to a `POST`; nobody may change anything where a store cannot be told.
+    fn told(&self, _shelf: &Shelf, _asked: &Asked) -> Answer {
+        Answer::of(StatusCode::METHOD_NOT_ALLOWED, Value::Null)
+    }
+
+    /// Whether a number that is written on the condition of another one is refused where that one is not right.
+    fn compares(&self) -> bool {
+        false
+    }
+
     /// Makes an order of some other shop one of the plan's, where a body says whose it is: for real payloads.
     fn adopt(&self, _plan: &Plan, _body: &mut Value) {}
 }

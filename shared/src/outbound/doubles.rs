@@ -87,3 +87,22 @@ impl Tokens for MemoryTokens {
         Ok(())
     }
 }
+
+/// Permits nothing.
+#[cfg(test)]
+pub(crate) struct Refusing;
+
+#[cfg(test)]
+#[async_trait]
+impl Meter for Refusing {
+    async fn permit(&self, _timeout: Duration) -> Result<()> {
+        Err(crate::Error::new(crate::Kind::Limited, "no more calls today"))
+    }
+}
+
+/// An address at which nobody listens.
+#[cfg(test)]
+pub(crate) fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::form_urlencoded;
+
 use crate::{
     Error, Kind,
     domain::{
@@ -107,6 +109,28 @@ pub(crate) fn whole(amount: Amount) -> i64 {
     amount.decimal().floor().try_into().unwrap_or(0)
 }
 
+/// The longest list of codes in an address, in bytes: many servers refuse an address of more than eight kilobytes.
+const LONGEST: usize = 6000;
+
+/// The codes in as many parts as addresses are needed for them: one, unless they are very long. `more`: the bytes around each.
+pub(crate) fn in_addresses<'a>(skus: &[&'a Sku], more: usize) -> Vec<Vec<&'a Sku>> {
+    let (mut parts, mut length): (Vec<Vec<&Sku>>, usize) = (Vec::new(), 0);
+    for sku in skus {
+        let own = form_urlencoded::byte_serialize(sku.as_str().as_bytes()).map(str::len).sum::<usize>() + more;
+        match parts.last_mut().filter(|_| length + own <= LONGEST) {
+            Some(part) => {
+                part.push(sku);
+                length += own;
+            }
+            None => {
+                parts.push(vec![sku]);
+                length = own;
+            }
+        }
+    }
+    parts
+}
+
 /// One answer for each article that was asked about, in order. An article that several of `found` have is nobody's.
 pub(crate) fn in_order(skus: &[Sku], found: &[Stocked]) -> Vec<Stocked> {
     skus.iter()
@@ -119,4 +143,76 @@ pub(crate) fn in_order(skus: &[Sku], found: &[Stocked]) -> Vec<Stocked> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Retry;
+
+    fn sku(text: &str) -> Sku {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_status_says_what_became_of_a_number() {
+        let words = |not_set: &NotSet| match not_set {
+            NotSet::Stale => "stale",
+            NotSet::Refused(_) => "refused",
+            NotSet::NotNow(_) => "not now",
+            NotSet::Unknown(_) => "unknown",
+        };
+        for (kind, became) in [
+            (Kind::Config, "not now"),
+            (Kind::Limited, "not now"),
+            (Kind::NotFound, "not now"),
+            (Kind::Refused, "refused"),
+            (Kind::Unavailable, "unknown"),
+            (Kind::Unreadable, "unknown"),
+            (Kind::TooLarge, "unknown"),
+            (Kind::Bug, "unknown"),
+        ] {
+            assert_eq!(words(&NotSet::answered(Error::new(kind, "x"))), became, "{kind:?}");
+        }
+        let error = || Error::new(Kind::Unavailable, "cannot connect").retry(Retry::Backoff);
+        assert_eq!(words(&NotSet::unanswered(Failure::NotSent(error()))), "not now");
+        assert_eq!(words(&NotSet::unanswered(Failure::Unknown(error()))), "unknown");
+    }
+
+    #[test]
+    fn each_article_has_one_answer_in_order_and_a_code_of_several_is_nobodys() {
+        let kept = |code: &str, number| Stocked {
+            sku: sku(code),
+            store: InStore::Kept,
+            number: Some(number),
+            item: Some("7".to_owned()),
+        };
+        let found = vec![kept("B", 2), kept("C", 3), kept("A", 1), kept("C", 4), kept("X", 9)];
+        let answers = in_order(&[sku("A"), sku("a"), sku("C"), sku("B")], found);
+        assert_eq!(answers[0], kept("A", 1));
+        assert_eq!(answers[1], Stocked::none(sku("a"), InStore::Absent));
+        assert_eq!(answers[2], Stocked::none(sku("C"), InStore::Ambiguous));
+        assert_eq!(answers[3], kept("B", 2));
+    }
+
+    #[test]
+    fn half_a_unit_cannot_be_sold() {
+        for (amount, units) in [("7", 7), ("7.9", 7), ("-0.5", -1), ("-2", -2), ("0", 0)] {
+            assert_eq!(whole(amount.parse().unwrap()), units, "{amount}");
+        }
+    }
+
+    #[test]
+    fn codes_fit_into_one_address_unless_they_are_very_long() {
+        let parts = |codes: &[String]| {
+            let skus: Vec<Sku> = codes.iter().map(|code| sku(code)).collect();
+            let of: Vec<&Sku> = skus.iter().collect();
+            let parts = in_addresses(&of, 11);
+            assert_eq!(parts.concat(), of);
+            parts.len()
+        };
+        assert_eq!(parts(&[]), 0);
+        assert_eq!(parts(&(0..100).map(|n| format!("ARTICLE-OF-30-LETTERS-{n:08}")).collect::<Vec<_>>()), 1);
+        assert_eq!(parts(&(0..100).map(|n| format!("{}{n:02}", "ñ".repeat(98))).collect::<Vec<_>>()), 11);
+    }
 }

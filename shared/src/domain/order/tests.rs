@@ -51,6 +51,23 @@ fn a_refund_changes_no_sale_and_what_it_leaves_unexplained_does() {
 }
 
 #[test]
+fn what_a_store_did_with_its_stock_is_no_other_order() {
+    let (sold, mut now) = (order(), order());
+    now.stock = vec![LineStock { line: "1".to_owned(), taken: Some(Amount::ONE), fulfilled: Some(Amount::ONE) }];
+    assert_eq!(now.version(), sold.version());
+    assert!(now.same_sale(&sold) && now.same_goods(&sold));
+    assert_eq!((now.life(), now.net(), now.proof().difference), (sold.life(), sold.net(), sold.proof().difference));
+    assert_eq!(now.content(), sold.content());
+    // It travels with the order all the same, and what is not said takes no room.
+    let text = serde_json::to_string(&now).unwrap();
+    let travelled: Order = serde_json::from_str(&text).unwrap();
+    assert_eq!(travelled.stock, now.stock);
+    assert!(!serde_json::to_string(&sold).unwrap().contains("stock"));
+    // Orders of before it was read have none.
+    assert!(sold.stock.is_empty());
+}
+
+#[test]
 fn only_an_object_is_one() {
     let json = serde_json::to_string(&order()).unwrap();
     assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use puente_sandbox::store::{
-    Answer, Asked, Buyer, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
+    Answer, Asked, Buyer, Goods, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -64,9 +64,11 @@ impl Vendor for Kit {
     }
 
     fn answer(&self, shelf: &Shelf, asked: &Asked) -> Answer {
-        let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:", shelf.plan.token)));
-        if asked.header("authorization") != basic {
+        if !is_let_in(shelf, asked) {
             return Answer::of(StatusCode::UNAUTHORIZED, json!({"message": "Unauthorized"}));
+        }
+        if asked.path == "/admin/inventory-items" {
+            return inventory_items(shelf, asked);
         }
         let Some(rest) = asked.path.strip_prefix("/admin/orders") else {
             return Answer::of(StatusCode::NOT_FOUND, Value::Null);
@@ -89,6 +91,84 @@ impl Vendor for Kit {
         let page: Vec<&Value> = listed.iter().skip(offset).take(limit).copied().collect();
         Answer::ok(json!({"orders": page, "count": listed.len(), "offset": offset, "limit": limit}))
     }
+
+    fn told(&self, shelf: &Shelf, asked: &Asked) -> Answer {
+        if !is_let_in(shelf, asked) {
+            return Answer::of(StatusCode::UNAUTHORIZED, json!({"message": "Unauthorized"}));
+        }
+        if asked.path != "/admin/inventory-items/location-levels/batch" {
+            return Answer::of(StatusCode::NOT_FOUND, Value::Null);
+        }
+        set_levels(shelf, &asked.json())
+    }
+}
+
+/// Where the shop's goods are.
+const LOCATION: &str = "sloc_01INVENTED";
+
+fn is_let_in(shelf: &Shelf, asked: &Asked) -> bool {
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:", shelf.plan.token)));
+    asked.header("authorization") == basic
+}
+
+fn item_id(id: u64) -> String {
+    format!("iitem_{id:026}")
+}
+
+fn level(item: &Goods) -> Value {
+    json!({"id": format!("ilev_{:026}", item.id), "location_id": LOCATION, "inventory_item_id": item_id(item.id),
+        "raw_stocked_quantity": {"value": item.number.to_string(), "precision": 20}, "stocked_quantity": item.number,
+        "reserved_quantity": 0, "incoming_quantity": 0, "metadata": null})
+}
+
+/// A page of inventory items, of all codes where none is asked for.
+fn inventory_items(shelf: &Shelf, asked: &Asked) -> Answer {
+    let codes: Vec<&str> = asked.words("sku[]").collect();
+    let with_levels = asked.word("fields").contains("*location_levels");
+    let items = shelf.stock.items();
+    let found: Vec<&Goods> =
+        items.iter().filter(|item| codes.is_empty() || codes.contains(&item.sku.as_str())).collect();
+    let (limit, offset) = (asked.number("limit", 20), asked.number("offset", 0));
+    let show = |item: &&Goods| {
+        let levels = with_levels.then(|| json!([level(item)]));
+        json!({"id": item_id(item.id), "sku": item.sku, "location_levels": levels})
+    };
+    let page: Value = found.iter().skip(offset).take(limit).map(show).collect();
+    Answer::ok(json!({"inventory_items": page, "count": found.len(), "offset": offset, "limit": limit}))
+}
+
+/// All of the numbers, or none.
+fn set_levels(shelf: &Shelf, body: &Value) -> Answer {
+    let updates = body.get("update").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut items = shelf.stock.items();
+    let mut changes = Vec::new();
+    for (place, update) in updates.iter().enumerate() {
+        let refuse =
+            |status: StatusCode, kind: &str, words: String| Answer::of(status, json!({"type": kind, "message": words}));
+        let Some(to) = update.get("stocked_quantity").and_then(Value::as_i64).filter(|to| *to >= 0) else {
+            let words = format!(
+                "Invalid request: Value for field 'update, {place}, stocked_quantity' too small, expected at least: '0'"
+            );
+            return refuse(StatusCode::BAD_REQUEST, "invalid_data", words);
+        };
+        let word = |name: &str| update.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (item, location) = (word("inventory_item_id"), word("location_id"));
+        match items.iter().position(|own| item_id(own.id) == item && location == LOCATION) {
+            Some(at) => changes.push((at, to)),
+            None => {
+                let words = format!("Item {item} is not stocked at location {location}");
+                return refuse(StatusCode::NOT_FOUND, "not_found", words);
+            }
+        }
+    }
+    let mut updated = Vec::new();
+    for (at, to) in changes {
+        if let Some(item) = items.get_mut(at) {
+            item.number = to;
+            updated.push(level(item));
+        }
+    }
+    Answer::ok(json!({"created": [], "updated": updated}))
 }
 
 fn event(purchase: &Purchase, state: State) -> &'static str {

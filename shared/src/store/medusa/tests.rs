@@ -9,6 +9,8 @@ use wiremock::{
     matchers::{header, method, path, query_param},
 };
 
+mod goods;
+
 use super::*;
 use crate::{
     config::Section,

@@ -132,7 +132,7 @@ impl Access {
 
     /// Makes `call` with a token that holds. A token that ought to hold and is refused all the same was taken back, or another's
     /// renewal replaced it: a new one is asked for, once.
-    pub(super) async fn ask(&self, calls: &Calls<'_>, call: Call, page: bool) -> Result<Answer> {
+    pub(super) async fn ask(&self, calls: &Calls<'_>, call: Call, page: bool) -> Result<Answer, Failure> {
         let send = async |token: HeaderValue| {
             let mut call = call.clone();
             call.headers.insert("x-shopify-access-token", token);
@@ -141,21 +141,22 @@ impl Access {
         match self {
             Self::None => {
                 let words = "token, or client_id and client_secret, are needed to ask the shop for orders";
-                Err(Error::new(Kind::Config, words))
+                Err(Failure::NotSent(Error::new(Kind::Config, words)))
             }
-            Self::Lasting(token) => Ok(send(token.clone()).await?),
+            Self::Lasting(token) => send(token.clone()).await,
             Self::App(app) => {
-                let token = calls.tokens.token(calls.http, &**app).await?;
-                let answer = send(sensitive(token.expose_secret())?).await?;
+                // A call without a token is not made, and one whose token is refused did nothing.
+                let token = calls.tokens.token(calls.http, &**app).await.map_err(Failure::NotSent)?;
+                let answer = send(sensitive(token.expose_secret()).map_err(Failure::NotSent)?).await?;
                 if answer.status != StatusCode::UNAUTHORIZED {
                     return Ok(answer);
                 }
-                let another = calls.tokens.another(calls.http, &**app, &token).await?;
-                let answer = send(sensitive(another.expose_secret())?).await?;
+                let another = calls.tokens.another(calls.http, &**app, &token).await.map_err(Failure::NotSent)?;
+                let answer = send(sensitive(another.expose_secret()).map_err(Failure::NotSent)?).await?;
                 if answer.status == StatusCode::UNAUTHORIZED {
                     let why =
                         format!("{} refuses the token that it has just given: check {}", app.shop, self.credentials());
-                    calls.tokens.refuse(&**app, &another, &why).await?;
+                    calls.tokens.refuse(&**app, &another, &why).await.map_err(Failure::NotSent)?;
                 }
                 Ok(answer)
             }

@@ -62,6 +62,9 @@ pub(super) enum App {
     Custom,
 }
 
+/// What the Admin API calls a location, before its number.
+const LOCATION: &str = "gid://shopify/Location/";
+
 fn version() -> String {
     "2026-10".to_owned()
 }
@@ -77,7 +80,7 @@ pub(super) struct Shopify {
     pub(super) secrets: Vec<Secret>,
     pub(super) access: Access,
     pub(super) all_orders: bool,
-    /// The location whose stock is written.
+    /// The location whose stock is written: `gid://shopify/Location/…`.
     pub(super) location: Option<String>,
     /// `…/admin/api/{version}`.
     pub(super) api: Url,
@@ -94,6 +97,13 @@ impl Shopify {
         if !config.api_version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("api_version is not a version such as 2026-10");
         }
+        let location = config.location.map(|named| {
+            let number = named.strip_prefix(LOCATION).unwrap_or(&named);
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            let refused = || Error::new(Kind::Config, "location is not the number of one, such as \"1234567\"");
+            if is_number { Ok(format!("{LOCATION}{number}")) } else { Err(refused()) }
+        });
+        let location = location.transpose()?;
         let base = answer::base("api_url", config.api_url.as_deref().unwrap_or(&format!("https://{shop}")))?;
         // The app's secret signs its webhooks.
         let secrets = config.webhook_secrets.unwrap_or_else(|| config.client_secret.iter().cloned().collect());
@@ -112,7 +122,7 @@ impl Shopify {
             learnt: Learnt::default(),
             secrets,
             all_orders: config.all_orders,
-            location: config.location,
+            location,
         })
     }
 }

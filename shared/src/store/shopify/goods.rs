@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     super::{
@@ -19,15 +19,25 @@ use super::{
 use crate::{
     Error, Kind, Result,
     domain::goods::{InStore, Sku},
-    outbound::{Answer, Calls},
+    outbound::{Answer, Calls, Failure},
 };
 
-/// What is asked of articles, by a search for their codes.
-const ITEMS: &str = "query($find: String!) { inventoryItems(first: 250, query: $find) { nodes { id sku tracked \
-                     inventoryLevels(first: 20) { nodes { location { id } quantities(names: [\"on_hand\"]) { quantity } } } } } }";
+/// What is asked of articles where the configuration names no location: the first two are enough to tell whether there is only one.
+const ANYWHERE: &str = "query($find: String!, $after: String) { inventoryItems(first: 100, after: $after, query: $find) { nodes { id sku \
+                        tracked inventoryLevels(first: 2) { nodes { location { id } quantities(names: [\"on_hand\"]) { quantity } } } } \
+                        pageInfo { hasNextPage endCursor } } }";
 
-/// So many articles in one question: its cost grows with what it may bring.
+/// The same at the location that it names.
+const THERE: &str = "query($find: String!, $after: String, $at: ID!) { inventoryItems(first: 100, after: $after, query: $find) { nodes { \
+                     id sku tracked inventoryLevel(locationId: $at) { location { id } quantities(names: [\"on_hand\"]) { quantity } } } \
+                     pageInfo { hasNextPage endCursor } } }";
+
+/// So many articles in one question. A question may cost a thousand points, whatever it brings: a hundred items with two levels each
+/// stay below that. <https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits>
 const ASKED: usize = 40;
+
+/// So many pages are read of one question: the search also finds codes that have the one asked for as a part.
+const PAGES: usize = 5;
 
 #[derive(Serialize)]
 struct Question<'a, V: Serialize> {
@@ -36,16 +46,21 @@ struct Question<'a, V: Serialize> {
 }
 
 #[derive(Deserialize)]
+#[serde(bound = "D: Deserialize<'de>")]
 struct Reply<D> {
-    data: Option<D>,
+    /// Absent: nothing was begun. Empty: it was, and it failed.
+    #[serde(default, deserialize_with = "begun")]
+    data: Option<Option<D>>,
     #[serde(default, deserialize_with = "list")]
     errors: Vec<Fault>,
 }
 
+fn begun<'de, R: Deserializer<'de>, D: Deserialize<'de>>(deserializer: R) -> Result<Option<Option<D>>, R::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
 #[derive(Deserialize)]
 struct Fault {
-    #[serde(default)]
-    message: String,
     #[serde(default)]
     extensions: Option<Extensions>,
 }
@@ -59,12 +74,27 @@ struct Extensions {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Items {
-    inventory_items: Nodes<Item>,
+    inventory_items: Page,
 }
 
 #[derive(Deserialize)]
-struct Nodes<T> {
-    nodes: Vec<T>,
+#[serde(rename_all = "camelCase")]
+struct Page {
+    nodes: Vec<Item>,
+    page_info: PageInfo,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageInfo {
+    has_next_page: bool,
+    #[serde(default)]
+    end_cursor: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Levels {
+    nodes: Vec<Level>,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +105,10 @@ struct Item {
     sku: Option<String>,
     #[serde(default)]
     tracked: bool,
-    inventory_levels: Nodes<Level>,
+    #[serde(default)]
+    inventory_levels: Levels,
+    #[serde(default)]
+    inventory_level: Option<Level>,
 }
 
 #[derive(Deserialize)]
@@ -95,14 +128,13 @@ struct Quantity {
 }
 
 impl Item {
-    /// Its number at `location`; without one, at the only location that it is at.
-    fn stocked(&self, location: Option<&str>) -> Option<Stocked> {
+    /// Its number at the location that was asked about, or at the only one that it is at.
+    fn stocked(&self) -> Option<Stocked> {
         let sku: Sku = self.sku.as_deref()?.parse().ok()?;
         if !self.tracked {
             return Some(Stocked::none(sku, InStore::NotKept));
         }
-        let at = |level: &&Level| location.is_none_or(|location| is_location(&level.location.id, location));
-        let mut levels = self.inventory_levels.nodes.iter().filter(at);
+        let mut levels = self.inventory_level.iter().chain(&self.inventory_levels.nodes);
         Some(match (levels.next(), levels.next()) {
             (None, _) => Stocked::none(sku, InStore::NotKept),
             (Some(level), None) => Stocked {
@@ -111,38 +143,44 @@ impl Item {
                 number: level.quantities.first().map(|quantity| quantity.quantity),
                 item: Some(format!("{} {}", self.id, level.location.id)),
             },
+            // At which of several locations the shop's goods lie is the configuration's to say.
             (Some(_), Some(_)) => Stocked::none(sku, InStore::Ambiguous),
         })
     }
 }
 
-/// Whether a location is meant, by its id or the number in it.
-fn is_location(id: &str, named: &str) -> bool {
-    id == named || id.rsplit('/').next() == Some(named)
+/// What is looked for: any of these codes. Within quotes only quotes and backslashes mean something else.
+/// <https://shopify.dev/docs/api/usage/search-syntax>
+fn find(skus: &[Sku]) -> String {
+    let one = |sku: &Sku| format!("sku:\"{}\"", sku.as_str().replace('\\', "\\\\").replace('"', "\\\""));
+    skus.iter().map(one).collect::<Vec<_>>().join(" OR ")
 }
 
 #[derive(Serialize)]
-struct Find {
-    find: String,
+struct Find<'a> {
+    find: &'a str,
+    after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
-    input: Input<'a>,
+struct Written {
+    input: Input,
 }
 
 #[derive(Serialize)]
-struct Input<'a> {
+struct Input {
     name: &'static str,
     reason: &'static str,
-    quantities: Vec<Set<'a>>,
+    quantities: Vec<Set>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Set<'a> {
-    inventory_item_id: &'a str,
-    location_id: &'a str,
+struct Set {
+    inventory_item_id: String,
+    location_id: String,
     quantity: i64,
     change_from_quantity: Option<i64>,
 }
@@ -195,69 +233,101 @@ impl Shopify {
     /// What the shop has of these articles at its location.
     pub(super) async fn stock_of(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
         let mut found = Vec::new();
-        for some in skus.chunks(ASKED) {
-            // The search is fuzzy about nothing in quotes but the quotes themselves.
-            let terms: Vec<String> =
-                some.iter().map(|sku| format!("sku:\"{}\"", sku.as_str().replace(['\\', '"'], ""))).collect();
-            let question = Question { query: ITEMS, variables: Find { find: terms.join(" OR ") } };
-            let answer = self.graphql(calls, &question).await?;
-            let items: Items = self.data(&answer)?;
-            found.extend(items.inventory_items.nodes.iter().filter_map(|item| item.stocked(self.location.as_deref())));
+        for asked in skus.chunks(ASKED) {
+            let items = self.search(calls, asked).await?;
+            // The search finds more than what it is asked for, also what another question asks for.
+            found.extend(items.iter().filter_map(Item::stocked).filter(|one| asked.contains(&one.sku)));
         }
         Ok(in_order(skus, &found))
     }
 
-    /// Writes numbers in one mutation.
-    pub(super) async fn write_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
-        match self.mutate(calls, stock).await {
-            Ok(answers) => answers,
-            Err(not_set) => stock.iter().map(|_| Err(not_set.clone())).collect(),
+    async fn search(&self, calls: &Calls<'_>, asked: &[Sku]) -> Result<Vec<Item>> {
+        let (find, at) = (find(asked), self.location.as_deref());
+        let query = if at.is_some() { THERE } else { ANYWHERE };
+        let (mut found, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let question = Question { query, variables: Find { find: &find, after, at } };
+            let answer = self.graphql(calls, &question).await?;
+            let Items { inventory_items: page } = self.data(&self.read_answer(answer)?)?;
+            found.extend(page.nodes);
+            after = page.page_info.end_cursor.filter(|_| page.page_info.has_next_page);
+            if after.is_none() {
+                return Ok(found);
+            }
         }
+        let words = format!("{}: too many articles have codes like those that were asked about", self.shop);
+        Err(Error::new(Kind::Unreadable, words))
     }
 
-    async fn mutate(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Result<Vec<Result<i64, NotSet>>, NotSet> {
-        let quantities = stock
-            .iter()
-            .filter_map(|new| {
-                let (inventory_item_id, location_id) = new.item.split_once(' ')?;
-                Some(Set { inventory_item_id, location_id, quantity: new.to, change_from_quantity: new.from })
-            })
-            .collect();
-        let key = stock.first().map(|new| new.attempt.as_str().to_owned()).unwrap_or_default();
+    /// Writes numbers in one mutation.
+    pub(super) async fn write_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        // What is no item of this connector's is read again.
+        let mut answers: Vec<Result<i64, NotSet>> = stock.iter().map(|_| Err(NotSet::Stale)).collect();
+        let set = |(place, new): (usize, &'_ NewStock)| {
+            let (inventory_item_id, location_id) = new.item.split_once(' ')?;
+            let item = Set {
+                inventory_item_id: inventory_item_id.to_owned(),
+                location_id: location_id.to_owned(),
+                quantity: new.to,
+                change_from_quantity: new.from,
+            };
+            Some((place, item))
+        };
+        let (places, quantities): (Vec<usize>, Vec<Set>) = stock.iter().enumerate().filter_map(set).unzip();
+        let Some(key) = places.first().and_then(|place| stock.get(*place)).map(|new| new.attempt.as_str()) else {
+            return answers;
+        };
+        let numbers: Vec<i64> = quantities.iter().map(|set| set.quantity).collect();
+        let outcome = self.mutate(calls, quantities, key).await;
+        for (at, (place, number)) in places.into_iter().zip(numbers).enumerate() {
+            let own = match &outcome {
+                Ok(errors) if errors.is_empty() => Ok(number),
+                // None was taken: those that are not to blame go again at once, without the others.
+                Ok(errors) => {
+                    let own = errors.iter().find(|error| error.place() == Some(at));
+                    let own = own.or_else(|| errors.iter().find(|error| error.place().is_none()));
+                    Err(own.map_or(NotSet::Stale, |error| error.not_set(&self.shop)))
+                }
+                Err(not_set) => Err(not_set.clone()),
+            };
+            if let Some(answer) = answers.get_mut(place) {
+                *answer = own;
+            }
+        }
+        answers
+    }
+
+    /// What was wrong; nothing: all of the numbers were taken.
+    async fn mutate(&self, calls: &Calls<'_>, quantities: Vec<Set>, key: &str) -> Result<Vec<UserError>, NotSet> {
         let query = format!(
             "mutation($input: InventorySetQuantitiesInput!) {{ inventorySetQuantities(input: $input) @idempotent(key: \"{}\") {{ \
              userErrors {{ code field }} }} }}",
-            plain(&key)
+            plain(key)
         );
         let input = Input { name: "on_hand", reason: "correction", quantities };
         let question = Question { query: &query, variables: Written { input } };
-        let answer = self.graphql(calls, &question).await.map_err(NotSet::answered)?;
-        let outcome: Outcome = self.data(&answer).map_err(NotSet::answered)?;
-        let Some(changed) = outcome.inventory_set_quantities else {
+        let answer = self.graphql(calls, &question).await.map_err(NotSet::unanswered)?;
+        let outcome: Outcome =
+            self.read_answer(answer).and_then(|answer| self.data(&answer)).map_err(NotSet::answered)?;
+        let changed = outcome.inventory_set_quantities.ok_or_else(|| {
             let words = format!("{}: its answer does not say what became of the numbers", self.shop);
-            return Err(NotSet::Unknown(Error::new(Kind::Unreadable, words)));
-        };
-        if changed.user_errors.is_empty() {
-            return Ok(stock.iter().map(|new| Ok(new.to)).collect());
-        }
-        // None was taken: those that are not to blame go again at once, without the others.
-        let whole = changed.user_errors.iter().find(|error| error.place().is_none());
-        Ok((0..stock.len())
-            .map(|place| {
-                let own = changed.user_errors.iter().find(|error| error.place() == Some(place)).or(whole);
-                Err(own.map_or(NotSet::Stale, |error| error.not_set(&self.shop)))
-            })
-            .collect())
+            NotSet::Unknown(Error::new(Kind::Unreadable, words))
+        })?;
+        Ok(changed.user_errors)
     }
 
-    async fn graphql<V: Serialize>(&self, calls: &Calls<'_>, question: &Question<'_, V>) -> Result<Answer> {
+    async fn graphql<V: Serialize>(&self, calls: &Calls<'_>, question: &Question<'_, V>) -> Result<Answer, Failure> {
         let mut call = self.call(&["graphql.json"], &[]);
         call.method = Method::POST;
         call.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = serde_json::to_vec(question)
-            .map_err(|cause| Error::new(Kind::Bug, "a question cannot be written").caused_by(cause))?;
+        let body = serde_json::to_vec(question).map_err(|cause| {
+            Failure::NotSent(Error::new(Kind::Bug, "a question cannot be written").caused_by(cause))
+        })?;
         call.body = Bytes::from(body);
-        let answer = self.access.ask(calls, call, true).await?;
+        self.access.ask(calls, call, true).await
+    }
+
+    fn read_answer(&self, answer: Answer) -> Result<Answer> {
         answer::read(answer, &self.shop, self.access.credentials())?.ok_or_else(|| self.no_api())
     }
 
@@ -277,14 +347,14 @@ impl Shopify {
                         self.shop
                     ),
                 ),
-                "INTERNAL_SERVER_ERROR" => Error::new(Kind::Unavailable, format!("{} is failing", self.shop)),
-                code => {
-                    let known = !fault.message.is_empty();
+                // A question that is not valid is not begun; whatever goes wrong later may have had its effect.
+                code if reply.data.is_none() && code != "INTERNAL_SERVER_ERROR" => {
                     let words = format!("{} did not understand the question ({})", self.shop, plain(code));
-                    Error::new(if known { Kind::Refused } else { Kind::Unavailable }, words)
+                    Error::new(Kind::Refused, words)
                 }
+                code => Error::new(Kind::Unavailable, format!("{} is failing ({})", self.shop, plain(code))),
             });
         }
-        reply.data.ok_or_else(unreadable)
+        reply.data.flatten().ok_or_else(unreadable)
     }
 }

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, StatusCode};
 use jiff::{Timestamp, tz::Offset};
 use puente_sandbox::store::{
-    Answer, Asked, Buyer, Edit, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
+    Answer, Asked, Buyer, Edit, Goods, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
 };
 use serde_json::{Value, json};
 
@@ -65,9 +65,7 @@ impl Vendor for Kit {
     }
 
     fn answer(&self, shelf: &Shelf, asked: &Asked) -> Answer {
-        let token = asked.header("x-shopify-access-token");
-        let known = shelf.tokens.as_ref().map_or(token == shelf.plan.token, |tokens| tokens.lets_in(token));
-        if !known {
+        if !is_let_in(shelf, asked) {
             return Answer::of(StatusCode::UNAUTHORIZED, json!({"errors": "wrong credentials"}));
         }
         let host = asked.header("host");
@@ -90,11 +88,132 @@ impl Vendor for Kit {
         }
     }
 
+    fn told(&self, shelf: &Shelf, asked: &Asked) -> Answer {
+        if !is_let_in(shelf, asked) {
+            return Answer::of(StatusCode::UNAUTHORIZED, json!({"errors": "wrong credentials"}));
+        }
+        if !asked.path.ends_with("/graphql.json") {
+            return Answer::of(StatusCode::NOT_FOUND, Value::Null);
+        }
+        let (body, no_variables) = (asked.json(), Value::Null);
+        let query = body.get("query").and_then(Value::as_str).unwrap_or_default();
+        let variables = body.get("variables").unwrap_or(&no_variables);
+        if query.contains("inventorySetQuantities") {
+            return Answer::ok(set_quantities(shelf, query, variables));
+        }
+        if query.contains("inventoryItems") {
+            return Answer::ok(inventory_items(shelf, query, variables));
+        }
+        Answer::ok(json!({"errors": [{"message": "Field doesn't exist", "extensions": {"code": "undefinedField"}}]}))
+    }
+
+    fn compares(&self) -> bool {
+        true
+    }
+
     fn adopt(&self, plan: &Plan, body: &mut Value) {
         if body.get("line_items").is_some() {
             body["order_status_url"] = json!(format!("https://{}/{SHOP}/orders/a/authenticate?key=b", plan.shop));
         }
     }
+}
+
+/// Where the shop's goods are.
+const LOCATION: &str = "gid://shopify/Location/655441491";
+
+/// So many items are in a page, whatever was asked for: a reader who knows only the first page misses some.
+const PAGE: usize = 3;
+
+fn is_let_in(shelf: &Shelf, asked: &Asked) -> bool {
+    let token = asked.header("x-shopify-access-token");
+    shelf.tokens.as_ref().map_or(token == shelf.plan.token, |tokens| tokens.lets_in(token))
+}
+
+fn inventory_item(id: u64) -> String {
+    format!("gid://shopify/InventoryItem/{id}")
+}
+
+/// The codes of a search such as `sku:"A" OR sku:"B \" C"`.
+fn searched(find: &str) -> Vec<String> {
+    let mut codes = Vec::new();
+    let mut rest = find;
+    while let Some((_, after)) = rest.split_once("sku:\"") {
+        let (mut code, mut letters) = (String::new(), after.char_indices());
+        let mut end = after.len();
+        while let Some((at, letter)) = letters.next() {
+            match letter {
+                '\\' => code.extend(letters.next().map(|(_, letter)| letter)),
+                '"' => {
+                    end = at + 1;
+                    break;
+                }
+                letter => code.push(letter),
+            }
+        }
+        codes.push(code.to_lowercase());
+        rest = after.get(end..).unwrap_or_default();
+    }
+    codes
+}
+
+/// A page of items. The search takes upper and lower case for the same, and finds codes that begin with what is looked for.
+fn inventory_items(shelf: &Shelf, query: &str, variables: &Value) -> Value {
+    let word = |name: &str| variables.get(name).and_then(Value::as_str);
+    let codes = searched(word("find").unwrap_or_default());
+    let from: usize = word("after").and_then(|after| after.parse().ok()).unwrap_or(0);
+    let items = shelf.stock.items();
+    let found: Vec<&Goods> =
+        items.iter().filter(|item| codes.iter().any(|code| item.sku.to_lowercase().starts_with(code))).collect();
+    let node = |item: &&Goods| {
+        let level = json!({"location": {"id": LOCATION}, "quantities": [{"quantity": item.number}]});
+        let (name, levels) = if query.contains("inventoryLevels(") {
+            ("inventoryLevels", json!({ "nodes": [level] }))
+        } else {
+            ("inventoryLevel", if word("at") == Some(LOCATION) { level } else { Value::Null })
+        };
+        json!({"id": inventory_item(item.id), "sku": item.sku, "tracked": true, (name): levels})
+    };
+    let page: Value = found.iter().skip(from).take(PAGE).map(node).collect();
+    let more = from + PAGE < found.len();
+    json!({"data": {"inventoryItems": {"nodes": page,
+        "pageInfo": {"hasNextPage": more, "endCursor": more.then(|| (from + PAGE).to_string())}}}})
+}
+
+/// All of the numbers, or none.
+fn set_quantities(shelf: &Shelf, query: &str, variables: &Value) -> Value {
+    let invalid = |message: &str| json!({"errors": [{"message": message, "extensions": {"code": "INVALID_VARIABLE"}}]});
+    if !query.contains("@idempotent(key: \"") {
+        return invalid("The @idempotent directive is required");
+    }
+    let quantities = variables.pointer("/input/quantities").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut items = shelf.stock.items();
+    let (mut errors, mut changes) = (Vec::new(), Vec::new());
+    for (place, one) in quantities.iter().enumerate() {
+        let (Some(from), Some(to)) = (one.get("changeFromQuantity"), one.get("quantity").and_then(Value::as_i64))
+        else {
+            return invalid("Expected value to not be null");
+        };
+        let mut refuse = |code: &str, field: &str| {
+            errors.push(json!({"code": code, "field": ["input", "quantities", place.to_string(), field]}));
+        };
+        let is_item = |item: &Goods| one.get("inventoryItemId") == Some(&json!(inventory_item(item.id)));
+        match items.iter().position(is_item) {
+            None => refuse("INVALID_INVENTORY_ITEM", "inventoryItemId"),
+            Some(_) if one.get("locationId") != Some(&json!(LOCATION)) => refuse("INVALID_LOCATION", "locationId"),
+            Some(at) if from.as_i64().is_some_and(|from| items.get(at).is_some_and(|item| item.number != from)) => {
+                refuse("CHANGE_FROM_QUANTITY_STALE", "changeFromQuantity");
+            }
+            Some(at) => changes.push((at, to)),
+        }
+    }
+    if errors.is_empty() {
+        for (at, to) in changes {
+            if let Some(item) = items.get_mut(at) {
+                item.number = to;
+            }
+        }
+    }
+    json!({"data": {"inventorySetQuantities": {"userErrors": errors}}})
 }
 
 /// A page of orders. A later page carries only the limit and its own mark; the filters travel in the mark.

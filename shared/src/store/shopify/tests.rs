@@ -7,6 +7,7 @@ use wiremock::{
 };
 
 mod edits;
+mod goods;
 
 use std::time::Duration;
 

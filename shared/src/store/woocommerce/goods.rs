@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::{
     super::{
         answer,
-        goods::{NewStock, NotSet, Stocked, in_order, whole},
-        parse::{Code, Money, Text, elements, list, parse},
+        goods::{NewStock, NotSet, Stocked, in_addresses, in_order, whole},
+        parse::{Code, Money, Text, elements, object, parse},
     },
     config::WooCommerce,
 };
@@ -22,6 +23,12 @@ use crate::{
     domain::goods::{InStore, Sku},
     outbound::{Answer, Calls},
 };
+
+/// So many products are in a page at most.
+const PER_PAGE: usize = 100;
+
+/// So many pages are read of one question: codes that differ in their case only are one to the shop.
+const PAGES: u32 = 5;
 
 /// A product, or a variation of one.
 #[derive(Deserialize)]
@@ -34,17 +41,27 @@ struct Product<'a> {
     kind: Text<'a>,
     #[serde(borrow, default)]
     sku: Code<'a>,
-    /// `parent`: the variations of a product share its number.
-    #[serde(borrow, default)]
-    manage_stock: Code<'a>,
+    #[serde(default)]
+    manage_stock: Managed,
     #[serde(default)]
     stock_quantity: Money,
+}
+
+/// Whether a product has a number of its own: `true`, `false`, or `parent` where the variations of a product share its number.
+#[derive(Default)]
+struct Managed(bool);
+
+impl<'de> Deserialize<'de> for Managed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let token = <&'de RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(matches!(token.trim_matches('"'), "true" | "yes" | "1")))
+    }
 }
 
 impl Product<'_> {
     fn stocked(&self) -> Option<Stocked> {
         let sku: Sku = self.sku.as_str().parse().ok()?;
-        if self.manage_stock.as_str() != "true" {
+        if !self.manage_stock.0 {
             return Some(Stocked::none(sku, InStore::NotKept));
         }
         let id = self.id.as_str();
@@ -76,7 +93,7 @@ struct Updated<'a> {
     id: Code<'a>,
     #[serde(default)]
     stock_quantity: Money,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "object")]
     error: Option<Refusal<'a>>,
 }
 
@@ -86,68 +103,81 @@ struct Refusal<'a> {
     code: Text<'a>,
 }
 
-#[derive(Deserialize)]
-struct Answered<'a> {
-    #[serde(borrow, default, deserialize_with = "list")]
-    update: Vec<Updated<'a>>,
-}
-
 impl WooCommerce {
-    /// What the shop has of these articles. One call for a hundred.
+    /// What the shop has of these articles. One call for a hundred; a code with a comma costs one of its own.
     pub(super) async fn stock_of(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
-        // The shop takes a comma for the end of a code: one that has a comma cannot be asked for.
-        let names: Vec<&str> = skus.iter().map(Sku::as_str).filter(|sku| !sku.contains(',')).collect();
-        let mut url = self.products.clone();
-        url.query_pairs_mut()
-            .append_pair("sku", &names.join(","))
-            .append_pair("per_page", "100")
-            .append_pair("_fields", "id,parent_id,type,sku,manage_stock,stock_quantity");
-        let answer = calls.http.send_for_page(self.call(url)?).await?;
-        let Some(answer) = self.answered(answer)? else { return Ok(in_order(skus, &[])) };
-        let unreadable =
-            || Error::new(Kind::Unreadable, format!("{}: it answered with no list of products", self.name));
-        let products = elements(&answer.body, None).ok_or_else(unreadable)?;
+        // The shop takes a comma for the end of a code. But it looks for the whole of what it is asked for as well.
+        let (alone, together): (Vec<&Sku>, Vec<&Sku>) = skus.iter().partition(|sku| sku.as_str().contains(','));
+        let mut questions = in_addresses(&together, "%2C".len());
+        questions.extend(alone.into_iter().map(|sku| vec![sku]));
         let mut found = Vec::new();
-        for body in products {
-            let product: Product<'_> = parse(body).map_err(|_| unreadable())?;
-            found.extend(product.stocked());
+        for asked in questions {
+            found.extend(self.ask(calls, &asked).await?);
         }
         Ok(in_order(skus, &found))
+    }
+
+    /// What the shop has of these articles and no others, of one question.
+    async fn ask(&self, calls: &Calls<'_>, asked: &[&Sku]) -> Result<Vec<Stocked>> {
+        let names: Vec<&str> = asked.iter().map(|sku| sku.as_str()).collect();
+        let unreadable =
+            || Error::new(Kind::Unreadable, format!("{}: it answered with no list of products", self.name));
+        let mut found = Vec::new();
+        for page in 1..=PAGES {
+            let mut url = self.products.clone();
+            url.query_pairs_mut()
+                .append_pair("sku", &names.join(","))
+                .append_pair("per_page", &PER_PAGE.to_string())
+                .append_pair("page", &page.to_string())
+                .append_pair("orderby", "id")
+                .append_pair("_fields", "id,parent_id,type,sku,manage_stock,stock_quantity");
+            let answer = calls.http.send_for_page(self.call(url)?).await?;
+            let Some(answer) = self.answered(answer)? else { return Ok(found) };
+            let products = elements(&answer.body, None).ok_or_else(unreadable)?;
+            let full = products.len() >= PER_PAGE;
+            for body in products {
+                let product: Product<'_> = parse(body).map_err(|_| unreadable())?;
+                // It finds more than it was asked for: `abc` for `ABC`, and each part of a code with commas.
+                found.extend(product.stocked().filter(|one| asked.contains(&&one.sku)));
+            }
+            let pages: Option<u32> =
+                answer.headers.get("x-wp-totalpages").and_then(|pages| pages.to_str().ok()?.parse().ok());
+            if pages.map_or(!full, |pages| pages <= page) {
+                return Ok(found);
+            }
+        }
+        let words =
+            format!("{}: more than {} products answer to a hundred codes", self.name, PER_PAGE * PAGES as usize);
+        Err(Error::new(Kind::Unreadable, words))
     }
 
     /// Writes numbers: products in one call, variations in one for each product that they are of.
     pub(super) async fn write_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         // By the product that they are variations of; products themselves by nothing.
-        let mut groups: BTreeMap<&str, Vec<(usize, u64)>> = BTreeMap::new();
-        let mut answers: Vec<Option<Result<i64, NotSet>>> = vec![None; stock.len()];
+        let mut groups: BTreeMap<&str, Vec<(usize, Update)>> = BTreeMap::new();
+        // What is no product of this connector's is read again.
+        let mut answers: Vec<Result<i64, NotSet>> = stock.iter().map(|_| Err(NotSet::Stale)).collect();
         for (place, new) in stock.iter().enumerate() {
             let (parent, id) = new.item.split_once('/').unwrap_or(("", &new.item));
-            match id.parse() {
-                Ok(id) => groups.entry(parent).or_default().push((place, id)),
-                Err(_) => {
-                    if let Some(answer) = answers.get_mut(place) {
-                        *answer = Some(Err(NotSet::Stale));
-                    }
-                }
+            if let Ok(id) = id.parse() {
+                groups.entry(parent).or_default().push((place, Update { id, stock_quantity: new.to }));
             }
         }
         for (parent, members) in groups {
-            let update = members
-                .iter()
-                .filter_map(|(place, id)| Some(Update { id: *id, stock_quantity: stock.get(*place)?.to }))
-                .collect();
-            let outcome = self.batch(calls, parent, &Batch { update }).await;
-            for (place, id) in members {
+            let (places, update): (Vec<usize>, Vec<Update>) = members.into_iter().unzip();
+            let batch = Batch { update };
+            let outcome = self.batch(calls, parent, &batch).await.and_then(|answer| self.became(&answer));
+            for (place, update) in places.into_iter().zip(&batch.update) {
                 let own = match &outcome {
-                    Ok(answer) => self.became(answer, id),
+                    Ok(became) => became.get(&update.id).cloned().unwrap_or_else(|| Err(self.untold())),
                     Err(not_set) => Err(not_set.clone()),
                 };
                 if let Some(answer) = answers.get_mut(place) {
-                    *answer = Some(own);
+                    *answer = own;
                 }
             }
         }
-        answers.into_iter().map(|answer| answer.unwrap_or(Err(NotSet::Stale))).collect()
+        answers
     }
 
     async fn batch(&self, calls: &Calls<'_>, parent: &str, batch: &Batch) -> Result<Answer, NotSet> {
@@ -165,23 +195,32 @@ impl WooCommerce {
             .map_err(NotSet::answered)
     }
 
-    /// What became of one of a batch.
-    fn became(&self, answer: &Answer, id: u64) -> Result<i64, NotSet> {
-        let unreadable = || {
-            let words = format!("{}: its answer does not say what became of a number", self.name);
-            NotSet::Unknown(Error::new(Kind::Unreadable, words))
+    /// What became of each of a batch. One that cannot be read hides none of the others.
+    fn became(&self, answer: &Answer) -> Result<BTreeMap<u64, Result<i64, NotSet>>, NotSet> {
+        let updated = elements(&answer.body, Some("update")).ok_or_else(|| self.untold())?;
+        let own = |body: &[u8]| {
+            let one: Updated<'_> = parse(body).ok()?;
+            Some((one.id.as_str().parse().ok()?, self.became_of(&one)))
         };
-        let answered: Answered<'_> = parse(&answer.body).map_err(|_| unreadable())?;
-        let own = answered.update.iter().find(|one| one.id.as_str() == id.to_string()).ok_or_else(unreadable)?;
-        if let Some(error) = &own.error {
+        Ok(updated.into_iter().filter_map(own).collect())
+    }
+
+    fn became_of(&self, one: &Updated<'_>) -> Result<i64, NotSet> {
+        let refused = |words| Err(NotSet::Refused(Error::new(Kind::Refused, words)));
+        if let Some(error) = &one.error {
             let code: String =
                 error.code.as_str().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(80).collect();
-            let words = format!("{} refused the number ({code}): was the product deleted there?", self.name);
-            return Err(NotSet::Refused(Error::new(Kind::Refused, words)));
+            return refused(format!("{} refused the number ({code}): was the product deleted there?", self.name));
         }
-        own.stock_quantity.0.map(whole).ok_or_else(|| {
-            let words = format!("{}: the product keeps no stock any more", self.name);
-            NotSet::Refused(Error::new(Kind::Refused, words))
-        })
+        match one.stock_quantity.0 {
+            Some(number) => Ok(whole(number)),
+            None => refused(format!("{}: the product keeps no stock any more", self.name)),
+        }
+    }
+
+    /// It may have been taken, or not.
+    fn untold(&self) -> NotSet {
+        let words = format!("{}: its answer does not say what became of a number", self.name);
+        NotSet::Unknown(Error::new(Kind::Unreadable, words))
     }
 }

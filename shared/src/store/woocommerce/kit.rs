@@ -11,7 +11,7 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 use puente_sandbox::store::{
-    Answer, Asked, Buyer, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
+    Answer, Asked, Buyer, Goods, Line, Plan, Purchase, Shelf, Stage, State, Story, Vendor, digest, header,
 };
 use serde_json::{Value, json};
 
@@ -81,11 +81,11 @@ impl Vendor for Kit {
     }
 
     fn answer(&self, shelf: &Shelf, asked: &Asked) -> Answer {
-        let token = &shelf.plan.token;
-        let basic = format!("Basic {}", BASE64_STANDARD.encode(token));
-        let pair = format!("{}:{}", asked.word("consumer_key"), asked.word("consumer_secret"));
-        if asked.header("authorization") != basic && pair != *token {
+        if !is_let_in(shelf, asked) {
             return Answer::of(StatusCode::UNAUTHORIZED, json!({"code": "woocommerce_rest_cannot_view"}));
+        }
+        if asked.path == "/wp-json/wc/v3/products" {
+            return products(shelf, asked);
         }
         let Some(rest) = asked.path.strip_prefix("/wp-json/wc/v3/orders") else {
             return Answer::of(StatusCode::NOT_FOUND, Value::Null);
@@ -102,6 +102,82 @@ impl Vendor for Kit {
         };
         Answer::ok(order.clone())
     }
+
+    fn told(&self, shelf: &Shelf, asked: &Asked) -> Answer {
+        if !is_let_in(shelf, asked) {
+            return Answer::of(StatusCode::UNAUTHORIZED, json!({"code": "woocommerce_rest_cannot_edit"}));
+        }
+        let parent = match asked.path.strip_prefix("/wp-json/wc/v3/products/") {
+            Some("batch") => None,
+            Some(path) if path.strip_suffix("/variations/batch") == Some(VARIABLE) => Some(VARIABLE),
+            _ => return Answer::of(StatusCode::NOT_FOUND, json!({"code": "rest_no_route", "data": {"status": 404}})),
+        };
+        let body = asked.json();
+        let updates = body.get("update").and_then(Value::as_array).cloned().unwrap_or_default();
+        // Whatever becomes of each, the whole is a 200.
+        Answer::ok(json!({"update": updates.iter().map(|update| updated(shelf, parent, update)).collect::<Value>()}))
+    }
+}
+
+/// The product whose variations the articles with odd numbers are.
+const VARIABLE: &str = "900";
+
+fn is_variation(item: &Goods) -> bool {
+    !item.id.is_multiple_of(2)
+}
+
+fn is_let_in(shelf: &Shelf, asked: &Asked) -> bool {
+    let token = &shelf.plan.token;
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(token));
+    let pair = format!("{}:{}", asked.word("consumer_key"), asked.word("consumer_secret"));
+    asked.header("authorization") == basic || pair == *token
+}
+
+/// A product or a variation, with much that nobody asked for left out.
+fn product(item: &Goods) -> Value {
+    json!({
+        "id": item.id,
+        "parent_id": if is_variation(item) { 900 } else { 0 },
+        "type": if is_variation(item) { "variation" } else { "simple" },
+        "sku": item.sku,
+        "manage_stock": true,
+        "stock_quantity": item.number,
+        "stock_status": if item.number > 0 { "instock" } else { "outofstock" },
+        "backorders": "no",
+    })
+}
+
+/// A page of products by their codes. The database takes upper and lower case for the same.
+fn products(shelf: &Shelf, asked: &Asked) -> Answer {
+    let (per_page, page) = (asked.number("per_page", 10), asked.number("page", 1).max(1));
+    if per_page == 0 || per_page > 100 {
+        return Answer::of(StatusCode::BAD_REQUEST, json!({"code": "rest_invalid_param"}));
+    }
+    let all = asked.word("sku").to_lowercase();
+    // What was asked for counts as a code as well, and as codes with commas between them; no code at all finds everything.
+    let is_meant = |sku: &str| all.is_empty() || sku == all || all.split(',').any(|one| one == sku);
+    let items = shelf.stock.items();
+    let found: Vec<Value> = items.iter().filter(|item| is_meant(&item.sku.to_lowercase())).map(product).collect();
+    let listed = found.iter().skip((page - 1) * per_page).take(per_page).cloned().collect();
+    let pages = found.len().div_ceil(per_page);
+    Answer::ok(listed).with("x-wp-total", &found.len().to_string()).with("x-wp-totalpages", &pages.to_string())
+}
+
+/// One of a batch, with the product as it is then; or why not.
+fn updated(shelf: &Shelf, parent: Option<&str>, update: &Value) -> Value {
+    let id = update.get("id").and_then(Value::as_u64).unwrap_or_default();
+    let refused = |code: &str| json!({"id": id, "error": {"code": code, "message": "No.", "data": {"status": 400}}});
+    let mut items = shelf.stock.items();
+    let Some(item) = items.iter_mut().find(|item| item.id == id) else {
+        return refused("woocommerce_rest_product_invalid_id");
+    };
+    if is_variation(item) != parent.is_some() {
+        return refused("woocommerce_rest_invalid_product_id");
+    }
+    if let Some(number) = update.get("stock_quantity").and_then(Value::as_i64) {
+        item.number = number;
+    }
+    product(item)
 }
 
 /// A refund as its own address has it: an amount alone, as somebody may give it.

@@ -6,6 +6,8 @@ use wiremock::{
     matchers::{header, method, path, query_param},
 };
 
+mod goods;
+
 use std::time::Duration;
 
 use bytes::Bytes;
