@@ -107,7 +107,11 @@ async fn wants_publishing(puente: &Puente, connection: &ConnectionId) -> Result<
         return Ok(false);
     }
     let now = puente.clock.now();
-    Ok(puente.goods.next_due(connection).await?.is_some_and(|due| due <= now))
+    if puente.goods.next_due(connection).await?.is_none_or(|due| due > now) {
+        return Ok(false);
+    }
+    // What somebody holds stays due until they release it.
+    Ok(puente.goods.halted(connection).await?.is_none())
 }
 
 async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
