@@ -1,5 +1,5 @@
-//! The `puente` command: demo, serve, check, orders, dlq, quota, backfill, send, connections,
-//! tasks, pump, config.
+//! The `puente` command: demo, serve, check, orders, goods, dlq, quota, backfill, send,
+//! connections, tasks, pump, config.
 //!
 //! With `--json` standard output carries the answer as JSON, and standard error why there is none, or a remark: `title` and `detail`.
 //!
@@ -11,6 +11,7 @@ mod config;
 mod connections;
 mod demo;
 mod dlq;
+mod goods;
 mod orders;
 mod output;
 mod place;
@@ -47,6 +48,8 @@ enum Command {
     Check(check::Check),
     #[command(subcommand)]
     Orders(orders::Orders),
+    #[command(subcommand)]
+    Goods(goods::Goods),
     #[command(subcommand)]
     Dlq(dlq::Dlq),
     Quota(quota::Quota),
@@ -90,6 +93,7 @@ fn run(command: Command, output: Output) -> Result<()> {
             Command::Serve(serve) => serve::run(serve, output).await,
             Command::Check(check) => check::run(check, output).await,
             Command::Orders(orders) => orders::run(orders, output).await,
+            Command::Goods(goods) => goods::run(goods, output).await,
             Command::Dlq(dlq) => dlq::run(dlq, output).await,
             Command::Quota(quota) => quota::run(quota, output).await,
             Command::Backfill(backfill) => backfill::run(backfill, output).await,

@@ -557,6 +557,42 @@ async fn questions_that_nothing_can_answer_are_told_as_mistakes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stock_is_shown_compared_and_held() {
+    let erp = Erp::start(selling()).await.unwrap();
+    let home = Home::new(&erp);
+    let path = home.path().join("puente.toml");
+    let off = fs::read_to_string(&path).unwrap();
+    fs::write(&path, off.replace("\nstore = {", "\ngoods = { stock = \"show\" }\nstore = {")).unwrap();
+    let serving = home.serve();
+    home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
+    home.until("synced");
+    let goods = home.json(&["goods", "list"]);
+    let sku = goods[0]["article"].as_str().unwrap();
+    // Its ERP was not asked yet: nobody knows what the store should have, so that nothing would be written.
+    assert_eq!((&goods[0]["should"], &goods[0]["differs"]), (&Value::Null, &Value::from(false)), "{goods}");
+    assert_eq!(home.json(&["goods", "diff"]), serde_json::json!([]));
+    let whole = home.json(&["goods", "show", sku]);
+    assert!(whole[0]["commitments"][0]["order"].as_str().unwrap().starts_with("acme/"), "{whole}");
+    let shown = text(&home.run(&["goods", "show", sku, "--connection", "acme"]));
+    assert!(shown.contains(sku) && shown.contains("nothing yet"), "{shown}");
+    assert!(home.fails(&["goods", "show", "NEVER-SEEN"]).contains("was not seen yet"));
+
+    // Who holds it is told to whoever looks.
+    assert_eq!(home.run(&["goods", "hold"]).status.code(), Some(2), "of which store?");
+    let held = home.json(&["goods", "hold", "--connection", "acme", "--by", "ana"]);
+    assert_eq!((&held[0]["held"], &held[0]["by"]), (&Value::from(true), &Value::from("ana")), "{held}");
+    let shown = text(&home.run(&["goods", "list"]));
+    assert!(shown.contains("by ana") && shown.contains("puente goods release"), "{shown}");
+    let released = home.json(&["goods", "release", "--all"]);
+    assert_eq!(released[0]["was_held"], Value::from(true), "{released}");
+
+    fs::write(&path, off).unwrap();
+    for args in [&["goods", "list"][..], &["goods", "diff", "--connection", "acme"], &["goods", "hold", "--all"]] {
+        assert!(home.fails(args).contains("goods = {"), "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_in_to_a_store_and_its_token_is_kept_where_nobody_reads_it() {
     let erp = Erp::start(Config::default()).await.unwrap();
     let home = Home::new(&erp);

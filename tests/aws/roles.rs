@@ -270,6 +270,10 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("GET", "/v1/orders".to_owned()),
         ("POST", "/v1/orders/search".to_owned()),
         ("POST", "/v1/connections/acme-shop/backfill".to_owned()),
+        ("GET", "/v1/connections/acme-shop/goods".to_owned()),
+        ("GET", "/v1/connections/acme-shop/goods/PLAYED".to_owned()),
+        ("POST", "/v1/connections/acme-shop/goods/hold".to_owned()),
+        ("POST", "/v1/connections/acme-shop/goods/release".to_owned()),
         ("GET", "/v1/dead-letters".to_owned()),
         ("POST", "/v1/dead-letters/redrive".to_owned()),
     ] {

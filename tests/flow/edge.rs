@@ -4,6 +4,7 @@
 
 mod adopt;
 pub(crate) mod doubles;
+mod goods;
 mod openapi;
 mod search;
 
@@ -18,6 +19,7 @@ use http::{HeaderMap, Request, StatusCode};
 use puente::{
     config::{FrontDoor, Secret},
     domain::{
+        goods::{GoodsRules, Publish, number::Keeps},
         ids::{AccountId, OrderKey},
         ledger::Limits,
         message::{Arrival, Message, News},
@@ -69,9 +71,13 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
     // Two, while one is changed; only whose configuration says so lets orders be posted.
     let api_keys =
         if name == "api" { vec![Secret::new("canary-new-api-key"), Secret::new(API_KEY)] } else { Vec::new() };
+    let selling = ["acme", "small"].contains(&name);
     let store = Box::new(ObedientStore { scheme, secrets: vec![Secret::new(SECRET)], api_keys });
     Connection {
         keys: key.map(Secret::new).into_iter().collect(),
+        // Two that sell from the same shelves; only shown, so that no order wakes anybody.
+        goods: GoodsRules { stock: selling.then_some(Publish::Show), ..GoodsRules::default() },
+        keeps: selling.then_some(if name == "small" { Keeps::Gross } else { Keeps::Sellable }),
         limits: (name == "small").then(Limits::default),
         front_door,
         ..Connection::new(name.parse().unwrap(), "main".parse().unwrap(), store)

@@ -188,7 +188,7 @@ impl Goods for DynamoGoods {
                 item.insert("body".to_owned(), json(halt)?);
                 self.0.put(item, false).await
             }
-            None => self.0.write_many(&[super::table::delete(Key::halt(connection))?]).await,
+            None => self.0.delete(Key::halt(connection)).await,
         }
     }
 }

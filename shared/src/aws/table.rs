@@ -158,6 +158,13 @@ impl Table {
         }
     }
 
+    /// Deletes an item, if there is one.
+    pub(super) async fn delete(&self, key: Key) -> Result<()> {
+        let delete = self.client.delete_item().table_name(&*self.name).set_key(Some(key.item()));
+        delete.send().await.map_err(|error| failed("cannot write the table", &error))?;
+        Ok(())
+    }
+
     /// One conditional update.
     pub(super) async fn update(&self, key: Key, update: Update) -> Result<Outcome> {
         let tries = Tries::default();

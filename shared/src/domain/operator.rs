@@ -16,11 +16,11 @@ const ALL: &str = "*";
 /// What an operator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr, VariantArray)]
 pub enum Scope {
-    /// Read orders: `orders:read`.
+    /// Read orders, and stock: `orders:read`.
     #[serde(rename = "orders:read")]
     #[strum(serialize = "orders:read")]
     OrdersRead,
-    /// Replay orders, and note what was made of them by hand: `orders:write`.
+    /// Replay orders, note what was made of them by hand, and hold what is written to a store: `orders:write`.
     #[serde(rename = "orders:write")]
     #[strum(serialize = "orders:write")]
     OrdersWrite,

@@ -13,6 +13,7 @@ use utoipa::{
 };
 
 use super::{
+    goods::{Place, Sku},
     ids::{AttemptId, ConnectionId, ErpId, OrderId},
     money::{Amount, LARGEST},
     time::Stamp,
@@ -48,6 +49,11 @@ schema! {
         .min_length(Some(1))
         .max_length(Some(128))
         .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"));
+    Sku => text("An article's code.")
+        .min_length(Some(1))
+        .max_length(Some(100))
+        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"));
+    Place => text("Warehouses by their names, joined by `+`; `*` is all of the company.").examples(["*", "Main+Shop"]);
     AttemptId => text("One attempt to take a step.");
     Version => text("One state of an order: the store's modification time, a counter for ties, and a hash of the content.")
         .examples(["2026-03-14T22:03:40.000000Z/00000/9f86d081884c7d65"]);

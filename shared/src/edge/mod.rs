@@ -9,6 +9,7 @@ pub mod authorize;
 mod body;
 pub mod dead;
 pub mod front_door;
+pub mod goods;
 pub mod host;
 mod ingest;
 mod label;

@@ -22,7 +22,10 @@ use super::{
     problem::Document,
     routes::{Answer, Door, ROUTES, Reach, Route, Verb},
 };
-use crate::domain::ids::{ConnectionId, ErpId, OrderId};
+use crate::domain::{
+    goods::Sku,
+    ids::{ConnectionId, ErpId, OrderId},
+};
 
 /// The schemas that operations refer to, by their names.
 type Known = Vec<(String, RefOr<Schema>)>;
@@ -89,6 +92,7 @@ fn in_path(path: &str, known: &mut Known) -> std::vec::IntoIter<Parameter> {
         let (schema, says) = match name {
             "connection" => (named::<ConnectionId>(known), "Whose: the name of a connection."),
             "erp" => (named::<ErpId>(known), "The name of an ERP account."),
+            "sku" => (named::<Sku>(known), "An article's code, the store's or the ERP's, percent-encoded."),
             "order" => (named::<OrderId>(known), "The store's own id of an order, percent-encoded."),
             _ => (text().into(), ""),
         };

@@ -31,6 +31,11 @@ const STATUSES: (&str, &str) = (
     ", statuses = { \"packing\" = \"paid\", \"awaiting-stock\" = \"ignore\" }",
 );
 
+/// For stores that can be told their stock.
+const GOODS: &str = "# Stock from the ERP to the store. \"show\" first: nothing is written, and `puente goods diff` says what would be; then \"publish\".\n\
+     # goods = { stock = \"show\", warehouses = [\"Main\"], safety = 1, scarce = 3, weight = 1, kits = { \"SET-1\" = { \"A-1\" = 2, \"B-1\" = 1 } }, \
+     ignore = [\"GIFT\"] }\n# safety: units that are kept back; scarce: with so few left, stores that share them get parts of their own, by weight.\n";
+
 /// A commented example file with one part for every kind of ERP and store.
 #[must_use]
 pub fn example() -> String {
@@ -53,6 +58,7 @@ look_up_first = false      # true after a restore from a backup: no order is cre
     for row in STORES {
         let connection = format!("connection.{}", row.kind);
         let name = format!("{connection}.store");
+        let goods = if row.keeps.is_some() { GOODS } else { "" };
         let (about, statuses) = if (row.explainable)("packing").is_ok() { STATUSES } else { ("", "") };
         let _ = write!(
             text,
@@ -69,7 +75,7 @@ key = {{ env = "{}_KEY" }}
 # A difference between the store's total and the ERP's that rounding of tax explains is booked on a line that says so. Any other
 # makes the order wait (total_mismatch = "park"); total_mismatch = "adjust", adjust_limit = "0.05" books those up to a limit.
 limits = {{ rate = "10/s", per_day = 300 }}   # the front door; share = 0.5: its part of the ERP's day, which is equal for all otherwise
-
+{goods}
 [{name}]
 {}"#,
             row.kind.to_uppercase(),
@@ -105,6 +111,16 @@ fn section(kind: &str, example: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::goods::GoodsRules;
+
+    #[test]
+    fn the_commented_line_of_goods_is_one_that_can_be_used() {
+        let line = GOODS.lines().find_map(|line| line.strip_prefix("# goods = ")).unwrap();
+        let read: toml::Table = format!("goods = {line}").parse().unwrap();
+        let rules: GoodsRules = read["goods"].clone().try_into().unwrap();
+        assert!(rules.check().is_ok() && rules.is_on() && !rules.publishes());
+        assert!(example().contains(line));
+    }
 
     #[test]
     fn tables_of_an_example_move_below_its_name() {

@@ -188,7 +188,7 @@ mod tests {
             item: Some("7".to_owned()),
         };
         let found = vec![kept("B", 2), kept("C", 3), kept("A", 1), kept("C", 4), kept("X", 9)];
-        let answers = in_order(&[sku("A"), sku("a"), sku("C"), sku("B")], found);
+        let answers = in_order(&[sku("A"), sku("a"), sku("C"), sku("B")], &found);
         assert_eq!(answers[0], kept("A", 1));
         assert_eq!(answers[1], Stocked::none(sku("a"), InStore::Absent));
         assert_eq!(answers[2], Stocked::none(sku("C"), InStore::Ambiguous));

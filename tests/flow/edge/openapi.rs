@@ -46,7 +46,7 @@ fn patterns(router: &Router) -> BTreeSet<String> {
 
 /// Names for the patterns' parameters.
 pub(super) fn filled(pattern: &str) -> String {
-    pattern.replace("{connection}", "acme").replace("{order}", "1").replace("{erp}", "main")
+    pattern.replace("{connection}", "acme").replace("{order}", "1").replace("{sku}", "A").replace("{erp}", "main")
 }
 
 #[tokio::test]

@@ -79,6 +79,13 @@ events! {
     StockFailed { connection: &'a ConnectionId, error: &'a Error }
         = error "stock.failed" (%connection, %error) log_only;
 
+    /// Somebody wanted nothing more to be written to a store.
+    StockHeld { connection: &'a ConnectionId, by: &'a str, request: &'a str }
+        = info "stock.held" (%connection, by, request) log_only;
+    /// Somebody let it go on.
+    StockReleased { connection: &'a ConnectionId, by: &'a str, request: &'a str }
+        = info "stock.released" (%connection, by, request) log_only;
+
     // ---- the front door
     /// An order was sent to us.
     Received { connection: &'a ConnectionId, order: Option<&'a str>, outcome: Outcome, request: &'a str, bytes: usize }

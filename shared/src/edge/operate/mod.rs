@@ -1,10 +1,11 @@
-//! What people call: where is an order, why did it stop, try it again, how much of the quota is left.
+//! What people call: where is an order, why did it stop, try it again, what should a store have, how much of the quota is left.
 //!
 //! Each route that is not open needs an operator's credential, checked here for all of them. Invariant: of a connection that an
 //! operator does not see they learn nothing, not even whether there is one of that name.
 
 pub(super) mod accounts;
 pub(super) mod dead;
+pub(super) mod goods;
 pub(super) mod orders;
 pub(super) mod search;
 pub(super) mod service;

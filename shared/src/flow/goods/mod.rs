@@ -2,22 +2,40 @@
 //!
 //! An order that arrives commits what its store sold (`commit.rs`), before its record says so. The conductor of the ERP account asks for
 //! what is available, after the orders of a departure (`poll.rs`). One conductor for each store brings it the numbers that are due
-//! (`publish.rs`): computed at that moment, never queued.
+//! (`publish.rs`): computed at that moment, never queued. People see what it would write (`view.rs`), and hold it (`hold.rs`).
 
+mod article;
 pub mod commit;
+pub mod hold;
 pub(super) mod poll;
 pub mod publish;
+pub mod view;
 
 use std::time::Duration;
 
 use super::Puente;
 use crate::{
-    Result,
+    Error, Kind, Result,
     domain::{
         ids::{ConnectionId, ErpId},
         message::Message,
     },
+    parties::Selling,
 };
+
+/// How the connection sells from its ERP's stock; refused in words for whoever asked, where it does not.
+pub fn selling(puente: &Puente, connection: &ConnectionId) -> Result<Selling> {
+    let own = puente
+        .settings
+        .erp_of(connection)
+        .and_then(|erp| puente.settings.selling(&erp).iter().find(|one| &one.connection == connection).cloned());
+    own.ok_or_else(|| {
+        let words = format!(
+            "stock is not on for {connection}: put goods = {{ stock = \"show\" }} into its part of the configuration"
+        );
+        Error::new(Kind::NotFound, words)
+    })
+}
 
 /// How long a wake-up of a store's conductor is held back: what comes together travels together.
 const TOGETHER: Duration = Duration::from_secs(1);

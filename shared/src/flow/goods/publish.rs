@@ -9,14 +9,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{commit::selling_of, wake};
+use super::{
+    article::{self, AT_A_TIME, Article},
+    commit::selling_of,
+    wake,
+};
 use crate::{
     Error, Kind, Result,
     domain::{
         event::Event,
         goods::{
-            GoodsWrite, InStore, Listing, Mark, Pending, Shelf, ShelfId, Sku, Tell,
-            number::{Keeps, Number, Outlet, of_set},
+            GoodsWrite, InStore, Listing, Mark, Pending, ShelfId, Sku, Tell,
+            number::{Keeps, Number, Outlet},
         },
         ids::{AccountId, AttemptId, ConnectionId},
         ledger::{Released, Taken},
@@ -30,9 +34,6 @@ use crate::{
     parties::{Connection, Selling},
     store::goods::{MOST, NewStock, NotSet, Stocked},
 };
-
-/// How many shelves are read or written at a time.
-const AT_A_TIME: usize = 16;
 
 /// The longest that a call to a store may take, from the wait for its turn to its last byte.
 const CALL: SignedDuration = SignedDuration::from_secs(60);
@@ -80,8 +81,7 @@ pub async fn publish(puente: &Puente, id: &ConnectionId, deadline: Timestamp) ->
         return Ok(Published::default());
     };
     let until = deadline.min(now + LEASE);
-    let halted = puente.goods.halted(id).await?.is_some();
-    let writes = own.rules.publishes() && !halted;
+    let writes = own.rules.publishes();
     let conductor =
         Conductor { puente, connection: &connection, own, selling: &selling, epoch: ledger.epoch, until, writes };
     let done = conductor.run(ledger.mark).await;
@@ -112,21 +112,6 @@ struct Conductor<'a> {
     writes: bool,
 }
 
-/// A listing that is due, with its shelf and, of a set, those of its articles.
-struct Due {
-    id: ShelfId,
-    /// What the store calls it; none: several codes stand for it there, or it is ignored.
-    code: Option<Sku>,
-    shelf: Shelf,
-    parts: Vec<(Sku, Shelf, u32)>,
-}
-
-impl Due {
-    fn listing(&self, of: &ConnectionId) -> Listing {
-        self.shelf.listings.get(of).cloned().unwrap_or_default()
-    }
-}
-
 impl Conductor<'_> {
     async fn run(&self, mut seen: u64) -> Result<Published> {
         let mut done = Published { conducted: true, ..Published::default() };
@@ -140,6 +125,11 @@ impl Conductor<'_> {
             let now = self.puente.clock.now();
             let due = self.puente.goods.due(&self.connection.id, now, MOST).await?;
             if !due.is_empty() {
+                // Held: what is due stays due, and whoever releases it has it looked at.
+                if self.puente.goods.halted(&self.connection.id).await?.is_some() {
+                    self.puente.accounts.release(&of, self.epoch, None).await?;
+                    return Ok(done);
+                }
                 let before = done.clone();
                 self.pass(&due, &mut done).await?;
                 // An index that lags may still name what is done: then there is no hurry.
@@ -195,7 +185,7 @@ impl Conductor<'_> {
     }
 
     /// What needs no call: nothing is published of it, or the store has the right number without any doubt.
-    fn at_a_glance(&self, one: &Due) -> Option<GoodsWrite> {
+    fn at_a_glance(&self, one: &Article) -> Option<GoodsWrite> {
         let listing = one.listing(&self.connection.id);
         let seen = |read| GoodsWrite::Seen {
             connection: self.connection.id.clone(),
@@ -216,7 +206,7 @@ impl Conductor<'_> {
     }
 
     /// What the store has of those that only it can tell.
-    async fn look(&self, ask: &Ask, open: &[Due]) -> Result<BTreeMap<Sku, Stocked>> {
+    async fn look(&self, ask: &Ask, open: &[Article]) -> Result<BTreeMap<Sku, Stocked>> {
         let doubtful: Vec<Sku> = open
             .iter()
             .filter(|one| {
@@ -237,7 +227,7 @@ impl Conductor<'_> {
     async fn tell(
         &self,
         ask: &Ask,
-        open: Vec<Due>,
+        open: Vec<Article>,
         stocked: &BTreeMap<Sku, Stocked>,
         done: &mut Published,
     ) -> Result<()> {
@@ -265,7 +255,7 @@ impl Conductor<'_> {
             settled.extend(self.makes_room(&one, &listing, value));
         }
         self.write_in_turn(settled).await?;
-        let begun: Vec<Result<Option<(Due, Listing, NewStock)>>> = stream::iter(intents)
+        let begun: Vec<Result<Option<(Article, Listing, NewStock)>>> = stream::iter(intents)
             .map(|(one, listing, tell, new)| async move {
                 let now = self.puente.clock.now();
                 // Refused: an order came meanwhile, and it is still due.
@@ -275,7 +265,7 @@ impl Conductor<'_> {
             .buffered(AT_A_TIME)
             .collect()
             .await;
-        let begun: Vec<(Due, Listing, NewStock)> =
+        let begun: Vec<(Article, Listing, NewStock)> =
             begun.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
         if begun.is_empty() {
             return Ok(());
@@ -324,7 +314,7 @@ impl Conductor<'_> {
     }
 
     /// Where the article is scarce and this store has less than it had, another may be given more.
-    fn makes_room(&self, one: &Due, before: &Listing, now: Option<i64>) -> Option<(ShelfId, GoodsWrite)> {
+    fn makes_room(&self, one: &Article, before: &Listing, now: Option<i64>) -> Option<(ShelfId, GoodsWrite)> {
         let selling = selling_of(&one.id, self.selling);
         let outlets: Vec<Outlet<'_>> = selling.iter().map(|other| other.outlet()).collect();
         if now >= before.highest() || !one.shelf.is_scarce(&outlets) {
@@ -379,7 +369,7 @@ impl Conductor<'_> {
     }
 
     /// Not now: what is due stays so, a while later.
-    async fn put_off(&self, open: &[Due], why: &str) -> Result<()> {
+    async fn put_off(&self, open: &[Article], why: &str) -> Result<()> {
         self.puente.tell.of(&Event::StockPutOff { connection: &self.connection.id, articles: open.len(), why });
         let words = format!("stock: {why}");
         self.puente.signs.seen(self.party(), Fact::Failed, self.puente.clock.now(), Some(words)).await;
@@ -402,42 +392,17 @@ impl Conductor<'_> {
     }
 
     /// The number of a listing. `has`: what the store has, where that was read just now.
-    fn number(&self, one: &Due, has: Option<i64>) -> Option<Number> {
-        let now = self.puente.clock.now();
-        let all: Vec<Outlet<'_>> = selling_of(&one.id, self.selling)
-            .into_iter()
-            .filter(|other| other.rules.publishes() || other.connection == self.connection.id)
-            .map(Selling::outlet)
-            .collect();
-        let own = self.own.outlet();
-        if one.parts.is_empty() {
-            return one.shelf.number(&one.id.sku, &own, &all, has, now);
-        }
-        let parts: Vec<(&Sku, &Shelf, u32)> = one.parts.iter().map(|(sku, shelf, each)| (sku, shelf, *each)).collect();
-        of_set(&one.shelf, &parts, &own, &all, has, now)
+    fn number(&self, one: &Article, has: Option<i64>) -> Option<Number> {
+        one.number(self.own, self.selling, has, self.puente.clock.now())
     }
 
-    async fn read(&self, ids: &[ShelfId]) -> Result<Vec<Due>> {
-        let goods = &self.puente.goods;
-        let read: Vec<Result<Due>> = stream::iter(ids.to_vec())
-            .map(|id| async move {
-                let shelf = goods.shelf(&id).await?;
-                let kit = self.own.rules.kits.get(&id.sku);
-                let mut parts = Vec::new();
-                for (sku, each) in kit.into_iter().flatten() {
-                    parts.push((sku.clone(), goods.shelf(&self.own.shelf(sku.clone())).await?, *each));
-                }
-                let code = if kit.is_some() { Some(id.sku.clone()) } else { self.own.code(&id.sku).cloned() };
-                Ok(Due { id, code, shelf, parts })
-            })
-            .buffered(AT_A_TIME)
-            .collect()
-            .await;
-        let due: Vec<Due> = read.into_iter().collect::<Result<_>>()?;
+    /// Those of these shelves whose listing is due.
+    async fn read(&self, ids: &[ShelfId]) -> Result<Vec<Article>> {
+        let articles = article::read(self.puente, self.own, ids).await?;
         let now = self.puente.clock.now();
         // The index only suggests.
-        let is_due = |one: &Due| one.listing(&self.connection.id).due.is_some_and(|due| due <= now);
-        Ok(due.into_iter().filter(is_due).collect())
+        let is_due = |one: &Article| one.listing(&self.connection.id).due.is_some_and(|due| due <= now);
+        Ok(articles.into_iter().filter(is_due).collect())
     }
 
     async fn write_all(&self, writes: Vec<(ShelfId, GoodsWrite)>) -> Result<()> {

@@ -104,10 +104,12 @@ async fn wake_if_due(puente: &Puente, connection: &ConnectionId) -> Result<bool>
     }
     let now = puente.clock.now();
     let is_due = puente.goods.next_due(connection).await?.is_some_and(|due| due <= now);
-    if is_due {
+    // What somebody holds stays due until they release it.
+    let wanted = is_due && puente.goods.halted(connection).await?.is_none();
+    if wanted {
         goods::wake(puente, connection, Duration::ZERO).await?;
     }
-    Ok(is_due)
+    Ok(wanted)
 }
 
 async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
