@@ -98,7 +98,14 @@ impl Shop {
 
 /// The system's clock, so many seconds ahead: nobody waits for what has to settle.
 #[derive(Default)]
-struct Ahead(AtomicI64);
+pub struct Ahead(AtomicI64);
+
+impl Ahead {
+    /// So much time passes.
+    pub fn pass(&self, time: SignedDuration) {
+        self.0.fetch_add(time.as_secs(), Ordering::SeqCst);
+    }
+}
 
 #[async_trait]
 impl Clock for Ahead {
@@ -165,7 +172,7 @@ impl Inside {
 
     /// So much time passes.
     pub fn later(&self, by: SignedDuration) {
-        self.clock.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+        self.clock.pass(by);
     }
 
     /// A webhook of the shop, read and recorded.

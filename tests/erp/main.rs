@@ -8,6 +8,7 @@ mod books;
 mod credit;
 mod desk;
 mod flow;
+mod goods;
 mod life;
 mod lives;
 mod made;

@@ -121,15 +121,15 @@ pub fn place(text: &str) -> Place {
 }
 
 /// What is done in a Tryton beside the connector.
-struct Stockroom {
-    tryton: Tryton,
+pub struct Stockroom {
+    pub tryton: Tryton,
     main: i64,
-    storage: i64,
+    pub storage: i64,
     supplier: i64,
 }
 
 impl Stockroom {
-    async fn open() -> Option<Self> {
+    pub async fn open() -> Option<Self> {
         let tryton = Tryton::start()?;
         let of_type = async |kind: &str| {
             tryton.search("stock.location", json!([["type", "=", kind]]), json!(["storage_location"])).await
@@ -148,7 +148,7 @@ impl Stockroom {
     }
 
     /// An inventory finds so many.
-    async fn count(&self, location: i64, code: &str, quantity: f64) {
+    pub async fn count(&self, location: i64, code: &str, quantity: f64) {
         let line = json!({"product": self.product(code).await, "quantity": quantity});
         let inventory = json!([[{"location": location, "company": 1, "lines": [["create", [line]]]}]]);
         let made = self.tryton.rpc("model.stock.inventory.create", inventory).await;
@@ -282,10 +282,10 @@ async fn a_draft_in_tryton_lowers_nothing_until_it_is_processed() {
 }
 
 /// What is done in an Odoo beside the connector.
-struct Depot {
-    odoo: Odoo,
+pub struct Depot {
+    pub odoo: Odoo,
     main: String,
-    stock: i64,
+    pub stock: i64,
 }
 
 impl Depot {
@@ -294,7 +294,7 @@ impl Depot {
         (row.build)(&Section::from_toml(&self.odoo.section(more)).expect("TOML")).expect("a connector")
     }
 
-    async fn open() -> Option<Self> {
+    pub async fn open() -> Option<Self> {
         let odoo = Odoo::start()?;
         let found = odoo.search("stock.warehouse", json!([]), json!(["name", "lot_stock_id"])).await;
         let (main, stock) =
@@ -308,7 +308,7 @@ impl Depot {
     }
 
     /// An inventory finds so many.
-    async fn count(&self, location: i64, code: &str, quantity: f64) {
+    pub async fn count(&self, location: i64, code: &str, quantity: f64) {
         let quant =
             json!({"product_id": self.product(code).await, "location_id": location, "inventory_quantity": quantity});
         let body = json!({"vals_list": [quant], "context": {"inventory_mode": true}});
