@@ -8,14 +8,16 @@ use puente::{
     aws::{Access, Aws, Patience, Place},
     domain::{
         document::{Booked, Document, Step},
+        goods::{Commit, Count, GoodsWrite, Mark, Settled, Shelf, ShelfId},
         ids::{AccountId, AttemptId, OrderKey},
         ledger::{Limits, Purpose, Released, Request, Taken},
         message::{Arrival, Message, News},
+        money::Amount,
         order::Flag,
         record::{Count, Doubt, End, Head, Intent, Rest, SCHEMA, State, Summary, Write, Written},
         version::Version,
     },
-    ports::{Accounts, Bundle, Known, Payload, Query, Queue, Records, Secrets},
+    ports::{Accounts, Bundle, Goods, Known, Payload, Query, Queue, Records, Secrets},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -260,6 +262,71 @@ async fn a_lost_reply_is_recognised_though_somebody_wrote_after_it() {
     }
     proxy.lose_next("UpdateItem");
     assert!(!aws.records.write(&one, &foreign, at(12)).await.unwrap().applied());
+}
+
+fn shelf(code: &str) -> ShelfId {
+    ShelfId { erp: "main".parse().unwrap(), place: "*".parse().unwrap(), sku: code.parse().unwrap() }
+}
+
+fn took(order: &str, quantity: i64, second: i64) -> GoodsWrite {
+    let (quantity, version) = (Some(Amount::from(quantity)), version(second));
+    GoodsWrite::Commit(Commit { order: key(order), quantity, reserved: Amount::ZERO, version, booked: Amount::ZERO })
+}
+
+#[tokio::test]
+async fn a_shelf_that_was_written_though_the_reply_was_lost_is_written_once() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let (id, goods) = (shelf("a"), &aws.goods);
+    let marks = vec![Mark::of("acme".parse().unwrap()), Mark::of("other".parse().unwrap())];
+    let settled = Settled { quantity: Amount::from(2), version: version(1) };
+    let (quantity, settled) = (Amount::from(5), vec![(key("1"), settled)]);
+    let count = Count { quantity, poll: 1, read_at: at(0), settled, marks: marks.clone(), daily: false };
+    let mut pure = Shelf::default();
+    for write in [
+        took("1", 2, 1),
+        took("2", 2, 1),
+        GoodsWrite::Mark(marks[..1].to_vec()),
+        GoodsWrite::Count(count),
+        took("2", 0, 2),
+    ] {
+        proxy.lose_next("TransactWriteItems");
+        assert!(goods.write(&id, &write, at(1)).await.unwrap(), "{write:?}");
+        assert!(write.apply(&mut pure, at(1)));
+        assert_eq!(goods.shelf(&id).await.unwrap(), pure, "{write:?}");
+    }
+    assert!(pure.commitments.is_empty() && pure.listings.len() == 2);
+}
+
+/// The index still names what was taken away since: a list that ended there would be taken for the whole.
+#[tokio::test]
+async fn a_page_of_shelves_is_full_though_some_of_it_is_gone() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let goods = &aws.goods;
+    for code in ["a", "b", "c", "d"] {
+        assert!(goods.write(&shelf(code), &took("1", 2, 1), at(1)).await.unwrap());
+        let mark = GoodsWrite::Mark(vec![Mark::of("acme".parse().unwrap())]);
+        assert!(goods.write(&shelf(code), &mark, at(1)).await.unwrap());
+    }
+    let lags = || {
+        let asked = std::sync::Once::new();
+        proxy.trouble(move |called, answer| {
+            if called.ends_with("Query") {
+                asked.call_once(|| answer["Items"][0]["pk"]["S"] = "goods/main/*/gone".into());
+            }
+            Answer::Arrives
+        });
+    };
+    lags();
+    let erp = "main".parse().unwrap();
+    let found = goods.commitments(&erp, None, 2).await.unwrap();
+    assert_eq!(found.iter().map(|(id, ..)| id.sku.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    let after = (found[1].0.clone(), found[1].1.clone());
+    assert_eq!(goods.commitments(&erp, Some(&after), 2).await.unwrap().len(), 1);
+    lags();
+    let found = goods.listings(&"acme".parse().unwrap(), None, 2).await.unwrap();
+    assert_eq!(found.iter().map(|(id, _)| id.sku.as_str()).collect::<Vec<_>>(), ["b", "c"]);
 }
 
 #[tokio::test]

@@ -3,11 +3,19 @@
 //!
 //! The emulator checks no permission: this is the only place where a surplus or a lack would be seen before a deployment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use puente::{
-    domain::ids::AccountId,
-    ports::{Clock, Queue, SystemClock, Token, Tokens},
+    domain::{
+        goods::{Commit, Count, GoodsWrite, Mark, Settled, ShelfId},
+        ids::{AccountId, ConnectionId, ErpId, OrderKey},
+        money::Amount,
+        version::Version,
+    },
+    ports::{Accounts, Clock, Goods, Queue, SystemClock, Token, Tokens},
 };
 use puente_functions::{App, Tell, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
@@ -25,6 +33,17 @@ const EVENT_SOURCE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:
 
 /// The names of the stack's secrets, as IAM sees them, up to the kind of bundle.
 const SECRETS: &str = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}";
+
+/// The actions on the table that name the partitions they are about. <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
+const KEYED: [&str; 7] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+];
 
 /// The kinds of bundle that a role may open.
 const KINDS: [&str; 3] = ["edge", "worker", "erp"];
@@ -144,8 +163,7 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
             let within = &condition[test]["dynamodb:LeadingKeys"];
             assert_eq!(*condition, json!({ test: { "dynamodb:LeadingKeys": within } }));
             // With an action that names no key it would hold of everything.
-            let keyed = ["dynamodb:GetItem", "dynamodb:UpdateItem"];
-            assert!(matches!(actions.as_slice(), [one] if keyed.contains(one)) && part == "Table", "{statement}");
+            assert!(actions.iter().all(|action| KEYED.contains(action)) && part == "Table", "{statement}");
             within.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
         });
         if actions == ["logs:CreateLogStream", "logs:PutLogEvents"] && part.ends_with("Log") {
@@ -158,7 +176,43 @@ fn granted(statements: &[Value]) -> Vec<Grant> {
     all
 }
 
-/// What was asked for: batches are allowed by the action of the single call.
+/// What a call to the table asks for. Batches are allowed by the action of the single call, or by one of their own; all or none is
+/// allowed by the actions of its parts.
+fn asked_of_table(action: &str, request: &Value, table: &str) -> Vec<Asked> {
+    let of = |action: &str, partition: &Value| {
+        let index = request["IndexName"].as_str().map(|name| format!("/index/{name}")).unwrap_or_default();
+        Asked {
+            action: format!("dynamodb:{action}"),
+            part: format!("Table{index}"),
+            partition: partition.as_str().map(str::to_owned),
+        }
+    };
+    if let Some(parts) = request["TransactItems"].as_array() {
+        let part = |part: &Value| {
+            let (kind, of_part) = part.as_object().unwrap().iter().next().unwrap();
+            assert_eq!(of_part["TableName"], table, "{action}: another table");
+            let action = if kind == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{kind}Item") };
+            let item = if kind == "Put" { &of_part["Item"] } else { &of_part["Key"] };
+            of(&action, &item["pk"]["S"])
+        };
+        return parts.iter().map(part).collect();
+    }
+    if let Some(batch) = request["RequestItems"].as_object() {
+        assert!(batch.keys().eq([table]), "{action}: another table");
+        let batch = &batch[table];
+        return match batch["Keys"].as_array() {
+            Some(keys) => keys.iter().map(|key| of(action, &key["pk"]["S"])).collect(),
+            None => vec![of(action, &Value::Null)],
+        };
+    }
+    assert_eq!(request["TableName"], table, "{action}: another table");
+    // A query names its partition among its values.
+    let places = [&request["Key"]["pk"], &request["Item"]["pk"], &request["ExpressionAttributeValues"][":p"]];
+    let place = places.into_iter().find(|place| place["S"].is_string()).unwrap_or(&Value::Null);
+    vec![of(action, &place["S"])]
+}
+
+/// What was asked for.
 fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
     let place = &world.stack.place;
     let mut all = BTreeSet::new();
@@ -166,11 +220,8 @@ fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
         let (service, action) = target.split_once('.').unwrap();
         let (service, action, part) = match service {
             "DynamoDB_20120810" => {
-                let single = request["TableName"] == place.table.as_str();
-                let batch = request["RequestItems"].as_object().is_some_and(|of| of.keys().eq([&place.table]));
-                assert!(single || batch, "{target}: another table");
-                let index = request["IndexName"].as_str().map(|name| format!("/index/{name}")).unwrap_or_default();
-                ("dynamodb", action, format!("Table{index}"))
+                all.extend(asked_of_table(action, &request, &place.table));
+                continue;
             }
             "AmazonSQS" => {
                 let queues = [(Some(&place.queue), "WorkQueue"), (place.dead.as_ref(), "DeadQueue")];
@@ -191,8 +242,7 @@ fn asked(world: &World, proxy: &Proxy) -> BTreeSet<Asked> {
             }
             other => panic!("{other}.{action}: what allows it?"),
         };
-        let partition = [&request["Key"], &request["Item"]].into_iter().find_map(|item| item["pk"]["S"].as_str());
-        all.insert(Asked { action: format!("{service}:{action}"), part, partition: partition.map(str::to_owned) });
+        all.insert(Asked { action: format!("{service}:{action}"), part, partition: None });
     }
     all
 }
@@ -211,6 +261,61 @@ fn compared(statements: &[Value], asked: &BTreeSet<Asked>) -> (Vec<String>, Vec<
 
 fn app(world: &World, proxy: &Proxy) -> App {
     App::new(world.through(&proxy.endpoint), Tell::default()).unwrap()
+}
+
+/// A shop with orders that nobody has seen takes part in the stock of its ERP. What an ERP's answers, an order that is cancelled and
+/// a store's refusals come to is written as the conductors write it: no ERP of the sandbox is asked for its stock.
+async fn stock(world: &World, working: &Proxy, sweeping: &Proxy, filling: &Proxy) {
+    let (worker, sweeper, filler) = (app(world, working), app(world, sweeping), app(world, filling));
+    let (erp, of): (ErpId, ConnectionId) = ("main".parse().unwrap(), "acme-shop".parse().unwrap());
+    let goods = "[connection.acme-shop.goods]\nstock = \"publish\"\n";
+    let shop = shop(11, 15);
+    let _serving = world.publish_to_fetch_from_with(&shop, goods).await;
+    assert!(backfill::handle(&filler, &wide_backfill(), soon()).await.unwrap().figures["enqueued"] >= 10);
+    let kept = world.aws().goods;
+    assert!(!kept.commitments(&erp, None, 100).await.unwrap().is_empty());
+    assert!(kept.next_due(&of).await.unwrap().is_some());
+    // Stock is to be asked for, and the store to be told.
+    assert_eq!(sweep::handle(&sweeper, soon()).await.unwrap().figures["woken"], 2);
+    world.stack.pass(Duration::from_secs(2)).await;
+    while let Some(batch) = world.batch().await {
+        worker::handle(&worker, &batch.event, soon()).await.unwrap();
+        world.settle(&batch, &[]).await;
+    }
+    let ledger = world.aws().accounts.ledger(&AccountId::Store(of.clone())).await.unwrap();
+    assert!(ledger.epoch > 0 && ledger.holder.is_none(), "a conductor of the store: {ledger:?}");
+
+    let id = ShelfId { erp: erp.clone(), place: "*".parse().unwrap(), sku: "PLAYED".parse().unwrap() };
+    let version: Version = "2026-03-01T09:00:00Z/00000/0000000000000001".parse().unwrap();
+    let order = |id: &str| OrderKey::new(of.clone(), id.parse().unwrap());
+    let took = |id: &str, quantity: i64, reserved: i64, version: &Version| {
+        let (quantity, reserved) = (Some(Amount::from(quantity)), Amount::from(reserved));
+        let version = version.clone();
+        GoodsWrite::Commit(Commit { order: order(id), quantity, reserved, version, booked: Amount::ZERO })
+    };
+    let settled = |id: &str| (order(id), Settled { quantity: Amount::from(2), version: version.clone() });
+    let (both, marks) = (vec![settled("played-1"), settled("played-2")], vec![Mark::of(of.clone())]);
+    let counted = |poll| {
+        let (settled, marks) = (both.clone(), marks.clone());
+        let read_at = SystemClock.now();
+        GoodsWrite::Count(Count { quantity: Amount::from(5), poll, read_at, settled, marks, daily: false })
+    };
+    // One is over with it, and the other has a part that its store still keeps.
+    let write = async |app: &App, write: &GoodsWrite| {
+        let done = app.aws().goods.write(&id, write, SystemClock.now()).await.unwrap();
+        assert!(done, "{write:?}");
+    };
+    write(&worker, &took("played-1", 2, 0, &version)).await;
+    write(&worker, &took("played-2", 2, 1, &version)).await;
+    write(&worker, &counted(1)).await;
+    write(&worker, &counted(2)).await;
+    write(&worker, &GoodsWrite::Settle { poll: 2, settled: both.clone(), marks: marks.clone() }).await;
+    assert!(!worker.aws().goods.commitments(&erp, None, 1).await.unwrap().is_empty());
+    assert_eq!(worker.aws().goods.shelf(&id).await.unwrap().commitments.len(), 1);
+    // Cancelled before anything else knew of it.
+    let later: Version = "2026-03-01T09:00:01Z/00000/0000000000000002".parse().unwrap();
+    write(&filler, &took("played-3", 2, 0, &version)).await;
+    write(&filler, &took("played-3", 0, 0, &later)).await;
 }
 
 #[tokio::test]
@@ -252,6 +357,8 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     // The frequent one remembers how far it came.
     assert_eq!(backfill::handle(&filler, &event("backfill"), soon()).await.unwrap().error, None);
     world.rest_with(&worker, &sweeper).await;
+
+    stock(&world, &working, &sweeping, &filling).await;
 
     // The door, and everything that an operator can ask.
     let (deciding, operating) = (proxy().await, proxy().await);

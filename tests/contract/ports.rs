@@ -1,11 +1,12 @@
-//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Accounts`], [`Signs`], [`Tokens`] and [`Queue`] promise the
-//! flows, run against every adapter.
+//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Goods`], [`Accounts`], [`Signs`], [`Tokens`] and
+//! [`Queue`] promise the flows, run against every adapter.
 //!
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
 mod accounts;
 mod beside;
 mod conformance;
+mod goods;
 mod queue;
 mod records;
 mod signs;
@@ -257,6 +258,16 @@ macro_rules! enrol {
                 what_was_begun_is_no_id
                 cursors_move
                 a_front_door_keeps_its_last_day);
+            enrol!($adapter: goods
+                random_histories_end_as_the_pure_function_says
+                shelves_of_any_name_are_apart
+                what_is_due_is_found_by_connection
+                lists_hold_every_row_once_whatever_the_pages
+                a_halt_stands_until_it_is_lifted
+                many_who_write_one_row_lose_nothing
+                one_of_many_is_given_the_last_unit
+                a_poll_may_settle_many_orders_at_once
+                a_poll_has_a_number_of_its_own_under_the_lease_alone);
             enrol!($adapter: accounts
                 random_histories_end_as_the_pure_ledger_says
                 one_of_many_takes_the_lease
@@ -325,6 +336,16 @@ mod simulation {
         what_was_begun_is_no_id
         cursors_move
         a_front_door_keeps_its_last_day);
+    enrol!(simulation: goods
+        random_histories_end_as_the_pure_function_says
+        shelves_of_any_name_are_apart
+        what_is_due_is_found_by_connection
+        lists_hold_every_row_once_whatever_the_pages
+        a_halt_stands_until_it_is_lifted
+        many_who_write_one_row_lose_nothing
+        one_of_many_is_given_the_last_unit
+        a_poll_may_settle_many_orders_at_once
+        a_poll_has_a_number_of_its_own_under_the_lease_alone);
     enrol!(simulation: signs
         the_last_claim_of_a_task_is_no_run);
     enrol!(simulation: accounts

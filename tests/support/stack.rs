@@ -117,10 +117,16 @@ impl World {
 
     /// Publishes a configuration whose shop can be asked for its orders, for as long as the handle lives.
     pub async fn publish_to_fetch_from(&self, shop: &Shop) -> Serving {
+        self.publish_to_fetch_from_with(shop, "").await
+    }
+
+    /// The same, with `more` at the configuration's end.
+    pub async fn publish_to_fetch_from_with(&self, shop: &Shop, more: &str) -> Serving {
         let serving = shop.serve().await.unwrap();
         // A slot on an emulator may come late.
         let limits = "limits = { rate = \"50/s\", lateness_ms = 5000 }";
-        let token = format!("token = {{ secret = \"token\" }}\napi_url = \"http://{}\"\n{limits}\n", serving.addr());
+        let token =
+            format!("token = {{ secret = \"token\" }}\napi_url = \"http://{}\"\n{limits}\n{more}", serving.addr());
         self.publish(&token).await;
         serving
     }

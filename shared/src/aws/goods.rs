@@ -146,9 +146,12 @@ impl Goods for DynamoGoods {
         after: Option<&(ShelfId, OrderKey)>,
         limit: usize,
     ) -> Result<Vec<(ShelfId, OrderKey, Commitment)>> {
-        let (of, after) = (committed_pk(erp), after.map(|(id, order)| committed_sk(id, order)));
-        let keys = self.listed(&of, after.as_deref(), limit).await?;
-        let rows = self.rows(keys).await?;
+        let after = after.map(|(id, order)| committed_sk(id, order));
+        let place = |id: &ShelfId, key: &RowKey| match key {
+            RowKey::Commitment(order) => Ok(committed_sk(id, order)),
+            _ => Err(damaged("shelf")),
+        };
+        let rows = self.listed(&committed_pk(erp), after, limit, place).await?;
         Ok(rows
             .into_iter()
             .filter_map(|(id, key, row)| match (key, row) {
@@ -164,9 +167,8 @@ impl Goods for DynamoGoods {
         after: Option<&ShelfId>,
         limit: usize,
     ) -> Result<Vec<(ShelfId, Listing)>> {
-        let (of, after) = (listed_pk(connection), after.map(listed_sk));
-        let keys = self.listed(&of, after.as_deref(), limit).await?;
-        let rows = self.rows(keys).await?;
+        let place = |id: &ShelfId, _: &RowKey| Ok(listed_sk(id));
+        let rows = self.listed(&listed_pk(connection), after.map(listed_sk), limit, place).await?;
         Ok(rows
             .into_iter()
             .filter_map(|(id, _, row)| match row {
@@ -205,12 +207,30 @@ impl DynamoGoods {
         Err(Error::new(Kind::Unavailable, format!("article {}: its rows change too often to be written now", id.sku)))
     }
 
-    /// The rows of a list, after a place in it.
-    async fn listed(&self, of: &str, after: Option<&str>, limit: usize) -> Result<Vec<(ShelfId, RowKey)>> {
-        let sort = after.map(|after| ("listed", Sort::After(after)));
-        let ask = Ask { index: Some(STATE), partition: ("shelf", of), sort, ascending: true, limit };
-        let items = self.0.query(&ask).await?;
-        items.iter().map(|item| Ok((shelf_of(Reader(item).text("pk")?)?, row_of(Reader(item).text("sk")?)?))).collect()
+    /// The rows of a list, after a place in it. The index may name what is gone by now: only the end of the list makes fewer of them.
+    async fn listed(
+        &self,
+        of: &str,
+        mut after: Option<String>,
+        limit: usize,
+        place: impl Fn(&ShelfId, &RowKey) -> Result<String>,
+    ) -> Result<Vec<(ShelfId, RowKey, Row)>> {
+        let mut rows = Vec::new();
+        while rows.len() < limit {
+            let left = limit - rows.len();
+            let sort = after.as_deref().map(|after| ("listed", Sort::After(after)));
+            let ask = Ask { index: Some(STATE), partition: ("shelf", of), sort, ascending: true, limit: left };
+            let items = self.0.query(&ask).await?;
+            let key = |item| Ok((shelf_of(Reader(item).text("pk")?)?, row_of(Reader(item).text("sk")?)?));
+            let keys: Vec<(ShelfId, RowKey)> = items.iter().map(key).collect::<Result<_>>()?;
+            after = keys.last().map(|(id, key)| place(id, key)).transpose()?;
+            let is_last = keys.len() < left;
+            rows.extend(self.rows(keys).await?);
+            if is_last {
+                break;
+            }
+        }
+        Ok(rows)
     }
 }
 

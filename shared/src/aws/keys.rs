@@ -31,8 +31,8 @@
 //! | [`DUE`] | `connection` | `due` | heads that are due at some time |
 //! | | `goods/{connection}` | `due` | listings that are due |
 //! | [`STATE`] | `shelf` = `{connection}#{state}` | `listed` = `{updated}#{order}` | all heads, by state and the time of their last write |
-//! | | `committed/{erp}` | `{article}#{warehouses}#{connection}/{order}` | what orders took off the shelves of an account |
-//! | | `listing/{connection}` | `{article}#{warehouses}#{erp}` | the listings of a connection |
+//! | | `committed/{erp}` | `{article}` TAB `{warehouses}` TAB `{connection}/{order}` | what orders took off the shelves of an account |
+//! | | `listing/{connection}` | `{article}` TAB `{warehouses}` TAB `{erp}` | the listings of a connection |
 //!
 //! The index `due` is not sharded: one partition takes a thousand writes a second, and a connection's front door lets ten requests in.
 //! The functions' roles name partitions by these beginnings (`template.yaml`).
@@ -235,7 +235,8 @@ pub(super) fn committed_pk(erp: &ErpId) -> String {
 
 /// The place of one of them in the list.
 pub(super) fn committed_sk(ShelfId { place, sku, .. }: &ShelfId, order: &OrderKey) -> String {
-    format!("{sku}#{place}#{order}")
+    // A place of its own for each, or a page that ended between two would leave one out: no name has a control character.
+    format!("{sku}\t{place}\t{order}")
 }
 
 /// Where the listings of a connection are listed.
@@ -245,7 +246,7 @@ pub(super) fn listed_pk(connection: &ConnectionId) -> String {
 
 /// The place of one of them in the list.
 pub(super) fn listed_sk(ShelfId { erp, place, sku }: &ShelfId) -> String {
-    format!("{sku}#{place}#{erp}")
+    format!("{sku}\t{place}\t{erp}")
 }
 
 /// The name of a record that is about to be made.

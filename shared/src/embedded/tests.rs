@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     domain::{
         document::{Booked, Document, Step},
+        goods::{GoodsWrite, Halt, Mark, ShelfId},
         ids::{AccountId, AttemptId, ConnectionId, ErpId, OrderKey},
         ledger::Ledger,
         message::{Arrival, Message, News},
@@ -645,6 +646,38 @@ async fn a_file_of_the_release_before_signs_of_life_gets_them_and_keeps_its_orde
     assert_eq!(file.identity(&shop).await.unwrap(), Some(identity));
     let last = Sign { fact: Fact::Failed, at: at(2), detail: None };
     assert_eq!(file.signs(&parties).await.unwrap(), [vec![], vec![last]]);
+}
+
+#[tokio::test]
+async fn a_file_of_the_release_before_stock_gets_its_shelves_and_keeps_its_orders() {
+    use crate::ports::Goods;
+
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &file::MIGRATIONS[..7]).map_err(|_| ()).unwrap();
+    let (id, json) = RELEASED_HEADS[0];
+    let insert = "INSERT INTO head (connection, id, state, updated, json) VALUES ('shop', ?1, 'synced', 0, ?2)";
+    sql.execute(insert, [id, json]).unwrap();
+    // A ledger that says nothing of polls.
+    let used = r#"{"epoch":7,"mark":2,"tat":"2026-01-01T12:00:09Z","day":20454,"used":41,"holder":"me"}"#;
+    sql.execute("INSERT INTO ledger (account, json) VALUES ('erp/main', ?1)", [used]).unwrap();
+    drop(sql);
+
+    let (file, _) = open(dir.path());
+    assert!(dir.path().join("puente.schema-7.db").exists(), "what the release before this one can go on with");
+    assert_eq!(file.head(&key("1")).await.unwrap().unwrap().state(), State::Synced);
+    let of = AccountId::Erp("main".parse().unwrap());
+    assert_eq!(file.poll(&of, 7).await.unwrap(), Some(1));
+    assert_eq!(file.ledger(&of).await.unwrap().used, 41);
+    let shelf = ShelfId { erp: "main".parse().unwrap(), place: "*".parse().unwrap(), sku: "MATE".parse().unwrap() };
+    let shop: ConnectionId = "shop".parse().unwrap();
+    let mark = GoodsWrite::Mark(vec![Mark::of(shop.clone())]);
+    assert!(Goods::write(&file, &shelf, &mark, at(1)).await.unwrap());
+    assert_eq!(Goods::due(&file, &shop, at(1), 10).await.unwrap(), [shelf]);
+    let halt = Halt { since: at(1), by: "ana".to_owned() };
+    file.halt(&shop, Some(&halt)).await.unwrap();
+    assert_eq!(file.halted(&shop).await.unwrap(), Some(halt));
 }
 
 #[tokio::test]
