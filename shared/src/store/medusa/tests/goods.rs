@@ -145,7 +145,7 @@ async fn a_hundred_articles_cost_one_call_and_codes_arrive_as_they_are() {
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
     assert_eq!(shop.stock(&way.calls(), &skus(&long)).await.unwrap().len(), 100);
     let asked = server.received_requests().await.unwrap();
-    assert!(asked.len() == 11 && asked.iter().all(|one| one.url.as_str().len() < 8000));
+    assert!(asked.len() == 12 && asked.iter().all(|one| one.url.as_str().len() < 8000));
 }
 
 #[tokio::test]
