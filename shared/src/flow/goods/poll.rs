@@ -55,6 +55,12 @@ pub(in crate::flow) async fn polls(puente: &Puente, erp: &ErpId) -> Result<Polls
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
+async fn keep(puente: &Puente, erp: &ErpId, polls: &Polls) -> Result<()> {
+    let text = serde_json::to_string(polls)
+        .map_err(|cause| Error::new(Kind::Bug, "how far the polls are cannot be written").caused_by(cause))?;
+    puente.cursors.set_cursor(&cursor(erp), &text).await
+}
+
 fn cursor(erp: &ErpId) -> String {
     format!("goods/{erp}")
 }
@@ -68,12 +74,19 @@ pub(in crate::flow) async fn poll(
     spent: impl AsyncFn() -> u32,
 ) -> Result<()> {
     let selling = puente.settings.selling(&account.id);
-    let Some(stock) = account.erp.stock().filter(|_| !selling.is_empty()) else { return Ok(()) };
+    if selling.is_empty() {
+        return Ok(());
+    }
     let mut polls = polls(puente, &account.id).await?;
     let now = puente.clock.now();
     if !polls.is_due(now) {
         return Ok(());
     }
+    let Some(stock) = account.erp.stock() else {
+        // Nobody can ask it: the sweeper need not wake anybody for that before another release can.
+        polls.next = Some(account.limits.day(now).end);
+        return keep(puente, &account.id, &polls).await;
+    };
     let of = AccountId::from(&account.id);
     let Some(number) = puente.accounts.poll(&of, epoch).await? else { return Ok(()) };
     let before = spent().await;
@@ -95,8 +108,7 @@ pub(in crate::flow) async fn poll(
         Err(error) => (false, Some(error)),
     };
     polls.next = Some(polls.after(took.max(polls.calls).max(1), tight, &ledger, &account.limits, puente.clock.now()));
-    let text = serde_json::to_string(&polls).map_err(|cause| Error::new(Kind::Bug, "polls").caused_by(cause))?;
-    puente.cursors.set_cursor(&cursor(&account.id), &text).await?;
+    keep(puente, &account.id, &polls).await?;
     if let Some(error) = failed {
         puente.tell.of(&Event::StockUnread { erp: &account.id, error });
     }
