@@ -8,7 +8,7 @@ use puente::{
     aws::{Access, Aws, Patience, Place},
     domain::{
         document::{Booked, Document, Step},
-        goods::{Commit, Count, GoodsWrite, Mark, Settled, Shelf, ShelfId},
+        goods::{self, Commit, GoodsWrite, Mark, Settled, Shelf, ShelfId},
         ids::{AccountId, AttemptId, OrderKey},
         ledger::{Limits, Purpose, Released, Request, Taken},
         message::{Arrival, Message, News},
@@ -281,7 +281,7 @@ async fn a_shelf_that_was_written_though_the_reply_was_lost_is_written_once() {
     let marks = vec![Mark::of("acme".parse().unwrap()), Mark::of("other".parse().unwrap())];
     let settled = Settled { quantity: Amount::from(2), version: version(1) };
     let (quantity, settled) = (Amount::from(5), vec![(key("1"), settled)]);
-    let count = Count { quantity, poll: 1, read_at: at(0), settled, marks: marks.clone(), daily: false };
+    let count = goods::Count { quantity, poll: 1, read_at: at(0), settled, marks: marks.clone(), daily: false };
     let mut pure = Shelf::default();
     for write in [
         took("1", 2, 1),

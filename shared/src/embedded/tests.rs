@@ -405,9 +405,18 @@ async fn a_damaged_page_is_told_not_read_as_nothing() {
     }
     let path = file.file().to_owned();
     drop(file);
+    // All pages of the heads, and none of what the tables are called.
+    let sql = Connection::open(&path).unwrap();
+    let page = |name: &str| -> usize {
+        let page = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let found = sql.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], page);
+        usize::try_from(found.unwrap()).unwrap()
+    };
+    let pages = [page("head"), page("sqlite_autoindex_head_1")];
+    drop(sql);
     let mut bytes = fs::read(&path).unwrap();
-    for byte in bytes.iter_mut().skip(4096) {
-        *byte = 0xee;
+    for page in pages {
+        bytes[(page - 1) * 4096..page * 4096].fill(0xee);
     }
     fs::write(&path, bytes).unwrap();
     let (file, _) = open(dir.path());

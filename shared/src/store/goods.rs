@@ -117,15 +117,12 @@ pub(crate) fn in_addresses<'a>(skus: &[&'a Sku], more: usize) -> Vec<Vec<&'a Sku
     let (mut parts, mut length): (Vec<Vec<&Sku>>, usize) = (Vec::new(), 0);
     for sku in skus {
         let own = form_urlencoded::byte_serialize(sku.as_str().as_bytes()).map(str::len).sum::<usize>() + more;
-        match parts.last_mut().filter(|_| length + own <= LONGEST) {
-            Some(part) => {
-                part.push(sku);
-                length += own;
-            }
-            None => {
-                parts.push(vec![sku]);
-                length = own;
-            }
+        if let Some(part) = parts.last_mut().filter(|_| length + own <= LONGEST) {
+            part.push(sku);
+            length += own;
+        } else {
+            parts.push(vec![sku]);
+            length = own;
         }
     }
     parts

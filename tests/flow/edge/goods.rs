@@ -16,7 +16,7 @@ use puente::{
         self,
         goods::{hold, view},
     },
-    ports::{Goods as _, Queue as _},
+    ports::Goods as _,
 };
 use serde_json::{Value, json};
 
@@ -102,8 +102,9 @@ async fn an_operator_sees_what_a_store_should_have_and_what_it_has() {
 
     let whole = edge.call(as_operator("GET", &format!("{PATH}/A"))).await;
     assert_eq!(whole.status, StatusCode::OK);
-    let orders = |name: &str| -> Vec<&str> {
-        whole.body[name].as_array().unwrap().iter().map(|one| one["order"].as_str().unwrap_or_default()).collect()
+    let key = |one: &Value| format!("{}/{}", one["connection"].as_str().unwrap(), one["order"].as_str().unwrap());
+    let orders = |name: &str| -> Vec<String> {
+        whole.body[name].as_array().unwrap().iter().map(|one| key(&one["order"])).collect()
     };
     assert_eq!(orders("commitments"), ["acme/1", "small/2"], "{}", whole.body);
     assert_eq!(whole.body["listings"].as_array().unwrap().len(), 2);

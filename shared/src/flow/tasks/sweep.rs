@@ -125,11 +125,10 @@ async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
     if conducted {
         return Ok(false);
     }
-    if ledger.blocked_until.is_none_or(|until| until <= now) && goods::wants_poll(puente, erp).await? {
-        return Ok(true);
-    }
+    let asks = ledger.blocked_until.is_none_or(|until| until <= now) && goods::wants_poll(puente, erp).await?;
     if closed.is_some() {
-        return Ok(false);
+        // Its day is short for orders; stock is asked for from what is kept for other work.
+        return Ok(asks);
     }
     let reserves = shares.at(&ledger, &limits, now);
     for connection in puente.settings.connections_of(erp.as_str()) {
@@ -143,7 +142,7 @@ async fn wants_conductor(puente: &Puente, erp: &ErpId) -> Result<bool> {
         }
     }
     gauge(Metric::Overdue, 0);
-    Ok(false)
+    Ok(asks)
 }
 
 /// Whole seconds, the last one begun.

@@ -153,13 +153,11 @@ fn set_levels(shelf: &Shelf, body: &Value) -> Answer {
         };
         let word = |name: &str| update.get(name).and_then(Value::as_str).unwrap_or_default();
         let (item, location) = (word("inventory_item_id"), word("location_id"));
-        match items.iter().position(|own| item_id(own.id) == item && location == LOCATION) {
-            Some(at) => changes.push((at, to)),
-            None => {
-                let words = format!("Item {item} is not stocked at location {location}");
-                return refuse(StatusCode::NOT_FOUND, "not_found", words);
-            }
-        }
+        let Some(at) = items.iter().position(|own| item_id(own.id) == item && location == LOCATION) else {
+            let words = format!("Item {item} is not stocked at location {location}");
+            return refuse(StatusCode::NOT_FOUND, "not_found", words);
+        };
+        changes.push((at, to));
     }
     let mut updated = Vec::new();
     for (at, to) in changes {

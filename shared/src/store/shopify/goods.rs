@@ -49,14 +49,29 @@ struct Question<'a, V: Serialize> {
 #[serde(bound = "D: Deserialize<'de>")]
 struct Reply<D> {
     /// Absent: nothing was begun. Empty: it was, and it failed.
-    #[serde(default, deserialize_with = "begun")]
-    data: Option<Option<D>>,
+    #[serde(default = "Data::absent")]
+    data: Data<D>,
     #[serde(default, deserialize_with = "list")]
     errors: Vec<Fault>,
 }
 
-fn begun<'de, R: Deserializer<'de>, D: Deserialize<'de>>(deserializer: R) -> Result<Option<Option<D>>, R::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
+/// What an answer has of data.
+enum Data<D> {
+    Absent,
+    Empty,
+    There(D),
+}
+
+impl<D> Data<D> {
+    fn absent() -> Self {
+        Self::Absent
+    }
+}
+
+impl<'de, D: Deserialize<'de>> Deserialize<'de> for Data<D> {
+    fn deserialize<R: Deserializer<'de>>(deserializer: R) -> Result<Self, R::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Empty, Self::There))
+    }
 }
 
 #[derive(Deserialize)]
@@ -158,7 +173,8 @@ fn find(skus: &[Sku]) -> String {
 
 #[derive(Serialize)]
 struct Find<'a> {
-    find: &'a str,
+    #[serde(rename = "find")]
+    codes: &'a str,
     after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<&'a str>,
@@ -246,7 +262,7 @@ impl Shopify {
         let query = if at.is_some() { THERE } else { ANYWHERE };
         let (mut found, mut after) = (Vec::new(), None);
         for _ in 0..PAGES {
-            let question = Question { query, variables: Find { find: &find, after, at } };
+            let question = Question { query, variables: Find { codes: &find, after, at } };
             let answer = self.graphql(calls, &question).await?;
             let Items { inventory_items: page } = self.data(&self.read_answer(answer)?)?;
             found.extend(page.nodes);
@@ -348,13 +364,16 @@ impl Shopify {
                     ),
                 ),
                 // A question that is not valid is not begun; whatever goes wrong later may have had its effect.
-                code if reply.data.is_none() && code != "INTERNAL_SERVER_ERROR" => {
+                code if matches!(reply.data, Data::Absent) && code != "INTERNAL_SERVER_ERROR" => {
                     let words = format!("{} did not understand the question ({})", self.shop, plain(code));
                     Error::new(Kind::Refused, words)
                 }
                 code => Error::new(Kind::Unavailable, format!("{} is failing ({})", self.shop, plain(code))),
             });
         }
-        reply.data.flatten().ok_or_else(unreadable)
+        match reply.data {
+            Data::There(data) => Ok(data),
+            Data::Absent | Data::Empty => Err(unreadable()),
+        }
     }
 }
