@@ -35,6 +35,11 @@ pub async fn order(
     let Some(own) = selling.iter().find(|one| one.connection == connection.id) else { return Ok(BTreeSet::new()) };
     let key = OrderKey::new(connection.id.clone(), order.id.clone());
     let head = puente.records.head(&key).await?;
+    // Of an older state nothing is kept: what is on record has committed already, and may be over and forgotten.
+    let is_older = |head: &Head| (version.modified, version.tie) < (head.newest, head.desired.tie);
+    if head.as_ref().is_some_and(is_older) {
+        return Ok(BTreeSet::new());
+    }
     let mut taken = taken(own, order);
     let before = match &head {
         Some(head) if head.desired != *version => of_version(puente, own, &key, &head.desired).await?,

@@ -17,7 +17,7 @@ use crate::{
         document::Document,
         event::Event,
         goods::{
-            Count, GoodsWrite, Place, Settled, ShelfId, Sku,
+            Commitment, Count, GoodsWrite, Place, Settled, ShelfId, Sku,
             schedule::{Page, Polls},
         },
         ids::{AccountId, ErpId, OrderKey},
@@ -138,11 +138,11 @@ struct Poll<'a> {
 struct Owed {
     order: OrderKey,
     /// Where, and how much its store took.
-    shelves: Vec<(ShelfId, Amount)>,
+    shelves: Vec<(ShelfId, Commitment)>,
     document: Document,
     version: Version,
-    /// Whether the ERP holds its latest state.
-    at_rest: bool,
+    /// Up to when its states are settled, where nothing is left to do for it.
+    at_rest: Option<Timestamp>,
 }
 
 /// The orders that were in the ERP before the first byte, by the shelf that they took something off.
@@ -290,7 +290,7 @@ impl Poll<'_> {
 
     /// The orders that are owed, and are in the ERP now.
     async fn settling(&self, erp: &ErpId) -> Result<Settling> {
-        let mut owed: BTreeMap<OrderKey, Vec<(ShelfId, Amount)>> = BTreeMap::new();
+        let mut owed: BTreeMap<OrderKey, Vec<(ShelfId, Commitment)>> = BTreeMap::new();
         let mut after = None;
         loop {
             const PAGE: usize = 1000;
@@ -299,7 +299,7 @@ impl Poll<'_> {
             after = page.last().map(|(id, order, _)| (id.clone(), order.clone()));
             for (id, order, one) in page {
                 if !one.owed().is_zero() {
-                    owed.entry(order).or_default().push((id, one.quantity));
+                    owed.entry(order).or_default().push((id, one));
                 }
             }
             if !full {
@@ -322,13 +322,14 @@ impl Poll<'_> {
             let shelves = owed.remove(&order).unwrap_or_default();
             if self.is_over(&order, &head).await? {
                 let version = head.desired.clone();
-                for (id, quantity) in shelves {
-                    let settled = Settled { quantity, version: version.clone() };
+                // But for what a later state took, whose turn to be put on record has not come.
+                for (id, one) in shelves.into_iter().filter(|(_, one)| one.version.modified <= head.newest) {
+                    let settled = Settled { quantity: one.quantity, version: version.clone() };
                     settling.entry(id).or_default().push((order.clone(), settled));
                 }
                 continue;
             }
-            let at_rest = head.state() == State::Synced;
+            let at_rest = (head.state() == State::Synced).then_some(head.newest);
             let sale = head.sale().and_then(|sale| Some((sale.document.clone(), sale.version.clone()?)));
             if let Some((document, version)) = sale {
                 booked.push(Owed { order, shelves, document, version, at_rest });
@@ -341,9 +342,11 @@ impl Poll<'_> {
             }
             let Some(own) = self.selling.iter().find(|one| one.connection == order.connection) else { continue };
             let took = of_version(self.puente, own, &order, &version).await?;
-            for (id, owed) in shelves {
-                // What the order at rest does not name was taken by a state that never came to be.
-                let quantity = took.get(&id).copied().unwrap_or(if at_rest { owed } else { Amount::ZERO });
+            for (id, one) in shelves {
+                // What the order at rest does not name was taken by a state before that one. A later state may have committed already,
+                // whose turn to be put on record has not come: that stays owed.
+                let is_past = at_rest.is_some_and(|newest| one.version.modified < newest);
+                let quantity = took.get(&id).copied().unwrap_or(if is_past { one.quantity } else { Amount::ZERO });
                 settling.entry(id).or_default().push((order.clone(), Settled { quantity, version: version.clone() }));
             }
         }
