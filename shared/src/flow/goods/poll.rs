@@ -7,10 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use super::commit::{mark_sets, marks, of_version};
+use super::{
+    article::AT_A_TIME,
+    commit::{mark_sets, marks, of_version},
+};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -36,9 +39,6 @@ use crate::{
     parties::{Account, Selling},
     ports::Payload,
 };
-
-/// How many records are read or written at a time.
-const AT_A_TIME: usize = 16;
 
 /// So many orders are settled in one write of a shelf.
 const TOGETHER: usize = 40;
@@ -156,7 +156,7 @@ impl Poll<'_> {
         let (mut changed, mut full) = (0, false);
         // A warehouse that was never asked is counted whole, and all of them once a day.
         let uncounted = places.iter().any(|place| !polls.since.contains_key(place.as_str()));
-        if uncounted || polls.counted != Some(today) && self.is_night(account) || polls.page.is_some() {
+        if uncounted || polls.counted != Some(today) && self.is_time_to_count(account) || polls.page.is_some() {
             full = true;
             changed += self.count(&places, polls, today, &settling).await?;
         } else {
@@ -168,8 +168,8 @@ impl Poll<'_> {
         Ok(Asked { changed, tight, full })
     }
 
-    /// Once a day everything is counted: in the first hours of the account's day.
-    fn is_night(&self, account: &Account) -> bool {
+    /// Once a day everything is counted: as soon as the account's day is three hours old.
+    fn is_time_to_count(&self, account: &Account) -> bool {
         let day = account.limits.day(self.began);
         self.began.duration_since(day.start) >= jiff::SignedDuration::from_hours(3)
     }
@@ -377,8 +377,10 @@ impl Poll<'_> {
     /// Whether something that is nearly gone was sold: it is asked for sooner.
     async fn is_tight(&self, settling: &Settling) -> Result<bool> {
         let scarce: HashMap<&Place, u32> = self.selling.iter().map(|one| (&one.place, one.rules.scarce)).collect();
-        for id in settling.keys().take(NAMED) {
-            let shelf = self.puente.goods.shelf(id).await?;
+        let mut shelves = stream::iter(settling.keys().take(NAMED))
+            .map(|id| async move { Ok::<_, Error>((id, self.puente.goods.shelf(id).await?)) })
+            .buffered(AT_A_TIME);
+        while let Some((id, shelf)) = shelves.try_next().await? {
             let line = Amount::from(i64::from(scarce.get(&id.place).copied().unwrap_or_default()) * 2);
             if shelf.left().is_some_and(|left| left <= line) {
                 return Ok(true);

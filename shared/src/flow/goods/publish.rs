@@ -29,6 +29,7 @@ use crate::{
     flow::{
         Puente,
         ask::{Ask, Errand},
+        depart,
         tasks::backfill,
     },
     parties::{Connection, Selling},
@@ -162,7 +163,7 @@ impl Conductor<'_> {
             }
         }
         done.looked_at += u32::try_from(settled.len() + open.len()).unwrap_or(u32::MAX);
-        self.write_all(settled).await?;
+        self.write(settled).await?;
         if open.is_empty() {
             return Ok(());
         }
@@ -254,7 +255,7 @@ impl Conductor<'_> {
             settled.push((one.id.clone(), seen));
             settled.extend(self.makes_room(&one, &listing, value));
         }
-        self.write_in_turn(settled).await?;
+        self.write(settled).await?;
         let begun: Vec<Result<Option<(Article, Listing, NewStock)>>> = stream::iter(intents)
             .map(|(one, listing, tell, new)| async move {
                 let now = self.puente.clock.now();
@@ -286,7 +287,7 @@ impl Conductor<'_> {
             writes.extend(self.makes_room(one, listing, value));
         }
         self.puente.signs.seen(self.party(), Fact::Sent, self.puente.clock.now(), None).await;
-        self.write_in_turn(writes).await
+        self.write(writes).await
     }
 
     /// A number that is about to be sent: its intent, and what the store is sent.
@@ -344,7 +345,7 @@ impl Conductor<'_> {
             note,
         };
         let attempt = Some(new.attempt.clone());
-        let again = super::super::depart::backoff(self.puente, listing.attempts);
+        let again = depart::backoff(self.puente, listing.attempts);
         let writes = match answer {
             Ok(value) => {
                 let told = GoodsWrite::Told {
@@ -381,14 +382,14 @@ impl Conductor<'_> {
                     connection: self.connection.id.clone(),
                     attempt: listing.pending.map(|pending| pending.attempt),
                     certain: false,
-                    due: self.puente.clock.now() + super::super::depart::backoff(self.puente, listing.attempts.max(4)),
+                    due: self.puente.clock.now() + depart::backoff(self.puente, listing.attempts.max(4)),
                     check: listing.check,
                     note: why.to_owned(),
                 };
                 (one.id.clone(), write)
             })
             .collect();
-        self.write_all(writes).await
+        self.write(writes).await
     }
 
     /// The number of a listing. `has`: what the store has, where that was read just now.
@@ -405,17 +406,8 @@ impl Conductor<'_> {
         Ok(articles.into_iter().filter(is_due).collect())
     }
 
-    async fn write_all(&self, writes: Vec<(ShelfId, GoodsWrite)>) -> Result<()> {
-        let written: Vec<Result<bool>> = stream::iter(writes)
-            .map(|(id, write)| async move { self.puente.goods.write(&id, &write, self.puente.clock.now()).await })
-            .buffer_unordered(AT_A_TIME)
-            .collect()
-            .await;
-        written.into_iter().collect::<Result<Vec<bool>>>().map(drop)
-    }
-
-    /// The same for writes of which one shelf may have several: in their order.
-    async fn write_in_turn(&self, writes: Vec<(ShelfId, GoodsWrite)>) -> Result<()> {
+    /// Writes to many shelves at a time; of one shelf, in their order.
+    async fn write(&self, writes: Vec<(ShelfId, GoodsWrite)>) -> Result<()> {
         let mut by_shelf: BTreeMap<ShelfId, Vec<GoodsWrite>> = BTreeMap::new();
         for (id, write) in writes {
             by_shelf.entry(id).or_default().push(write);
