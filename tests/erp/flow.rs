@@ -132,6 +132,27 @@ fn settings(dir: &Path, data: &Embedded) -> Arc<Settings> {
     Arc::new(Settings::parse(&text, "puente.toml", Arc::new(data.clone())).unwrap())
 }
 
+/// Puente as on one machine, at the time of `clock`.
+pub fn over(settings: Arc<Settings>, data: &Embedded, clock: Arc<Ahead>) -> Puente {
+    let adapter = Arc::new(data.clone());
+    Puente {
+        settings,
+        records: adapter.clone(),
+        known: adapter.clone(),
+        cursors: adapter.clone(),
+        doors: adapter.clone(),
+        goods: adapter.clone(),
+        accounts: adapter.clone(),
+        signs: Signs::new(adapter.clone()),
+        tokens: adapter.clone(),
+        queue: adapter,
+        clock,
+        chance: Arc::new(SystemChance),
+        client: Client::new().unwrap(),
+        tell: Tell::default(),
+    }
+}
+
 impl Inside {
     /// Before `erp`, with `more` in its section.
     pub fn new<R: Real>(erp: &R, more: &str) -> Self {
@@ -143,24 +164,8 @@ impl Inside {
         let dir = tempfile::tempdir().unwrap();
         configure(dir.path(), erp, more, shop);
         let data = Embedded::open(dir.path().join("data")).unwrap();
-        let adapter = Arc::new(data.clone());
         let clock = Arc::<Ahead>::default();
-        let puente = Puente {
-            settings: settings(dir.path(), &data),
-            records: adapter.clone(),
-            known: adapter.clone(),
-            cursors: adapter.clone(),
-            doors: adapter.clone(),
-            goods: adapter.clone(),
-            accounts: adapter.clone(),
-            signs: Signs::new(adapter.clone()),
-            tokens: adapter.clone(),
-            queue: adapter,
-            clock: clock.clone(),
-            chance: Arc::new(SystemChance),
-            client: Client::new().unwrap(),
-            tell: Tell::default(),
-        };
+        let puente = over(settings(dir.path(), &data), &data, clock.clone());
         Self { data, puente, clock, store: shop.store(), dir }
     }
 

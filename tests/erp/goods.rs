@@ -11,16 +11,15 @@ use puente::{
         order::Order,
     },
     embedded::Embedded,
-    flow::{self, Puente, signs::Signs, tell::Tell},
-    outbound::Client,
+    flow::{self, Puente},
     parties::Settings,
-    ports::{Accounts as _, Goods as _, SystemChance},
+    ports::{Accounts as _, Goods as _},
     store::row,
 };
 use puente_sandbox::store::{Plan, Serving, Shop};
 
 use crate::{
-    flow::Ahead,
+    flow::{Ahead, over},
     made::{line, order},
     real::Real,
     stock::{Depot, Stockroom},
@@ -69,24 +68,9 @@ impl Between {
             connection(dir.path(), "shopify", &theirs, &shopify),
         );
         let data = Embedded::open(dir.path().join("data")).unwrap();
-        let adapter = Arc::new(data.clone());
         let clock = Arc::<Ahead>::default();
-        let puente = Puente {
-            settings: Arc::new(Settings::parse(&text, "puente.toml", adapter.clone()).unwrap()),
-            records: adapter.clone(),
-            known: adapter.clone(),
-            cursors: adapter.clone(),
-            doors: adapter.clone(),
-            goods: adapter.clone(),
-            accounts: adapter.clone(),
-            signs: Signs::new(adapter.clone()),
-            tokens: adapter.clone(),
-            queue: adapter,
-            clock: clock.clone(),
-            chance: Arc::new(SystemChance),
-            client: Client::new().unwrap(),
-            tell: Tell::default(),
-        };
+        let settings = Arc::new(Settings::parse(&text, "puente.toml", Arc::new(data.clone())).unwrap());
+        let puente = over(settings, &data, clock.clone());
         Self { puente, data, clock, woo, shopify, _dir: dir }
     }
 

@@ -74,3 +74,22 @@ impl StockPage {
         self.rows.push((sku, quantity));
     }
 }
+
+/// What the tests of every ERP's stock say.
+#[cfg(test)]
+pub(in crate::erp) mod doubles {
+    use super::*;
+    use crate::{erp::Erp, outbound::doubles::Way};
+
+    pub(in crate::erp) fn place(text: &str) -> Place {
+        text.to_owned().try_into().unwrap()
+    }
+
+    pub(in crate::erp) async fn page(erp: &dyn Erp, ask: StockAsk<'_>) -> Result<StockPage, SendError> {
+        erp.stock().unwrap().page(&Way::open().calls(), &ask).await
+    }
+
+    pub(in crate::erp) fn row(code: &str, number: &str) -> (Sku, Amount) {
+        (code.parse().unwrap(), number.parse().unwrap())
+    }
+}

@@ -142,14 +142,35 @@ pub(crate) fn in_order(skus: &[Sku], found: &[Stocked]) -> Vec<Stocked> {
         .collect()
 }
 
+/// What the tests of every store's stock say.
 #[cfg(test)]
-mod tests {
+pub(in crate::store) mod doubles {
     use super::*;
-    use crate::Retry;
 
-    fn sku(text: &str) -> Sku {
+    pub(in crate::store) fn sku(text: &str) -> Sku {
         text.parse().unwrap()
     }
+
+    pub(in crate::store) fn skus(codes: &[&str]) -> Vec<Sku> {
+        codes.iter().map(|code| sku(code)).collect()
+    }
+
+    /// What became of a number, in a word.
+    pub(in crate::store) fn word(answer: &Result<i64, NotSet>) -> String {
+        match answer {
+            Ok(number) => number.to_string(),
+            Err(NotSet::Stale) => "stale".to_owned(),
+            Err(NotSet::Refused(_)) => "refused".to_owned(),
+            Err(NotSet::NotNow(_)) => "not now".to_owned(),
+            Err(NotSet::Unknown(_)) => "unknown".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{doubles::sku, *};
+    use crate::Retry;
 
     #[test]
     fn a_status_says_what_became_of_a_number() {

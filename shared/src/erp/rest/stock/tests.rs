@@ -9,7 +9,13 @@ use super::{
     super::tests::{build, example, smallest, why},
     *,
 };
-use crate::{erp::Erp, outbound::doubles::Way};
+use crate::{
+    erp::{
+        Erp,
+        stock::doubles::{page, row},
+    },
+    outbound::doubles::Way,
+};
 
 const STOCK: &str = "stock = { method = 'GET', path = '/stock?{% if since %}since={{ since }}{% endif %}{% for sku in skus %}&sku={{ sku }}\
      {% endfor %}{% for warehouse in warehouses %}&wh={{ warehouse }}{% endfor %}{% if page %}&page={{ page }}{% endif %}', items = '/rows', \
@@ -34,16 +40,8 @@ fn says(body: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_string(body)
 }
 
-async fn page(rest: &Rest, ask: StockAsk<'_>) -> Result<StockPage, SendError> {
-    rest.stock().unwrap().page(&Way::open().calls(), &ask).await
-}
-
 fn everywhere() -> Place {
     Place::of(&[]).unwrap()
-}
-
-fn row(code: &str, number: &str) -> (Sku, Amount) {
-    (code.parse().unwrap(), number.parse().unwrap())
 }
 
 #[tokio::test]

@@ -6,7 +6,14 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use super::*;
-use crate::{config::Section, erp::Erp, outbound::doubles::Way};
+use crate::{
+    config::Section,
+    erp::{
+        Erp,
+        stock::doubles::{page, place, row},
+    },
+    outbound::doubles::Way,
+};
 
 type Asked = Arc<Mutex<Vec<(String, Value)>>>;
 
@@ -56,20 +63,8 @@ fn small(moves: Value) -> impl Fn(&str, &Value) -> Value + Send + Sync + 'static
     }
 }
 
-fn place(text: &str) -> Place {
-    text.to_owned().try_into().unwrap()
-}
-
-async fn page(erp: &dyn Erp, ask: StockAsk<'_>) -> Result<StockPage, SendError> {
-    erp.stock().unwrap().page(&Way::open().calls(), &ask).await
-}
-
 fn methods(asked: &Asked) -> Vec<String> {
     std::mem::take(&mut *asked.lock().unwrap()).into_iter().map(|(method, _)| method).collect()
-}
-
-fn row(code: &str, number: &str) -> (Sku, Amount) {
-    (code.parse().unwrap(), number.parse().unwrap())
 }
 
 #[tokio::test]

@@ -6,14 +6,11 @@ use super::*;
 use crate::{
     domain::{goods::InStore, ids::AttemptId},
     outbound::doubles::{Refusing, nobody},
+    store::goods::doubles::{skus, word},
 };
 
 const ITEMS: &str = "/admin/inventory-items";
 const BATCH: &str = "/admin/inventory-items/location-levels/batch";
-
-fn skus(codes: &[&str]) -> Vec<Sku> {
-    codes.iter().map(|code| code.parse().unwrap()).collect()
-}
 
 fn new(item: &str, to: i64) -> NewStock {
     NewStock { sku: "A".parse().unwrap(), item: item.to_owned(), from: Some(1), to, attempt: AttemptId::new("a") }
@@ -53,16 +50,6 @@ fn body(json: &Value) -> ResponseTemplate {
 async fn became(answer: ResponseTemplate) -> Vec<String> {
     let (_server, shop, way) = answers(answer, "").await;
     shop.set_stock(&way.calls(), &three()).await.iter().map(word).collect()
-}
-
-fn word(answer: &Result<i64, NotSet>) -> String {
-    match answer {
-        Ok(number) => number.to_string(),
-        Err(NotSet::Stale) => "stale".to_owned(),
-        Err(NotSet::Refused(_)) => "refused".to_owned(),
-        Err(NotSet::NotNow(_)) => "not now".to_owned(),
-        Err(NotSet::Unknown(_)) => "unknown".to_owned(),
-    }
 }
 
 #[tokio::test]

@@ -6,17 +6,10 @@ use super::*;
 use crate::{
     domain::{goods::InStore, ids::AttemptId, money::Amount},
     outbound::doubles::{Refusing, nobody},
+    store::goods::doubles::{sku, skus, word},
 };
 
 const API: &str = "/admin/api/2026-10/graphql.json";
-
-fn sku(text: &str) -> Sku {
-    text.parse().unwrap()
-}
-
-fn skus(codes: &[&str]) -> Vec<Sku> {
-    codes.iter().map(|code| sku(code)).collect()
-}
 
 fn new(item: &str, from: Option<i64>, to: i64) -> NewStock {
     NewStock { sku: sku("A"), item: item.to_owned(), from, to, attempt: AttemptId::new("attempt_1") }
@@ -40,16 +33,6 @@ async fn answers(answer: ResponseTemplate) -> (MockServer, Shopify, Way) {
 async fn became(answer: ResponseTemplate) -> Vec<String> {
     let (_server, shop, way) = answers(answer).await;
     shop.set_stock(&way.calls(), &three()).await.iter().map(word).collect()
-}
-
-fn word(answer: &Result<i64, NotSet>) -> String {
-    match answer {
-        Ok(number) => number.to_string(),
-        Err(NotSet::Stale) => "stale".to_owned(),
-        Err(NotSet::Refused(_)) => "refused".to_owned(),
-        Err(NotSet::NotNow(_)) => "not now".to_owned(),
-        Err(NotSet::Unknown(_)) => "unknown".to_owned(),
-    }
 }
 
 fn item(id: u64, code: &str, tracked: bool, levels: &[(u64, i64)]) -> Value {

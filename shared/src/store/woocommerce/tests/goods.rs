@@ -6,17 +6,10 @@ use super::*;
 use crate::{
     domain::{goods::InStore, ids::AttemptId},
     outbound::doubles::{Refusing, nobody},
+    store::goods::doubles::{sku, skus, word},
 };
 
 const PRODUCTS: &str = "/tienda/wp-json/wc/v3/products";
-
-fn sku(text: &str) -> Sku {
-    text.parse().unwrap()
-}
-
-fn skus(codes: &[&str]) -> Vec<Sku> {
-    codes.iter().map(|code| sku(code)).collect()
-}
 
 fn new(item: &str, to: i64) -> NewStock {
     NewStock { sku: sku("A"), item: item.to_owned(), from: Some(1), to, attempt: AttemptId::new("attempt-1") }
@@ -48,16 +41,6 @@ async fn stocked(listed: &Value, codes: &[&str]) -> Vec<Stocked> {
 async fn became(answer: ResponseTemplate, stock: &[NewStock]) -> Vec<String> {
     let (_server, shop, way) = answers(answer).await;
     shop.set_stock(&way.calls(), stock).await.iter().map(word).collect()
-}
-
-fn word(answer: &Result<i64, NotSet>) -> String {
-    match answer {
-        Ok(number) => number.to_string(),
-        Err(NotSet::Stale) => "stale".to_owned(),
-        Err(NotSet::Refused(_)) => "refused".to_owned(),
-        Err(NotSet::NotNow(_)) => "not now".to_owned(),
-        Err(NotSet::Unknown(_)) => "unknown".to_owned(),
-    }
 }
 
 #[tokio::test]
