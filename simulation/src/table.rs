@@ -203,6 +203,7 @@ fn goods(write: &GoodsWrite) -> String {
         GoodsWrite::Failed { connection, attempt, certain, note, .. } => {
             format!("{connection} was not told ({attempt:?}, for certain: {certain}): {note}")
         }
+        GoodsWrite::WithMarks(write, marks) => format!("{}, and marks {} stores", goods(write), marks.len()),
     }
 }
 

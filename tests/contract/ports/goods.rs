@@ -143,6 +143,8 @@ impl Move {
         let stores = [InStore::Kept, InStore::NotKept, InStore::Absent, InStore::Ambiguous];
         let read = || (stores[usize::from(self.order)], self.flag.then(|| format!("gid://é/{}", self.units)));
         let read = (self.second < 3).then(read);
+        let room: Vec<Mark> = self.marks().into_iter().filter(|mark| mark.connection != connection).collect();
+        let making_room = |write| if self.order == 0 { GoodsWrite::WithMarks(Box::new(write), room) } else { write };
         match self.which {
             0..=2 => GoodsWrite::Commit(Commit {
                 order: self.order(),
@@ -170,15 +172,16 @@ impl Move {
                 read,
             }),
             // Now and then the shelf changed since.
-            9 => GoodsWrite::Told {
+            9 => making_room(GoodsWrite::Told {
                 connection,
                 attempt,
                 value: self.units,
                 seen: listing.dirt.saturating_sub(self.epoch / 2),
-            },
+            }),
             10 => {
                 let value = self.flag.then_some(self.units);
-                GoodsWrite::Seen { connection, epoch, seen: listing.dirt.saturating_sub(self.epoch / 2), value, read }
+                let seen = listing.dirt.saturating_sub(self.epoch / 2);
+                making_room(GoodsWrite::Seen { connection, epoch, seen, value, read })
             }
             _ => GoodsWrite::Failed {
                 connection,

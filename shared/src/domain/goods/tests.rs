@@ -379,3 +379,20 @@ proptest! {
         prop_assert_eq!(sum, left);
     }
 }
+
+#[test]
+fn whose_number_may_rise_is_marked_by_the_write_that_makes_the_room_or_by_none() {
+    let mut shelf = Shelf::default();
+    assert!(apply(&mut shelf, &count(2, 1, vec![]), 1));
+    let seen = shelf.listings[&shop("a")].dirt;
+    assert!(apply(&mut shelf, &tell("a", 1, "one", 1, seen, 100), 2));
+    let with_marks = |attempt| GoodsWrite::WithMarks(Box::new(told("a", 1, attempt, seen)), vec![Mark::of(shop("b"))]);
+    let dirt = |shelf: &Shelf| shelf.listings[&shop("b")].dirt;
+    let before = dirt(&shelf);
+    assert!(!apply(&mut shelf, &with_marks("of nobody"), 3));
+    assert_eq!(dirt(&shelf), before);
+    assert!(apply(&mut shelf, &with_marks("one"), 3));
+    assert_eq!((shelf.listings[&shop("a")].said, dirt(&shelf)), (Some(1), before + 1));
+    let rows = with_marks("one").rows();
+    assert_eq!(rows, [RowKey::Listing(shop("a")), RowKey::Listing(shop("b"))]);
+}

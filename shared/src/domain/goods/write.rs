@@ -72,6 +72,8 @@ pub enum GoodsWrite {
         /// Why, for people.
         note: String,
     },
+    /// A write of one store's number, and the stores whose numbers may rise by it: marked where it holds, or nothing is written at all.
+    WithMarks(Box<Self>, Vec<Mark>),
 }
 
 /// What a state of an order took off a shelf.
@@ -171,6 +173,7 @@ impl GoodsWrite {
             Self::Told { connection, .. } | Self::Seen { connection, .. } | Self::Failed { connection, .. } => {
                 vec![RowKey::Listing(connection.clone())]
             }
+            Self::WithMarks(write, marks) => [write.rows(), listings(marks)].concat(),
         }
     }
 
@@ -228,6 +231,13 @@ impl GoodsWrite {
                 listing.check |= *check;
                 listing.note = Some(note.clone());
                 true
+            }
+            Self::WithMarks(write, marks) => {
+                let holds = write.apply(shelf, now);
+                if holds {
+                    mark(shelf, marks, false, now);
+                }
+                holds
             }
         }
     }

@@ -252,8 +252,7 @@ impl Conductor<'_> {
             let value = if state == InStore::Kept { before } else { None };
             let connection = self.connection.id.clone();
             let seen = GoodsWrite::Seen { connection, epoch: self.epoch, seen: listing.dirt, value, read };
-            settled.push((one.id.clone(), seen));
-            settled.extend(self.makes_room(&one, &listing, value));
+            settled.push((one.id.clone(), self.making_room(&one, &listing, value, seen)));
         }
         self.write(settled).await?;
         let begun: Vec<Result<Option<(Article, Listing, NewStock)>>> = stream::iter(intents)
@@ -283,8 +282,9 @@ impl Conductor<'_> {
             done.written += u32::from(answer.is_ok());
             done.failed += u32::from(answer.is_err());
             let value = answer.as_ref().ok().copied();
-            writes.extend(self.came_of(&one.id, listing, new, answer));
-            writes.extend(self.makes_room(one, listing, value));
+            let (first, second) = self.came_of(listing, new, answer);
+            writes.push((one.id.clone(), self.making_room(one, listing, value, first)));
+            writes.extend(second.map(|write| (one.id.clone(), write)));
         }
         self.puente.signs.seen(self.party(), Fact::Sent, self.puente.clock.now(), None).await;
         self.write(writes).await
@@ -314,26 +314,26 @@ impl Conductor<'_> {
         (GoodsWrite::Tell(tell), NewStock { sku, item, from, to: value, attempt })
     }
 
-    /// Where the article is scarce and this store has less than it had, another may be given more.
-    fn makes_room(&self, one: &Article, before: &Listing, now: Option<i64>) -> Option<(ShelfId, GoodsWrite)> {
+    /// `write`, which says that this store has `now`. Where the article is scarce and that is less than it had, another may be given more,
+    /// and is marked by the same write: were it another one, a lost answer in between would leave the other store held back.
+    fn making_room(&self, one: &Article, before: &Listing, now: Option<i64>, write: GoodsWrite) -> GoodsWrite {
         let selling = selling_of(&one.id, self.selling);
         let outlets: Vec<Outlet<'_>> = selling.iter().map(|other| other.outlet()).collect();
         if now >= before.highest() || !one.shelf.is_scarce(&outlets) {
-            return None;
+            return write;
         }
         let others = selling.iter().filter(|other| other.connection != self.connection.id);
         let marks = others.map(|other| Mark::of(other.connection.clone())).collect();
-        Some((one.id.clone(), GoodsWrite::Mark(marks)))
+        GoodsWrite::WithMarks(Box::new(write), marks)
     }
 
-    /// What is written down of an answer.
+    /// What is written down of an answer, one after the other.
     fn came_of(
         &self,
-        id: &ShelfId,
         listing: &Listing,
         new: &NewStock,
         answer: Result<i64, NotSet>,
-    ) -> Vec<(ShelfId, GoodsWrite)> {
+    ) -> (GoodsWrite, Option<GoodsWrite>) {
         let now = self.puente.clock.now();
         let connection = self.connection.id.clone();
         let failed = |attempt, certain, wait: SignedDuration, check, note: String| GoodsWrite::Failed {
@@ -346,7 +346,7 @@ impl Conductor<'_> {
         };
         let attempt = Some(new.attempt.clone());
         let again = depart::backoff(self.puente, listing.attempts);
-        let writes = match answer {
+        match answer {
             Ok(value) => {
                 let told = GoodsWrite::Told {
                     connection: connection.clone(),
@@ -357,16 +357,15 @@ impl Conductor<'_> {
                 let note =
                     format!("the store was told {} and says {value}: does something else set its stock?", new.to);
                 let disagrees = (value != new.to).then(|| failed(None, true, DISAGREES, true, note));
-                [Some(told), disagrees].into_iter().flatten().collect()
+                (told, disagrees)
             }
             Err(NotSet::Stale) => {
-                vec![failed(attempt, true, SignedDuration::from_secs(1), true, NotSet::Stale.words())]
+                (failed(attempt, true, SignedDuration::from_secs(1), true, NotSet::Stale.words()), None)
             }
-            Err(NotSet::Refused(error)) => vec![failed(attempt, true, REFUSED, true, error.to_string())],
-            Err(NotSet::NotNow(error)) => vec![failed(attempt, true, again, false, error.to_string())],
-            Err(NotSet::Unknown(error)) => vec![failed(attempt, false, again, true, error.to_string())],
-        };
-        writes.into_iter().map(|write| (id.clone(), write)).collect()
+            Err(NotSet::Refused(error)) => (failed(attempt, true, REFUSED, true, error.to_string()), None),
+            Err(NotSet::NotNow(error)) => (failed(attempt, true, again, false, error.to_string()), None),
+            Err(NotSet::Unknown(error)) => (failed(attempt, false, again, true, error.to_string()), None),
+        }
     }
 
     /// Not now: what is due stays so, a while later.
