@@ -96,6 +96,7 @@ mod tests {
     #[test]
     fn every_named_test_is_there() {
         let tests = concat!(
+            include_str!("../tests/told/goods.rs"),
             include_str!("../tests/told/protocol.rs"),
             include_str!("../tests/told/life.rs"),
             include_str!("../tests/told/neighbours.rs"),

@@ -119,6 +119,7 @@ impl Scenario {
                 credits: chance.permille(850),
                 patience,
                 drafts: chance.permille(250),
+                quotes: false,
                 more_calls: 0,
                 customers: class != Class::Nothing && chance.permille(400),
                 at_most: if one_by_one { 1 } else { 100 },
@@ -192,6 +193,7 @@ impl Scenario {
             busy: chance.one_of(&[20 * MINUTE, 2 * HOUR, 6 * HOUR]),
             limits: Limits { per_day: chance.one_of(&[300, 300, 100_000]), ..base.limits },
             trade: Some(trade),
+            erp: erp::Settings { quotes: chance.permille(250), ..base.erp },
             ..base
         }
     }

@@ -42,13 +42,15 @@ fn seventeen_thousand_histories_keep_every_invariant() {
 /// 20268788: a day of few calls was spent on what is refused anyway, and what was learnt lost once a call for others had no room.
 /// 20283248: an ERP that answers an older step under its key, as is not promised, was judged as one that answers the newest.
 /// 20317781: a create that landed long after its settle time, of an older state, was judged by the newer one's total.
+/// 1410, of goods: a write was lost in between, and a scarce article's other store was held back until the next day's count.
 #[test]
 fn seeds_that_once_failed_hold() {
     campaign::quiet_panics();
     let client = puente::outbound::Client::new().unwrap();
-    for seed in [20_268_788, 20_283_248, 20_317_781] {
-        let report = campaign::guarded(About::Orders, seed, &client, false).unwrap();
-        assert_eq!(report.violations, Vec::<String>::new(), "seed {seed}");
+    let orders = [20_268_788, 20_283_248, 20_317_781].map(|seed| (About::Orders, seed));
+    for (about, seed) in orders.into_iter().chain([(About::Goods, 1410)]) {
+        let report = campaign::guarded(about, seed, &client, false).unwrap();
+        assert_eq!(report.violations, Vec::<String>::new(), "{about:?}, seed {seed}");
     }
 }
 

@@ -117,8 +117,10 @@ impl ModelErp {
             Action::Amend { document, .. } => {
                 self.world.say(|| format!("changed {} to {}", draft.reference, one.version));
                 for sale in books.at_mut(document) {
-                    self.moved(&sale.sku, 1);
-                    self.moved(&one.sku, -1);
+                    if sale.counted {
+                        self.moved(&sale.sku, 1);
+                        self.moved(&one.sku, -1);
+                    }
                     (sale.version, sale.total) = (Some(one.version.clone()), one.total.clone());
                     sale.sku.clone_from(&one.sku);
                 }
@@ -127,7 +129,7 @@ impl ModelErp {
             Action::Cancel { document } => {
                 self.world.say(|| format!("cancelled {}", draft.reference));
                 for sale in books.at_mut(document) {
-                    if !sale.cancelled {
+                    if sale.counted && !sale.cancelled {
                         self.moved(&sale.sku, 1);
                     }
                     sale.cancelled = true;
@@ -155,7 +157,8 @@ impl ModelErp {
             now
         };
         self.world.say(|| format!("booked {} as of {}", draft.reference, one.version));
-        if !credit {
+        let counted = !credit && !self.settings().quotes;
+        if counted {
             self.moved(&one.sku, -1);
         }
         books.documents.push(Booked {
@@ -166,6 +169,7 @@ impl ModelErp {
             sku: one.sku.clone(),
             total: one.total.clone(),
             finished: !self.settings().drafts,
+            counted,
             cancelled: false,
             shipped: false,
             deleted: false,

@@ -68,6 +68,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Whether a sale is made as a draft and confirmed by a second call.
     pub drafts: bool,
+    /// Whether a sale is left as a quotation, which lowers what is available only once somebody who works there has confirmed it.
+    pub quotes: bool,
     /// Calls of a create after its first, such as reading back, which make nothing.
     pub more_calls: u32,
     /// Whether sales need customers, which are made by calls of their own.
@@ -88,6 +90,7 @@ impl Settings {
             credits: true,
             patience,
             drafts: false,
+            quotes: false,
             more_calls: 0,
             customers: false,
             at_most: 100,
@@ -125,6 +128,8 @@ pub struct Booked {
     pub total: String,
     /// Whether it was confirmed.
     pub finished: bool,
+    /// Whether it lowers what is available.
+    pub counted: bool,
     /// Whether it was cancelled.
     pub cancelled: bool,
     /// Whether it was shipped, or invoiced: it stays as it is.
@@ -140,7 +145,7 @@ impl Booked {
     #[must_use]
     pub fn sale(place: usize, reference: Reference, version: Version, total: &str) -> Self {
         let (version, sku, total) = (Some(version), String::new(), total.to_owned());
-        let (credit, cancelled, shipped, deleted) = (false, false, false, false);
+        let (credit, counted, cancelled, shipped, deleted) = (false, true, false, false, false);
         Self {
             place,
             reference,
@@ -149,6 +154,7 @@ impl Booked {
             sku,
             total,
             finished: true,
+            counted,
             cancelled,
             shipped,
             deleted,
@@ -280,6 +286,17 @@ impl ModelErp {
             let place = self.world.chance.one_of(&standing);
             self.world.say(|| format!("somebody is at {}", books.documents[place].reference));
             does(&mut books.documents[place]);
+        }
+    }
+
+    /// Somebody who works there goes through the quotations, and confirms about half of them.
+    pub fn confirm_some(&self) {
+        for sale in self.books().documents.iter_mut().filter(|one| !one.credit && one.stands() && !one.counted) {
+            if self.world.chance.permille(500) {
+                self.world.say(|| format!("somebody confirms {}", sale.reference));
+                sale.counted = true;
+                self.moved(&sale.sku, -1);
+            }
         }
     }
 

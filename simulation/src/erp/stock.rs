@@ -15,8 +15,8 @@ use super::Connector;
 #[async_trait]
 impl Stock for Connector {
     fn reflects(&self) -> bool {
-        // A sale lowers it as soon as it is booked, drafts too.
-        true
+        // A sale lowers it as soon as it is booked, drafts too; quotations do not.
+        !self.0.settings().quotes
     }
 
     async fn page(&self, calls: &Calls<'_>, ask: &StockAsk<'_>) -> Result<StockPage, SendError> {
@@ -39,7 +39,12 @@ impl Stock for Connector {
         Ok(page)
     }
 
-    async fn reflected(&self, _calls: &Calls<'_>, sales: &[Document]) -> Result<Vec<String>, SendError> {
-        Ok(sales.iter().map(|sale| sale.id.clone()).collect())
+    async fn reflected(&self, calls: &Calls<'_>, sales: &[Document]) -> Result<Vec<String>, SendError> {
+        let sales = sales.to_vec();
+        let counted = self.0.reach(calls, "erp.reflected", &[], move |_, books| {
+            let counts = |sale: &&Document| books.at(sale).is_some_and(|one| one.counted && one.stands());
+            sales.iter().filter(counts).map(|sale| sale.id.clone()).collect()
+        });
+        counted.await.map_err(|lost| lost.send_error())
     }
 }

@@ -32,6 +32,19 @@ impl History {
             let (history, trade) = (Arc::clone(self), trade.clone());
             self.world.executor.spawn("shopkeeper", 0, async move { history.set_by_hand(&trade).await });
         }
+        if self.scenario.erp.quotes {
+            let history = Arc::clone(self);
+            self.world.executor.spawn("clerk", 0, async move { history.confirm().await });
+        }
+    }
+
+    /// Whoever works in the ERP confirms quotations now and then. What is quoted last nobody does.
+    async fn confirm(self: Arc<Self>) {
+        let busy = self.scenario.busy;
+        while self.world.now() < self.scenario.start + busy {
+            self.pass(self.world.chance.within(MINUTE, busy / 5)).await;
+            self.erp.confirm_some();
+        }
     }
 
     /// Somebody comes to a shop and buys something, if the shop says that it has any.
@@ -178,8 +191,8 @@ impl History {
         wrong
     }
 
-    /// What is left of an article by the ERP's own number, once every order that stands is taken off that it has no sale of. An order that
-    /// waits for a person may be taken off twice: in doubt, or booked by hand.
+    /// What is left of an article by the ERP's own number, once every order that stands is taken off whose sale does not lower it: there is
+    /// none, or it is a quotation. An order that waits for a person may be taken off twice: in doubt, or booked by hand.
     fn should_be_left(&self, article: &str, shelf: &Shelf, heads: &BTreeMap<OrderKey, Head>) -> (i64, i64) {
         let available = self
             .warehouse
@@ -196,8 +209,8 @@ impl History {
                 let stands = order.status == Status::Open && !known.deleted;
                 let mut sales =
                     books.documents.iter().filter(|one| !one.credit && one.stands() && one.is_of(&key.sale()));
-                let booked = sales.any(|sale| sale.sku == article);
-                missing += i64::from(takes && stands && !booked);
+                let counted = sales.any(|sale| sale.counted && sale.sku == article);
+                missing += i64::from(takes && stands && !counted);
                 let at_rest = heads.get(&key).is_some_and(|head| head.state() == State::Synced);
                 doubtful += i64::from(!at_rest && shelf.commitments.contains_key(&key));
             }
