@@ -16,7 +16,7 @@ use puente::{
     flow::{
         Puente,
         goods::{
-            hold as holding, selling,
+            hold as holding, is_told, selling,
             view::{self, MOST},
         },
     },
@@ -41,9 +41,9 @@ pub(crate) enum Goods {
     /// Neither a store nor an ERP is called: what stores have is what was last read there. With goods = { stock = "show" } this is what to
     /// look at before setting "publish".
     Diff(Diff),
-    /// Writes no more stock to stores until they are released. A pass on its way ends first; orders go on.
+    /// Writes no more stock and shipments to stores until they are released. A pass on its way ends first; orders go on.
     Hold(Hold),
-    /// Lets stock be written to stores again, and has every number that differs looked at now.
+    /// Lets stores be written to again, and has every number that differs looked at now.
     Release(Hold),
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct Hold {
     /// This connection's store.
     #[arg(long, group = "which")]
     connection: Option<ConnectionId>,
-    /// The stores of all connections whose stock is on.
+    /// The stores of all connections whose stock or shipments are on.
     #[arg(long, group = "which")]
     all: bool,
     /// Who asks, for the log and for others who look.
@@ -119,6 +119,21 @@ fn connections(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<Connec
     }
     if all.is_empty() {
         let words = "stock is on for no connection: put goods = { stock = \"show\" } into the part of one";
+        return Err(Error::new(Kind::NotFound, words));
+    }
+    Ok(all)
+}
+
+/// The connections asked for to whose stores anything is written, stock or shipments.
+fn written_to(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<ConnectionId>> {
+    let mut all = place::connections(&puente.settings, one)?;
+    match one {
+        Some(one) => is_told(puente, one)?,
+        None => all.retain(|connection| is_told(puente, connection).is_ok()),
+    }
+    if all.is_empty() {
+        let words =
+            "nothing is written to the store of any connection: put goods = { stock = \"show\" } into the part of one";
         return Err(Error::new(Kind::NotFound, words));
     }
     Ok(all)
@@ -228,7 +243,7 @@ async fn hold(hold: &Hold, output: Output) -> Result<()> {
     let puente = hold.place.open().await?;
     let by = Operator::of_all(&hold.by).name;
     let mut held = Vec::new();
-    for connection in connections(&puente, hold.connection.as_ref())? {
+    for connection in written_to(&puente, hold.connection.as_ref())? {
         let halt = holding::hold(&puente, &connection, &by, "puente goods hold").await?;
         held.push(HoldView::of(connection, Some(halt)));
     }
@@ -250,14 +265,15 @@ async fn release(hold: &Hold, output: Output) -> Result<()> {
     let by = Operator::of_all(&hold.by).name;
     let spinner = progress::spinner("releasing");
     let mut all = Vec::new();
-    for connection in connections(&puente, hold.connection.as_ref())? {
+    for connection in written_to(&puente, hold.connection.as_ref())? {
         let was_held = holding::release(&puente, &connection, &by, "puente goods release").await?.is_some();
         let compared = std::cell::Cell::new(0);
         let seen = |articles: usize| {
             compared.set(compared.get() + articles);
             spinner.set_message(format!("{connection}: compared {} articles", compared.get()));
         };
-        let looked_at = holding::look_again(&puente, &connection, seen).await?;
+        let sells = selling(&puente, &connection).is_ok();
+        let looked_at = if sells { holding::look_again(&puente, &connection, seen).await? } else { 0 };
         all.push(Released { connection, was_held, looked_at });
     }
     spinner.finish_and_clear();

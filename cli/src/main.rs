@@ -1,4 +1,4 @@
-//! The `puente` command: demo, serve, check, orders, goods, dlq, quota, backfill, send,
+//! The `puente` command: demo, serve, check, orders, goods, shipments, dlq, quota, backfill, send,
 //! connections, tasks, pump, config.
 //!
 //! With `--json` standard output carries the answer as JSON, and standard error why there is none, or a remark: `title` and `detail`.
@@ -20,6 +20,7 @@ mod pump;
 mod quota;
 mod send;
 mod serve;
+mod shipments;
 mod story;
 mod tasks;
 
@@ -50,6 +51,8 @@ enum Command {
     Orders(orders::Orders),
     #[command(subcommand)]
     Goods(goods::Goods),
+    #[command(subcommand)]
+    Shipments(shipments::Shipments),
     #[command(subcommand)]
     Dlq(dlq::Dlq),
     Quota(quota::Quota),
@@ -94,6 +97,7 @@ fn run(command: Command, output: Output) -> Result<()> {
             Command::Check(check) => check::run(check, output).await,
             Command::Orders(orders) => orders::run(orders, output).await,
             Command::Goods(goods) => goods::run(goods, output).await,
+            Command::Shipments(shipments) => shipments::run(shipments, output).await,
             Command::Dlq(dlq) => dlq::run(dlq, output).await,
             Command::Quota(quota) => quota::run(quota, output).await,
             Command::Backfill(backfill) => backfill::run(backfill, output).await,

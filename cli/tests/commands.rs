@@ -562,7 +562,8 @@ async fn stock_is_shown_compared_and_held() {
     let home = Home::new(&erp);
     let path = home.path().join("puente.toml");
     let off = fs::read_to_string(&path).unwrap();
-    fs::write(&path, off.replace("\nstore = {", "\ngoods = { stock = \"show\" }\nstore = {")).unwrap();
+    let on = "\ngoods = { stock = \"show\", shipments = \"show\" }\nstore = {";
+    fs::write(&path, off.replace("\nstore = {", on)).unwrap();
     let serving = home.serve();
     home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
     home.until("synced");
@@ -586,8 +587,21 @@ async fn stock_is_shown_compared_and_held() {
     let released = home.json(&["goods", "release", "--all"]);
     assert_eq!(released[0]["was_held"], Value::from(true), "{released}");
 
+    // Nothing was sent yet.
+    assert_eq!(home.json(&["shipments", "list"]), serde_json::json!([]));
+    let shown = text(&home.run(&["shipments", "list", "--stopped"]));
+    assert!(shown.contains("nothing was sent"), "{shown}");
+    let unknown = home.fails(&["shipments", "retry", "--connection", "acme", "1", "77"]);
+    assert!(unknown.contains("was not seen yet"), "{unknown}");
+
     fs::write(&path, off).unwrap();
-    for args in [&["goods", "list"][..], &["goods", "diff", "--connection", "acme"], &["goods", "hold", "--all"]] {
+    for args in [
+        &["goods", "list"][..],
+        &["goods", "diff", "--connection", "acme"],
+        &["goods", "hold", "--all"],
+        &["shipments", "list"],
+        &["shipments", "retry", "--connection", "acme", "1", "77"],
+    ] {
         assert!(home.fails(args).contains("goods = {"), "{args:?}");
     }
 }

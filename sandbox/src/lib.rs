@@ -21,6 +21,7 @@ pub mod store;
     clippy::disallowed_methods,
     reason = "the sandbox plays other people's machines: they have clocks of their own"
 )]
-fn now() -> jiff::Timestamp {
+#[must_use]
+pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

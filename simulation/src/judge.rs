@@ -95,6 +95,12 @@ pub fn stock(history: &History) -> u64 {
             history.world.violated(line);
         }
     }
+    // What somebody restored from a backup has forgotten what it was told.
+    if !history.scenario.faults.had(Fault::BackupRestored) {
+        for line in history.untold() {
+            history.world.violated(line);
+        }
+    }
     let rows = history.table.rows();
     let limits = &history.scenario.limits;
     for (account, ledger) in &rows.ledgers {

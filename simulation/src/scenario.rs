@@ -185,6 +185,7 @@ impl Scenario {
             late: rough,
             safety: chance.one_of(&[0, 0, 0, 1]),
             scarce: chance.one_of(&[0, 3, 6]),
+            sent: chance.one_of(&[0, 500, 900]),
             ..Trade::plain(keeps)
         };
         Self {

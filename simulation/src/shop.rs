@@ -19,7 +19,8 @@ use puente::{
         goods::{InStore, Sku, number::Keeps},
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
-        order::{Flag, Line, Order, Payment, Refund, Returned, Status, Tax},
+        order::{Flag, Line, LineStock, Order, Payment, Refund, Returned, Status, Tax},
+        shipment::{Fulfilment, Fulfilments, NewFulfilment, Open},
         time::Stamp,
     },
     outbound::Calls,
@@ -87,6 +88,8 @@ pub struct Shop {
     reads: Mutex<Option<Order>>,
     /// Its numbers of stock, if it keeps any.
     counter: Mutex<Option<Counter>>,
+    /// What it has as sent, by order.
+    sent: Mutex<BTreeMap<OrderId, Vec<Fulfilment>>>,
     /// Where its goods lie, and what becomes of numbers that are written to it.
     trade: Option<(Shared, Trade)>,
 }
@@ -134,6 +137,7 @@ impl Shop {
             orders: Mutex::default(),
             told: Mutex::default(),
             reads: Mutex::default(),
+            sent: Mutex::default(),
             counter: Mutex::new(trade.as_ref().map(|(_, trade, keeps)| Counter::new(*keeps, &trade.articles))),
             trade: trade.map(|(warehouse, trade, _)| (warehouse, trade)),
         })
@@ -196,6 +200,11 @@ impl Shop {
     /// Its numbers of stock.
     pub fn counter(&self) -> MutexGuard<'_, Option<Counter>> {
         self.counter.lock().unwrap()
+    }
+
+    /// What it has of an order as sent.
+    pub fn sent(&self, order: &OrderId) -> Vec<Fulfilment> {
+        self.sent.lock().unwrap().get(order).cloned().unwrap_or_default()
     }
 
     /// A buyer places an order.
@@ -515,44 +524,129 @@ impl Store for Asked {
     }
 
     async fn set_stock(&self, _calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        let numbers = stock.to_vec();
+        match self.0.told("store.set_stock", move |shop| shop.put(&numbers)).await {
+            Some(answers) => answers,
+            None => stock.iter().map(|_| Err(unanswered())).collect(),
+        }
+    }
+
+    async fn fulfilments(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Fulfilments>> {
         let shop = &self.0;
-        let Some((_, trade)) = &shop.trade else { return Vec::new() };
-        shop.called();
-        let (world, timeout) = (&shop.world, 30 * SECOND);
-        let unknown = || NotSet::Unknown(Error::new(Kind::Unavailable, "no answer in time"));
-        let alike = |not_set: NotSet| stock.iter().map(|_| Err(not_set.clone())).collect();
-        let lost = world.faults().kinds().next().is_some() || trade.lost > 0;
-        if lost && world.chance.permille(trade.lost) {
-            world.executor.sleep(timeout).await;
-            return alike(unknown());
-        }
-        if lost && world.chance.permille(trade.late) {
-            // It lands after whoever sent it has given up, or died.
-            let (late, numbers) = (Arc::clone(shop), stock.to_vec());
-            let after = world.chance.within(timeout, LATEST);
-            world.executor.spawn("network", 0, async move {
-                late.world.executor.sleep(after).await;
-                late.put(&numbers);
+        shop.ask("store.fulfilments", || {
+            let orders = shop.orders();
+            let known = orders.get(order).filter(|known| !known.deleted)?;
+            let sent = shop.sent(order);
+            let open = known.last().lines.iter().map(|line| Open {
+                line: line.id.clone(),
+                quantity: line.quantity - sent_of(&sent, &line.id),
+                item: line.id.clone(),
             });
-            world.executor.sleep(timeout).await;
-            return alike(unknown());
-        }
-        world.executor.sleep(world.takes(20_000, 400_000)).await;
-        let called = world.call(Place::Store, "store.set_stock", |again| (!again).then(|| shop.put(stock))).await;
-        let answers = match called {
-            Ok(Some(answers)) => answers,
-            Ok(None) | Err(_) => return alike(unknown()),
-        };
-        world.executor.sleep(world.takes(20_000, 400_000)).await;
-        if lost && world.chance.permille(trade.unanswered) {
-            world.executor.sleep(timeout).await;
-            return alike(unknown());
-        }
-        answers
+            Some(Fulfilments { open: Some(open.collect()), sent })
+        })
+        .await
+    }
+
+    async fn fulfil(&self, _calls: &Calls<'_>, new: &NewFulfilment) -> Result<String, NotSet> {
+        let new = new.clone();
+        self.0.told("store.fulfil", move |shop| shop.fulfil(&new)).await.unwrap_or_else(|| Err(unanswered()))
+    }
+
+    async fn track(&self, _calls: &Calls<'_>, fulfilment: &str, new: &NewFulfilment) -> Result<(), NotSet> {
+        let (new, id) = (new.clone(), fulfilment.to_owned());
+        self.0.told("store.track", move |shop| shop.track(&id, &new)).await.unwrap_or_else(|| Err(unanswered()))
     }
 }
 
+fn unanswered() -> NotSet {
+    NotSet::Unknown(Error::new(Kind::Unavailable, "no answer in time"))
+}
+
+/// The units of a line that were sent.
+fn sent_of(sent: &[Fulfilment], line: &str) -> Amount {
+    sent.iter().filter_map(|one| one.lines.get(line).copied()).sum()
+}
+
 impl Shop {
+    /// It is told something: `act` happens once, or late, or not at all. None: no answer.
+    async fn told<T>(self: &Arc<Self>, what: &'static str, act: impl Fn(&Self) -> T + Send + 'static) -> Option<T> {
+        let (_, trade) = self.trade.as_ref()?;
+        self.called();
+        let (world, timeout) = (&self.world, 30 * SECOND);
+        let lost = world.faults().kinds().next().is_some() || trade.lost > 0;
+        if lost && world.chance.permille(trade.lost) {
+            world.executor.sleep(timeout).await;
+            return None;
+        }
+        if lost && world.chance.permille(trade.late) {
+            // It lands after whoever sent it has given up, or died.
+            let late = Arc::clone(self);
+            let after = world.chance.within(timeout, LATEST);
+            world.executor.spawn("network", 0, async move {
+                late.world.executor.sleep(after).await;
+                act(&late);
+            });
+            world.executor.sleep(timeout).await;
+            return None;
+        }
+        world.executor.sleep(world.takes(20_000, 400_000)).await;
+        let answer = world.call(Place::Store, what, |again| (!again).then(|| act(self))).await.ok().flatten()?;
+        world.executor.sleep(world.takes(20_000, 400_000)).await;
+        if lost && world.chance.permille(trade.unanswered) {
+            world.executor.sleep(timeout).await;
+            return None;
+        }
+        Some(answer)
+    }
+
+    /// Something was sent: it is taken only of what is left to send, and a gross number falls with what was reserved.
+    fn fulfil(&self, new: &NewFulfilment) -> Result<String, NotSet> {
+        let refused = |words: &'static str| NotSet::Refused(Error::new(Kind::Refused, words));
+        let lines: BTreeMap<String, Amount> = new.parts.iter().map(|part| (part.line.clone(), part.quantity)).collect();
+        let id = {
+            let mut all = self.sent.lock().unwrap();
+            let orders = self.orders();
+            let known = orders.get(&new.order).ok_or_else(|| refused("there is no such order"))?;
+            let sent = all.entry(new.order.clone()).or_default();
+            for (line, quantity) in &lines {
+                let sold = known.last().lines.iter().find(|one| one.id == *line).map(|one| one.quantity);
+                let left = sold.unwrap_or_default() - sent_of(sent, line);
+                if *quantity > left || known.last().status == Status::Cancelled {
+                    return Err(refused("more than is left to send"));
+                }
+                let article = known.last().lines.iter().find(|one| one.id == *line).and_then(|one| one.sku.clone());
+                if let Some((counter, article)) = self.counter().as_mut().zip(article) {
+                    counter.sent(&article, 1);
+                }
+            }
+            let id = format!("{}-f{}", new.order, sent.len() + 1);
+            sent.push(Fulfilment {
+                id: id.clone(),
+                created: Some(stamp(self.world.now())),
+                lines: lines.clone(),
+                tracking: new.parcels.iter().map(|parcel| parcel.number.clone()).collect(),
+                shipment: None,
+            });
+            id
+        };
+        self.world.say(|| format!("{}: order {} is sent, as {id}", self.id, new.order));
+        self.change(&new.order, true, |order| {
+            let fulfilled =
+                |(line, quantity): (String, Amount)| LineStock { line, taken: None, fulfilled: Some(quantity) };
+            order.stock = lines.into_iter().map(fulfilled).collect();
+        });
+        Ok(id)
+    }
+
+    /// How something that was sent can be followed.
+    fn track(&self, id: &str, new: &NewFulfilment) -> Result<(), NotSet> {
+        let mut all = self.sent.lock().unwrap();
+        let there = all.get_mut(&new.order).and_then(|sent| sent.iter_mut().find(|one| one.id == id));
+        let there = there.ok_or_else(|| NotSet::Refused(Error::new(Kind::Refused, "there is no such fulfilment")))?;
+        there.tracking = new.parcels.iter().map(|parcel| parcel.number.clone()).collect();
+        Ok(())
+    }
+
     fn called(&self) {
         if let Some((warehouse, _)) = &self.trade {
             warehouse.stock().store_calls += 1;

@@ -1,6 +1,8 @@
 //! The table: records and ledgers as DynamoDB keeps them. Conditional writes are atomic and run the production's own pure
 //! functions; heads are read consistently, the index lags; a write may be repeated by the SDK, or its answer be lost.
 
+mod shipments;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard},
@@ -16,6 +18,7 @@ use puente::{
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term, terms},
+        shipment::{Dispatch, ShipmentId},
         sign::{Fact, Identity, Party, Sign},
         task::Run,
         version::Version,
@@ -55,6 +58,10 @@ pub struct Rows {
     /// Shelves.
     pub shelves: BTreeMap<ShelfId, Shelf>,
     halts: BTreeMap<ConnectionId, Halt>,
+    /// Shipments.
+    pub shipments: BTreeMap<(OrderKey, ShipmentId), Dispatch>,
+    /// Which write a shipment comes from.
+    shipment_tokens: BTreeMap<(OrderKey, ShipmentId), String>,
     runs: BTreeMap<String, Run>,
     claims: BTreeMap<String, Timestamp>,
     kept: BTreeMap<AccountId, Kept>,
@@ -74,6 +81,12 @@ impl Rows {
     #[must_use]
     pub fn next_listing(&self) -> Option<Timestamp> {
         self.shelves.values().flat_map(|shelf| shelf.listings.values()).filter_map(|listing| listing.due).min()
+    }
+
+    /// When the first shipment is due.
+    #[must_use]
+    pub fn next_shipment(&self) -> Option<Timestamp> {
+        self.shipments.values().filter_map(|dispatch| dispatch.due).min()
     }
 }
 
@@ -203,6 +216,7 @@ fn goods(write: &GoodsWrite) -> String {
         GoodsWrite::Failed { connection, attempt, certain, note, .. } => {
             format!("{connection} was not told ({attempt:?}, for certain: {certain}): {note}")
         }
+        GoodsWrite::Reserve { order, reserved, .. } => format!("{reserved} of {order} are reserved there"),
         GoodsWrite::WithMarks(write, marks) => format!("{}, and marks {} stores", goods(write), marks.len()),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use puente::domain::goods::number::Keeps;
+use puente::domain::{goods::number::Keeps, ids::OrderKey};
 
 use crate::{
     executor::Micros,
@@ -48,6 +48,8 @@ pub struct Trade {
     pub rhythm: bool,
     /// How often a person sets a store's number by hand.
     pub edits: usize,
+    /// Of a thousand sales, how many leave the warehouse before the history ends; stores are told of them.
+    pub sent: u32,
 }
 
 impl Trade {
@@ -71,6 +73,7 @@ impl Trade {
             unheard: 0,
             rhythm: false,
             edits: 0,
+            sent: 0,
         }
     }
 }
@@ -103,6 +106,25 @@ pub struct Stock {
     pub store_calls: u64,
     /// Questions to the ERP.
     pub polls: u64,
+    /// What left.
+    pub left: Vec<Left>,
+    /// How far the ERP's count of changes was when it was first asked what left: what left before is nobody's to tell.
+    pub asked_at: Option<u64>,
+}
+
+/// A parcel that left the warehouse, as the ERP lists it.
+#[derive(Debug, Clone)]
+pub struct Left {
+    /// Of which order.
+    pub order: OrderKey,
+    /// What is in it: one unit.
+    pub article: String,
+    /// Its tracking number, as soon as somebody typed it.
+    pub tracking: Option<String>,
+    /// The ERP's own count of changes when it left.
+    pub left_at: u64,
+    /// The same at its last change.
+    changed: u64,
 }
 
 impl Warehouse {
@@ -139,6 +161,33 @@ impl Stock {
     /// One comes back.
     pub fn back(&mut self, article: &str) {
         *self.free.entry(article.to_owned()).or_default() += 1;
+    }
+
+    /// A parcel leaves: the ERP's number is as it was, less on hand and less promised. Its place in the list.
+    pub fn leave(&mut self, order: OrderKey, article: &str, tracking: Option<String>) -> usize {
+        self.moved(article, 0);
+        let (left_at, changed) = (self.changes, self.changes);
+        self.left.push(Left { order, article: article.to_owned(), tracking, left_at, changed });
+        self.left.len() - 1
+    }
+
+    /// Somebody types a parcel's tracking number.
+    pub fn follow(&mut self, place: usize, number: String) {
+        self.changes += 1;
+        if let Some(left) = self.left.get_mut(place) {
+            (left.tracking, left.changed) = (Some(number), self.changes);
+        }
+    }
+
+    /// What the ERP answers when it is asked what was sent: what left or changed since, by its place in the list; and how far it is. The
+    /// first question only says where changes begin.
+    pub fn sent(&mut self, since: Option<u64>) -> (Vec<(usize, Left)>, u64) {
+        let Some(since) = since else {
+            self.asked_at = Some(self.changes);
+            return (Vec::new(), self.changes);
+        };
+        let changed = self.left.iter().cloned().enumerate().filter(|(_, left)| left.changed > since);
+        (changed.collect(), self.changes)
     }
 
     /// What the ERP answers: the articles that changed since, and these; and how far it is.
@@ -180,6 +229,14 @@ impl Counter {
         match self.keeps {
             Keeps::Sellable => number,
             Keeps::Gross => number - self.reserved.get(article).copied().unwrap_or_default(),
+        }
+    }
+
+    /// So many that were sold have left: a gross number had them still, and kept them reserved.
+    pub fn sent(&mut self, article: &str, units: i64) {
+        if self.keeps == Keeps::Gross {
+            *self.numbers.entry(article.to_owned()).or_default() -= units;
+            *self.reserved.entry(article.to_owned()).or_default() -= units;
         }
     }
 

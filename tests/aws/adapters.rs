@@ -1,6 +1,9 @@
 //! What only the AWS adapters can get wrong: writes that meet themselves, batches that fail in part, large values.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use puente::{
@@ -15,9 +18,10 @@ use puente::{
         money::Amount,
         order::Flag,
         record::{Count, Doubt, End, Head, Intent, Rest, SCHEMA, State, Summary, Write, Written},
+        shipment::{Sending, Shipment, ShipmentId, ShipmentWrite, Underway},
         version::Version,
     },
-    ports::{Accounts, Bundle, Goods, Known, Payload, Query, Queue, Records, Secrets},
+    ports::{Accounts, Bundle, Goods, Known, Payload, Query, Queue, Records, Secrets, Shipments},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -296,6 +300,39 @@ async fn a_shelf_that_was_written_though_the_reply_was_lost_is_written_once() {
         assert_eq!(goods.shelf(&id).await.unwrap(), pure, "{write:?}");
     }
     assert!(pure.commitments.is_empty() && pure.listings.len() == 2);
+}
+
+#[tokio::test]
+async fn a_shipment_that_was_written_though_the_reply_was_lost_is_written_once() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let (order, id): (_, ShipmentId) = (key("1"), "7".parse().unwrap());
+    let shipment = Shipment {
+        id: id.clone(),
+        number: "OUT/7".to_owned(),
+        items: BTreeMap::new(),
+        carrier: None,
+        parcels: Vec::new(),
+    };
+    let underway = Underway { attempt: AttemptId::new("a1"), lines: BTreeMap::new(), begun: at(1), settle_at: at(60) };
+    let (attempt, fulfilment) = (Some(underway.attempt.clone()), Some("gid://1".to_owned()));
+    let mut pure = None;
+    for write in [
+        ShipmentWrite::Noted { shipment, poll: 1 },
+        ShipmentWrite::Sending(Sending { underway, epoch: 1, rev: 1 }),
+        // The attempt is not on its way any more when it is asked for again.
+        ShipmentWrite::Told { attempt, epoch: 1, seen: 1, fulfilment, lines: BTreeMap::new() },
+    ] {
+        proxy.lose_next("TransactWriteItems");
+        assert!(aws.shipments.write(&order, &id, &write, at(1)).await.unwrap(), "{write:?}");
+        assert!(write.apply(&mut pure, at(1)));
+        assert_eq!(
+            aws.shipments.of_order(&order).await.unwrap(),
+            pure.clone().into_iter().collect::<Vec<_>>(),
+            "{write:?}"
+        );
+    }
+    assert_eq!(pure.unwrap().attempts, 0);
 }
 
 /// The index still names what was taken away since: a list that ended there would be taken for the whole.

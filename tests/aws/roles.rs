@@ -13,9 +13,10 @@ use puente::{
         goods::{Commit, Count, GoodsWrite, Mark, Settled, ShelfId},
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
         money::Amount,
+        shipment::{Shipment, ShipmentId, ShipmentWrite},
         version::Version,
     },
-    ports::{Accounts, Clock, Goods, Queue, SystemClock, Token, Tokens},
+    ports::{Accounts, Clock, Goods, Queue, Shipments, SystemClock, Token, Tokens},
 };
 use puente_functions::{App, Tell, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
@@ -268,7 +269,7 @@ fn app(world: &World, proxy: &Proxy) -> App {
 async fn stock(world: &World, working: &Proxy, sweeping: &Proxy, filling: &Proxy) {
     let (worker, sweeper, filler) = (app(world, working), app(world, sweeping), app(world, filling));
     let (erp, of): (ErpId, ConnectionId) = ("main".parse().unwrap(), "acme-shop".parse().unwrap());
-    let goods = "[connection.acme-shop.goods]\nstock = \"publish\"\n";
+    let goods = "[connection.acme-shop.goods]\nstock = \"publish\"\nshipments = \"publish\"\n";
     let shop = shop(11, 15);
     let _serving = world.publish_to_fetch_from_with(&shop, goods).await;
     assert!(backfill::handle(&filler, &wide_backfill(), soon()).await.unwrap().figures["enqueued"] >= 10);
@@ -318,6 +319,21 @@ async fn stock(world: &World, working: &Proxy, sweeping: &Proxy, filling: &Proxy
     write(&filler, &took("played-3", 0, 0, &later)).await;
 }
 
+/// What an ERP sent of an order is noted, and read by whoever tells its store, which has it.
+async fn shipments(world: &World, working: &Proxy) {
+    let worker = app(world, working);
+    let kept = &worker.aws().shipments;
+    let order = OrderKey::new("acme-shop".parse().unwrap(), "sent-1".parse().unwrap());
+    let items = BTreeMap::from([("PLAYED".parse().unwrap(), Amount::from(2))]);
+    let id: ShipmentId = "1".parse().unwrap();
+    let shipment = Shipment { id: id.clone(), number: "OUT/1".to_owned(), items, carrier: None, parcels: Vec::new() };
+    let told = ShipmentWrite::Told { attempt: None, epoch: 1, seen: 1, fulfilment: None, lines: BTreeMap::new() };
+    for write in [ShipmentWrite::Noted { shipment, poll: 1 }, told] {
+        assert!(kept.write(&order, &id, &write, SystemClock.now()).await.unwrap(), "{write:?}");
+    }
+    assert_eq!(kept.of_order(&order).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn each_function_may_do_what_it_does_and_nothing_else() {
     let Some(stack) = stack().await else { return };
@@ -359,6 +375,7 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     world.rest_with(&worker, &sweeper).await;
 
     stock(&world, &working, &sweeping, &filling).await;
+    shipments(&world, &working).await;
 
     // The door, and everything that an operator can ask.
     let (deciding, operating) = (proxy().await, proxy().await);
@@ -381,6 +398,8 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         ("GET", "/v1/connections/acme-shop/goods/PLAYED".to_owned()),
         ("POST", "/v1/connections/acme-shop/goods/hold".to_owned()),
         ("POST", "/v1/connections/acme-shop/goods/release".to_owned()),
+        ("GET", "/v1/connections/acme-shop/shipments".to_owned()),
+        ("POST", "/v1/connections/acme-shop/orders/sent-1/shipments/1/retry".to_owned()),
         ("GET", "/v1/dead-letters".to_owned()),
         ("POST", "/v1/dead-letters/redrive".to_owned()),
     ] {

@@ -1,5 +1,5 @@
-//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Goods`], [`Accounts`], [`Signs`], [`Tokens`] and
-//! [`Queue`] promise the flows, run against every adapter.
+//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Goods`], [`Shipments`], [`Accounts`], [`Signs`],
+//! [`Tokens`] and [`Queue`] promise the flows, run against every adapter.
 //!
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
@@ -9,6 +9,7 @@ mod conformance;
 mod goods;
 mod queue;
 mod records;
+mod shipments;
 mod signs;
 mod tokens;
 
@@ -30,7 +31,7 @@ use puente::{
         version::Version,
     },
     embedded::{Embedded, Options},
-    ports::{Accounts, Clock, Cursors, Doors, Goods, Known, Queue, Records, Signs, SystemClock, Tokens},
+    ports::{Accounts, Clock, Cursors, Doors, Goods, Known, Queue, Records, Shipments, Signs, SystemClock, Tokens},
 };
 
 use crate::support::moto::{self, Stack};
@@ -42,6 +43,7 @@ pub(crate) struct Ports {
     pub(crate) cursors: Arc<dyn Cursors>,
     pub(crate) doors: Arc<dyn Doors>,
     pub(crate) goods: Arc<dyn Goods>,
+    pub(crate) shipments: Arc<dyn Shipments>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) signs: Arc<dyn Signs>,
     pub(crate) tokens: Arc<dyn Tokens>,
@@ -92,6 +94,7 @@ async fn embedded() -> Option<Ports> {
         cursors: file.clone(),
         doors: file.clone(),
         goods: file.clone(),
+        shipments: file.clone(),
         accounts: file.clone(),
         signs: file.clone(),
         tokens: file.clone(),
@@ -152,6 +155,7 @@ fn on(stack: Stack) -> Ports {
         cursors: aws.cursors.clone(),
         doors: aws.cursors,
         goods: aws.goods,
+        shipments: aws.shipments,
         accounts: aws.accounts,
         signs: aws.signs,
         tokens: aws.tokens,
@@ -173,6 +177,7 @@ async fn simulation() -> Option<Ports> {
         cursors: models.table.clone(),
         doors: models.table.clone(),
         goods: models.table.clone(),
+        shipments: models.table.clone(),
         accounts: models.table.clone(),
         signs: models.table.clone(),
         tokens: models.table.clone(),
@@ -268,6 +273,14 @@ macro_rules! enrol {
                 one_of_many_is_given_the_last_unit
                 a_poll_may_settle_many_orders_at_once
                 a_poll_has_a_number_of_its_own_under_the_lease_alone);
+            enrol!($adapter: shipments
+                random_histories_end_as_the_pure_function_says
+                shipments_of_any_name_are_apart
+                shipments_are_beside_the_records_of_their_orders
+                what_is_due_is_found_by_connection
+                a_list_holds_every_shipment_once_whatever_the_pages
+                many_who_write_one_shipment_lose_nothing
+                one_of_many_tells_the_store);
             enrol!($adapter: accounts
                 random_histories_end_as_the_pure_ledger_says
                 one_of_many_takes_the_lease
@@ -346,6 +359,14 @@ mod simulation {
         one_of_many_is_given_the_last_unit
         a_poll_may_settle_many_orders_at_once
         a_poll_has_a_number_of_its_own_under_the_lease_alone);
+    enrol!(simulation: shipments
+        random_histories_end_as_the_pure_function_says
+        shipments_of_any_name_are_apart
+        shipments_are_beside_the_records_of_their_orders
+        what_is_due_is_found_by_connection
+        a_list_holds_every_shipment_once_whatever_the_pages
+        many_who_write_one_shipment_lose_nothing
+        one_of_many_tells_the_store);
     enrol!(simulation: signs
         the_last_claim_of_a_task_is_no_run);
     enrol!(simulation: accounts

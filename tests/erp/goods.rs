@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     domain::{
         goods::{Place, Shelf, ShelfId},
-        ids::{AccountId, ConnectionId, OrderKey},
+        ids::{AccountId, ConnectionId, OrderId, OrderKey},
         message::{Arrival, Message, News},
         order::Order,
     },
@@ -16,7 +16,7 @@ use puente::{
     ports::{Accounts as _, Goods as _},
     store::row,
 };
-use puente_sandbox::store::{Plan, Serving, Shop};
+use puente_sandbox::store::{Expect, Plan, Serving, Shop};
 
 use crate::{
     flow::{Ahead, over},
@@ -30,17 +30,19 @@ use crate::{
 const ARTICLE: &str = "ART-01";
 
 /// Puente before an ERP, with two shops that sell from its warehouse.
-struct Between {
-    puente: Puente,
-    data: Embedded,
-    clock: Arc<Ahead>,
-    woo: Serving,
-    shopify: Serving,
+pub struct Between {
+    pub puente: Puente,
+    pub data: Embedded,
+    pub clock: Arc<Ahead>,
+    pub woo: Serving,
+    pub shopify: Serving,
+    /// The ids of the orders that both shops have, where the ERP is to get them.
+    pub orders: [Vec<OrderId>; 2],
     _dir: tempfile::TempDir,
 }
 
 /// The part of a connection with a shop of the sandbox.
-fn connection(dir: &Path, kind: &str, plan: &Plan, serving: &Serving) -> String {
+fn connection(dir: &Path, kind: &str, plan: &Plan, serving: &Serving, terms: &str) -> String {
     let url = format!("http://{}", serving.addr());
     let section = row(kind).unwrap().kit.section(plan, &url, &mut |name, secret| {
         let file = dir.join(format!("{kind}-{name}"));
@@ -48,34 +50,39 @@ fn connection(dir: &Path, kind: &str, plan: &Plan, serving: &Serving) -> String 
         format!("{{ file = {:?} }}", file.to_str().unwrap())
     });
     format!(
-        "[connection.{kind}]\nerp = \"main\"\ngoods = {{ stock = \"publish\" }}\n\
+        "[connection.{kind}]\nerp = \"main\"\n{terms}\n\
          [connection.{kind}.store]\nkind = \"{kind}\"\n{section}\n"
     )
 }
 
 impl Between {
-    async fn new<R: Real>(erp: &R, more: &str) -> Self {
+    /// `terms`: what both connections agree on. Each shop has so many orders.
+    pub async fn new<R: Real>(erp: &R, more: &str, terms: &str, orders: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let plan = |kind: &str| Plan::new(row(kind).unwrap().kit, SHOP, SECRET, 1, 0, Timestamp::UNIX_EPOCH);
+        let plan = |kind: &str| Plan::new(row(kind).unwrap().kit, SHOP, SECRET, 1, orders, Timestamp::UNIX_EPOCH);
         let (ours, theirs) = (plan("woocommerce"), plan("shopify"));
-        let woo = Shop::open(ours.clone()).serve().await.unwrap();
-        let shopify = Shop::open(theirs.clone()).serve().await.unwrap();
+        let shops = [Shop::open(ours.clone()), Shop::open(theirs.clone())];
+        let (woo, shopify) = (shops[0].serve().await.unwrap(), shops[1].serve().await.unwrap());
+        let orders = shops.map(|shop| {
+            let booked = shop.truth().into_iter().filter(|truth| matches!(truth.expect, Expect::InErp { .. }));
+            booked.map(|truth| truth.order.parse().unwrap()).collect()
+        });
         let section = erp.section_in(dir.path(), &format!("timeout = \"120s\"\n{more}"));
         let text = format!(
             "[erp.main]\nkind = \"{}\"\nlimits = {{ rate = \"100/s\", per_day = 300 }}\n{section}\n\n{}{}",
             R::KIND,
-            connection(dir.path(), "woocommerce", &ours, &woo),
-            connection(dir.path(), "shopify", &theirs, &shopify),
+            connection(dir.path(), "woocommerce", &ours, &woo, terms),
+            connection(dir.path(), "shopify", &theirs, &shopify, terms),
         );
         let data = Embedded::open(dir.path().join("data")).unwrap();
         let clock = Arc::<Ahead>::default();
         let settings = Arc::new(Settings::parse(&text, "puente.toml", Arc::new(data.clone())).unwrap());
         let puente = over(settings, &data, clock.clone());
-        Self { puente, data, clock, woo, shopify, _dir: dir }
+        Self { puente, data, clock, woo, shopify, orders, _dir: dir }
     }
 
     /// The worker gets these.
-    async fn work(&self, messages: impl IntoIterator<Item = Message>) {
+    pub async fn work(&self, messages: impl IntoIterator<Item = Message>) {
         let messages = messages.into_iter().enumerate().map(|(n, message)| (n.to_string(), Ok(message))).collect();
         let deadline = self.puente.clock.now() + SignedDuration::from_mins(20);
         let failed = flow::work::work(&self.puente, messages, deadline).await;
@@ -83,18 +90,18 @@ impl Between {
     }
 
     /// The ERP's conductor works, then both stores'.
-    async fn round(&self) {
+    pub async fn round(&self) {
         self.work([Message::Wake { erp: "main".parse().unwrap() }]).await;
         self.publish().await;
     }
 
-    async fn publish(&self) {
+    pub async fn publish(&self) {
         let both = ["woocommerce", "shopify"].map(|kind| Message::Publish { connection: kind.parse().unwrap() });
         self.work(both).await;
     }
 
     /// An order of a shop arrives.
-    async fn arrives(&self, shop: &str, order: &Order) {
+    pub async fn arrives(&self, shop: &str, order: &Order) {
         let key = OrderKey::new(shop.parse().unwrap(), order.id.clone());
         let arrival =
             Arrival::new(key, self.puente.clock.now(), "test", News::State { order: Arc::new(order.clone()) });
@@ -117,7 +124,7 @@ impl Between {
     }
 
     /// Until the ERP is asked again.
-    async fn ask_again(&self) {
+    pub async fn ask_again(&self) {
         self.clock.pass(SignedDuration::from_hours(2));
         self.round().await;
     }
@@ -133,7 +140,7 @@ fn bought(units: u32) -> Order {
 /// Two shops that sell from one warehouse, of which an inventory found so many.
 async fn sells_in_both<R: Real>(erp: &R, more: &str, count: impl AsyncFn(f64)) {
     count(10.0).await;
-    let between = Between::new(erp, more).await;
+    let between = Between::new(erp, more, "goods = { stock = \"publish\" }", 0).await;
     between.woo.stock().set(ARTICLE, 3);
     between.shopify.stock().set(ARTICLE, 0);
     // The first round counts everything, and writes what differs.

@@ -13,6 +13,7 @@ use puente::{
         stock::{StockAsk, StockPage},
     },
     fuzzing::Way,
+    outbound::Calls,
 };
 use serde_json::{Value, json};
 
@@ -26,15 +27,20 @@ use crate::{
 
 /// Whoever asks, what is remembered for it, and how often it called.
 pub struct Asking {
-    way: Way,
+    pub way: Way,
     counter: std::sync::Arc<Counter>,
-    ids: Memory,
+    pub ids: Memory,
 }
 
 impl Asking {
     pub fn new() -> Self {
         let (way, counter) = counted();
         Self { way, counter, ids: Memory::default() }
+    }
+
+    /// For a call of a connector.
+    pub fn way(&self) -> Calls<'_> {
+        self.way.with(&self.ids)
     }
 
     pub async fn ask(&self, erp: &dyn Erp, ask: StockAsk<'_>) -> Result<StockPage, SendError> {
@@ -130,7 +136,12 @@ pub struct Stockroom {
 
 impl Stockroom {
     pub async fn open() -> Option<Self> {
-        let tryton = Tryton::start()?;
+        Self::with(&[]).await
+    }
+
+    /// With more modules.
+    pub async fn with(modules: &[&str]) -> Option<Self> {
+        let tryton = Tryton::with(modules)?;
         let of_type = async |kind: &str| {
             tryton.search("stock.location", json!([["type", "=", kind]]), json!(["storage_location"])).await
         };
@@ -141,7 +152,7 @@ impl Stockroom {
         Some(Self { tryton, main, storage, supplier })
     }
 
-    async fn product(&self, code: &str) -> i64 {
+    pub async fn product(&self, code: &str) -> i64 {
         self.tryton.search("product.product", json!([["code", "=", code]]), json!(["code"])).await[0]["id"]
             .as_i64()
             .unwrap()
@@ -289,7 +300,7 @@ pub struct Depot {
 }
 
 impl Depot {
-    fn connector(&self, more: &str) -> Box<dyn Erp> {
+    pub fn connector(&self, more: &str) -> Box<dyn Erp> {
         let row = ERPS.iter().find(|row| row.kind == "odoo").expect("a row for Odoo");
         (row.build)(&Section::from_toml(&self.odoo.section(more)).expect("TOML")).expect("a connector")
     }
@@ -302,7 +313,7 @@ impl Depot {
         Some(Self { odoo, main, stock })
     }
 
-    async fn product(&self, code: &str) -> i64 {
+    pub async fn product(&self, code: &str) -> i64 {
         let found = self.odoo.search("product.product", json!([["default_code", "=", code]]), json!(["name"])).await;
         found[0]["id"].as_i64().unwrap()
     }
@@ -331,7 +342,7 @@ impl Depot {
         made
     }
 
-    async fn validate(&self, pickings: &Value) {
+    pub async fn validate(&self, pickings: &Value) {
         self.odoo.call("stock.picking", "action_assign", json!({"ids": pickings})).await;
         let answer = self.odoo.call("stock.picking", "button_validate", json!({"ids": pickings})).await;
         assert_eq!(answer, true, "it is validated without a question");

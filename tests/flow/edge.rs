@@ -7,6 +7,7 @@ pub(crate) mod doubles;
 mod goods;
 mod openapi;
 mod search;
+mod shipments;
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
@@ -76,7 +77,15 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
     Connection {
         keys: key.map(Secret::new).into_iter().collect(),
         // Two that sell from the same shelves; only shown, so that no order wakes anybody.
-        goods: GoodsRules { stock: selling.then_some(Publish::Show), ..GoodsRules::default() },
+        goods: GoodsRules {
+            stock: selling.then_some(Publish::Show),
+            shipments: match name {
+                "acme" => Some(Publish::Publish),
+                "small" => Some(Publish::Show),
+                _ => None,
+            },
+            ..GoodsRules::default()
+        },
         keeps: selling.then_some(if name == "small" { Keeps::Gross } else { Keeps::Sellable }),
         limits: (name == "small").then(Limits::default),
         front_door,
@@ -112,6 +121,7 @@ impl Edge {
             cursors: Arc::new(records.clone()),
             doors: Arc::new(records.clone()),
             goods: Arc::new(records.clone()),
+            shipments: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
             signs: Signs::new(Arc::new(records.clone())),
             tokens: Arc::new(records.clone()),

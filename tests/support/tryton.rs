@@ -63,6 +63,13 @@ fn run(what: &str, command: &mut Command) {
     assert!(output.status.success(), "{what} failed:\n{words}");
 }
 
+/// Activates modules, and those that they need.
+fn activate(python: &Path, conf: &Path, modules: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) {
+    let mut command = Command::new(python.join("bin/trytond-admin"));
+    command.arg("-c").arg(conf).args(["-d", "erp", "--activate-dependencies"]);
+    run("trytond-admin", more(&mut command).arg("-u").args(modules));
+}
+
 /// The database that every run starts from: made once, in less than a minute.
 fn template(python: &Path) -> PathBuf {
     let mut hash = DefaultHasher::new();
@@ -77,23 +84,9 @@ fn template(python: &Path) -> PathBuf {
         let password = directory.join("password");
         fs::write(&password, ADMIN.1).expect("cannot write");
         let conf = configuration(directory, directory, 0);
-        run(
-            "trytond-admin",
-            Command::new(python.join("bin/trytond-admin"))
-                .arg("-c")
-                .arg(&conf)
-                .args([
-                    "-d",
-                    "erp",
-                    "--email",
-                    "admin@example.com",
-                    "--activate-dependencies",
-                    "-u",
-                    "sale",
-                    "web_shop",
-                ])
-                .env("TRYTONPASSFILE", &password),
-        );
+        activate(python, &conf, &["sale", "web_shop"], |command| {
+            command.args(["--email", "admin@example.com"]).env("TRYTONPASSFILE", &password)
+        });
         run(
             "Tryton's setup",
             Command::new(python.join("bin/python"))
@@ -109,6 +102,11 @@ fn template(python: &Path) -> PathBuf {
 impl Tryton {
     /// Starts one with a fresh database; it ends with the handle.
     pub fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// The same with more modules, which takes some seconds.
+    pub fn with(modules: &[&str]) -> Option<Self> {
         let python = venv("tryton", &recipe("requirements.txt"))?;
         let template = template(&python);
         let port = free_port();
@@ -116,6 +114,9 @@ impl Tryton {
         fs::create_dir_all(&directory).expect("cannot create a directory");
         fs::copy(template.join("erp.sqlite"), directory.join("erp.sqlite")).expect("cannot copy the database");
         let conf = configuration(&directory, &directory, port);
+        if !modules.is_empty() {
+            activate(&python, &conf, modules, |command| command);
+        }
         let mut command = Command::new(python.join("bin/python"));
         command.arg(recipe("serve.py")).arg("-c").arg(conf).args(["-d", "erp"]).env("WATCHDOG_REMOVES", &directory);
         let server = start(command, port, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());

@@ -9,6 +9,7 @@
 //! assert_eq!(shop.truth().len(), 100);
 //! ```
 
+mod fulfilment;
 mod oauth;
 mod purchase;
 mod rest;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 pub use self::{
+    fulfilment::{Sent, Told},
     oauth::{App, Tokens},
     purchase::{Article, Buyer, CANARY, CATALOGUE, Edit, Line, Purchase, Shipping, Stage, State, Story},
     rest::{Answer, Asked, Shelf},
@@ -244,7 +246,7 @@ impl Shop {
         self.purchases.iter().map(of).collect()
     }
 
-    /// Lets the orders be fetched, in their last state, and its stock be read and written, on a free loopback port.
+    /// Lets the orders be fetched, in their last state, and its stock and what is sent be read and written, on a free loopback port.
     ///
     /// # Errors
     /// When no port can be opened.
@@ -258,8 +260,9 @@ impl Shop {
             .collect();
         let open = Shelf::new(self.plan.clone(), orders);
         let (tokens, stock, visits) = (open.tokens.clone(), open.stock.clone(), Arc::new(rest::Visits::default()));
+        let sent = open.sent.clone();
         let server = Server::start(rest::router(Arc::new(open), visits.clone())).await?;
-        Ok(Serving { server, tokens, stock, visits })
+        Ok(Serving { server, tokens, stock, sent, visits })
     }
 }
 
@@ -269,6 +272,7 @@ pub struct Serving {
     server: Server,
     tokens: Option<Arc<Tokens>>,
     stock: Arc<Stock>,
+    sent: Arc<Sent>,
     visits: Arc<rest::Visits>,
 }
 
@@ -310,6 +314,12 @@ impl Serving {
     #[must_use]
     pub fn stock(&self) -> &Stock {
         &self.stock
+    }
+
+    /// What it was told of what was sent.
+    #[must_use]
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// Closes the port, so that connections are refused; or opens it again. Returns when it is so.

@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Plan, Stock, Tokens};
+use super::{Plan, Sent, Stock, Tokens};
 
 /// The largest body that is read.
 const LARGEST: usize = 4 * 1024 * 1024;
@@ -58,6 +58,10 @@ pub struct Shelf {
     pub orders: Vec<(Timestamp, String, Value)>,
     /// What it has of its articles.
     pub stock: Arc<Stock>,
+    /// What was sent.
+    pub sent: Arc<Sent>,
+    /// The orders that were changed through the interface, as they are since, by their ids.
+    changed: Mutex<BTreeMap<String, (Timestamp, Value)>>,
 }
 
 impl Asked {
@@ -118,10 +122,22 @@ impl Shelf {
     pub fn new(plan: Plan, mut orders: Vec<(Timestamp, String, Value)>) -> Self {
         orders.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let tokens = plan.app.clone().map(|app| Arc::new(Tokens::new(app, plan.shop.clone())));
-        Self { plan, tokens, orders, stock: Arc::default() }
+        Self { plan, tokens, orders, stock: Arc::default(), sent: Arc::default(), changed: Mutex::default() }
     }
 
-    /// One order.
+    /// The orders that were changed, with the times of that; nobody else sees or changes them meanwhile.
+    pub fn changed(&self) -> MutexGuard<'_, BTreeMap<String, (Timestamp, Value)>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One order as it is now, and since when.
+    #[must_use]
+    pub fn latest(&self, id: &str) -> Option<(Timestamp, Value)> {
+        let changed = self.changed().get(id).cloned();
+        changed.or_else(|| self.orders.iter().find(|(_, own, _)| own == id).map(|(at, _, order)| (*at, order.clone())))
+    }
+
+    /// One order, as it was before anybody changed it.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Value> {
         self.orders.iter().find(|(_, own, _)| own == id).map(|(_, _, order)| order)
@@ -160,8 +176,8 @@ async fn answer(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let is_post = head.method == Method::POST;
-    if !is_post && head.method != Method::GET {
+    let tells = head.method == Method::POST || head.method == Method::PUT;
+    if !tells && head.method != Method::GET {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let Ok(body) = to_bytes(body, LARGEST).await else { return StatusCode::BAD_REQUEST.into_response() };
@@ -171,6 +187,6 @@ async fn answer(
     let asked = Asked { path: head.uri.path().to_owned(), query, pairs, headers: head.headers, body };
     let vendor = shelf.plan.vendor;
     let Answer { status, headers, body } =
-        otherwise.unwrap_or_else(|| if is_post { vendor.told(&shelf, &asked) } else { vendor.answer(&shelf, &asked) });
+        otherwise.unwrap_or_else(|| if tells { vendor.told(&shelf, &asked) } else { vendor.answer(&shelf, &asked) });
     (status, headers, Json(body)).into_response()
 }

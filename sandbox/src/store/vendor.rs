@@ -55,7 +55,7 @@ pub trait Vendor: fmt::Debug + Send + Sync {
         Answer::of(StatusCode::NOT_FOUND, Value::Null)
     }
 
-    /// What it answers to a `POST`; nobody may change anything where a store cannot be told.
+    /// What it answers to a `POST` or `PUT`; nobody may change anything where a store cannot be told.
     fn told(&self, _shelf: &Shelf, _asked: &Asked) -> Answer {
         Answer::of(StatusCode::METHOD_NOT_ALLOWED, Value::Null)
     }

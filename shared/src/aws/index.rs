@@ -1,5 +1,5 @@
-//! What the two indexes answer: what is due, and lists by state. They lag, so that they only suggest: lists show the heads
-//! themselves, read consistently.
+//! What the two indexes answer: what is due, and lists. They lag, so that they only suggest: lists of orders show the heads themselves,
+//! read consistently.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     head,
-    item::{Reader, sortable},
+    item::{Item, Reader, sortable},
     keys::{DUE, Key, STATE, order_of, place, place_sk, state_pk},
     table::{Query as Ask, Sort, Table},
 };
@@ -21,31 +21,43 @@ use crate::{
     ports::{Page, Place, Query, Unreadable},
 };
 
-/// Orders due at `now`, earliest first.
-pub(super) async fn due(
-    table: &Table,
-    connection: &ConnectionId,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<OrderKey>> {
+/// What is due at `now` in a partition of the index, earliest first.
+pub(super) async fn due(table: &Table, partition: &str, now: Timestamp, limit: usize) -> Result<Vec<Item>> {
     let now = sortable(now);
-    let ask = Ask {
-        index: Some(DUE),
-        partition: ("connection", connection.as_str()),
-        sort: Some(("due", Sort::AtMost(&now))),
-        ascending: true,
-        limit,
-    };
-    let items = table.query(&ask).await?;
-    items.iter().map(|item| order_of(connection, Reader(item).text("pk")?)).collect()
+    let sort = Some(("due", Sort::AtMost(&now)));
+    table.query(&Ask { index: Some(DUE), partition: ("connection", partition), sort, ascending: true, limit }).await
 }
 
-/// The earliest `due`.
-pub(super) async fn next_due(table: &Table, connection: &ConnectionId) -> Result<Option<Timestamp>> {
-    let partition = ("connection", connection.as_str());
+/// The earliest `due` of a partition.
+pub(super) async fn next_due(table: &Table, partition: &str) -> Result<Option<Timestamp>> {
+    let partition = ("connection", partition);
     let ask = Ask { index: Some(DUE), partition, sort: None, ascending: true, limit: 1 };
     let items = table.query(&ask).await?;
     items.first().map(|item| Reader(item).parsed("due")).transpose()
+}
+
+/// The rows of a list, in its order, after a place in it. The index may name what is gone by now: only the end of the list makes fewer
+/// of them.
+pub(super) async fn listed(table: &Table, list: &str, mut after: Option<String>, limit: usize) -> Result<Vec<Item>> {
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        let left = limit - rows.len();
+        let sort = after.as_deref().map(|after| ("listed", Sort::After(after)));
+        let ask = Ask { index: Some(STATE), partition: ("shelf", list), sort, ascending: true, limit: left };
+        let named = table.query(&ask).await?;
+        let keys: Vec<Key> = named.iter().map(Key::of).collect::<Result<_>>()?;
+        let mut found = table.get_many(keys.iter().cloned(), false).await?;
+        for key in keys {
+            if let Some(at) = found.iter().position(|item| key.is_of(item)) {
+                rows.push(found.swap_remove(at));
+            }
+        }
+        after = named.last().map(|item| Ok::<_, Error>(Reader(item).text("listed")?.to_owned())).transpose()?;
+        if named.len() < left {
+            break;
+        }
+    }
+    Ok(rows)
 }
 
 /// How many orders lie on each shelf.

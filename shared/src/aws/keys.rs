@@ -8,6 +8,7 @@
 //! | `goods/{erp}/{warehouses}/{article}` | `level` | what the ERP said that is available, see `goods.rs` |
 //! | | `order/{connection}/{order}` | what an order took off |
 //! | | `listing/{connection}` | what a store is told |
+//! | `shipments/{connection}/{order}` | `{shipment}` | what the ERP sent of an order, and what its store was told of it |
 //! | `halt/{connection}` | `halt` | that nothing is written to a store for now |
 //! | `id/{erp}/{name}` | `id` | the id that an ERP has for an article's code or a customer's reference |
 //! | `id/{erp}/begun/{name}` | `id` | that a record of this name is about to be made, and until when no look-up tells whether it was |
@@ -30,9 +31,11 @@
 //! |---|---|---|---|
 //! | [`DUE`] | `connection` | `due` | heads that are due at some time |
 //! | | `goods/{connection}` | `due` | listings that are due |
+//! | | `shipments/{connection}` | `due` | shipments that are due |
 //! | [`STATE`] | `shelf` = `{connection}#{state}` | `listed` = `{updated}#{order}` | all heads, by state and the time of their last write |
 //! | | `committed/{erp}` | `{article}` TAB `{warehouses}` TAB `{connection}/{order}` | what orders took off the shelves of an account |
 //! | | `listing/{connection}` | `{article}` TAB `{warehouses}` TAB `{erp}` | the listings of a connection |
+//! | | `shipments/{connection}` | `{order}` TAB `{shipment}` | the shipments of a connection's orders |
 //!
 //! The index `due` is not sharded: one partition takes a thousand writes a second, and a connection's front door lets ten requests in.
 //! The functions' roles name partitions by these beginnings (`template.yaml`).
@@ -48,6 +51,7 @@ use crate::{
         ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         record::State,
         search::Term,
+        shipment::ShipmentId,
         sign::{Fact, Party},
         version::Version,
     },
@@ -69,6 +73,9 @@ pub(super) const BEGUN: &str = "begun/";
 const LEVEL: &str = "level";
 const COMMITMENT: &str = "order/";
 const LISTING: &str = "listing/";
+
+/// Shipments, by their orders and by their connections.
+const SHIPMENTS: &str = "shipments/";
 
 /// Where the published `puente.toml` and what belongs to it lie.
 const CONFIG: &str = "config";
@@ -110,6 +117,11 @@ impl Key {
             RowKey::Listing(connection) => format!("{LISTING}{connection}"),
         };
         Self::new(goods_pk(id), sk)
+    }
+
+    /// What was sent of an order. Not beside its head: roles are given the one without the other.
+    pub(super) fn shipment(order: &OrderKey, id: &ShipmentId) -> Self {
+        Self::new(shipments_pk(order), id.as_str())
     }
 
     /// That nothing is written to a store.
@@ -192,6 +204,12 @@ impl Key {
         Self::new(self.pk.as_str(), format!("{}/{digest}/{number}", self.sk))
     }
 
+    /// The key of an item.
+    pub(super) fn of(item: &Item) -> Result<Self> {
+        let item = Reader(item);
+        Ok(Self::new(item.text("pk")?, item.text("sk")?))
+    }
+
     /// Whether it is the key of `item`.
     pub(super) fn is_of(&self, item: &Item) -> bool {
         let item = Reader(item);
@@ -247,6 +265,28 @@ pub(super) fn listed_pk(connection: &ConnectionId) -> String {
 /// The place of one of them in the list.
 pub(super) fn listed_sk(ShelfId { erp, place, sku }: &ShelfId) -> String {
     format!("{sku}\t{place}\t{erp}")
+}
+
+/// The shipments of an order.
+pub(super) fn shipments_pk(order: &OrderKey) -> String {
+    format!("{SHIPMENTS}{order}")
+}
+
+/// The shipment that lies there.
+pub(super) fn shipment_of(pk: &str, sk: &str) -> Result<(OrderKey, ShipmentId)> {
+    let order = pk.strip_prefix(SHIPMENTS).ok_or_else(|| damaged("pk"))?;
+    Ok((found(order)?, sk.parse()?))
+}
+
+/// Where the shipments of a connection are listed, and found by when they are due.
+pub(super) fn shipments_list(connection: &ConnectionId) -> String {
+    format!("{SHIPMENTS}{connection}")
+}
+
+/// The place of one of them in the list.
+pub(super) fn shipments_at(order: &OrderKey, id: &ShipmentId) -> String {
+    // A control character, which no order's id has, comes before all others: the order of one id comes before those that begin with it.
+    format!("{}\t{id}", order.order)
 }
 
 /// The name of a record that is about to be made.

@@ -2,7 +2,8 @@
 //! key of KMS where the stack has one.
 //!
 //! Invariant: every change of a record or a ledger is one conditional update that says in its own condition what it relies
-//! on. Nothing is read, changed and written back, but rows of goods on the condition that they are still what was read. In a function credentials and region come from the environment that Lambda
+//! on. Nothing is read, changed and written back, but rows of
+//! goods and of shipments on the condition that they are still what was read (`row.rs`). In a function credentials and region come from the environment that Lambda
 //! sets, and no other place is searched; [`Access::discovered`] searches as AWS's own tools do.
 
 mod app;
@@ -25,7 +26,9 @@ mod ledger;
 mod published;
 mod queue;
 mod records;
+mod row;
 mod secrets;
+mod shipments;
 mod signs;
 mod table;
 mod tokens;
@@ -60,6 +63,7 @@ pub use self::{
     queue::SqsQueue,
     records::DynamoRecords,
     secrets::{SecretsManager, content},
+    shipments::DynamoShipments,
     signs::DynamoSigns,
     tokens::DynamoTokens,
 };
@@ -79,6 +83,8 @@ pub struct Aws {
     pub cursors: Arc<DynamoCursors>,
     /// The shelves.
     pub goods: Arc<DynamoGoods>,
+    /// The shipments.
+    pub shipments: Arc<DynamoShipments>,
     /// The ledgers of accounts.
     pub accounts: Arc<DynamoAccounts>,
     /// Signs of life.
@@ -222,6 +228,7 @@ impl Aws {
             known: Arc::new(DynamoKnown::new(table.clone())),
             cursors: Arc::new(DynamoCursors::new(table.clone())),
             goods: Arc::new(DynamoGoods::new(table.clone())),
+            shipments: Arc::new(DynamoShipments::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             signs: Arc::new(DynamoSigns::new(table.clone())),
             tokens: Arc::new(DynamoTokens::new(table.clone(), envelope)),

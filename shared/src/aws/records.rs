@@ -14,7 +14,7 @@ use super::{
     facts::Facts,
     head, index,
     item::{Reader, bytes, damaged, number},
-    keys::{Key, NOTES, found, partition, term_pk},
+    keys::{Key, NOTES, found, order_of, partition, term_pk},
     table::{self, Outcome, Query as Ask, Sort, Table},
     write,
 };
@@ -123,11 +123,12 @@ impl Records for DynamoRecords {
     }
 
     async fn due(&self, connection: &ConnectionId, now: Timestamp, limit: usize) -> Result<Vec<OrderKey>> {
-        index::due(&self.0, connection, now, limit).await
+        let items = index::due(&self.0, connection.as_str(), now, limit).await?;
+        items.iter().map(|item| order_of(connection, Reader(item).text("pk")?)).collect()
     }
 
     async fn next_due(&self, connection: &ConnectionId) -> Result<Option<Timestamp>> {
-        index::next_due(&self.0, connection).await
+        index::next_due(&self.0, connection.as_str()).await
     }
 
     async fn find(

@@ -206,6 +206,13 @@ impl OrderKey {
         Self { connection, order }
     }
 
+    /// The order that a reference of one of its documents names; none: it is no order's.
+    #[must_use]
+    pub fn of(reference: &Reference) -> Option<Self> {
+        let (connection, order) = order_of(reference.as_str()).split_once('/')?;
+        Some(Self { connection: connection.parse().ok()?, order: order.parse().ok()? })
+    }
+
     /// The reference of the sale in the ERP, the first step of every order: `connection/order`.
     #[must_use]
     pub fn sale(&self) -> Reference {

@@ -109,6 +109,9 @@ metrics! {
     StockPolls = Counter "stock_polls" in Count: "Times that an ERP account was asked what is available";
     StockWritten = Counter "stock_numbers" ["written"] in Count: "Numbers of stock for stores, by what became of them";
     StockFailed = Counter "stock_numbers" ["failed"] in Count: "Numbers of stock for stores, by what became of them";
+    ShipmentsRead = Counter "shipments" ["read"] in Count: "Shipments, by what became of them";
+    ShipmentsTold = Counter "shipments" ["told"] in Count: "Shipments, by what became of them";
+    ShipmentsStopped = Counter "shipments" ["stopped"] in Count: "Shipments, by what became of them";
     CallsLeft = Gauge "erp_calls_left" in Count: "Calls that an ERP account has left today, when the sweeper last looked";
     Closed = Gauge "erp_closed" in Seconds: "How long an ERP account may not be called yet, when the sweeper last looked";
     Overdue = Gauge "overdue" in Seconds: "How long the order that the sweeper last woke an account for had been due";

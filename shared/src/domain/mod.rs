@@ -20,6 +20,7 @@ pub mod rules;
 pub mod schema;
 pub mod search;
 pub mod share;
+pub mod shipment;
 pub mod sign;
 pub mod status;
 pub mod task;

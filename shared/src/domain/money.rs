@@ -3,7 +3,7 @@
 use std::{
     fmt,
     iter::Sum,
-    ops::{Add, AddAssign, Mul, Neg, Sub},
+    ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign},
     str::FromStr,
 };
 
@@ -167,6 +167,12 @@ impl Sub for Amount {
         Self(self.0.saturating_sub(other.0))
     }
 }
+impl SubAssign for Amount {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
 impl Mul for Amount {
     type Output = Self;
     fn mul(self, other: Self) -> Self {

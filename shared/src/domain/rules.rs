@@ -1,11 +1,12 @@
 //! What a shop and its company agreed on: when an order goes to the ERP, and what may be done so that its books equal the store's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
 use super::{
     document::Operation,
+    goods::Sku,
     money::{Amount, decimal},
     status::Meaning,
 };
@@ -145,6 +146,15 @@ impl Default for Rules {
             test_orders: false,
             after: After::default(),
         }
+    }
+}
+
+impl Rules {
+    /// [`sku`](Self::sku) as codes; what cannot be one is none.
+    #[must_use]
+    pub fn names(&self) -> BTreeMap<Sku, Sku> {
+        let pair = |(code, name): (&String, &String)| Some((code.parse().ok()?, name.parse().ok()?));
+        self.sku.iter().filter_map(pair).collect()
     }
 }
 

@@ -21,6 +21,7 @@ pub mod operate;
 mod problem;
 mod router;
 pub mod routes;
+pub mod shipments;
 pub mod steps;
 pub mod story;
 mod target;

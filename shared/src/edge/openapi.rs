@@ -25,6 +25,7 @@ use super::{
 use crate::domain::{
     goods::Sku,
     ids::{ConnectionId, ErpId, OrderId},
+    shipment::ShipmentId,
 };
 
 /// The schemas that operations refer to, by their names.
@@ -93,6 +94,7 @@ fn in_path(path: &str, known: &mut Known) -> std::vec::IntoIter<Parameter> {
             "connection" => (named::<ConnectionId>(known), "Whose: the name of a connection."),
             "erp" => (named::<ErpId>(known), "The name of an ERP account."),
             "sku" => (named::<Sku>(known), "An article's code, the store's or the ERP's, percent-encoded."),
+            "shipment" => (named::<ShipmentId>(known), "The ERP's own id of a shipment."),
             "order" => (named::<OrderId>(known), "The store's own id of an order, percent-encoded."),
             _ => (text().into(), ""),
         };

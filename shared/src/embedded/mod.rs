@@ -17,6 +17,7 @@ mod owner;
 mod queue;
 mod records;
 mod search;
+mod shipments;
 mod signs;
 #[cfg(test)]
 mod tests;

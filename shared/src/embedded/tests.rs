@@ -765,6 +765,33 @@ async fn a_record_that_cannot_be_read_keeps_its_place_in_lists() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_release_before_shipments_gets_them_and_keeps_its_shelves() {
+    use crate::{
+        domain::shipment::{Shipment, ShipmentId, ShipmentWrite},
+        ports::Shipments,
+    };
+
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &file::MIGRATIONS[..8]).map_err(|_| ()).unwrap();
+    let halt = "INSERT INTO halt (connection, json) VALUES ('shop', ?1)";
+    sql.execute(halt, [r#"{"since":"2026-01-01T12:00:00Z","by":"ana"}"#]).unwrap();
+    drop(sql);
+
+    let (file, _) = open(dir.path());
+    assert!(dir.path().join("puente.schema-8.db").exists(), "what the release before this one can go on with");
+    let shop: ConnectionId = "shop".parse().unwrap();
+    assert_eq!(crate::ports::Goods::halted(&file, &shop).await.unwrap().unwrap().by, "ana");
+    let id: ShipmentId = "7".parse().unwrap();
+    let (number, items) = ("OUT/7".to_owned(), std::collections::BTreeMap::new());
+    let shipment = Shipment { id: id.clone(), number, items, carrier: None, parcels: Vec::new() };
+    let noted = ShipmentWrite::Noted { shipment, poll: 1 };
+    assert!(Shipments::write(&file, &key("1"), &id, &noted, at(1)).await.unwrap());
+    assert_eq!(Shipments::due(&file, &shop, at(1), 10).await.unwrap(), [(key("1"), id)]);
+}
+
+#[tokio::test]
 async fn an_older_file_is_left_as_it_is_by_whoever_does_not_serve_and_under_whoever_does() {
     let dir = TempDir::new().unwrap();
     let path = file::create(dir.path()).unwrap();

@@ -9,6 +9,7 @@ pub mod kit;
 pub mod odoo;
 pub mod rest;
 mod settings;
+pub mod shipments;
 mod status;
 pub mod stock;
 pub(crate) mod totals;
@@ -279,6 +280,11 @@ pub trait Erp: Send + Sync {
 
     /// What it says that is available; `None`: it cannot be asked.
     fn stock(&self) -> Option<&dyn stock::Stock> {
+        None
+    }
+
+    /// What it says that was sent; `None`: it cannot be asked.
+    fn shipments(&self) -> Option<&dyn shipments::Shipments> {
         None
     }
 

@@ -12,7 +12,7 @@ use futures::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Puente, depart, goods::publish, record, tasks::backfill};
+use super::{Puente, depart, goods::conduct, record, tasks::backfill};
 use crate::{
     Error, Kind, Result,
     domain::{
@@ -46,7 +46,7 @@ pub async fn work(puente: &Puente, messages: Vec<(String, Result<Message>)>, dea
         conduct_all(puente, &done, whole, deadline).await;
         done
     };
-    let (done, ()) = future::join(orders, publish_all(puente, stores, deadline)).await;
+    let (done, ()) = future::join(orders, conduct_stores(puente, stores, deadline)).await;
     done.into_iter().filter(|(_, outcome)| outcome.is_err()).map(|(id, _)| id).collect()
 }
 
@@ -70,17 +70,17 @@ async fn conduct_all(puente: &Puente, done: &[Done], whole: SignedDuration, dead
     }
 }
 
-/// Brings stores their numbers until `deadline`. What is cut short then is in doubt, on record, and read again: whatever fails is still
+/// Brings stores what is due there until `deadline`. What is cut short then is in doubt, on record, and read again: whatever fails is still
 /// due, and the sweeper has it looked at.
-async fn publish_all(puente: &Puente, stores: BTreeSet<ConnectionId>, deadline: Timestamp) {
+async fn conduct_stores(puente: &Puente, stores: BTreeSet<ConnectionId>, deadline: Timestamp) {
     let each = stores.iter().map(|connection| async move {
-        let published = publish::publish(puente, connection, deadline);
-        let isolated = std::panic::AssertUnwindSafe(Box::pin(published)).catch_unwind();
+        let conducted = conduct::conduct(puente, connection, deadline);
+        let isolated = std::panic::AssertUnwindSafe(Box::pin(conducted)).catch_unwind();
         let outcome = match future::select(isolated, puente.clock.sleep_until(deadline)).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => return,
         };
-        let outcome = outcome.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "publishing stock panicked")));
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "a store's conductor panicked")));
         if let Err(error) = outcome {
             puente.tell.of(&Event::StockFailed { connection, error: &error });
         }
@@ -112,7 +112,7 @@ async fn record_all(puente: &Puente, messages: Vec<(String, Result<Message>)>, u
         .map(|(id, message)| async move {
             let outcome = match message {
                 Ok(Message::Wake { erp }) => Ok(Some((erp, None))),
-                // Not here: see `publish_all`.
+                // Not here: see `conduct_stores`.
                 Ok(Message::Publish { .. }) => Ok(None),
                 Ok(Message::Backfill(ask)) => {
                     let isolated =

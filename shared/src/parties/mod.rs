@@ -28,6 +28,15 @@ use crate::{
     store::Store,
 };
 
+/// A connection whose store is told what its ERP account sent, told without its credentials.
+#[derive(Debug, Clone)]
+pub struct Shipping {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Whether its store is told; otherwise that is only shown.
+    pub tells: bool,
+}
+
 /// How often a step is attempted, unless the file says otherwise: with backoff up to an hour, for about half a day.
 const MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
 

@@ -3,13 +3,14 @@
 mod needs;
 mod operators;
 mod selling;
+mod shipping;
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{Account, Connection, MAX_ATTEMPTS, Selling, Terms};
+use super::{Account, Connection, MAX_ATTEMPTS, Selling, Shipping, Terms};
 use crate::{
     Error, Kind, Result,
     config::{
@@ -42,6 +43,8 @@ pub struct Settings {
     accounts: BTreeMap<ErpId, Entry<Account>>,
     /// The connections that take part in the stock of each account.
     selling: BTreeMap<ErpId, Arc<[Selling]>>,
+    /// The connections whose stores are told what each account sent.
+    shipping: BTreeMap<ErpId, Arc<[Shipping]>>,
     operators: BTreeMap<OperatorId, Entry<operators::Keyed>>,
 }
 
@@ -142,6 +145,10 @@ impl Settings {
                 let why = format!("nobody can tell a store of the kind `{}` its stock: take it out", row.kind);
                 return Err(section.refuse("goods.stock", why));
             }
+            if head.goods.ships() && !row.ships {
+                let why = format!("nobody can tell a store of the kind `{}` what was sent: take it out", row.kind);
+                return Err(section.refuse("goods.shipments", why));
+            }
             Ok(Some(head.erp))
         });
         let shops = root.child("connection");
@@ -151,8 +158,8 @@ impl Settings {
             Ok(None)
         });
         all_or(wrong)?;
-        let selling = selling::read(&connections)?;
-        let settings = Self { vault: Vault::of(file, secrets), connections, accounts, selling, operators };
+        let (selling, shipping) = (selling::read(&connections)?, shipping::read(&connections)?);
+        let settings = Self { vault: Vault::of(file, secrets), connections, accounts, selling, shipping, operators };
         let shares = settings.accounts.iter().map(|(id, entry)| settings.shares(id, &entry.section));
         all_or(shares.filter_map(Result::err).collect())?;
         Ok(settings)
@@ -179,8 +186,8 @@ impl Settings {
             accounts.into_iter().map(|account| (account.id.clone(), Entry::built(nothing.clone(), None, account)));
         let (connections, accounts) = (connections.collect(), accounts.collect());
         let vault = Vault::of("nothing", Arc::new(NoSecrets));
-        let selling = selling::read(&connections)?;
-        Ok(Self { vault, connections, accounts, selling, operators: BTreeMap::new() })
+        let (selling, shipping) = (selling::read(&connections)?, shipping::read(&connections)?);
+        Ok(Self { vault, connections, accounts, selling, shipping, operators: BTreeMap::new() })
     }
 
     /// The names of all connections.
@@ -230,6 +237,12 @@ impl Settings {
     #[must_use]
     pub fn selling(&self, erp: &ErpId) -> Arc<[Selling]> {
         self.selling.get(erp).cloned().unwrap_or_else(|| Arc::new([]))
+    }
+
+    /// The connections whose stores are told what an ERP account sent.
+    #[must_use]
+    pub fn shipping(&self, erp: &ErpId) -> Arc<[Shipping]> {
+        self.shipping.get(erp).cloned().unwrap_or_else(|| Arc::new([]))
     }
 
     /// Whether there is a connection of that name.

@@ -10,6 +10,7 @@ mod known;
 mod queue;
 mod records;
 mod secrets;
+mod shipments;
 mod signs;
 mod time;
 mod tokens;
@@ -24,6 +25,7 @@ pub use self::{
     queue::{Dead, Delivery, Queue},
     records::{Page, Payload, Place, Query, Records, Unreadable},
     secrets::{Bundle, Secrets},
+    shipments::Shipments,
     signs::Signs,
     time::{Chance, Clock, SystemChance, SystemClock},
     tokens::{Kept, Swapped, Token, Tokens, sign_in},

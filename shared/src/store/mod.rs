@@ -31,6 +31,7 @@ use crate::{
         goods::{Sku, number::Keeps},
         ids::OrderId,
         order::{Flag, Order},
+        shipment::{Fulfilments, NewFulfilment},
         sign::Identity,
     },
     outbound::Calls,
@@ -55,6 +56,8 @@ pub struct Row {
     pub rate: Option<(u32, SignedDuration)>,
     /// Which number its stock is; `None` where nobody can tell it any.
     pub keeps: Option<Keeps>,
+    /// Whether it can be told what was sent of an order.
+    pub ships: bool,
     /// An example section, as TOML.
     pub example: &'static str,
     /// A sample order webhook of that store, as the store would send it: for `puente send` and the contract suite.
@@ -191,6 +194,23 @@ pub trait Store: Send + Sync {
     async fn set_stock(&self, _calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         let refused = || NotSet::Refused(Error::new(Kind::Refused, "nobody can tell this kind of store its stock"));
         stock.iter().map(|_| Err(refused())).collect()
+    }
+
+    /// What the store has of an order as sent, and what it still expects; `None` if it has no such order. As few calls as it takes, at
+    /// most [`MOST_CALLS`].
+    async fn fulfilments(&self, _calls: &Calls<'_>, _order: &OrderId) -> Result<Option<Fulfilments>> {
+        Err(Error::new(Kind::Refused, "nobody can ask this kind of store what was sent"))
+    }
+
+    /// Tells it of a shipment: what it calls that then. Each call is made once.
+    async fn fulfil(&self, _calls: &Calls<'_>, _new: &NewFulfilment) -> Result<String, NotSet> {
+        Err(NotSet::Refused(Error::new(Kind::Refused, "nobody can tell this kind of store what was sent")))
+    }
+
+    /// Tells it how a shipment that it has, as it calls it, can be followed now: of `new` the carrier and the parcels, in place of what
+    /// it had. Each call is made once.
+    async fn track(&self, _calls: &Calls<'_>, _fulfilment: &str, _new: &NewFulfilment) -> Result<(), NotSet> {
+        Err(NotSet::Refused(Error::new(Kind::Refused, "nobody can tell this kind of store what was sent")))
     }
 }
 

@@ -13,7 +13,10 @@ use puente::{
         document::{Action, Document, Operation, Step},
         ids::Reference,
     },
-    erp::{Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, stock::Stock, wanted::Wanted},
+    erp::{
+        Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, shipments::Shipments, stock::Stock,
+        wanted::Wanted,
+    },
     outbound::Calls,
 };
 
@@ -337,6 +340,10 @@ impl Erp for Connector {
 
     fn stock(&self) -> Option<&dyn Stock> {
         self.0.warehouse.as_ref().map(|_| self as &dyn Stock)
+    }
+
+    fn shipments(&self) -> Option<&dyn Shipments> {
+        self.0.warehouse.as_ref().map(|_| self as &dyn Shipments)
     }
 
     async fn probe(&self, calls: &Calls<'_>) -> Result<Probed> {

@@ -7,6 +7,7 @@
 mod books;
 mod connector;
 mod network;
+mod shipments;
 mod stock;
 
 use std::{

@@ -111,6 +111,7 @@ impl History {
             && self.queue.letters().work.is_empty()
             && self.table.rows().heads.values().all(|head| head.due.is_none())
             && self.table.rows().next_listing().is_none()
+            && self.table.rows().next_shipment().is_none()
     }
 
     /// Until the ERP was asked for its stock twice more, and everything that came of it is told.
@@ -135,7 +136,7 @@ impl History {
             let hold = ledger.and_then(|ledger| ledger.hold.as_ref());
             hold.filter(|hold| hold.holds(&head.key.connection, now)).map(|hold| hold.until)
         };
-        if let Some(listing) = rows.next_listing() {
+        if let Some(listing) = rows.next_listing().into_iter().chain(rows.next_shipment()).min() {
             // A store is told by nobody else's clock.
             self.lambda.no_sweep_before(micros(listing));
             return;

@@ -154,6 +154,7 @@ impl History {
             cursors: table.clone(),
             doors: table.clone(),
             goods: table.clone(),
+            shipments: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
             tokens: table.clone(),
@@ -271,6 +272,7 @@ fn settings(
                 connection.keeps = shop.counter().as_ref().map(|counter| counter.keeps);
                 connection.goods = GoodsRules {
                     stock: Some(Publish::Publish),
+                    shipments: (trade.sent > 0).then_some(Publish::Publish),
                     safety: trade.safety,
                     scarce: trade.scarce,
                     ..GoodsRules::default()

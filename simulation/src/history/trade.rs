@@ -65,6 +65,13 @@ impl History {
             format!("{}: {id} buys {article}, of {sellable}{}", shop.id(), if there { "" } else { ": OVERSOLD" })
         });
         self.order_more(warehouse, trade, article);
+        let key = OrderKey::new(shop.id().clone(), id.clone());
+        if trade.sent > 0 {
+            let (history, shop, warehouse, key) = (Arc::clone(&self), shop.clone(), warehouse.clone(), key.clone());
+            let sent = trade.sent;
+            let packed = async move { history.pack(&shop, &warehouse, &key, sent).await };
+            self.world.executor.spawn("packer", 0, packed);
+        }
         let paid = chance.permille(850);
         shop.place(&id, article, paid, chance.within(1, 4).unsigned_abs());
         if !chance.permille(trade.unheard) {
@@ -76,11 +83,13 @@ impl History {
             self.tell(&shop, &id);
         }
         let mut bought = article;
+        // What has left is neither exchanged nor cancelled: it would have to come back first.
+        let has_left = || warehouse.stock().left.iter().any(|left| left.order == key);
         if chance.permille(trade.exchanged) {
             self.pass(chance.within(SECOND, self.scenario.busy / 6)).await;
             let other = if bought == "A" { "B" } else { "A" };
             let has = shop.counter().as_ref().is_some_and(|counter| counter.sellable(other) > 0);
-            if has {
+            if has && !has_left() {
                 self.take(&shop, warehouse, other);
                 self.give_back(&shop, warehouse, bought);
                 shop.change(&id, true, shop::exchange);
@@ -90,10 +99,73 @@ impl History {
         }
         if chance.permille(trade.cancelled) {
             self.pass(chance.within(SECOND, self.scenario.busy / 4)).await;
-            shop.change(&id, true, shop::cancel);
-            self.give_back(&shop, warehouse, bought);
-            self.tell(&shop, &id);
+            if !has_left() {
+                shop.change(&id, true, shop::cancel);
+                self.give_back(&shop, warehouse, bought);
+                self.tell(&shop, &id);
+            }
         }
+    }
+
+    /// Somebody packs what an order's sale in the ERP says, and hands it to a carrier; its tracking number is typed then, or later.
+    async fn pack(self: Arc<Self>, shop: &Shop, warehouse: &Shared, key: &OrderKey, sent: u32) {
+        let chance = &self.world.chance;
+        if !chance.permille(sent) {
+            return;
+        }
+        let tracking = || format!("T-{}", key.order);
+        for _ in 0..5 {
+            self.pass(chance.within(MINUTE, self.scenario.busy / 4)).await;
+            let article = self.erp.books().of(&key.sale()).find(|sale| !sale.credit).map(|sale| sale.sku.clone());
+            // Packers see what the shop has cancelled, before the ERP knows.
+            let wanted = shop.orders().get(&key.order).filter(|known| !known.deleted).and_then(|known| {
+                let order = known.last();
+                let sku = order.lines.first().and_then(|line| line.sku.clone());
+                sku.filter(|_| order.status == Status::Open)
+            });
+            // What was exchanged meanwhile waits until the sale says so.
+            let Some(article) = article.filter(|article| wanted.as_ref() == Some(article)) else { continue };
+            let at_once = chance.permille(500);
+            let place = warehouse.stock().leave(key.clone(), &article, at_once.then(tracking));
+            self.world.say(|| format!("{key}: {article} leaves the warehouse"));
+            if !at_once {
+                self.pass(chance.within(MINUTE, self.scenario.busy / 4)).await;
+                warehouse.stock().follow(place, tracking());
+            }
+            return;
+        }
+    }
+
+    /// What left and its store does not have as sent, or not as often, or not under its tracking number.
+    #[must_use]
+    pub fn untold(&self) -> Vec<String> {
+        let Some(warehouse) = &self.warehouse else { return Vec::new() };
+        let (left, asked_at) = {
+            let stock = warehouse.stock();
+            (stock.left.clone(), stock.asked_at)
+        };
+        let mut wrong = Vec::new();
+        for shop in &self.shops {
+            let orders: Vec<OrderId> = shop.orders().keys().cloned().collect();
+            for id in orders {
+                let key = OrderKey::new(shop.id().clone(), id.clone());
+                let there: Vec<Vec<String>> = shop.sent(&id).into_iter().map(|one| one.tracking).collect();
+                // What left before anybody asked is told only if it changed since.
+                if there.is_empty()
+                    && left.iter().any(|one| one.order == key && asked_at.is_none_or(|at| one.left_at <= at))
+                {
+                    continue;
+                }
+                let ours = left.iter().filter(|one| one.order == key);
+                let should: Vec<Vec<String>> = ours.map(|one| one.tracking.iter().cloned().collect()).collect();
+                if there != should {
+                    let rows = self.table.rows();
+                    let kept: Vec<_> = rows.shipments.iter().filter(|((of, _), _)| *of == key).collect();
+                    wrong.push(format!("{key}: its store has {there:?} as sent, and should have {should:?}: {kept:?}"));
+                }
+            }
+        }
+        wrong
     }
 
     /// When a buyer comes: evenly, or as people do, who sleep at night.

@@ -5,14 +5,19 @@
 use std::sync::Arc;
 
 use puente::{
-    domain::{goods::number::Keeps, record::State},
+    domain::{
+        goods::number::Keeps,
+        record::State,
+        rules::{After, Edit},
+    },
     erp::{Bulk, Class},
 };
 use puente_simulation::{
+    erp,
     executor::Micros,
     fault::Fault,
     scenario::Scenario,
-    shop::Shop,
+    shop::{self, Shop},
     warehouse::Trade,
     world::{Effect, MINUTE, Point, SECOND},
 };
@@ -148,4 +153,44 @@ fn a_number_that_was_made_before_an_order_is_not_sent_after_it() {
         }
         assert!(crossed >= 2, "one store was told before the other {crossed} times");
     }
+}
+
+/// Sales are left as quotations, which lower nothing; edits are left to people. The buyer exchanges the article, and takes the first one again.
+#[test]
+fn a_quotation_that_was_exchanged_and_taken_back_is_still_owed() {
+    let calm = Scenario::calm(Class::Unique, Bulk::Atomic);
+    let scenario = Scenario {
+        after: After { edit: Edit::Park, ..calm.after },
+        erp: erp::Settings { quotes: true, ..calm.erp },
+        trade: Some(Trade { articles: vec!["A", "B"], scarce: 0, ..Trade::plain(vec![Keeps::Gross]) }),
+        ..calm
+    };
+    let history = Teller::new(scenario);
+    let warehouse = history.0.warehouse.clone().unwrap();
+    for article in ["A", "B"] {
+        warehouse.stock().receive(article, 10);
+    }
+    history.pass(5 * MINUTE);
+    let moves = |from: Option<&str>, to: &str| {
+        let mut stock = warehouse.stock();
+        let mut counter = history.0.shops[0].counter();
+        let counter = counter.as_mut().unwrap();
+        from.into_iter().for_each(|article| stock.back(article));
+        from.into_iter().for_each(|article| counter.sell(article, -1));
+        stock.sell(to);
+        counter.sell(to, 1);
+    };
+    moves(None, "A");
+    history.place(0, "1", "A");
+    history.pass(MINUTE);
+    assert_eq!(history.state(0, "1"), State::Synced);
+    for (from, to) in [("A", "B"), ("B", "A")] {
+        moves(Some(from), to);
+        history.change("1", shop::exchange);
+        history.pass(MINUTE);
+    }
+    let offered = |article| history.0.shops[0].counter().as_ref().map(|counter| counter.sellable(article));
+    history.pass(10 * MINUTE);
+    assert_eq!((offered("A"), offered("B")), (Some(9), Some(10)));
+    history.end();
 }

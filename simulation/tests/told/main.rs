@@ -5,4 +5,5 @@ mod goods;
 mod life;
 mod neighbours;
 mod protocol;
+mod shipments;
 mod teller;

@@ -67,7 +67,7 @@ fn articles(answer: &Answer) -> Vec<&str> {
 }
 
 /// The connections whose conductors were woken: what comes together waits a second, by the queue's own clock.
-async fn woken(edge: &Edge) -> Vec<String> {
+pub(super) async fn woken(edge: &Edge) -> Vec<String> {
     let deliveries = edge.puente.queue.receive(100, Duration::from_millis(1500)).await.unwrap();
     let of = |message| match message {
         Message::Publish { connection } => connection.to_string(),
@@ -173,7 +173,7 @@ async fn while_a_store_is_held_what_is_due_stays_due() {
     assert!(!before.is_empty());
     hold::hold(&edge.puente, &connection("acme"), "ana", "test").await.unwrap();
     let deadline = edge.puente.clock.now() + jiff::SignedDuration::from_mins(5);
-    let done = flow::goods::publish::publish(&edge.puente, &connection("acme"), deadline).await.unwrap();
+    let done = flow::goods::conduct::conduct(&edge.puente, &connection("acme"), deadline).await.unwrap();
     assert_eq!((done.looked_at, due().await), (0, before));
     // Nothing else would have looked at A before the night: it had come to rest.
     hold::release(&edge.puente, &connection("acme"), "ana", "test").await.unwrap();

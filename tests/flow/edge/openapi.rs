@@ -46,7 +46,8 @@ fn patterns(router: &Router) -> BTreeSet<String> {
 
 /// Names for the patterns' parameters.
 pub(super) fn filled(pattern: &str) -> String {
-    pattern.replace("{connection}", "acme").replace("{order}", "1").replace("{sku}", "A").replace("{erp}", "main")
+    let names = [("{connection}", "acme"), ("{order}", "1"), ("{sku}", "A"), ("{erp}", "main"), ("{shipment}", "17")];
+    names.iter().fold(pattern.to_owned(), |path, (name, value)| path.replace(name, value))
 }
 
 #[tokio::test]
@@ -58,6 +59,7 @@ async fn the_document_and_the_routers_have_the_same_routes() {
     for arrival in edge.queued().await {
         flow::record::arrival(&edge.puente, &arrival).await.unwrap();
     }
+    super::shipments::sent(&edge, "acme", "1", "17").await;
     for pattern in patterns(&router) {
         for method in METHODS {
             let answer = router.clone().oneshot(as_operator(method, &filled(&pattern))).await.unwrap();

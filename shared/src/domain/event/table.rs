@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     super::{
-        ids::{AccountId, ConnectionId, ErpId, OrderKey},
+        ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         metric::{Metric, Of},
         sign::Party,
     },
@@ -85,6 +85,30 @@ events! {
     /// Somebody let it go on.
     StockReleased { connection: &'a ConnectionId, by: &'a str, request: &'a str }
         = info "stock.released" (%connection, by, request) log_only;
+
+    // ---- shipments
+    /// An ERP was asked what was sent.
+    ShipmentsPolled { erp: &'a ErpId, shipments: usize }
+        = info "shipments.polled" (%erp, shipments)
+        counts (Metric::ShipmentsRead, Of::Account(erp), u64::try_from(shipments).unwrap_or(u64::MAX));
+    /// An ERP could not be asked what was sent, or not to the end.
+    ShipmentsUnread { erp: &'a ErpId, error: &'a Error } = warn "shipments.unread" (%erp, %error) log_only;
+    /// A shipment could not be read.
+    ShipmentUnread { erp: &'a ErpId, shipment: &'a str, why: &'a str }
+        = warn "shipment.unread" (%erp, shipment, why) log_only;
+    /// A store was told of a shipment.
+    ShipmentTold { connection: &'a ConnectionId, order: &'a OrderId, shipment: &'a str }
+        = info "shipment.told" (%connection, %order, shipment)
+        counts (Metric::ShipmentsTold, Of::Connection(connection), 1);
+    /// Somebody had a shipment looked at again.
+    ShipmentAgain { order: &'a OrderKey, shipment: &'a str, by: &'a str, request: &'a str }
+        = info "shipment.again" (%order, shipment, by, request) log_only;
+    /// A shipment waits, or is stopped until a person looks.
+    ShipmentWaits {
+        connection: &'a ConnectionId, order: &'a OrderId, shipment: &'a str, stopped: bool, why: &'a str
+    }
+        = warn "shipment.waits" (%connection, %order, shipment, stopped, why)
+        counts (Metric::ShipmentsStopped, Of::Connection(connection), u64::from(stopped));
 
     // ---- the front door
     /// An order was sent to us.

@@ -17,7 +17,7 @@ mod write;
 
 pub use self::{
     rows::{Commitment, Halt, InStore, Level, Listing, Pending, Row, RowKey, Shelf},
-    rules::{GoodsRules, Publish},
+    rules::{Carrier, GoodsRules, Publish},
     sku::{Place, ShelfId, Sku},
     write::{Commit, Count, GoodsWrite, Mark, Settled, Tell},
 };

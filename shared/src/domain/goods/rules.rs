@@ -25,6 +25,24 @@ pub struct GoodsRules {
     pub kits: BTreeMap<Sku, BTreeMap<Sku, u32>>,
     /// The store's codes that nobody keeps stock of here.
     pub ignore: BTreeSet<Sku>,
+    /// Whether the store is told what the ERP sent, or that is only shown; without it nothing is asked of the ERP.
+    pub shipments: Option<Publish>,
+    /// Whether the store writes to the buyer then.
+    pub notify: bool,
+    /// The ERP's names of carriers that the store calls otherwise, or where their parcels can be followed.
+    pub carriers: BTreeMap<String, Carrier>,
+    /// What the buyer is told of a shipment, where a store takes text; none: [`shipment::note`](crate::domain::shipment::note).
+    pub shipment_note: Option<String>,
+}
+
+/// A carrier, as a store is told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Carrier {
+    /// Its name there; none: the ERP's.
+    pub name: Option<String>,
+    /// Where a parcel can be followed, where the ERP does not say: an address with `{number}` in it.
+    pub url: Option<String>,
 }
 
 /// Whether stock is written to a store.
@@ -47,6 +65,10 @@ impl Default for GoodsRules {
             weight: 1,
             kits: BTreeMap::new(),
             ignore: BTreeSet::new(),
+            shipments: None,
+            notify: true,
+            carriers: BTreeMap::new(),
+            shipment_note: None,
         }
     }
 }
@@ -64,6 +86,18 @@ impl GoodsRules {
         self.stock == Some(Publish::Publish)
     }
 
+    /// Whether what the ERP sent is asked for.
+    #[must_use]
+    pub fn ships(&self) -> bool {
+        self.shipments.is_some()
+    }
+
+    /// Whether the store is told.
+    #[must_use]
+    pub fn tells_shipments(&self) -> bool {
+        self.shipments == Some(Publish::Publish)
+    }
+
     /// The warehouses.
     pub fn place(&self) -> Result<Place> {
         Place::of(&self.warehouses)
@@ -78,6 +112,20 @@ impl GoodsRules {
         }
         if self.safety > 1_000_000 || self.scarce > 1_000_000 {
             return refuse("safety", "a million units at most, of `scarce` too");
+        }
+        for (name, carrier) in &self.carriers {
+            let is_address = |url: &String| {
+                ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) && url.contains("{number}")
+            };
+            if name.is_empty() || carrier.url.as_ref().is_some_and(|url| !is_address(url)) {
+                return refuse(
+                    "carriers",
+                    "a carrier has its name in the ERP, and an address with {number} in it, if any",
+                );
+            }
+        }
+        if self.shipment_note.as_ref().is_some_and(|words| words.trim().is_empty() || words.chars().count() > 500) {
+            return refuse("shipment_note", "is 1 to 500 characters, with {carrier} and {tracking} where they belong");
         }
         for parts in self.kits.values() {
             if parts.is_empty() || parts.len() > 50 || parts.values().any(|n| !(1..=10_000).contains(n)) {

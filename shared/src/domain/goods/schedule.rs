@@ -26,6 +26,9 @@ pub struct Polls {
     /// Where a full count goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Page>,
+    /// How far the question what was sent is.
+    #[serde(default)]
+    pub sent: SentSoFar,
     /// Calls that the last full count took.
     #[serde(default)]
     pub full_calls: u32,
@@ -45,6 +48,32 @@ pub struct Page {
     /// The ERP's own words; none: the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+}
+
+/// How far the question what was sent is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentSoFar {
+    /// Where the question for changes begins, in the ERP's own words; none: it was never asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Where the next one begins, once the pages of this one are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
+    /// The page that comes next, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+}
+
+impl SentSoFar {
+    /// A page was read, which said where the next question begins, and what page comes next. What changes while pages are read is asked
+    /// for again: the mark of the first one counts.
+    pub fn came_to(&mut self, mark: Option<String>, next: Option<String>) {
+        self.then = self.then.take().or(mark);
+        self.page = next;
+        if self.page.is_none() {
+            self.since = self.then.take().or_else(|| self.since.take());
+        }
+    }
 }
 
 impl Polls {

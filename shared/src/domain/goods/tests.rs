@@ -396,3 +396,26 @@ fn whose_number_may_rise_is_marked_by_the_write_that_makes_the_room_or_by_none()
     let rows = with_marks("one").rows();
     assert_eq!(rows, [RowKey::Listing(shop("a")), RowKey::Listing(shop("b"))]);
 }
+
+#[test]
+fn what_a_store_reserves_of_an_order_is_known_of_the_state_that_it_was_computed_from() {
+    let (mut shelf, of) = (Shelf::default(), order("a", 1));
+    assert!(apply(&mut shelf, &commit(of.clone(), 3, 3, 1), 1));
+    let reserve = |second, reserved| GoodsWrite::Reserve {
+        order: of.clone(),
+        version: version(second),
+        reserved: units(reserved),
+    };
+    assert!(apply(&mut shelf, &reserve(1, 1), 2));
+    assert_eq!((shelf.reserved(&shop("a")), shelf.commitments[&of].quantity), (units(1), units(3)));
+    // A later state says by itself what is reserved.
+    assert!(apply(&mut shelf, &commit(of.clone(), 3, 2, 5), 5));
+    assert!(!apply(&mut shelf, &reserve(1, 0), 6));
+    assert_eq!(shelf.reserved(&shop("a")), units(2));
+    // It stays though nothing is owed or reserved any more: where the store refuses, it reserves them again.
+    assert!(apply(&mut shelf, &count(0, 1, vec![settled(of.clone(), 3, 5)]), 7));
+    assert!(apply(&mut shelf, &reserve(5, 0), 8));
+    assert!(apply(&mut shelf, &reserve(5, 2), 9));
+    assert_eq!(shelf.reserved(&shop("a")), units(2));
+    assert!(!apply(&mut Shelf::default(), &reserve(1, 1), 2), "of an order that nobody knows");
+}

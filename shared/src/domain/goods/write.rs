@@ -72,6 +72,15 @@ pub enum GoodsWrite {
         /// Why, for people.
         note: String,
     },
+    /// What the store keeps reserved of an order, now that it was told what was sent of it.
+    Reserve {
+        /// The order.
+        order: OrderKey,
+        /// The state of it that this was computed from.
+        version: Version,
+        /// The units that the store still keeps reserved.
+        reserved: Amount,
+    },
     /// A write of one store's number, and the stores whose numbers may rise by it: marked where it holds, or nothing is written at all.
     WithMarks(Box<Self>, Vec<Mark>),
 }
@@ -173,6 +182,7 @@ impl GoodsWrite {
             Self::Told { connection, .. } | Self::Seen { connection, .. } | Self::Failed { connection, .. } => {
                 vec![RowKey::Listing(connection.clone())]
             }
+            Self::Reserve { order, .. } => vec![RowKey::Commitment(order.clone())],
             Self::WithMarks(write, marks) => [write.rows(), listings(marks)].concat(),
         }
     }
@@ -230,6 +240,15 @@ impl GoodsWrite {
                 listing.soon = Some(due);
                 listing.check |= *check;
                 listing.note = Some(note.clone());
+                true
+            }
+            Self::Reserve { order, version, reserved } => {
+                // A newer state of the order says by itself what is reserved.
+                let Some(one) = shelf.commitments.get_mut(order).filter(|one| one.version == *version) else {
+                    return false;
+                };
+                // It stays though nothing may be left to say of it: where the store refuses, it reserves them again.
+                one.reserved = *reserved;
                 true
             }
             Self::WithMarks(write, marks) => {

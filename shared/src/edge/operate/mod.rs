@@ -9,6 +9,7 @@ pub(super) mod goods;
 pub(super) mod orders;
 pub(super) mod search;
 pub(super) mod service;
+pub(super) mod shipments;
 
 use axum::{
     extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
 
 use super::{
@@ -174,7 +174,15 @@ fn unreadable(what: String) -> SendError {
     SendError::NotNow(Error::new(Kind::Unreadable, what))
 }
 
-/// A moment in UTC, as Odoo reads it.
-fn moment(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S").to_string()
+/// How Odoo writes a moment, in UTC and to the second.
+const MOMENT: &str = "%Y-%m-%d %H:%M:%S";
+
+/// A moment as Odoo reads it.
+pub(super) fn moment(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime(MOMENT).to_string()
+}
+
+/// A moment as Odoo wrote it.
+pub(super) fn at(moment: &str) -> Option<Timestamp> {
+    TimeZone::UTC.to_timestamp(DateTime::strptime(MOMENT, moment).ok()?).ok()
 }

@@ -16,6 +16,8 @@ mod cancel;
 mod config;
 mod credit;
 mod customer;
+#[cfg(test)]
+mod doubles;
 mod fault;
 mod find;
 mod invoice;
@@ -30,6 +32,7 @@ mod places;
 mod probe;
 mod records;
 mod resolve;
+mod shipments;
 mod sold;
 mod stock;
 mod wire;
@@ -43,7 +46,7 @@ pub(crate) use self::config::Odoo;
 use self::config::{build, links};
 use super::{
     BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
-    stock::Stock,
+    shipments::Shipments, stock::Stock,
 };
 use crate::{
     Result,
@@ -165,6 +168,10 @@ impl Erp for Odoo {
     }
 
     fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
+    }
+
+    fn shipments(&self) -> Option<&dyn Shipments> {
         Some(self)
     }
 

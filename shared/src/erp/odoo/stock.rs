@@ -9,14 +9,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     Odoo,
     config::State,
-    domain, resolve,
+    domain,
+    find::{at, moment},
+    resolve,
     wire::{Arguments, Exact, Link, Maybe, raw},
 };
 use crate::{
@@ -129,8 +131,7 @@ impl StampedMove {
     const FIELDS: [&str; 4] = ["product_id", "write_date", "state", "product_uom_qty"];
 
     fn at(&self) -> Option<Timestamp> {
-        let at = DateTime::strptime("%Y-%m-%d %H:%M:%S", self.write_date.0.as_deref()?).ok()?;
-        TimeZone::UTC.to_timestamp(at).ok()
+        at(self.write_date.0.as_deref()?)
     }
 
     fn moved(&self) -> Option<Moved> {
@@ -190,8 +191,7 @@ impl Odoo {
 
     /// The articles of moves made or written since, and the next mark; `None`: too many to look at.
     async fn moved(&self, calls: &Calls<'_>, since: &Mark) -> Result<Option<(BTreeSet<i64>, Mark)>, SendError> {
-        let from = since.begins().to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let written = domain![self.ours(), ("write_date", ">=", from)];
+        let written = domain![self.ours(), ("write_date", ">=", moment(since.begins()))];
         let found = self.moves(calls, &written, ("id desc", MOST_MOVES)).await?;
         if found.len() >= MOST_MOVES {
             return Ok(None);

@@ -1,6 +1,6 @@
-//! What connectors read stock with: quantities, and what moved since.
+//! What connectors read stock and shipments with: quantities, and what moved since.
 //!
-//! What changed is known by moves: everything that raises or lowers a quantity is one. A mark is the stamp of the latest move that was
+//! What changed is known by moves: everything that raises or lowers a quantity is one. A shipment that was written moved likewise. A mark is the stamp of the latest move that was
 //! seen, by the ERP's own clock, and a print of those shortly before it. A transaction stamps its moves when it begins and shows them when
 //! it ends, so the question goes back by [`OVERLAP`]; what of that span was seen before, and is as it was, counts as known.
 
@@ -39,7 +39,7 @@ pub(in crate::erp) struct Moved {
     pub(in crate::erp) id: i64,
     /// What of it may change without another stamp, where stamps are of whole seconds.
     pub(in crate::erp) as_it_is: String,
-    /// The id of the article.
+    /// The id of the article; where shipments are asked for, the shipment's own.
     pub(in crate::erp) product: i64,
 }
 

@@ -16,6 +16,8 @@ mod cancel;
 mod config;
 mod credit;
 mod customer;
+#[cfg(test)]
+mod doubles;
 mod fault;
 mod find;
 mod invoicing;
@@ -25,6 +27,7 @@ mod map;
 mod parties;
 mod resolve;
 mod sales;
+mod shipments;
 mod stock;
 mod wire;
 
@@ -38,7 +41,7 @@ pub(crate) use self::config::Tryton;
 use self::config::{State, build, links};
 use super::{
     BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
-    repeatable, settings::Named, stock::Stock,
+    repeatable, settings::Named, shipments::Shipments, stock::Stock,
 };
 use crate::{
     Error, Kind, Result,
@@ -150,6 +153,10 @@ impl Erp for Tryton {
     }
 
     fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
+    }
+
+    fn shipments(&self) -> Option<&dyn Shipments> {
         Some(self)
     }
 

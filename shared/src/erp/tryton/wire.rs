@@ -5,6 +5,7 @@
 
 mod booked;
 mod found;
+mod sent;
 mod stocked;
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use url::Url;
 pub(super) use self::{
     booked::{BookedSale, Moment},
     found::{FoundParty, FoundSale, SaleCurrency, Seen},
+    sent::{SentShipment, StampedShipment},
     stocked::{Article, OpenMove, SaleState, StampedMove, Warehouse},
 };
 use super::fault;

@@ -16,6 +16,7 @@ use crate::{
         money::Amount,
         order::{Order, Status},
         record::Head,
+        shipment::Dispatch,
         version::Version,
     },
     flow::{Puente, record::deserialise},
@@ -40,7 +41,8 @@ pub async fn order(
     if head.as_ref().is_some_and(is_older) {
         return Ok(BTreeSet::new());
     }
-    let mut taken = taken(own, order);
+    let sent = sent_of(puente, own, &key).await?;
+    let mut taken = taken(own, order, &sent);
     let before = match &head {
         Some(head) if head.desired != *version => of_version(puente, own, &key, &head.desired).await?,
         _ => BTreeMap::new(),
@@ -76,6 +78,11 @@ pub async fn order(
         }
     });
     let news = try_join_all(writes).await?;
+    // A shipment that the store is being told of since: whoever tells it may not have found this commitment yet.
+    let since = sent_of(puente, own, &key).await?;
+    if since != sent {
+        reserve(puente, own, &key, order, version, &since).await?;
+    }
     if !news.contains(&true) {
         return Ok(BTreeSet::new());
     }
@@ -95,8 +102,44 @@ pub(super) struct Taken {
     pub(super) reserved: Amount,
 }
 
-/// What an order took off each shelf, as its state says.
-pub(super) fn taken(own: &Selling, order: &Order) -> BTreeMap<ShelfId, Taken> {
+/// The units of each of an order's lines that its store was told, or is being told, as sent: it reserves them no more, whatever its last
+/// state says. Only a store whose number is gross reserves any.
+pub(super) async fn sent_of(puente: &Puente, own: &Selling, key: &OrderKey) -> Result<BTreeMap<String, Amount>> {
+    let mut sent: BTreeMap<String, Amount> = BTreeMap::new();
+    if own.keeps == Keeps::Gross && own.rules.tells_shipments() {
+        for (line, quantity) in puente.shipments.of_order(key).await?.iter().flat_map(Dispatch::lines) {
+            *sent.entry(line).or_default() += quantity;
+        }
+    }
+    Ok(sent)
+}
+
+/// Keeps what the store still reserves of `order`, as of `version`, now that `sent` was told.
+pub(super) async fn reserve(
+    puente: &Puente,
+    own: &Selling,
+    key: &OrderKey,
+    order: &Order,
+    version: &Version,
+    sent: &BTreeMap<String, Amount>,
+) -> Result<()> {
+    if own.keeps != Keeps::Gross {
+        return Ok(());
+    }
+    let gone = order.status == Status::Cancelled;
+    for (shelf, Taken { reserved, .. }) in taken(own, order, sent) {
+        let reserved = if gone { Amount::ZERO } else { reserved };
+        let write = GoodsWrite::Reserve { order: key.clone(), version: version.clone(), reserved };
+        puente.goods.write(&shelf, &write, puente.clock.now()).await?;
+        // It lowers its own number as it is told: read, before that number is believed.
+        let mark = GoodsWrite::Mark(vec![Mark { connection: own.connection.clone(), check: true }]);
+        puente.goods.write(&shelf, &mark, puente.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// What an order took off each shelf, as its state says, and what of its lines was `sent` since.
+fn taken(own: &Selling, order: &Order, sent: &BTreeMap<String, Amount>) -> BTreeMap<ShelfId, Taken> {
     let mut taken: BTreeMap<ShelfId, Taken> = BTreeMap::new();
     for line in order.lines.iter().filter(|line| !line.gift_card) {
         let Some(code) = line.sku.as_deref().and_then(|sku| sku.parse::<Sku>().ok()) else { continue };
@@ -110,6 +153,7 @@ pub(super) fn taken(own: &Selling, order: &Order) -> BTreeMap<ShelfId, Taken> {
         let said = order.stock.iter().find(|stock| stock.line == line.id);
         let sold = said.and_then(|stock| stock.taken).unwrap_or(line.quantity - back).max(Amount::ZERO);
         let fulfilled = said.and_then(|stock| stock.fulfilled).unwrap_or_default();
+        let fulfilled = fulfilled.max(sent.get(&line.id).copied().unwrap_or_default());
         let gross = own.keeps == Keeps::Gross;
         let open = if gross { (sold - fulfilled).max(Amount::ZERO) } else { Amount::ZERO };
         for (shelf, each) in own.takes(&code) {
@@ -152,7 +196,8 @@ pub(super) fn sold(own: &Selling, order: &Order) -> BTreeMap<ShelfId, Amount> {
     sold
 }
 
-/// What the sale that is booked takes off each shelf.
+/// What the sale that is booked takes off each shelf in the ERP's own number, as far as that is certain. Where a sale does not lower it in
+/// the state that we leave it in, the next poll says which do.
 async fn booked(
     puente: &Puente,
     own: &Selling,
@@ -164,6 +209,10 @@ async fn booked(
     let Some(in_erp) = head.and_then(Head::sale).and_then(|sale: &Booked| sale.version.as_ref()) else {
         return Ok(BTreeMap::new());
     };
+    let account = puente.settings.account(&own.erp).await?;
+    if account.is_none_or(|account| account.erp.stock().is_none_or(|stock| !stock.reflects())) {
+        return Ok(BTreeMap::new());
+    }
     if in_erp.content == version.content { Ok(sold(own, order)) } else { of_version(puente, own, key, in_erp).await }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{article::AT_A_TIME, selling, view, wake};
+use super::{article::AT_A_TIME, is_told, view, wake};
 use crate::{
     Result,
     domain::{
@@ -21,7 +21,7 @@ use crate::{
 /// Nothing more is written to the store of `connection`, until it is released. A pass on its way ends first. `by` wanted it, with
 /// `request`; who held it before keeps the honour.
 pub async fn hold(puente: &Puente, connection: &ConnectionId, by: &str, request: &str) -> Result<Halt> {
-    selling(puente, connection)?;
+    is_told(puente, connection)?;
     if let Some(halt) = puente.goods.halted(connection).await? {
         return Ok(halt);
     }
@@ -33,7 +33,7 @@ pub async fn hold(puente: &Puente, connection: &ConnectionId, by: &str, request:
 
 /// What is due is written to the store of `connection` again, and looked at now. Who had held it, if anybody had.
 pub async fn release(puente: &Puente, connection: &ConnectionId, by: &str, request: &str) -> Result<Option<Halt>> {
-    selling(puente, connection)?;
+    is_told(puente, connection)?;
     let held = puente.goods.halted(connection).await?;
     if held.is_some() {
         puente.goods.halt(connection, None).await?;

@@ -6,9 +6,14 @@
 
 mod article;
 pub mod commit;
+pub mod conduct;
 pub mod hold;
+pub mod pass;
 pub(super) mod poll;
-pub mod publish;
+mod publish;
+mod sent;
+mod ship;
+pub mod shipments;
 pub mod view;
 
 use std::time::Duration;
@@ -37,12 +42,21 @@ pub fn selling(puente: &Puente, connection: &ConnectionId) -> Result<Selling> {
     })
 }
 
+/// Whether anything is written to the store of a connection, or shown that could be: stock or shipments. Refused in words where neither is
+/// on.
+pub fn is_told(puente: &Puente, connection: &ConnectionId) -> Result<()> {
+    if shipments::tells(puente, connection).is_ok() {
+        return Ok(());
+    }
+    selling(puente, connection).map(drop)
+}
+
 /// How long a wake-up of a store's conductor is held back: what comes together travels together.
 const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Whether it is time to ask an ERP account what is available.
 pub(super) async fn wants_poll(puente: &Puente, erp: &ErpId) -> Result<bool> {
-    if puente.settings.selling(erp).is_empty() {
+    if puente.settings.selling(erp).is_empty() && puente.settings.shipping(erp).is_empty() {
         return Ok(false);
     }
     Ok(poll::polls(puente, erp).await?.is_due(puente.clock.now()))

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::{
     article::AT_A_TIME,
     commit::{mark_sets, marks, of_version},
+    sent,
 };
 use crate::{
     Error, Kind, Result,
@@ -65,7 +66,8 @@ fn cursor(erp: &ErpId) -> String {
     format!("goods/{erp}")
 }
 
-/// Asks `account`, whose lease of `epoch` is ours. The calls are those of `calls`, whose meter counts them as other work than orders.
+/// Asks `account`, whose lease of `epoch` is ours, what is available and what was sent. The calls are those of `calls`, whose meter counts
+/// them as other work than orders.
 pub(in crate::flow) async fn poll(
     puente: &Puente,
     account: &Account,
@@ -73,8 +75,8 @@ pub(in crate::flow) async fn poll(
     calls: &Calls<'_>,
     spent: impl AsyncFn() -> u32,
 ) -> Result<()> {
-    let selling = puente.settings.selling(&account.id);
-    if selling.is_empty() {
+    let (selling, shipping) = (puente.settings.selling(&account.id), puente.settings.shipping(&account.id));
+    if selling.is_empty() && shipping.is_empty() {
         return Ok(());
     }
     let mut polls = polls(puente, &account.id).await?;
@@ -82,40 +84,57 @@ pub(in crate::flow) async fn poll(
     if !polls.is_due(now) {
         return Ok(());
     }
-    let Some(stock) = account.erp.stock() else {
+    let stock = account.erp.stock().filter(|_| !selling.is_empty());
+    let sent = account.erp.shipments().filter(|_| !shipping.is_empty());
+    if stock.is_none() && sent.is_none() {
         // Nobody can ask it: the sweeper need not wake anybody for that before another release can.
         polls.next = Some(account.limits.day(now).end);
         return keep(puente, &account.id, &polls).await;
-    };
+    }
     let of = AccountId::from(&account.id);
     let Some(number) = puente.accounts.poll(&of, epoch).await? else { return Ok(()) };
     let before = spent().await;
-    let poll = Poll { puente, stock, selling: &selling, calls, number, began: now };
-    let asked = poll.run(&account.id, &mut polls, account).await;
+    let mut asked = Asked::default();
+    if let Some(stock) = stock {
+        let poll = Poll { puente, stock, selling: &selling, calls, number, began: now };
+        match poll.run(&account.id, &mut polls, account).await {
+            Ok(done) => {
+                polls.learn(done.changed, now, &account.limits.time_zone);
+                let took = spent().await.saturating_sub(before);
+                puente.tell.of(&Event::StockPolled { erp: &account.id, articles: done.changed, calls: took });
+                asked = done;
+            }
+            Err(error) => {
+                asked.failed = true;
+                puente.tell.of(&Event::StockUnread { erp: &account.id, error: &error });
+            }
+        }
+    }
+    if let Some(sent) = sent {
+        match sent::poll(puente, &account.id, sent, &shipping, calls, (number, &mut polls)).await {
+            Ok(shipments) => puente.tell.of(&Event::ShipmentsPolled { erp: &account.id, shipments }),
+            Err(error) => {
+                asked.failed = true;
+                puente.tell.of(&Event::ShipmentsUnread { erp: &account.id, error: &error });
+            }
+        }
+    }
     let ledger: Ledger = puente.accounts.ledger(&of).await?;
     let took = spent().await.saturating_sub(before);
-    let (tight, failed) = match &asked {
-        Ok(Asked { changed, tight, full }) => {
-            if *full {
-                polls.full_calls = took;
-            } else {
-                polls.calls = took;
-            }
-            polls.learn(*changed, now, &account.limits.time_zone);
-            puente.tell.of(&Event::StockPolled { erp: &account.id, articles: *changed, calls: took });
-            (*tight, None)
+    if !asked.failed {
+        if asked.full {
+            polls.full_calls = took;
+        } else {
+            polls.calls = took;
         }
-        Err(error) => (false, Some(error)),
-    };
-    polls.next = Some(polls.after(took.max(polls.calls).max(1), tight, &ledger, &account.limits, puente.clock.now()));
-    keep(puente, &account.id, &polls).await?;
-    if let Some(error) = failed {
-        puente.tell.of(&Event::StockUnread { erp: &account.id, error });
     }
-    Ok(())
+    let calls = took.max(polls.calls).max(1);
+    polls.next = Some(polls.after(calls, asked.tight, &ledger, &account.limits, puente.clock.now()));
+    keep(puente, &account.id, &polls).await
 }
 
 /// What a poll came to.
+#[derive(Default)]
 struct Asked {
     /// Articles that were answered for.
     changed: usize,
@@ -123,6 +142,8 @@ struct Asked {
     tight: bool,
     /// Whether it was, or ended, a count of everything.
     full: bool,
+    /// Whether some of it was not answered.
+    failed: bool,
 }
 
 struct Poll<'a> {
@@ -165,7 +186,7 @@ impl Poll<'_> {
             }
         }
         let tight = self.is_tight(&settling).await?;
-        Ok(Asked { changed, tight, full })
+        Ok(Asked { changed, tight, full, failed: false })
     }
 
     /// Once a day everything is counted: as soon as the account's day is three hours old.

@@ -1,10 +1,10 @@
-//! The conductor of a store: brings it the numbers that are due.
+//! Bringing a store the numbers of stock that are due.
 //!
-//! One at a time for each store, under the lease of its account. A pass lists the store's orders first, so that what it sold and no
+//! A pass lists the store's orders first, so that what it sold and no
 //! webhook told of is committed; then it reads what the store has, where that is in doubt; then it computes the numbers, from the
 //! shelves as they are at that moment, and writes those that differ. Every number has its intent on record before its first byte.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     article::{self, AT_A_TIME, Article},
     commit::selling_of,
-    wake,
+    pass::Conducted,
 };
 use crate::{
     Error, Kind, Result,
@@ -22,8 +22,7 @@ use crate::{
             GoodsWrite, InStore, Listing, Mark, Pending, ShelfId, Sku, Tell,
             number::{Keeps, Number, Outlet},
         },
-        ids::{AccountId, AttemptId, ConnectionId},
-        ledger::{Released, Taken},
+        ids::{AccountId, AttemptId},
         sign::{Fact, Party},
     },
     flow::{
@@ -33,14 +32,11 @@ use crate::{
         tasks::backfill,
     },
     parties::{Connection, Selling},
-    store::goods::{MOST, NewStock, NotSet, Stocked},
+    store::goods::{NewStock, NotSet, Stocked},
 };
 
 /// The longest that a call to a store may take, from the wait for its turn to its last byte.
 const CALL: SignedDuration = SignedDuration::from_secs(60);
-
-/// What a pass takes where nothing is slow. One that is cut short leaves numbers in doubt, which are read again: begun all the same.
-const PASS: SignedDuration = SignedDuration::from_secs(10);
 
 /// From when on a number whose answer was lost cannot land any more, counted from the last moment at which it may have been sent.
 const SETTLE: SignedDuration = SignedDuration::from_secs(60);
@@ -48,112 +44,24 @@ const SETTLE: SignedDuration = SignedDuration::from_secs(60);
 /// How long a store that takes a number and has another one afterwards is left alone.
 const DISAGREES: SignedDuration = SignedDuration::from_mins(15);
 
-/// How long a number that a store refused is not tried again; a change of the shelf does not wait for it.
+/// How long a number that a store refused is not tried again, whatever changes: it would be refused again.
 const REFUSED: SignedDuration = SignedDuration::from_hours(6);
 
-/// How long the lease lasts, which nobody renews: what is begun before its end and answered after it is another's to look at.
-const LEASE: SignedDuration = SignedDuration::from_mins(2);
-
-/// What a conductor did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Published {
-    /// Whether it had the lease; otherwise it left a mark.
-    pub conducted: bool,
-    /// Numbers that were looked at.
-    pub looked_at: u32,
-    /// Of these, written to the store.
-    pub written: u32,
-    /// Of these, not taken.
-    pub failed: u32,
-}
-
-/// Brings the store of `id` what is due, until nothing is or `deadline` is near.
-pub async fn publish(puente: &Puente, id: &ConnectionId, deadline: Timestamp) -> Result<Published> {
-    let Some(connection) = puente.settings.connection(id).await? else { return Ok(Published::default()) };
-    let selling = puente.settings.selling(&connection.erp);
-    let Some(own) = selling.iter().find(|one| &one.connection == id) else { return Ok(Published::default()) };
-    let of = AccountId::from(id);
-    let nonce = puente.chance.token();
-    let now = puente.clock.now();
-    let error = connection.limits.clone().unwrap_or_default().clock_error;
-    let Taken::Taken(ledger) = puente.accounts.take(&of, &nonce, now, now + LEASE, error).await? else {
-        // Refused only if the lease ended meanwhile: the next who looks finds it free.
-        puente.accounts.mark(&of, puente.clock.now()).await?;
-        return Ok(Published::default());
-    };
-    let until = deadline.min(now + LEASE);
-    let writes = own.rules.publishes();
-    let conductor =
-        Conductor { puente, connection: &connection, own, selling: &selling, epoch: ledger.epoch, until, writes };
-    let done = conductor.run(ledger.mark).await;
-    if done.is_err() {
-        // Whatever failed, the store should not wait for the lease to lapse.
-        let _ = puente.accounts.release(&of, ledger.epoch, None).await;
-    }
-    let done = done?;
-    if done.looked_at > 0 {
-        puente.tell.of(&Event::StockPublished {
-            connection: id,
-            looked_at: done.looked_at,
-            written: done.written,
-            failed: done.failed,
-        });
-    }
-    Ok(done)
-}
-
-struct Conductor<'a> {
-    puente: &'a Puente,
-    connection: &'a Arc<Connection>,
-    own: &'a Selling,
-    selling: &'a [Selling],
-    epoch: u64,
-    until: Timestamp,
+/// Brings numbers to a store, under the lease of its conductor.
+pub(super) struct Publisher<'a> {
+    pub(super) puente: &'a Puente,
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) own: &'a Selling,
+    pub(super) selling: &'a [Selling],
+    pub(super) epoch: u64,
+    pub(super) until: Timestamp,
     /// Whether numbers are written; otherwise what the store has is only looked at.
-    writes: bool,
+    pub(super) writes: bool,
 }
 
-impl Conductor<'_> {
-    async fn run(&self, mut seen: u64) -> Result<Published> {
-        let mut done = Published { conducted: true, ..Published::default() };
-        let of = AccountId::from(&self.connection.id);
-        loop {
-            if self.until.duration_since(self.puente.clock.now()) < PASS {
-                self.puente.accounts.release(&of, self.epoch, None).await?;
-                wake(self.puente, &self.connection.id, Duration::ZERO).await?;
-                return Ok(done);
-            }
-            let now = self.puente.clock.now();
-            let due = self.puente.goods.due(&self.connection.id, now, MOST).await?;
-            if !due.is_empty() {
-                // Held: what is due stays due, and whoever releases it has it looked at.
-                if self.puente.goods.halted(&self.connection.id).await?.is_some() {
-                    self.puente.accounts.release(&of, self.epoch, None).await?;
-                    return Ok(done);
-                }
-                let before = done.clone();
-                self.pass(&due, &mut done).await?;
-                // An index that lags may still name what is done: then there is no hurry.
-                if done.looked_at > before.looked_at {
-                    continue;
-                }
-            }
-            match self.puente.accounts.release(&of, self.epoch, Some(seen)).await? {
-                Released::Marked(mark) => seen = mark,
-                Released::Released | Released::Lost => {
-                    let next = self.puente.goods.next_due(&self.connection.id).await?;
-                    let wait = next.map(|next| next.duration_since(self.puente.clock.now()));
-                    if let Some(wait) = wait.filter(|wait| *wait < SignedDuration::from_secs(60)) {
-                        wake(self.puente, &self.connection.id, Duration::try_from(wait).unwrap_or_default()).await?;
-                    }
-                    return Ok(done);
-                }
-            }
-        }
-    }
-
+impl Publisher<'_> {
     /// One pass over what is due.
-    async fn pass(&self, ids: &[ShelfId], done: &mut Published) -> Result<()> {
+    pub(super) async fn pass(&self, ids: &[ShelfId], done: &mut Conducted) -> Result<()> {
         let due = self.read(ids).await?;
         let (mut settled, mut open) = (Vec::new(), Vec::new());
         for one in due {
@@ -230,7 +138,7 @@ impl Conductor<'_> {
         ask: &Ask,
         open: Vec<Article>,
         stocked: &BTreeMap<Sku, Stocked>,
-        done: &mut Published,
+        done: &mut Conducted,
     ) -> Result<()> {
         let (mut settled, mut intents) = (Vec::new(), Vec::new());
         for one in open {

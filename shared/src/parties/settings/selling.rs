@@ -6,7 +6,6 @@ use super::{Connection, Entry, GoodsRules, Keeps, STORES, Selling, connection_he
 use crate::{
     Result,
     domain::{
-        goods::Sku,
         ids::{ConnectionId, ErpId},
         rules::Rules,
     },
@@ -36,7 +35,7 @@ pub(super) fn read(connections: &BTreeMap<ConnectionId, Entry<Connection>>) -> R
                 .section
                 .refuse("goods", format!("more than {MOST} connections would sell from the same warehouses")));
         }
-        all.push(Selling { connection: id.clone(), erp: erp.clone(), rules, keeps, place, names: named(&names) });
+        all.push(Selling { connection: id.clone(), erp: erp.clone(), rules, keeps, place, names: names.names() });
     }
     Ok(selling.into_iter().map(|(erp, all)| (erp, all.into())).collect())
 }
@@ -51,10 +50,4 @@ fn terms(entry: &Entry<Connection>) -> Result<Option<(GoodsRules, Keeps, Rules)>
     let Some(store) = entry.section.child("store") else { return Ok(None) };
     let keeps = row(&store, STORES, |row| row.kind)?.keeps.filter(|_| head.goods.is_on());
     Ok(keeps.map(|keeps| (head.goods, keeps, head.orders)))
-}
-
-/// The codes that have another one in the ERP; what cannot be a code is none.
-fn named(rules: &Rules) -> BTreeMap<Sku, Sku> {
-    let pair = |(code, name): (&String, &String)| Some((code.parse().ok()?, name.parse().ok()?));
-    rules.sku.iter().filter_map(pair).collect()
 }

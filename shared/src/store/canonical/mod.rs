@@ -34,6 +34,7 @@ pub const ROW: Row = Row {
     // It is never asked.
     rate: None,
     keeps: None,
+    ships: false,
     example: r#"kind = "canonical"
 webhook_secrets = [{ env = "ORDERS_SECRET" }]    # of signed webhooks: "whsec_" and base64; two while rotating
 api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-key; two while one is changed. Without: no posts

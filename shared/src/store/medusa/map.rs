@@ -225,7 +225,7 @@ fn refunds(wire: &wire::Order<'_>, taken_off: Amount, currency: Currency) -> Vec
         if place == last && (left - share).abs() <= minor_unit(currency) {
             share = left;
         }
-        left = left - share;
+        left -= share;
         refund.taken_off = (share != refund.amount).then_some(share);
     }
     refunds

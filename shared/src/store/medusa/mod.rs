@@ -44,6 +44,7 @@ pub const ROW: Row = Row {
     // A shop runs on its owner's server, and Medusa has no limit of its own.
     rate: None,
     keeps: Some(Keeps::Gross),
+    ships: false,
     example: r#"kind = "medusa"
 url = "https://medusa.example"                   # where the Medusa server answers /admin
 webhook_secrets = [{ env = "MEDUSA_SECRET" }]    # what the shop's subscriber signs with; two while rotating

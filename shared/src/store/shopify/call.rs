@@ -61,14 +61,18 @@ impl Shopify {
 
     pub(super) fn one(&self, answer: Answer) -> Result<Option<Order>> {
         let Some(answer) = answer::read(answer, &self.shop, self.access.credentials())? else {
-            // Taking an old order for a deleted one would cancel its sale.
-            let why = "the shop shows no such order: deleted, or older than 60 days and the token lacks read_all_orders \
-                       (grant it and set all_orders = true)";
-            return if self.all_orders { Ok(None) } else { Err(Error::new(Kind::NotFound, why)) };
+            return self.no_order();
         };
         let unreadable = |flag: Flag| Error::new(Kind::Unreadable, format!("{}: {}", self.shop, flag.detail));
         let single = parse::<wire::Single<'_>>(&answer.body).map_err(unreadable)?;
         read_order(single.order.get().as_bytes()).map(Some).map_err(|(_, flag)| unreadable(flag))
+    }
+
+    /// Nothing, where that means that the shop has no such order: taking an old order for a deleted one would cancel its sale.
+    pub(super) fn no_order<T>(&self) -> Result<Option<T>> {
+        let why = "the shop shows no such order: deleted, or older than 60 days and the token lacks read_all_orders (grant it and set \
+                   all_orders = true)";
+        if self.all_orders { Ok(None) } else { Err(Error::new(Kind::NotFound, why)) }
     }
 
     pub(super) fn no_api(&self) -> Error {

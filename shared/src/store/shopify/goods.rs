@@ -4,23 +4,21 @@
 //! condition that it is what it was believed to be, and under an idempotency key; a mutation takes all of its numbers or none.
 //! <https://shopify.dev/docs/api/admin-graphql/latest/mutations/inventorySetQuantities>
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, header};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{
-        answer,
-        goods::{NewStock, NotSet, Stocked, in_order},
-        parse::{list, parse},
-    },
+    super::goods::{NewStock, NotSet, Stocked, in_order},
     config::Shopify,
+    graphql::{PageInfo, Question, plain},
 };
 use crate::{
     Error, Kind, Result,
     domain::goods::{InStore, Sku},
-    outbound::{Answer, Calls, Failure},
+    outbound::Calls,
 };
+
+/// The scopes that all of it needs.
+const SCOPES: &str = "read_inventory and write_inventory, and read_products";
 
 /// What is asked of articles where the configuration names no location: the first two are enough to tell whether there is only one.
 const ANYWHERE: &str = "query($find: String!, $after: String) { inventoryItems(first: 100, after: $after, query: $find) { nodes { id sku \
@@ -39,53 +37,6 @@ const ASKED: usize = 40;
 /// So many pages are read of one question: the search also finds codes that have the one asked for as a part.
 const PAGES: usize = 5;
 
-#[derive(Serialize)]
-struct Question<'a, V: Serialize> {
-    query: &'a str,
-    variables: V,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "D: Deserialize<'de>")]
-struct Reply<D> {
-    /// Absent: nothing was begun. Empty: it was, and it failed.
-    #[serde(default = "Data::absent")]
-    data: Data<D>,
-    #[serde(default, deserialize_with = "list")]
-    errors: Vec<Fault>,
-}
-
-/// What an answer has of data.
-enum Data<D> {
-    Absent,
-    Empty,
-    There(D),
-}
-
-impl<D> Data<D> {
-    fn absent() -> Self {
-        Self::Absent
-    }
-}
-
-impl<'de, D: Deserialize<'de>> Deserialize<'de> for Data<D> {
-    fn deserialize<R: Deserializer<'de>>(deserializer: R) -> Result<Self, R::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Empty, Self::There))
-    }
-}
-
-#[derive(Deserialize)]
-struct Fault {
-    #[serde(default)]
-    extensions: Option<Extensions>,
-}
-
-#[derive(Deserialize)]
-struct Extensions {
-    #[serde(default)]
-    code: Option<String>,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Items {
@@ -97,14 +48,6 @@ struct Items {
 struct Page {
     nodes: Vec<Item>,
     page_info: PageInfo,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageInfo {
-    has_next_page: bool,
-    #[serde(default)]
-    end_cursor: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -240,11 +183,6 @@ impl UserError {
     }
 }
 
-/// A vendor's code, as it may be repeated.
-fn plain(code: &str) -> String {
-    code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect()
-}
-
 impl Shopify {
     /// What the shop has of these articles at its location.
     pub(super) async fn stock_of(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
@@ -262,11 +200,11 @@ impl Shopify {
         let query = if at.is_some() { THERE } else { ANYWHERE };
         let (mut found, mut after) = (Vec::new(), None);
         for _ in 0..PAGES {
-            let question = Question { query, variables: Find { codes: &find, after, at } };
+            let question = Question { query, variables: Find { codes: &find, after, at }, scopes: SCOPES };
             let answer = self.graphql(calls, &question).await?;
-            let Items { inventory_items: page } = self.data(&self.read_answer(answer)?)?;
+            let Items { inventory_items: page } = self.data(answer, &question)?;
             found.extend(page.nodes);
-            after = page.page_info.end_cursor.filter(|_| page.page_info.has_next_page);
+            after = page.page_info.next();
             if after.is_none() {
                 return Ok(found);
             }
@@ -321,59 +259,13 @@ impl Shopify {
             plain(key)
         );
         let input = Input { name: "on_hand", reason: "correction", quantities };
-        let question = Question { query: &query, variables: Written { input } };
+        let question = Question { query: &query, variables: Written { input }, scopes: SCOPES };
         let answer = self.graphql(calls, &question).await.map_err(NotSet::unanswered)?;
-        let outcome: Outcome =
-            self.read_answer(answer).and_then(|answer| self.data(&answer)).map_err(NotSet::answered)?;
+        let outcome: Outcome = self.data(answer, &question).map_err(NotSet::answered)?;
         let changed = outcome.inventory_set_quantities.ok_or_else(|| {
             let words = format!("{}: its answer does not say what became of the numbers", self.shop);
             NotSet::Unknown(Error::new(Kind::Unreadable, words))
         })?;
         Ok(changed.user_errors)
-    }
-
-    async fn graphql<V: Serialize>(&self, calls: &Calls<'_>, question: &Question<'_, V>) -> Result<Answer, Failure> {
-        let mut call = self.call(&["graphql.json"], &[]);
-        call.method = Method::POST;
-        call.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = serde_json::to_vec(question).map_err(|cause| {
-            Failure::NotSent(Error::new(Kind::Bug, "a question cannot be written").caused_by(cause))
-        })?;
-        call.body = Bytes::from(body);
-        self.access.ask(calls, call, true).await
-    }
-
-    fn read_answer(&self, answer: Answer) -> Result<Answer> {
-        answer::read(answer, &self.shop, self.access.credentials())?.ok_or_else(|| self.no_api())
-    }
-
-    /// The data of an answer. Errors come with status 200.
-    fn data<D: for<'a> Deserialize<'a>>(&self, answer: &Answer) -> Result<D> {
-        let unreadable =
-            || Error::new(Kind::Unreadable, format!("{}: its answer is not what was asked for", self.shop));
-        let reply: Reply<D> = parse(&answer.body).map_err(|_| unreadable())?;
-        if let Some(fault) = reply.errors.first() {
-            let code = fault.extensions.as_ref().and_then(|extensions| extensions.code.as_deref()).unwrap_or_default();
-            return Err(match code {
-                "THROTTLED" => Error::new(Kind::Limited, format!("{} asks to call less", self.shop)),
-                "ACCESS_DENIED" => Error::new(
-                    Kind::Config,
-                    format!(
-                        "{} refuses: the app needs the scopes read_inventory and write_inventory, and read_products",
-                        self.shop
-                    ),
-                ),
-                // A question that is not valid is not begun; whatever goes wrong later may have had its effect.
-                code if matches!(reply.data, Data::Absent) && code != "INTERNAL_SERVER_ERROR" => {
-                    let words = format!("{} did not understand the question ({})", self.shop, plain(code));
-                    Error::new(Kind::Refused, words)
-                }
-                code => Error::new(Kind::Unavailable, format!("{} is failing ({})", self.shop, plain(code))),
-            });
-        }
-        match reply.data {
-            Data::There(data) => Ok(data),
-            Data::Absent | Data::Empty => Err(unreadable()),
-        }
     }
 }

@@ -3,6 +3,8 @@
 //! <https://shopify.dev/docs/api/admin-rest/latest/resources/order>,
 //! <https://shopify.dev/docs/apps/build/webhooks/subscribe/https>, <https://shopify.dev/docs/api/admin-rest/usage/pagination>
 
+mod fulfilment;
+
 use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -80,8 +82,8 @@ impl Vendor for Kit {
             return Answer::of(StatusCode::NOT_FOUND, Value::Null);
         };
         match rest.strip_prefix('/').and_then(|id| id.strip_suffix(".json")) {
-            Some(id) => match shelf.find(id) {
-                Some(order) => Answer::ok(json!({ "order": order })),
+            Some(id) => match shelf.latest(id) {
+                Some((_, order)) => Answer::ok(json!({ "order": order })),
                 None => Answer::of(StatusCode::NOT_FOUND, json!({"errors": "Not Found"})),
             },
             None => list(shelf, asked, host),
@@ -103,6 +105,18 @@ impl Vendor for Kit {
         }
         if query.contains("inventoryItems") {
             return Answer::ok(inventory_items(shelf, query, variables));
+        }
+        if query.contains("fulfillmentCreate(") {
+            return Answer::ok(fulfilment::create(shelf, variables));
+        }
+        if query.contains("fulfillmentTrackingInfoUpdate(") {
+            return Answer::ok(fulfilment::track(shelf, variables));
+        }
+        if query.contains("fulfillmentOrder(") {
+            return Answer::ok(fulfilment::of_work(shelf, variables));
+        }
+        if query.contains("order(") {
+            return Answer::ok(fulfilment::of_order(shelf, variables));
         }
         Answer::ok(json!({"errors": [{"message": "Field doesn't exist", "extensions": {"code": "undefinedField"}}]}))
     }
@@ -227,11 +241,11 @@ fn list(shelf: &Shelf, asked: &Asked, host: &str) -> Answer {
     let all = filters.get("status").is_some_and(|status| status == "any");
     let limit = asked.number("limit", 50).clamp(1, 250);
     let skip = filters.get("skip").and_then(|skip| skip.parse().ok()).unwrap_or(0_usize);
-    let mut listed: Vec<&Value> = shelf
-        .orders
+    let orders = fulfilment::orders(shelf);
+    let mut listed: Vec<&Value> = orders
         .iter()
-        .filter(|(at, _, _)| since.is_none_or(|since| *at >= since))
-        .map(|(_, _, order)| order)
+        .filter(|(at, _)| since.is_none_or(|since| *at >= since))
+        .map(|(_, order)| order)
         // Without `status=any` cancelled orders are left out.
         .filter(|order| all || order.get("cancelled_at").is_none_or(Value::is_null))
         .collect();

@@ -13,7 +13,9 @@
 mod access;
 mod call;
 mod config;
+mod fulfilment;
 mod goods;
+mod graphql;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
@@ -45,6 +47,7 @@ use crate::{
         goods::{Sku, number::Keeps},
         ids::OrderId,
         order::{Flag, Order},
+        shipment::{Fulfilments, NewFulfilment},
         sign::Identity,
     },
     outbound::Calls,
@@ -61,6 +64,7 @@ pub const ROW: Row = Row {
     // of 40 allows bursts beyond that, which nothing here needs.
     rate: Some((2, SignedDuration::from_secs(1))),
     keeps: Some(Keeps::Gross),
+    ships: true,
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
 app = "shared"                                   # "custom": the app is installed in this shop alone, so its secret proves it
@@ -91,6 +95,11 @@ const ONLY_AN_ID: &str = "the body is only an id: perhaps the order was deleted,
                           the store; with a token Puente asks the store itself";
 
 const ORDER: &str = "gid://shopify/Order/";
+
+/// Shopify's ids are numbers: it has no order of another id.
+fn is_number(order: &OrderId) -> bool {
+    order.as_str().bytes().all(|b| b.is_ascii_digit())
+}
 
 /// Whose order a status page's address says it is.
 enum Whose {
@@ -269,8 +278,7 @@ impl Store for Shopify {
     }
 
     async fn fetch(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
-        // Shopify's ids are numbers: it has no order of another id.
-        if !order.as_str().bytes().all(|b| b.is_ascii_digit()) {
+        if !is_number(order) {
             return Ok(None);
         }
         let answer = self.access.ask(calls, self.one_call(order), false).await?;
@@ -288,6 +296,22 @@ impl Store for Shopify {
 
     async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         self.write_stock(calls, stock).await
+    }
+
+    async fn fulfilments(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Fulfilments>> {
+        if !is_number(order) {
+            return Ok(None);
+        }
+        let found = self.fulfilments_of(calls, order).await;
+        found.map_err(|error| error.within(format_args!("order {order}")))
+    }
+
+    async fn fulfil(&self, calls: &Calls<'_>, new: &NewFulfilment) -> Result<String, NotSet> {
+        self.send(calls, new).await
+    }
+
+    async fn track(&self, calls: &Calls<'_>, fulfilment: &str, new: &NewFulfilment) -> Result<(), NotSet> {
+        self.follow(calls, fulfilment, new).await
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn read<'a>(order: &'a wire::Order<'a>, currency: Currency) -> Vec<Ba
     for back in &mut backs {
         let amount = back.amount.unwrap_or_default();
         if back.paid && back.taken.is_zero() && back.wire.is_settlement() && amount <= owed {
-            owed = owed - amount;
+            owed -= amount;
             back.settles = true;
         }
     }

@@ -111,7 +111,7 @@ impl Removed {
         }
         let left = tax.share(kept, bought, currency);
         self.tax += tax - left;
-        charge.amount = charge.amount - (bought - kept);
+        charge.amount -= bought - kept;
         scale(&mut charge.taxes, tax, left, currency);
         Some(charge)
     }
@@ -155,7 +155,7 @@ impl Removed {
         let difference = order.proof().difference;
         for place in steps(&self.loose.0, difference, unit) {
             if let Some(discount) = order.lines.get_mut(*place).and_then(|line| line.discounts.last_mut()) {
-                discount.amount = discount.amount - toward(difference, unit);
+                discount.amount -= toward(difference, unit);
             }
         }
     }

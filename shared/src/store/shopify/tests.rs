@@ -7,6 +7,7 @@ use wiremock::{
 };
 
 mod edits;
+mod fulfilment;
 mod goods;
 
 use std::time::Duration;

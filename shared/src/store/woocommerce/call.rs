@@ -61,13 +61,22 @@ impl WooCommerce {
     }
 
     pub(super) fn answered(&self, answer: Answer) -> Result<Option<Answer>> {
+        self.found(answer, "the store's consumer_key and consumer_secret")
+    }
+
+    /// The same of a call that changes an order.
+    pub(super) fn taken(&self, answer: Answer) -> Result<Option<Answer>> {
+        self.found(answer, "the store's consumer_key and consumer_secret: they need Read/Write")
+    }
+
+    fn found(&self, answer: Answer, credentials: &str) -> Result<Option<Answer>> {
         // Broken permalinks and security plugins answer 404 as well; taken for a deletion it would cancel a sale.
         if answer.status == StatusCode::NOT_FOUND && !is_no_such_order(&answer.body) {
             let what =
                 format!("{}: no REST API answers there: check url and that permalinks are not \"plain\"", self.name);
             return Err(Error::new(Kind::Config, what));
         }
-        answer::read(answer, &self.name, "the store's consumer_key and consumer_secret")
+        answer::read(answer, &self.name, credentials)
     }
 
     pub(super) fn one(&self, answer: &Answer) -> Result<Option<Order>> {

@@ -2,6 +2,8 @@
 //! calls that fetch them, with the traps of the vendor's defaults.
 //! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
 
+mod sent;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -96,16 +98,24 @@ impl Vendor for Kit {
             let listed = found.into_iter().flatten().map(refund);
             return Answer::ok(listed.take(asked.number("per_page", 10)).collect());
         }
-        let Some(order) = shelf.find(id) else {
-            let words = json!({"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}});
-            return Answer::of(StatusCode::NOT_FOUND, words);
-        };
-        Answer::ok(order.clone())
+        if let Some(order) = id.strip_suffix("/notes") {
+            return sent::notes(shelf, order);
+        }
+        match shelf.latest(id) {
+            Some((_, order)) => Answer::ok(order),
+            None => unknown(StatusCode::NOT_FOUND),
+        }
     }
 
     fn told(&self, shelf: &Shelf, asked: &Asked) -> Answer {
         if !is_let_in(shelf, asked) {
             return Answer::of(StatusCode::UNAUTHORIZED, json!({"code": "woocommerce_rest_cannot_edit"}));
+        }
+        if let Some(order) = asked.path.strip_prefix("/wp-json/wc/v3/orders/") {
+            return match order.strip_suffix("/notes") {
+                Some(order) => sent::note(shelf, order, &asked.json()),
+                None => sent::change(shelf, order, &asked.json()),
+            };
         }
         let parent = match asked.path.strip_prefix("/wp-json/wc/v3/products/") {
             Some("batch") => None,
@@ -117,6 +127,12 @@ impl Vendor for Kit {
         // Whatever becomes of each, the whole is a 200.
         Answer::ok(json!({"update": updates.iter().map(|update| updated(shelf, parent, update)).collect::<Value>()}))
     }
+}
+
+/// There is no order of that id.
+fn unknown(status: StatusCode) -> Answer {
+    let code = "woocommerce_rest_shop_order_invalid_id";
+    Answer::of(status, json!({"code": code, "message": "Invalid ID.", "data": {"status": status.as_u16()}}))
 }
 
 /// The product whose variations the articles with odd numbers are.
@@ -196,8 +212,12 @@ fn list(shelf: &Shelf, asked: &Asked) -> Answer {
     // A time without an offset is the site's own, unless `dates_are_gmt` says otherwise.
     let hours = if asked.word("dates_are_gmt") == "true" { 0 } else { SITE };
     let after = instant(asked.word("modified_after"), hours);
-    let later = shelf.orders.iter().filter(|(at, _, _)| after.is_none_or(|after| *at > after));
-    let mut listed: Vec<&Value> = later.map(|(_, _, order)| order).collect();
+    let changed = shelf.changed();
+    let now =
+        shelf.orders.iter().map(|(at, id, order)| changed.get(id).map_or((*at, order), |(at, order)| (*at, order)));
+    let mut later: Vec<(Timestamp, &Value)> = now.filter(|(at, _)| after.is_none_or(|after| *at > after)).collect();
+    later.sort_by_key(|(at, _)| *at);
+    let mut listed: Vec<&Value> = later.into_iter().map(|(_, order)| order).collect();
     if asked.word("order") != "asc" {
         listed.reverse();
     }

@@ -237,7 +237,7 @@ pub(super) fn taxes(
     for (n, (part, total)) in parts.iter().enumerate() {
         let last = n + 1 == parts.len();
         let amount = if last { left } else { total.rounded(currency) };
-        left = left - amount;
+        left -= amount;
         let rate = wire.tax_lines.iter().find(|rate| rate.rate_id == part.id);
         taxes.push(Tax {
             name: named(rate.map_or("", |rate| rate.label.as_str()), "tax"),
@@ -322,7 +322,7 @@ fn customer(wire: &wire::Order<'_>) -> (Option<Customer>, Option<Flag>) {
 fn tax_id(wire: &wire::Order<'_>) -> (Option<TaxId>, Option<Flag>) {
     let country = |address: Option<&wire::Address<'_>>| country(address?.country.as_str());
     let mut fields = Fields::new(country(wire.billing.as_ref()).or_else(|| country(wire.shipping.as_ref())));
-    for meta in &wire.meta_data {
+    for meta in wire.meta_data.iter().filter(|meta| !meta.key.as_str().starts_with(wire::OURS)) {
         fields.add(meta.key.as_str(), meta.value.as_str());
     }
     if let Some(billing) = &wire.billing {

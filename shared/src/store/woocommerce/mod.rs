@@ -15,6 +15,7 @@
 
 mod call;
 mod config;
+mod fulfilment;
 mod goods;
 #[cfg(feature = "fixtures")]
 mod kit;
@@ -43,6 +44,7 @@ use crate::{
         goods::{Sku, number::Keeps},
         ids::OrderId,
         order::Order,
+        shipment::{Fulfilments, NewFulfilment},
     },
     outbound::Calls,
     webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
@@ -58,6 +60,7 @@ pub const ROW: Row = Row {
     // <https://developer.woocommerce.com/docs/apis/store-api/rate-limiting>
     rate: None,
     keeps: Some(Keeps::Sellable),
+    ships: true,
     example: r#"kind = "woocommerce"
 url = "https://shop.example"                     # the site's address, with its folder if it has one
 webhook_secrets = [{ env = "WOO_SECRET" }]       # the webhook's secret; two while rotating
@@ -148,6 +151,18 @@ impl Store for WooCommerce {
 
     async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         self.write_stock(calls, stock).await
+    }
+
+    async fn fulfilments(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Fulfilments>> {
+        self.sent(calls, order).await
+    }
+
+    async fn fulfil(&self, calls: &Calls<'_>, new: &NewFulfilment) -> Result<String, NotSet> {
+        self.tell(calls, new).await
+    }
+
+    async fn track(&self, calls: &Calls<'_>, _fulfilment: &str, new: &NewFulfilment) -> Result<(), NotSet> {
+        self.follow(calls, new).await
     }
 }
 

@@ -6,6 +6,7 @@ use wiremock::{
     matchers::{header, method, path, query_param},
 };
 
+mod fulfilment;
 mod goods;
 
 use std::time::Duration;

@@ -111,6 +111,9 @@ pub(crate) struct Address<'a> {
     pub(crate) phone: Code<'a>,
 }
 
+/// How the keys of what we keep ourselves in an order's metadata begin: nothing of it says anything about the order.
+pub(crate) const OURS: &str = "_puente_";
+
 /// Anything a plugin kept. The value is any JSON; only text and numbers are of interest.
 #[derive(Deserialize)]
 pub(crate) struct Meta<'a> {

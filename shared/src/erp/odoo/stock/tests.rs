@@ -3,57 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use super::*;
+use super::{
+    super::doubles::{methods, odoo},
+    *,
+};
 use crate::{
-    config::Section,
-    erp::{
-        Erp,
-        stock::doubles::{page, place, row},
-    },
+    erp::stock::doubles::{page, place, row},
     outbound::doubles::Way,
 };
-
-type Asked = Arc<Mutex<Vec<(String, Value)>>>;
-
-/// An Odoo of a version that answers `model.method` as `say` does with the arguments by name, and what it was asked.
-async fn odoo(
-    major: u32,
-    more: &str,
-    say: impl Fn(&str, &Value) -> Value + Send + Sync + 'static,
-) -> (MockServer, Box<dyn Erp>, Asked) {
-    let server = MockServer::start().await;
-    let asked: Asked = Arc::default();
-    let seen = asked.clone();
-    let answer = move |request: &Request| {
-        let body: Value = serde_json::from_slice(&request.body).unwrap();
-        let path: Vec<&str> = request.url.path().split('/').collect();
-        if let ["", "json", "2", model, method] = path.as_slice() {
-            let what = format!("{model}.{method}");
-            seen.lock().unwrap().push((what.clone(), body.clone()));
-            return ResponseTemplate::new(200).set_body_json(say(&what, &body));
-        }
-        let params = &body["params"];
-        let result = match params["method"].as_str().unwrap() {
-            "version" => json!({"server_version": format!("{major}.0")}),
-            "authenticate" => json!(7),
-            _ => {
-                let what = format!("{}.{}", params["args"][3].as_str().unwrap(), params["args"][4].as_str().unwrap());
-                seen.lock().unwrap().push((what.clone(), params["args"][6].clone()));
-                say(&what, &params["args"][6])
-            }
-        };
-        ResponseTemplate::new(200).set_body_json(json!({"jsonrpc": "2.0", "id": 1, "result": result}))
-    };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
-    let section = format!(
-        "url = \"{}\"\ndatabase = \"x\"\nusername = \"puente\"\napi_key = {{ literal = \"key\" }}\n{more}",
-        server.uri()
-    );
-    let erp = super::super::config::build(&Section::from_toml(&section).unwrap()).unwrap();
-    (server, erp, asked)
-}
 
 fn article(code: &str, there: &Value, outgoing: &Value) -> Value {
     json!({"id": 1, "default_code": code, "qty_available": there, "outgoing_qty": outgoing, "is_storable": true})
@@ -79,10 +37,6 @@ fn small(what: &str, asked: &Value) -> Value {
         "product.product.search_read" => json!([article("A", &json!(5.0), &json!(7.5))]),
         other => panic!("{other}"),
     }
-}
-
-fn methods(asked: &Asked) -> Vec<String> {
-    std::mem::take(&mut *asked.lock().unwrap()).into_iter().map(|(method, _)| method).collect()
 }
 
 #[tokio::test]

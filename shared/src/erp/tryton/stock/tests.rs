@@ -3,43 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use super::*;
+use super::{
+    super::doubles::{methods, tryton},
+    *,
+};
 use crate::{
-    config::Section,
-    erp::{
-        Erp,
-        stock::doubles::{page, place, row},
-    },
+    erp::stock::doubles::{page, place, row},
     outbound::doubles::Way,
 };
-
-type Asked = Arc<Mutex<Vec<(String, Value)>>>;
-
-/// A Tryton that answers methods as `say` does, and what it was asked.
-async fn tryton(
-    more: &str,
-    say: impl Fn(&str, &Value) -> Value + Send + Sync + 'static,
-) -> (MockServer, Box<dyn Erp>, Asked) {
-    let server = MockServer::start().await;
-    let asked: Asked = Arc::default();
-    let seen = asked.clone();
-    let answer = move |request: &Request| {
-        let body: Value = serde_json::from_slice(&request.body).unwrap();
-        let method = body["method"].as_str().unwrap().to_owned();
-        seen.lock().unwrap().push((method.clone(), body["params"].clone()));
-        ResponseTemplate::new(200)
-            .set_body_string(format!("{{\"id\": 1, \"result\": {}}}", say(&method, &body["params"])))
-    };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
-    let section = format!(
-        "url = \"{}\"\ndatabase = \"erp\"\nusername = \"puente\"\npassword = {{ literal = \"secret\" }}\nweb_shop = \"Web\"\n{more}",
-        server.uri()
-    );
-    let erp = super::super::config::build(&Section::from_toml(&section).unwrap()).unwrap();
-    (server, erp, asked)
-}
 
 fn article(id: i64, code: &str, quantity: &Value) -> Value {
     json!({"id": id, "code": code, "quantity": quantity, "default_uom": 1, "sale_uom": 1})
@@ -61,10 +33,6 @@ fn small(moves: Value) -> impl Fn(&str, &Value) -> Value + Send + Sync + 'static
         "model.sale.configuration.read" => json!([{"id": 1, "sale_shipment_method": "order"}]),
         other => panic!("{other}"),
     }
-}
-
-fn methods(asked: &Asked) -> Vec<String> {
-    std::mem::take(&mut *asked.lock().unwrap()).into_iter().map(|(method, _)| method).collect()
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl StampedMove {
 }
 
 /// Seconds since 1970, to the microsecond: what Tryton keeps of a change.
-fn at(stamp: &str) -> Option<Timestamp> {
+pub(super) fn at(stamp: &str) -> Option<Timestamp> {
     let seconds: Decimal = stamp.parse().ok()?;
     let micros = seconds.checked_mul(Decimal::from(1_000_000))?.trunc().to_i64()?;
     Timestamp::from_microsecond(micros).ok()

@@ -1,0 +1,76 @@
+//! A shipment, told while a process dies or stands still at every call in turn: its store has it once, under its tracking number.
+
+use std::sync::Arc;
+
+use puente::{
+    domain::{goods::number::Keeps, ids::OrderKey, record::State},
+    erp::{Bulk, Class},
+};
+use puente_simulation::{
+    scenario::Scenario,
+    warehouse::Trade,
+    world::{Effect, MINUTE, Point, SECOND},
+};
+
+use crate::teller::Teller;
+
+/// An order that is booked and leaves; its tracking number is typed ten minutes later.
+fn tell(keeps: Keeps, points: Vec<Point>) -> Teller {
+    let calm = Scenario::calm(Class::Unique, Bulk::Atomic);
+    let trade = Trade { articles: vec!["A"], sent: 1000, ..Trade::plain(vec![keeps]) };
+    let history = Teller::killed(Scenario { trade: Some(trade), ..calm }, points);
+    let warehouse = history.0.warehouse.clone().unwrap();
+    warehouse.stock().receive("A", 3);
+    history.pass(5 * MINUTE);
+    warehouse.stock().sell("A");
+    history.0.shops[0].counter().as_mut().unwrap().sell("A", 1);
+    history.place(0, "1", "A");
+    history.pass(2 * MINUTE);
+    assert_eq!(history.state(0, "1"), State::Synced);
+    let key = OrderKey::new(history.0.shops[0].id().clone(), "1".parse().unwrap());
+    let place = warehouse.stock().leave(key, "A", None);
+    history.pass(10 * MINUTE);
+    warehouse.stock().follow(place, "T-1".to_owned());
+    history.pass(10 * MINUTE);
+    history
+}
+
+fn has(history: &Teller) -> Vec<Vec<String>> {
+    history.0.shops[0].sent(&"1".parse().unwrap()).into_iter().map(|sent| sent.tracking).collect()
+}
+
+/// The calls of the workers that tell of shipments.
+fn calls(history: &Teller) -> Vec<(Arc<str>, usize)> {
+    let calls = history.0.world.calls();
+    let tells = |calls: &&Vec<&'static str>| calls.iter().any(|call| call.starts_with("shipments.write"));
+    let telling = calls.iter().filter(|(_, calls)| tells(calls));
+    telling.flat_map(|(process, calls)| (0..calls.len()).map(|call| (process.clone(), call))).collect()
+}
+
+#[test]
+fn whatever_becomes_of_a_call_a_shipment_is_told_once_with_its_number() {
+    let effects = [
+        Effect::DieBefore,
+        Effect::DieAfter,
+        Effect::Fail,
+        Effect::Unanswered,
+        Effect::Twice,
+        Effect::FreezeBefore(200 * SECOND),
+        Effect::FreezeAfter(200 * SECOND),
+    ];
+    for keeps in [Keeps::Gross, Keeps::Sellable] {
+        let calm = tell(keeps, Vec::new());
+        assert_eq!(has(&calm), [["T-1"]]);
+        let calls = calls(&calm);
+        assert!(calls.len() > 20, "{} calls", calls.len());
+        for ((process, call), effect) in calls.iter().flat_map(|call| effects.iter().map(move |effect| (call, effect)))
+        {
+            let point = Point { process: process.to_string(), call: *call, effect: *effect };
+            let history = tell(keeps, vec![point.clone()]);
+            history.0.end();
+            assert_eq!(history.0.world.violations(), Vec::<String>::new(), "{point:?}");
+            assert_eq!(has(&history), [["T-1"]], "{point:?}");
+        }
+        println!("{keeps:?}: {} calls, and {} fates of each", calls.len(), effects.len());
+    }
+}
