@@ -58,7 +58,7 @@ pub async fn conduct(puente: &Puente, id: &ConnectionId, deadline: Timestamp) ->
         until,
         writes: own.rules.publishes(),
     });
-    let shipper = tells.then(|| Shipper { puente, connection: &connection, own, epoch, until });
+    let shipper = tells.then_some(Shipper { puente, connection: &connection, own, epoch, until });
     let conductor = Conductor { puente, id, epoch, until, publisher, shipper };
     let done = conductor.run(ledger.mark).await;
     if done.is_err() {

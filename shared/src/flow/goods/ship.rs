@@ -146,11 +146,11 @@ impl Shipper<'_> {
                     *lines.entry(part.line.clone()).or_default() += part.quantity;
                     lines
                 });
-                let new = NewFulfilment { parts, completes, ..self.new(key, dispatch) };
+                let new = NewFulfilment { parts, completes, ..self.fulfilment(key, dispatch) };
                 self.tell(ask, due, new, lines, None).await
             }
             Plan::Track { fulfilment, lines } => {
-                let new = self.new(key, dispatch);
+                let new = self.fulfilment(key, dispatch);
                 self.tell(ask, due, new, lines, Some(fulfilment)).await
             }
             Plan::Wait(until) => {
@@ -214,7 +214,7 @@ impl Shipper<'_> {
     }
 
     /// What the store is told of a shipment, but for its parts.
-    fn new(&self, key: &OrderKey, dispatch: &Dispatch) -> NewFulfilment {
+    fn fulfilment(&self, key: &OrderKey, dispatch: &Dispatch) -> NewFulfilment {
         let rules = &self.connection.goods;
         let (carrier, parcels) = carried(&dispatch.shipment, rules);
         NewFulfilment {

@@ -15,7 +15,8 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
 
 use self::wire::{
-    ALL, Ask, CREATE, Create, Found, Input, LINES, Outcome, Sent, TRACK, Taken, Track, TrackingInput, Units, Whole,
+    ALL, Ask, CREATE, Create, Found, Input, LINES, Outcome, Place, Sent, TRACK, Taken, Track, TrackingInput, Units,
+    Whole,
 };
 use super::{
     super::{MOST_CALLS, goods::NotSet},
@@ -39,34 +40,6 @@ const SCOPES: &str =
 
 /// So many fulfilments may an order have: they have no pages, and one more is asked for.
 const MOST_SENT: usize = 10;
-
-/// Where units are taken from: a line of a fulfilment order, its location, and the status that it had.
-struct Place<'a> {
-    work: &'a str,
-    line: &'a str,
-    location: &'a str,
-    status: &'a str,
-}
-
-impl<'a> Place<'a> {
-    fn words(&self) -> String {
-        format!("{} {} {} {}", self.work, self.line, self.location, self.status)
-    }
-
-    fn read(words: &'a str) -> Option<Self> {
-        let mut parts = words.split(' ');
-        Some(Self { work: parts.next()?, line: parts.next()?, location: parts.next()?, status: parts.next()? })
-    }
-
-    /// What keeps it from being sent now.
-    fn held(&self) -> Option<&'static str> {
-        match self.status {
-            "ON_HOLD" => Some("is on hold: release the hold"),
-            "SCHEDULED" => Some("is scheduled for later: mark it as ready"),
-            _ => None,
-        }
-    }
-}
 
 /// Whole units.
 fn units(quantity: Amount) -> Option<i32> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{super::graphql::PageInfo, Place};
+use super::super::graphql::PageInfo;
 use crate::domain::{
     money::Amount,
     shipment::{Fulfilment, NewFulfilment, Open},
@@ -119,6 +119,34 @@ pub(super) struct SentLine {
     #[serde(default)]
     pub(super) quantity: Option<i64>,
     pub(super) line_item: Named,
+}
+
+/// Where units are taken from: a line of a fulfilment order, its location, and the status that it had.
+pub(super) struct Place<'a> {
+    pub(super) work: &'a str,
+    pub(super) line: &'a str,
+    pub(super) location: &'a str,
+    pub(super) status: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn words(&self) -> String {
+        format!("{} {} {} {}", self.work, self.line, self.location, self.status)
+    }
+
+    pub(super) fn read(words: &'a str) -> Option<Self> {
+        let mut parts = words.split(' ');
+        Some(Self { work: parts.next()?, line: parts.next()?, location: parts.next()?, status: parts.next()? })
+    }
+
+    /// What keeps it from being sent now.
+    pub(super) fn held(&self) -> Option<&'static str> {
+        match self.status {
+            "ON_HOLD" => Some("is on hold: release the hold"),
+            "SCHEDULED" => Some("is scheduled for later: mark it as ready"),
+            _ => None,
+        }
+    }
 }
 
 /// The number of a line, which it has in the order's webhooks, of `gid://shopify/LineItem/123`.
