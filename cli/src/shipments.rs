@@ -110,9 +110,8 @@ async fn list(list: &List, output: Output) -> Result<()> {
         }
         all.append(&mut shown);
     }
-    output.answer(&all, || match all.is_empty() {
-        true => "nothing was sent yet".to_owned(),
-        false => listed(&all, puente.clock.now()),
+    output.answer(&all, || {
+        if all.is_empty() { "nothing was sent yet".to_owned() } else { listed(&all, puente.clock.now()) }
     })
 }
 
