@@ -191,7 +191,11 @@ async fn store(puente: &Puente, connection: &Connection, account: Option<&Accoun
     let ok = outcome.is_ok();
     let answer = outcome.unwrap_or_else(|error| error.to_string());
     let token = token(puente, connection, &answer).await;
-    let lacks = [connection.store.lacks(), account.and_then(|account| no_stock(connection, account))];
+    let lacks = [
+        connection.store.lacks(),
+        account.and_then(|account| no_stock(connection, account)),
+        account.and_then(|account| no_shipments(connection, account)),
+    ];
     let lacks = lacks.into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
     ConnectionReport {
         connection: connection.id.to_string(),
@@ -214,6 +218,12 @@ async fn store(puente: &Puente, connection: &Connection, account: Option<&Accoun
 fn no_stock(connection: &Connection, account: &Account) -> Option<String> {
     let lacks = connection.goods.is_on() && account.erp.stock().is_none();
     lacks.then(|| format!("goods.stock: ERP {} cannot be asked what is available, so nothing is published", account.id))
+}
+
+/// That the ERP of a connection cannot be asked for the shipments that its store is to be told.
+fn no_shipments(connection: &Connection, account: &Account) -> Option<String> {
+    let lacks = connection.goods.ships() && account.erp.shipments().is_none();
+    lacks.then(|| format!("goods.shipments: ERP {} cannot be asked what was sent, so nothing is told", account.id))
 }
 
 /// Which kind of token opens the store, and when it ends, where the store gives them for a time. What `answer` says already is not

@@ -587,6 +587,10 @@ async fn stock_is_shown_compared_and_held() {
     let released = home.json(&["goods", "release", "--all"]);
     assert_eq!(released[0]["was_held"], Value::from(true), "{released}");
 
+    // An ERP that cannot be asked, neither what is available nor what was sent, is named.
+    let checked = text(&home.run(&["check"]));
+    assert!(checked.contains("goods.stock: ERP main") && checked.contains("goods.shipments: ERP main"), "{checked}");
+
     // Nothing was sent yet.
     assert_eq!(home.json(&["shipments", "list"]), serde_json::json!([]));
     let shown = text(&home.run(&["shipments", "list", "--stopped"]));
