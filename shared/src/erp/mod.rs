@@ -4,6 +4,8 @@
 //! sleeps, reads the environment or builds an HTTP client, and decides nothing about when: that is the conductor's.
 
 pub mod booking;
+#[cfg(test)]
+mod doubles;
 #[cfg(feature = "fixtures")]
 pub mod kit;
 pub mod odoo;

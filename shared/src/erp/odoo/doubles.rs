@@ -1,23 +1,10 @@
 //! An Odoo for unit tests, in both protocols.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use crate::{
-    Result,
-    config::Section,
-    erp::{Erp, Ids},
-};
-
-/// What was asked: the model and method, and the arguments by name.
-pub(super) type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+pub(super) use crate::erp::doubles::{Asked, Remembered, methods};
+use crate::{config::Section, erp::Erp};
 
 /// An Odoo of a version that answers `model.method` as `say` does with the arguments by name, and what it was asked.
 /// Over JSON-2 a null is an error.
@@ -27,7 +14,7 @@ pub(super) async fn odoo(
     say: impl Fn(&str, &Value) -> Value + Send + Sync + 'static,
 ) -> (MockServer, Box<dyn Erp>, Asked) {
     let server = MockServer::start().await;
-    let asked: Asked = Arc::default();
+    let asked = Asked::default();
     let seen = asked.clone();
     let answer = move |request: &Request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -61,32 +48,4 @@ pub(super) async fn odoo(
     );
     let erp = super::config::build(&Section::from_toml(&section).unwrap()).unwrap();
     (server, erp, asked)
-}
-
-/// The methods that were asked since the last time.
-pub(super) fn methods(asked: &Asked) -> Vec<String> {
-    std::mem::take(&mut *asked.lock().unwrap()).into_iter().map(|(method, _)| method).collect()
-}
-
-/// What was learnt, as the flows remember it.
-#[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<String, String>>);
-
-#[async_trait]
-impl Ids for Memory {
-    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
-        let known = self.0.lock().unwrap();
-        Ok(names.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
-    }
-    async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
-        self.0.lock().unwrap().extend(ids.iter().cloned());
-        Ok(())
-    }
-    async fn forget(&self, names: &[String]) -> Result<()> {
-        self.0.lock().unwrap().retain(|name, _| !names.contains(name));
-        Ok(())
-    }
-    async fn begin(&self, _: &[String]) -> Result<HashMap<String, Duration>> {
-        Ok(HashMap::new())
-    }
 }

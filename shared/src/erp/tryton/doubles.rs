@@ -1,18 +1,10 @@
 //! A Tryton that answers as a test says.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
-
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use crate::{Result, config::Section, erp::Erp, ports::Ids};
-
-/// The methods that were called, with their parameters.
-pub(super) type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+pub(super) use crate::erp::doubles::{Asked, Remembered, methods};
+use crate::{config::Section, erp::Erp};
 
 /// A Tryton that answers methods as `say` does, and what it was asked. Its error is what has a member `error`.
 pub(super) async fn tryton(
@@ -20,7 +12,7 @@ pub(super) async fn tryton(
     say: impl Fn(&str, &Value) -> Value + Send + Sync + 'static,
 ) -> (MockServer, Box<dyn Erp>, Asked) {
     let server = MockServer::start().await;
-    let asked: Asked = Arc::default();
+    let asked = Asked::default();
     let seen = asked.clone();
     let answer = move |request: &Request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -40,32 +32,4 @@ pub(super) async fn tryton(
     );
     let erp = super::config::build(&Section::from_toml(&section).unwrap()).unwrap();
     (server, erp, asked)
-}
-
-/// The methods that were called since the last time.
-pub(super) fn methods(asked: &Asked) -> Vec<String> {
-    std::mem::take(&mut *asked.lock().unwrap()).into_iter().map(|(method, _)| method).collect()
-}
-
-/// Ids, remembered.
-#[derive(Default)]
-pub(super) struct Remembered(Mutex<HashMap<String, String>>);
-
-#[async_trait]
-impl Ids for Remembered {
-    async fn ids(&self, names: &[String]) -> Result<HashMap<String, String>> {
-        let known = self.0.lock().unwrap();
-        Ok(names.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
-    }
-    async fn learn(&self, ids: &[(String, String)]) -> Result<()> {
-        self.0.lock().unwrap().extend(ids.iter().cloned());
-        Ok(())
-    }
-    async fn forget(&self, names: &[String]) -> Result<()> {
-        self.0.lock().unwrap().retain(|name, _| !names.contains(name));
-        Ok(())
-    }
-    async fn begin(&self, _names: &[String]) -> Result<HashMap<String, std::time::Duration>> {
-        Ok(HashMap::new())
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::{
-    super::doubles::{Asked, Memory, methods, odoo},
+    super::doubles::{Asked, Remembered, methods, odoo},
     *,
 };
 use crate::{
@@ -21,12 +21,12 @@ const JSON2: &str = "protocol = \"json-2\"";
 struct Asking {
     erp: Box<dyn Erp>,
     way: Way,
-    memory: Memory,
+    memory: Remembered,
 }
 
 impl Asking {
     fn new(erp: Box<dyn Erp>) -> Self {
-        Self { erp, way: Way::open(), memory: Memory::default() }
+        Self { erp, way: Way::open(), memory: Remembered::default() }
     }
 
     async fn ask(&self, since: Option<&str>, page: Option<&str>) -> Result<ShipmentPage, SendError> {
