@@ -67,7 +67,7 @@ impl Teller {
     }
 
     /// Lets so much time pass, in which no store comes to offer more.
-    fn pass_sold_out(&self, time: Micros, what: &str) {
+    pub fn pass_sold_out(&self, time: Micros, what: &str) {
         let end = self.0.world.now() + time;
         let mut before = self.offered();
         while self.0.world.now() < end {

@@ -7,6 +7,7 @@ use puente::{
     erp::{Bulk, Class},
 };
 use puente_simulation::{
+    fault::{Fault, Faults},
     scenario::Scenario,
     warehouse::Trade,
     world::{Effect, MINUTE, Point, SECOND},
@@ -72,5 +73,28 @@ fn whatever_becomes_of_a_call_a_shipment_is_told_once_with_its_number() {
             assert_eq!(has(&history), [["T-1"]], "{point:?}");
         }
         println!("{keeps:?}: {} calls, and {} fates of each", calls.len(), effects.len());
+    }
+}
+
+/// The list of orders does not show yet that one was sent, so that its last state says that the store keeps the unit reserved.
+#[test]
+fn what_was_sent_is_offered_to_nobody_while_the_list_of_orders_lags() {
+    for seed in 0..30 {
+        let calm = Scenario::calm(Class::Unique, Bulk::Atomic);
+        let trade = Trade { articles: vec!["A"], sent: 1000, ..Trade::plain(vec![Keeps::Gross]) };
+        let faults = Faults::of(vec![Fault::ListLags], 1000);
+        let history = Teller::seeded(Scenario { trade: Some(trade), faults, ..calm }, seed, Vec::new());
+        let warehouse = history.0.warehouse.clone().unwrap();
+        warehouse.stock().receive("A", 1);
+        history.pass(5 * MINUTE);
+        warehouse.stock().sell("A");
+        history.0.shops[0].counter().as_mut().unwrap().sell("A", 1);
+        history.place(0, "1", "A");
+        history.pass(2 * MINUTE);
+        let key = OrderKey::new(history.0.shops[0].id().clone(), "1".parse().unwrap());
+        warehouse.stock().leave(key, "A", Some("T-1".to_owned()));
+        history.pass_sold_out(15 * MINUTE, &format!("seed {seed}"));
+        assert_eq!(has(&history), [["T-1"]]);
+        history.end();
     }
 }
