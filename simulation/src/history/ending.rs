@@ -114,9 +114,11 @@ impl History {
             && self.table.rows().next_shipment().is_none()
     }
 
-    /// Until the ERP was asked for its stock twice more, and everything that came of it is told.
+    /// Until the ERP was asked for its stock twice more, and everything that came of it is told. Where sales are quotations, once more: what
+    /// the list of orders brings anew of one is owed until the ERP is asked again which of them lower its number.
     fn let_it_be_counted(&self) {
-        for _ in 0..2 {
+        let times = if self.scenario.erp.quotes { 3 } else { 2 };
+        for _ in 0..times {
             let next = self.table.polls(&self.erp_id).and_then(|polls| polls.next).map_or(0, micros);
             self.lambda.no_sweep_before(next);
             self.run_until(next.max(self.world.now()) + 3 * MINUTE);

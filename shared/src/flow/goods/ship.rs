@@ -204,13 +204,16 @@ impl Shipper<'_> {
         self.reserve(due).await
     }
 
-    /// The order as it is desired now; none: nothing of it is on record that can be read.
+    /// The order as it is desired now, or as it is booked where that state cannot be read; none: nothing of it is on record.
     async fn order(&self, key: &OrderKey) -> Result<Option<(Order, Version)>> {
         let Some(head) = self.puente.records.head(key).await? else { return Ok(None) };
-        let Some(Payload::Order(bytes)) = self.puente.records.payload(key, &head.desired).await? else {
-            return Ok(None);
-        };
-        Ok(Some((deserialise(key, &bytes)?, head.desired)))
+        let booked = head.sale().and_then(|sale| sale.version.clone());
+        for version in [Some(head.desired), booked].into_iter().flatten() {
+            if let Some(Payload::Order(bytes)) = self.puente.records.payload(key, &version).await? {
+                return Ok(Some((deserialise(key, &bytes)?, version)));
+            }
+        }
+        Ok(None)
     }
 
     /// What the store is told of a shipment, but for its parts.
