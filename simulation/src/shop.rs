@@ -542,6 +542,11 @@ impl Store for Asked {
                 quantity: line.quantity - sent_of(&sent, &line.id),
                 item: line.id.clone(),
             });
+            // As WooCommerce: nothing is listed of what is left, and what was sent is known by its number alone.
+            if !shop.keeps_what_is_left() {
+                let sent = sent.into_iter().map(|one| Fulfilment { lines: BTreeMap::new(), ..one }).collect();
+                return Some(Fulfilments { open: None, sent });
+            }
             Some(Fulfilments { open: Some(open.collect()), sent })
         })
         .await
@@ -599,7 +604,12 @@ impl Shop {
         Some(answer)
     }
 
-    /// Something was sent: it is taken only of what is left to send, and a gross number falls with what was reserved.
+    /// Whether it knows what is left to send, and refuses more: as Shopify, whose number is gross; WooCommerce takes whatever it is told.
+    fn keeps_what_is_left(&self) -> bool {
+        self.counter().as_ref().is_none_or(|counter| counter.keeps == Keeps::Gross)
+    }
+
+    /// Something was sent: where the shop knows what is left, it is taken only of that; a gross number falls with what was reserved.
     fn fulfil(&self, new: &NewFulfilment) -> Result<String, NotSet> {
         let refused = |words: &'static str| NotSet::Refused(Error::new(Kind::Refused, words));
         let lines: BTreeMap<String, Amount> = new.parts.iter().map(|part| (part.line.clone(), part.quantity)).collect();
@@ -611,7 +621,8 @@ impl Shop {
             for (line, quantity) in &lines {
                 let sold = known.last().lines.iter().find(|one| one.id == *line).map(|one| one.quantity);
                 let left = sold.unwrap_or_default() - sent_of(sent, line);
-                if *quantity > left || known.last().status == Status::Cancelled {
+                let more = *quantity > left || known.last().status == Status::Cancelled;
+                if more && self.keeps_what_is_left() {
                     return Err(refused("more than is left to send"));
                 }
                 let article = known.last().lines.iter().find(|one| one.id == *line).and_then(|one| one.sku.clone());
@@ -625,7 +636,7 @@ impl Shop {
                 created: Some(stamp(self.world.now())),
                 lines: lines.clone(),
                 tracking: new.parcels.iter().map(|parcel| parcel.number.clone()).collect(),
-                shipment: None,
+                shipment: (!self.keeps_what_is_left()).then(|| new.shipment.clone()),
             });
             id
         };
