@@ -6,6 +6,9 @@ use jiff::SignedDuration;
 /// same.
 pub(super) const PASS: SignedDuration = SignedDuration::from_secs(10);
 
+/// The longest that a call to a store may take, from the wait for its turn to its last byte.
+pub(super) const CALL: SignedDuration = SignedDuration::from_secs(60);
+
 /// What a conductor did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conducted {

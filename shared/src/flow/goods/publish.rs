@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     article::{self, AT_A_TIME, Article},
     commit::selling_of,
-    pass::Conducted,
+    pass::{CALL, Conducted},
 };
 use crate::{
     Error, Kind, Result,
@@ -34,9 +34,6 @@ use crate::{
     parties::{Connection, Selling},
     store::goods::{NewStock, NotSet, Stocked},
 };
-
-/// The longest that a call to a store may take, from the wait for its turn to its last byte.
-const CALL: SignedDuration = SignedDuration::from_secs(60);
 
 /// From when on a number whose answer was lost cannot land any more, counted from the last moment at which it may have been sent.
 const SETTLE: SignedDuration = SignedDuration::from_secs(60);

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     commit::{self, sent_of},
-    pass::{Conducted, PASS},
+    pass::{CALL, Conducted, PASS},
 };
 use crate::{
     Result,
@@ -36,8 +36,9 @@ use crate::{
     store::goods::NotSet,
 };
 
-/// From when on a call whose answer was lost cannot land any more: the longest that one may take, and as long again.
-const SETTLE: SignedDuration = SignedDuration::from_mins(2);
+/// How long what was sent may take to land, counted from the last moment at which it may have been begun: a store is told of a shipment
+/// with two calls at most.
+const SETTLE: SignedDuration = SignedDuration::from_secs(2 * CALL.as_secs());
 
 /// When what a store refused is tried again.
 const REFUSED: SignedDuration = SignedDuration::from_hours(1);
@@ -172,7 +173,9 @@ impl Shipper<'_> {
     ) -> Result<()> {
         let (key, dispatch) = (&due.key, &due.dispatch);
         let begun = self.puente.clock.now();
-        let intent = Underway { attempt: new.attempt.clone(), lines: lines.clone(), begun, settle_at: begun + SETTLE };
+        let start_by = begun + CALL;
+        let settle_at = start_by + SETTLE;
+        let intent = Underway { attempt: new.attempt.clone(), lines: lines.clone(), begun, settle_at };
         let sending = Sending { underway: intent, epoch: self.epoch, rev: dispatch.rev };
         if !self.write(key, dispatch, &ShipmentWrite::Sending(sending)).await? {
             // It changed meanwhile, or another conductor took over: it is still due.
@@ -180,6 +183,12 @@ impl Shipper<'_> {
         }
         // Before the store's own number falls: afterwards a number that is computed in between would be too high.
         self.reserve(due).await?;
+        if self.puente.clock.now() > start_by {
+            // Who stood still for so long may not be alone any more: another may be telling the store.
+            let (attempt, why) = (Some(new.attempt), "it could not be told in time".to_owned());
+            self.failed(key, dispatch, attempt, true, Some(self.puente.clock.now()), why).await?;
+            return self.reserve(due).await;
+        }
         let answer = match &fulfilment {
             None => self.connection.store.fulfil(&ask.calls(), &new).await,
             Some(of) => self.connection.store.track(&ask.calls(), of, &new).await.map(|()| of.clone()),
