@@ -15,6 +15,6 @@ mod write;
 pub use self::{
     fulfilment::{Fulfilment, Fulfilments, NewFulfilment, Open, Part},
     note::{carried, note},
-    row::{Dispatch, Dispatched, Parcel, Shipment, ShipmentId, Underway},
+    row::{Dispatch, Dispatched, Parcel, Shipment, ShipmentId, Underway, lines_of},
     write::{Failed, Sending, ShipmentWrite},
 };

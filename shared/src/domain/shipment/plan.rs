@@ -10,7 +10,7 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use super::{
     fulfilment::{Fulfilment, Fulfilments, Open, Part},
-    row::Dispatch,
+    row::{Dispatch, lines_of},
 };
 use crate::domain::{
     goods::{GoodsRules, Sku},
@@ -98,7 +98,7 @@ pub fn plan(
             "the order is cancelled in the store, and the ERP has sent it: was it called back?".to_owned(),
         );
     }
-    let told = told(others);
+    let told = lines_of(others);
     let mut left = store.open.clone().unwrap_or_else(|| left(order, &told));
     let (parts, short) = match allot(dispatch, order, codes, &mut left) {
         Ok(allotted) => allotted,
@@ -152,15 +152,6 @@ fn found<'a>(dispatch: &Dispatch, others: &[Dispatch], store: &'a Fulfilments) -
     };
     let free = || store.sent.iter().filter(|there| !is_taken(there));
     free().find(|there| is_its_own(there)).or_else(|| free().find(|there| may_be(there)))
-}
-
-/// The units of each line that the store was told of with other shipments.
-fn told(others: &[Dispatch]) -> BTreeMap<String, Amount> {
-    let mut told: BTreeMap<String, Amount> = BTreeMap::new();
-    for (line, quantity) in others.iter().flat_map(Dispatch::lines) {
-        *told.entry(line).or_default() += quantity;
-    }
-    told
 }
 
 /// What of an order is left to send: what was sold, less what came back, less what was told.

@@ -139,6 +139,16 @@ impl Dispatch {
     }
 }
 
+/// The units of each of the order's lines that the store has, or may have, of these shipments together.
+#[must_use]
+pub fn lines_of<'a>(dispatches: impl IntoIterator<Item = &'a Dispatch>) -> BTreeMap<String, Amount> {
+    let mut lines: BTreeMap<String, Amount> = BTreeMap::new();
+    for (line, quantity) in dispatches.into_iter().flat_map(Dispatch::lines) {
+        *lines.entry(line).or_default() += quantity;
+    }
+    lines
+}
+
 impl ShipmentId {
     /// As text.
     #[must_use]

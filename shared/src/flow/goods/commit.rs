@@ -16,7 +16,7 @@ use crate::{
         money::Amount,
         order::{Order, Status},
         record::Head,
-        shipment::Dispatch,
+        shipment::lines_of,
         version::Version,
     },
     flow::{Puente, record::deserialise},
@@ -105,13 +105,10 @@ pub(super) struct Taken {
 /// The units of each of an order's lines that its store was told, or is being told, as sent: it reserves them no more, whatever its last
 /// state says. Only a store whose number is gross reserves any.
 pub(super) async fn sent_of(puente: &Puente, own: &Selling, key: &OrderKey) -> Result<BTreeMap<String, Amount>> {
-    let mut sent: BTreeMap<String, Amount> = BTreeMap::new();
-    if own.keeps == Keeps::Gross && own.rules.tells_shipments() {
-        for (line, quantity) in puente.shipments.of_order(key).await?.iter().flat_map(Dispatch::lines) {
-            *sent.entry(line).or_default() += quantity;
-        }
+    if own.keeps != Keeps::Gross || !own.rules.tells_shipments() {
+        return Ok(BTreeMap::new());
     }
-    Ok(sent)
+    Ok(lines_of(&puente.shipments.of_order(key).await?))
 }
 
 /// Keeps what the store still reserves of `order`, as of `version`, now that `sent` was told.
@@ -164,7 +161,8 @@ fn taken(own: &Selling, order: &Order, sent: &BTreeMap<String, Amount>) -> BTree
                 of.reserved += open;
             }
         }
-        if own.rules.kits.contains_key(&code) && !open.is_zero() {
+        // Also where it reserves none any more: what was reserved before has to fall.
+        if gross && own.rules.kits.contains_key(&code) {
             taken.entry(own.shelf(code)).or_default().reserved += open;
         }
     }
@@ -237,4 +235,40 @@ pub(super) async fn mark_sets(puente: &Puente, shelf: &ShelfId) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::goods::GoodsRules;
+
+    #[test]
+    fn of_a_set_that_was_sent_a_gross_store_reserves_none_any_more() {
+        let sku = |code: &str| code.parse::<Sku>().unwrap();
+        let kits = BTreeMap::from([(sku("SET"), BTreeMap::from([(sku("A"), 2)]))]);
+        let mut own = Selling {
+            connection: "acme".parse().unwrap(),
+            erp: "main".parse().unwrap(),
+            rules: GoodsRules { kits, ..GoodsRules::default() },
+            keeps: Keeps::Gross,
+            place: "*".parse().unwrap(),
+            names: BTreeMap::new(),
+        };
+        let order: Order = serde_json::from_str(
+            r#"{"schema":1,"id":"5","number":"5","placed_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z",
+            "currency":"EUR","status":"open","payment":"paid","lines":[{"id":"1","sku":"SET","title":"x","quantity":"3",
+            "unit_price":"1","amount":"3"}],"tax":"0","total":"3"}"#,
+        )
+        .unwrap();
+        let reserved = |own: &Selling, sent: i64| {
+            let sent = BTreeMap::from([("1".to_owned(), Amount::from(sent))]);
+            taken(own, &order, &sent).get(&own.shelf(sku("SET"))).map(|taken| taken.reserved)
+        };
+        assert_eq!(reserved(&own, 0), Some(Amount::from(3)));
+        assert_eq!(reserved(&own, 1), Some(Amount::from(2)));
+        // Named all the same: what was reserved before is taken back.
+        assert_eq!(reserved(&own, 3), Some(Amount::ZERO));
+        own.keeps = Keeps::Sellable;
+        assert_eq!(reserved(&own, 3), None);
+    }
 }
