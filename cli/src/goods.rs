@@ -112,31 +112,15 @@ pub(crate) async fn run(goods: Goods, output: Output) -> Result<()> {
 
 /// The connections asked for whose stock is on.
 fn connections(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<ConnectionId>> {
-    let mut all = place::connections(&puente.settings, one)?;
-    match one {
-        Some(one) => drop(selling(puente, one)?),
-        None => all.retain(|connection| selling(puente, connection).is_ok()),
-    }
-    if all.is_empty() {
-        let words = "stock is on for no connection: put goods = { stock = \"show\" } into the part of one";
-        return Err(Error::new(Kind::NotFound, words));
-    }
-    Ok(all)
+    let nobody = "stock is on for no connection: put goods = { stock = \"show\" } into the part of one";
+    place::connections_that(&puente.settings, one, |connection| selling(puente, connection), nobody)
 }
 
 /// The connections asked for to whose stores anything is written, stock or shipments.
 fn written_to(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<ConnectionId>> {
-    let mut all = place::connections(&puente.settings, one)?;
-    match one {
-        Some(one) => is_told(puente, one)?,
-        None => all.retain(|connection| is_told(puente, connection).is_ok()),
-    }
-    if all.is_empty() {
-        let words =
-            "nothing is written to the store of any connection: put goods = { stock = \"show\" } into the part of one";
-        return Err(Error::new(Kind::NotFound, words));
-    }
-    Ok(all)
+    let nobody =
+        "nothing is written to the store of any connection: put goods = { stock = \"show\" } into the part of one";
+    place::connections_that(&puente.settings, one, |connection| is_told(puente, connection), nobody)
 }
 
 /// A connection's articles, and whether it is held.

@@ -171,6 +171,21 @@ pub(crate) fn connections(settings: &Settings, one: Option<&ConnectionId>) -> Re
     named(settings.connections(), one, "connection")
 }
 
+/// The connections asked for of which `takes_part` says no error: its error for the one named; `nobody` where it is none of them.
+pub(crate) fn connections_that<T>(
+    settings: &Settings,
+    one: Option<&ConnectionId>,
+    takes_part: impl Fn(&ConnectionId) -> Result<T>,
+    nobody: &'static str,
+) -> Result<Vec<ConnectionId>> {
+    let mut all = connections(settings, one)?;
+    match one {
+        Some(one) => drop(takes_part(one)?),
+        None => all.retain(|connection| takes_part(connection).is_ok()),
+    }
+    if all.is_empty() { Err(Error::new(Kind::NotFound, nobody)) } else { Ok(all) }
+}
+
 /// The ERP accounts asked for: the one named, which must exist, or all.
 pub(crate) fn accounts(settings: &Settings, one: Option<&ErpId>) -> Result<Vec<ErpId>> {
     named(settings.accounts(), one, "ERP")

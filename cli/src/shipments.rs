@@ -77,16 +77,8 @@ pub(crate) async fn run(shipments: Shipments, output: Output) -> Result<()> {
 
 /// The connections asked for whose shipments are on.
 fn connections(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<ConnectionId>> {
-    let mut all = place::connections(&puente.settings, one)?;
-    match one {
-        Some(one) => drop(shipped::tells(puente, one)?),
-        None => all.retain(|connection| shipped::tells(puente, connection).is_ok()),
-    }
-    if all.is_empty() {
-        let words = "shipments are on for no connection: put goods = { shipments = \"show\" } into the part of one";
-        return Err(Error::new(Kind::NotFound, words));
-    }
-    Ok(all)
+    let nobody = "shipments are on for no connection: put goods = { shipments = \"show\" } into the part of one";
+    place::connections_that(&puente.settings, one, |connection| shipped::tells(puente, connection), nobody)
 }
 
 async fn list(list: &List, output: Output) -> Result<()> {
