@@ -57,6 +57,8 @@ pub struct Rows {
     identities: BTreeMap<ConnectionId, Identity>,
     /// Shelves.
     pub shelves: BTreeMap<ShelfId, Shelf>,
+    /// How often it was kept what a state of an order took.
+    pub commits: u64,
     halts: BTreeMap<ConnectionId, Halt>,
     /// Shipments.
     pub shipments: BTreeMap<(OrderKey, ShipmentId), Dispatch>,
@@ -427,6 +429,7 @@ impl Goods for Table {
             let applied = again || write.apply(&mut shelf, now);
             self.world.say(|| format!("{}: {}{}", id.sku, goods(write), if applied { "" } else { ": refused" }));
             if applied && !again {
+                rows.commits += u64::from(matches!(write, GoodsWrite::Commit(_)));
                 rows.shelves.insert(id.clone(), shelf);
             }
             applied

@@ -87,6 +87,10 @@ pub struct Listing {
     /// Until when an earlier number of unknown outcome may still land: then the store is read once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsure: Option<Timestamp>,
+    /// The highest of the numbers that may land until then; rows of earlier builds do not say. It counts until the store was read or has
+    /// taken another number: that time has passed does not say what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsure_value: Option<i64>,
     /// When the number is computed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -170,7 +174,7 @@ impl Listing {
     /// The highest number that the store may have.
     #[must_use]
     pub fn highest(&self) -> Option<i64> {
-        self.said.into_iter().chain(self.pending.as_ref().map(|pending| pending.value)).max()
+        self.said.max(self.pending.as_ref().map(|pending| pending.value)).max(self.unsure_value)
     }
 
     /// Whether only the store knows what it has: a number of unknown outcome may have landed, it was never read, or it has to be.

@@ -220,6 +220,35 @@ fn a_number_of_unknown_outcome_is_looked_at_again_when_it_cannot_land_any_more()
 }
 
 #[test]
+fn a_number_that_may_have_landed_counts_until_the_store_was_read() {
+    let mut shelf = Shelf::default();
+    apply(&mut shelf, &count(10, 1, vec![]), 0);
+    let seen = shelf.listings[&shop("a")].dirt;
+    let look = |value| GoodsWrite::Seen { connection: shop("a"), epoch: 1, seen, value: Some(value), read: None };
+    let highest = |shelf: &Shelf| shelf.listings[&shop("a")].highest();
+    assert!(apply(&mut shelf, &look(2), 1));
+    apply(&mut shelf, &tell("a", 6, "lost", 1, seen, 120), 2);
+    // Before and after the first one may have landed: nobody has read the store since.
+    for (value, attempt, second) in [(4, "lower", 60), (5, "lower still", 130)] {
+        apply(&mut shelf, &tell("a", value, attempt, 1, seen, second + 100), second);
+        assert_eq!(highest(&shelf), Some(6), "{attempt}");
+    }
+    // Read while the second one may land: that one is not known, and what is still counted is the higher one.
+    assert!(apply(&mut shelf, &look(2), 150));
+    assert_eq!((highest(&shelf), shelf.listings[&shop("a")].due), (Some(6), Some(at(230))));
+    assert!(apply(&mut shelf, &look(4), 230));
+    assert_eq!((highest(&shelf), shelf.listings[&shop("a")].due), (Some(4), None));
+}
+
+#[test]
+fn a_listing_that_says_only_until_when_a_number_may_land_is_read() {
+    let older =
+        r#"{"said":2,"unsure":"2026-01-01T00:00:00Z","due":"2026-01-01T00:00:00Z","dirt":3,"attempts":0,"epoch":1}"#;
+    let listing: Listing = serde_json::from_str(older).unwrap();
+    assert_eq!((listing.highest(), listing.is_in_doubt(), listing.unsure_value), (Some(2), true, None));
+}
+
+#[test]
 fn a_conductor_that_lost_its_lease_writes_nothing_more() {
     let mut shelf = Shelf::default();
     apply(&mut shelf, &count(10, 1, vec![]), 0);

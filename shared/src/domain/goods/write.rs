@@ -204,7 +204,7 @@ impl GoodsWrite {
                 }
                 stands
             }
-            Self::Tell(tell) => tell.apply(shelf, now),
+            Self::Tell(tell) => tell.apply(shelf),
             Self::Told { connection, attempt, value, seen } => {
                 let Some(listing) = shelf.listings.get_mut(connection) else { return false };
                 if listing.pending.as_ref().is_none_or(|pending| pending.attempt != *attempt) {
@@ -301,7 +301,7 @@ impl Count {
 }
 
 impl Tell {
-    fn apply(&self, shelf: &mut Shelf, now: Timestamp) -> bool {
+    fn apply(&self, shelf: &mut Shelf) -> bool {
         let listing = shelf.listings.get(&self.connection);
         // An order that came meanwhile, or a conductor that took over, knows better.
         if listing.is_some_and(|listing| listing.dirt != self.seen || listing.epoch > self.epoch) {
@@ -314,8 +314,8 @@ impl Tell {
             }
         }
         let listing = shelf.listings.entry(self.connection.clone()).or_default();
-        let before = listing.pending.take().map(|pending| pending.settle_at);
-        listing.unsure = before.into_iter().chain(listing.unsure).max().filter(|until| *until > now);
+        // Also where it cannot land any more: it may have.
+        listing.doubt();
         listing.due = Some(self.pending.settle_at);
         listing.soon = Some(self.pending.settle_at);
         listing.pending = Some(self.pending.clone());
@@ -335,11 +335,21 @@ impl Listing {
         }
     }
 
+    /// A number that is pending makes way for another, and nobody knows what came of it.
+    fn doubt(&mut self) {
+        if let Some(Pending { value, settle_at, .. }) = self.pending.take() {
+            self.unsure = self.unsure.max(Some(settle_at));
+            self.unsure_value = self.unsure_value.max(Some(value));
+        }
+    }
+
     /// What the store has is known, because it said so (`read`) or because nothing happened since. It comes to rest, unless the shelf
     /// changed meanwhile, or a number of unknown outcome may still land.
     fn come_to_rest(&mut self, seen: u64, read: bool, now: Timestamp) {
-        let before = self.pending.take().map(|pending| pending.settle_at);
-        self.unsure = before.into_iter().chain(self.unsure).max().filter(|until| *until > now);
+        self.doubt();
+        if self.unsure.is_none_or(|until| until <= now) {
+            (self.unsure, self.unsure_value) = (None, None);
+        }
         self.attempts = 0;
         self.note = None;
         let changed = self.dirt != seen;

@@ -11,7 +11,7 @@ use crate::{
     Result,
     domain::{
         document::Booked,
-        goods::{Commit, GoodsWrite, Mark, ShelfId, Sku, number::Keeps},
+        goods::{Commit, Commitment, GoodsWrite, Mark, ShelfId, Sku, number::Keeps},
         ids::{ConnectionId, OrderKey},
         money::Amount,
         order::{Order, Status},
@@ -133,6 +133,41 @@ pub(super) async fn reserve(
         puente.goods.write(&shelf, &mark, puente.clock.now()).await?;
     }
     Ok(())
+}
+
+/// Takes back what `order` took off a shelf by a state that the one on record, `head`'s, does not know of: whoever kept it died before it was
+/// put on record, so that nothing named that shelf any more when the next state came, and no sale of it ever will. What is left of `shelves`.
+pub(super) async fn take_back(
+    puente: &Puente,
+    own: &Selling,
+    order: &OrderKey,
+    head: &Head,
+    shelves: Vec<(ShelfId, Commitment)>,
+) -> Result<Vec<(ShelfId, Commitment)>> {
+    // What is newer has committed already, and its turn to be put on record has not come.
+    let on_record = (head.newest, head.desired.tie);
+    let is_older = |one: &Commitment| (one.version.modified, one.version.tie) < on_record;
+    if !shelves.iter().any(|(_, one)| is_older(one)) {
+        return Ok(shelves);
+    }
+    let Some(Payload::Order(bytes)) = puente.records.payload(order, &head.desired).await? else { return Ok(shelves) };
+    let Ok(state) = deserialise(order, &bytes) else { return Ok(shelves) };
+    let named = taken(own, &state, &BTreeMap::new());
+    let is_past = |(id, one): &(ShelfId, Commitment)| is_older(one) && !named.contains_key(id);
+    let (past, left): (Vec<_>, Vec<_>) = shelves.into_iter().partition(is_past);
+    for (shelf, _) in past {
+        let none = GoodsWrite::Commit(Commit {
+            order: order.clone(),
+            quantity: Some(Amount::ZERO),
+            reserved: Amount::ZERO,
+            version: Version { modified: head.newest, ..head.desired.clone() },
+            booked: Amount::ZERO,
+        });
+        let marks = marks(&selling_of(&shelf, &puente.settings.selling(&shelf.erp)), Some(&own.connection));
+        puente.goods.write(&shelf, &GoodsWrite::WithMarks(Box::new(none), marks), puente.clock.now()).await?;
+        mark_sets(puente, &shelf).await?;
+    }
+    Ok(left)
 }
 
 /// What an order took off each shelf, as its state says, and what of its lines was `sent` since.

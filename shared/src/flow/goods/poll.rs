@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     article::AT_A_TIME,
-    commit::{mark_sets, marks, of_version},
+    commit::{mark_sets, marks, of_version, take_back},
     sent,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
         ledger::Ledger,
         money::Amount,
         order::Status,
-        record::{Head, State},
+        record::Head,
         version::Version,
     },
     erp::{
@@ -156,14 +156,13 @@ struct Poll<'a> {
 }
 
 /// An order that is owed, with the sale that is booked.
-struct Owed {
+struct Owed<'a> {
+    own: &'a Selling,
     order: OrderKey,
     /// Where, and how much its store took.
     shelves: Vec<(ShelfId, Commitment)>,
     document: Document,
     version: Version,
-    /// Up to when its states are settled, where nothing is left to do for it.
-    at_rest: Option<Timestamp>,
 }
 
 /// The orders that were in the ERP before the first byte, by the shelf that they took something off.
@@ -340,7 +339,11 @@ impl Poll<'_> {
         for (order, head) in heads {
             // One that a later release wrote stays owed.
             let Ok(Some(head)) = head else { continue };
-            let shelves = owed.remove(&order).unwrap_or_default();
+            let own = self.selling.iter().find(|one| one.connection == order.connection);
+            let mut shelves = owed.remove(&order).unwrap_or_default();
+            if let Some(own) = own {
+                shelves = take_back(self.puente, own, &order, &head, shelves).await?;
+            }
             if self.is_over(&order, &head).await? {
                 let version = head.desired.clone();
                 // But for what a later state took, whose turn to be put on record has not come.
@@ -350,24 +353,20 @@ impl Poll<'_> {
                 }
                 continue;
             }
-            let at_rest = (head.state() == State::Synced).then_some(head.newest);
             let sale = head.sale().and_then(|sale| Some((sale.document.clone(), sale.version.clone()?)));
-            if let Some((document, version)) = sale {
-                booked.push(Owed { order, shelves, document, version, at_rest });
+            if let (Some(own), Some((document, version)), false) = (own, sale, shelves.is_empty()) {
+                booked.push(Owed { own, order, shelves, document, version });
             }
         }
         let reflected = self.reflected(&booked).await?;
-        for Owed { order, shelves, document, version, at_rest } in booked {
+        for Owed { own, order, shelves, document, version } in booked {
             if reflected.as_ref().is_some_and(|reflected| !reflected.contains(&document.id)) {
                 continue;
             }
-            let Some(own) = self.selling.iter().find(|one| one.connection == order.connection) else { continue };
             let took = of_version(self.puente, own, &order, &version).await?;
-            for (id, one) in shelves {
-                // What the order at rest does not name was taken by a state before that one. A later state may have committed already,
-                // whose turn to be put on record has not come: that stays owed.
-                let is_past = at_rest.is_some_and(|newest| one.version.modified < newest);
-                let quantity = took.get(&id).copied().unwrap_or(if is_past { one.quantity } else { Amount::ZERO });
+            for (id, _) in shelves {
+                // Of what the sale does not name none is in the ERP.
+                let quantity = took.get(&id).copied().unwrap_or_default();
                 settling.entry(id).or_default().push((order.clone(), Settled { quantity, version: version.clone() }));
             }
         }
@@ -386,7 +385,7 @@ impl Poll<'_> {
     }
 
     /// Which of these sales lower what is available, by the ids of their documents; none: all of them.
-    async fn reflected(&self, booked: &[Owed]) -> Result<Option<BTreeSet<String>>> {
+    async fn reflected(&self, booked: &[Owed<'_>]) -> Result<Option<BTreeSet<String>>> {
         if booked.is_empty() || self.stock.reflects() {
             return Ok(None);
         }
