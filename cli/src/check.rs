@@ -194,6 +194,7 @@ async fn store(puente: &Puente, connection: &Connection, account: Option<&Accoun
     let lacks = [
         connection.store.lacks(),
         account.and_then(|account| no_stock(connection, account)),
+        account.and_then(|account| no_prices(connection, account)),
         account.and_then(|account| no_shipments(connection, account)),
     ];
     let lacks = lacks.into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
@@ -218,6 +219,14 @@ async fn store(puente: &Puente, connection: &Connection, account: Option<&Accoun
 fn no_stock(connection: &Connection, account: &Account) -> Option<String> {
     let lacks = connection.goods.is_on() && account.erp.stock().is_none();
     lacks.then(|| format!("goods.stock: ERP {} cannot be asked what is available, so nothing is published", account.id))
+}
+
+/// That the ERP of a connection cannot be asked for the prices that its store is to be told.
+fn no_prices(connection: &Connection, account: &Account) -> Option<String> {
+    let lacks = connection.goods.prices() && account.erp.prices().is_none();
+    lacks.then(|| {
+        format!("goods.prices: ERP {} cannot be asked what articles cost, so nothing is published", account.id)
+    })
 }
 
 /// That the ERP of a connection cannot be asked for the shipments that its store is to be told.

@@ -41,7 +41,7 @@ pub(crate) enum Goods {
     /// Neither a store nor an ERP is called: what stores have is what was last read there. With goods = { stock = "show" } this is what to
     /// look at before setting "publish".
     Diff(Diff),
-    /// Writes no more stock and shipments to stores until they are released. A pass on its way ends first; orders go on.
+    /// Writes no more stock, prices and shipments to stores until they are released. A pass on its way ends first; orders go on.
     Hold(Hold),
     /// Lets stores be written to again, and has every number that differs looked at now.
     Release(Hold),
@@ -91,7 +91,7 @@ pub(crate) struct Hold {
     /// This connection's store.
     #[arg(long, group = "which")]
     connection: Option<ConnectionId>,
-    /// The stores of all connections whose stock or shipments are on.
+    /// The stores of all connections whose stock, prices or shipments are on.
     #[arg(long, group = "which")]
     all: bool,
     /// Who asks, for the log and for others who look.
@@ -116,7 +116,7 @@ fn connections(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<Connec
     place::connections_that(&puente.settings, one, |connection| selling(puente, connection), nobody)
 }
 
-/// The connections asked for to whose stores anything is written, stock or shipments.
+/// The connections asked for to whose stores anything is written: stock, prices or shipments.
 fn written_to(puente: &Puente, one: Option<&ConnectionId>) -> Result<Vec<ConnectionId>> {
     let nobody =
         "nothing is written to the store of any connection: put goods = { stock = \"show\" } into the part of one";

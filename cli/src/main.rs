@@ -1,4 +1,4 @@
-//! The `puente` command: demo, serve, check, orders, goods, shipments, dlq, quota, backfill, send,
+//! The `puente` command: demo, serve, check, orders, goods, prices, shipments, dlq, quota, backfill, send,
 //! connections, tasks, pump, config.
 //!
 //! With `--json` standard output carries the answer as JSON, and standard error why there is none, or a remark: `title` and `detail`.
@@ -15,6 +15,7 @@ mod goods;
 mod orders;
 mod output;
 mod place;
+mod prices;
 mod progress;
 mod pump;
 mod quota;
@@ -51,6 +52,8 @@ enum Command {
     Orders(orders::Orders),
     #[command(subcommand)]
     Goods(goods::Goods),
+    #[command(subcommand)]
+    Prices(prices::Prices),
     #[command(subcommand)]
     Shipments(shipments::Shipments),
     #[command(subcommand)]
@@ -97,6 +100,7 @@ fn run(command: Command, output: Output) -> Result<()> {
             Command::Check(check) => check::run(check, output).await,
             Command::Orders(orders) => orders::run(orders, output).await,
             Command::Goods(goods) => goods::run(goods, output).await,
+            Command::Prices(prices) => prices::run(prices, output).await,
             Command::Shipments(shipments) => shipments::run(shipments, output).await,
             Command::Dlq(dlq) => dlq::run(dlq, output).await,
             Command::Quota(quota) => quota::run(quota, output).await,

@@ -154,6 +154,7 @@ pub(crate) fn puente(settings: Settings, data: &Embedded) -> Result<Puente> {
         cursors: Arc::new(data.clone()),
         doors: Arc::new(data.clone()),
         goods: Arc::new(data.clone()),
+        prices: Arc::new(data.clone()),
         shipments: Arc::new(data.clone()),
         accounts: Arc::new(data.clone()),
         signs: Signs::new(Arc::new(data.clone())),

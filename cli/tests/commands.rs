@@ -562,7 +562,8 @@ async fn stock_is_shown_compared_and_held() {
     let home = Home::new(&erp);
     let path = home.path().join("puente.toml");
     let off = fs::read_to_string(&path).unwrap();
-    let on = "\ngoods = { stock = \"show\", shipments = \"show\" }\nstore = {";
+    let on = "\ngoods = { stock = \"show\", shipments = \"show\", prices = \"show\", \
+              price = { currency = \"EUR\", tax = \"included\" } }\nstore = {";
     fs::write(&path, off.replace("\nstore = {", on)).unwrap();
     let serving = home.serve();
     home.json(&["send", "--connection", "acme", "--sample", "--url", &serving.url]);
@@ -589,7 +590,16 @@ async fn stock_is_shown_compared_and_held() {
 
     // An ERP that cannot be asked, neither what is available nor what was sent, is named.
     let checked = text(&home.run(&["check"]));
-    assert!(checked.contains("goods.stock: ERP main") && checked.contains("goods.shipments: ERP main"), "{checked}");
+    for part in ["goods.stock: ERP main", "goods.prices: ERP main", "goods.shipments: ERP main"] {
+        assert!(checked.contains(part), "{part}: {checked}");
+    }
+
+    // Nobody was told any price yet.
+    assert_eq!(home.json(&["prices", "list"]), serde_json::json!([]));
+    let shown = text(&home.run(&["prices", "diff"]));
+    assert!(shown.contains("every store has its prices"), "{shown}");
+    let unknown = home.fails(&["prices", "release", "--connection", "acme", "NEVER-SEEN"]);
+    assert!(unknown.contains("has not said a price"), "{unknown}");
 
     // Nothing was sent yet.
     assert_eq!(home.json(&["shipments", "list"]), serde_json::json!([]));
@@ -603,6 +613,8 @@ async fn stock_is_shown_compared_and_held() {
         &["goods", "list"][..],
         &["goods", "diff", "--connection", "acme"],
         &["goods", "hold", "--all"],
+        &["prices", "list"],
+        &["prices", "release", "--connection", "acme", "A"],
         &["shipments", "list"],
         &["shipments", "retry", "--connection", "acme", "1", "77"],
     ] {

@@ -97,7 +97,7 @@ pub fn stock(history: &History) -> u64 {
     }
     // What somebody restored from a backup has forgotten what it was told.
     if !history.scenario.faults.had(Fault::BackupRestored) {
-        for line in history.untold() {
+        for line in history.untold().into_iter().chain(history.mispriced()) {
             history.world.violated(line);
         }
     }

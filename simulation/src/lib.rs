@@ -31,6 +31,7 @@ pub mod judge;
 pub mod lambda;
 pub mod limiter;
 pub mod planted;
+pub mod price_list;
 pub mod queue;
 pub mod scenario;
 pub mod shop;

@@ -158,6 +158,7 @@ impl Run {
             cursors: table.clone(),
             doors: table.clone(),
             goods: table.clone(),
+            prices: table.clone(),
             shipments: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),

@@ -97,6 +97,7 @@ mod tests {
     fn every_named_test_is_there() {
         let tests = concat!(
             include_str!("../tests/told/goods.rs"),
+            include_str!("../tests/told/prices.rs"),
             include_str!("../tests/told/shipments.rs"),
             include_str!("../tests/told/protocol.rs"),
             include_str!("../tests/told/life.rs"),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use iso_currency::Currency;
 use jiff::Timestamp;
 use puente::{
     Error, Kind, Result, Retry,
@@ -20,6 +21,7 @@ use puente::{
         ids::{ConnectionId, OrderId, OrderKey},
         money::Amount,
         order::{Flag, Line, LineStock, Order, Payment, Refund, Returned, Status, Tax},
+        price::Price,
         shipment::{Fulfilment, Fulfilments, NewFulfilment, Open},
         time::Stamp,
     },
@@ -28,6 +30,7 @@ use puente::{
         Changed, Changes, Entrance, Reading, Signed, Store,
         canonical::read_order,
         goods::{NewStock, NotSet, Stocked},
+        prices::{NewPrice, Priced},
     },
     webhook::{RawWebhook, Scheme, VerifiedWebhook, sign},
 };
@@ -88,6 +91,8 @@ pub struct Shop {
     reads: Mutex<Option<Order>>,
     /// Its numbers of stock, if it keeps any.
     counter: Mutex<Option<Counter>>,
+    /// What its articles cost.
+    prices: Mutex<BTreeMap<String, Price>>,
     /// What it has as sent, by order.
     sent: Mutex<BTreeMap<OrderId, Vec<Fulfilment>>>,
     /// Where its goods lie, and what becomes of numbers that are written to it.
@@ -137,6 +142,7 @@ impl Shop {
             orders: Mutex::default(),
             told: Mutex::default(),
             reads: Mutex::default(),
+            prices: Mutex::default(),
             sent: Mutex::default(),
             counter: Mutex::new(trade.as_ref().map(|(_, trade, keeps)| Counter::new(*keeps, &trade.articles))),
             trade: trade.map(|(warehouse, trade, _)| (warehouse, trade)),
@@ -200,6 +206,11 @@ impl Shop {
     /// Its numbers of stock.
     pub fn counter(&self) -> MutexGuard<'_, Option<Counter>> {
         self.counter.lock().unwrap()
+    }
+
+    /// What its articles cost.
+    pub fn prices(&self) -> MutexGuard<'_, BTreeMap<String, Price>> {
+        self.prices.lock().unwrap()
     }
 
     /// What it has of an order as sent.
@@ -531,6 +542,33 @@ impl Store for Asked {
         }
     }
 
+    async fn prices(&self, _calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Priced>> {
+        let shop = &self.0;
+        let read = || {
+            let prices = shop.prices();
+            let one = |sku: &Sku| match prices.get(sku.as_str()) {
+                Some(price) => Priced {
+                    sku: sku.clone(),
+                    store: InStore::Kept,
+                    price: Some(*price),
+                    currency: Some(Currency::EUR),
+                    item: Some(sku.to_string()),
+                },
+                None => Priced::none(sku.clone(), InStore::Absent),
+            };
+            skus.iter().map(one).collect()
+        };
+        shop.ask("store.prices", read).await
+    }
+
+    async fn set_prices(&self, _calls: &Calls<'_>, prices: &[NewPrice]) -> Vec<Result<Price, NotSet>> {
+        let new = prices.to_vec();
+        match self.0.told("store.set_prices", move |shop| shop.reprice(&new)).await {
+            Some(answers) => answers,
+            None => prices.iter().map(|_| Err(unanswered())).collect(),
+        }
+    }
+
     async fn fulfilments(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Fulfilments>> {
         let shop = &self.0;
         shop.ask("store.fulfilments", || {
@@ -656,6 +694,17 @@ impl Shop {
         let there = there.ok_or_else(|| NotSet::Refused(Error::new(Kind::Refused, "there is no such fulfilment")))?;
         there.tracking = new.parcels.iter().map(|parcel| parcel.number.clone()).collect();
         Ok(())
+    }
+
+    /// Prices arrive.
+    fn reprice(&self, prices: &[NewPrice]) -> Vec<Result<Price, NotSet>> {
+        let mut kept = self.prices();
+        let mut put = |new: &NewPrice| {
+            self.world.say(|| format!("{}: {} costs {} now", self.id, new.item, new.to.amount));
+            kept.insert(new.item.clone(), new.to);
+            Ok(new.to)
+        };
+        prices.iter().map(&mut put).collect()
     }
 
     fn called(&self) {

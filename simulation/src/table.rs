@@ -1,6 +1,7 @@
 //! The table: records and ledgers as DynamoDB keeps them. Conditional writes are atomic and run the production's own pure
 //! functions; heads are read consistently, the index lags; a write may be repeated by the SDK, or its answer be lost.
 
+mod prices;
 mod shipments;
 
 use std::{
@@ -13,9 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use puente::{
     Error, Kind, Result,
     domain::{
-        goods::{Commitment, GoodsWrite, Halt, Listing, Shelf, ShelfId, schedule::Polls},
+        goods::{Commitment, GoodsWrite, Halt, Listing, Shelf, ShelfId, Sku, schedule::Polls},
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
         ledger::{Denied, Departed, Ledger, Limits, Released, Request, Slots, Taken},
+        price::PriceTag,
         record::{Entry, Head, State, Write, Written},
         search::{SearchKey, Term, terms},
         shipment::{Dispatch, ShipmentId},
@@ -64,6 +66,10 @@ pub struct Rows {
     pub shipments: BTreeMap<(OrderKey, ShipmentId), Dispatch>,
     /// Which write a shipment comes from.
     shipment_tokens: BTreeMap<(OrderKey, ShipmentId), String>,
+    /// Price tags.
+    pub prices: BTreeMap<(ConnectionId, Sku), PriceTag>,
+    /// Which write a price tag comes from.
+    price_tokens: BTreeMap<(ConnectionId, Sku), String>,
     runs: BTreeMap<String, Run>,
     claims: BTreeMap<String, Timestamp>,
     kept: BTreeMap<AccountId, Kept>,
@@ -83,6 +89,12 @@ impl Rows {
     #[must_use]
     pub fn next_listing(&self) -> Option<Timestamp> {
         self.shelves.values().flat_map(|shelf| shelf.listings.values()).filter_map(|listing| listing.due).min()
+    }
+
+    /// When the first price is due.
+    #[must_use]
+    pub fn next_price(&self) -> Option<Timestamp> {
+        self.prices.values().filter_map(|tag| tag.due).min()
     }
 
     /// When the first shipment is due.

@@ -10,6 +10,7 @@ use puente::domain::{goods::number::Keeps, ids::OrderKey};
 
 use crate::{
     executor::Micros,
+    price_list::PriceList,
     world::{MINUTE, SECOND},
 };
 
@@ -50,6 +51,8 @@ pub struct Trade {
     pub edits: usize,
     /// Of a thousand sales, how many leave the warehouse before the history ends; stores are told of them.
     pub sent: u32,
+    /// How often somebody changes a price in the ERP; none: stores are told no prices.
+    pub repriced: usize,
 }
 
 impl Trade {
@@ -74,6 +77,7 @@ impl Trade {
             rhythm: false,
             edits: 0,
             sent: 0,
+            repriced: 0,
         }
     }
 }
@@ -106,6 +110,8 @@ pub struct Stock {
     pub store_calls: u64,
     /// Questions to the ERP.
     pub polls: u64,
+    /// What articles cost.
+    pub prices: PriceList,
     /// What left.
     pub left: Vec<Left>,
     /// How far the ERP's count of changes was when it was first asked what left: what left before is nobody's to tell.

@@ -17,11 +17,12 @@ use puente::{
         message::{Arrival, Message, News},
         money::Amount,
         order::Flag,
+        price::{self, Offer, Price, PriceWrite, Quote, Quoted, Telling},
         record::{Count, Doubt, End, Head, Intent, Rest, SCHEMA, State, Summary, Write, Written},
         shipment::{Sending, Shipment, ShipmentId, ShipmentWrite, Underway},
         version::Version,
     },
-    ports::{Accounts, Bundle, Goods, Known, Payload, Query, Queue, Records, Secrets, Shipments},
+    ports::{Accounts, Bundle, Goods, Known, Payload, Prices, Query, Queue, Records, Secrets, Shipments},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -331,6 +332,31 @@ async fn a_shipment_that_was_written_though_the_reply_was_lost_is_written_once()
             pure.clone().into_iter().collect::<Vec<_>>(),
             "{write:?}"
         );
+    }
+    assert_eq!(pure.unwrap().attempts, 0);
+}
+
+#[tokio::test]
+async fn a_price_that_was_written_though_the_reply_was_lost_is_written_once() {
+    let Some(stack) = stack().await else { return };
+    let (proxy, aws) = through(&stack).await;
+    let (shop, sku) = ("acme".parse().unwrap(), "a".parse().unwrap());
+    let quote = Quote { amount: Amount::from(12), currency: "EUR".parse().unwrap(), taxed: true, rate: None };
+    let offer = Offer { price: quote, compare_at: None };
+    let price = Price { amount: Amount::from(12), compare_at: None };
+    let telling = Telling { price, attempt: AttemptId::new("a1"), settle_at: at(60) };
+    let attempt = telling.attempt.clone();
+    let mut pure = None;
+    for write in [
+        PriceWrite::Quoted(Quoted { offer, later: None, poll: 1, daily: false }),
+        PriceWrite::Sending(price::Sending { telling, epoch: 1, rev: 1, read: None, begun: at(1) }),
+        // The attempt is not on its way any more when it is asked for again.
+        PriceWrite::Told { attempt, price, seen: 1 },
+    ] {
+        proxy.lose_next("TransactWriteItems");
+        assert!(aws.prices.write(&shop, &sku, &write, at(1)).await.unwrap(), "{write:?}");
+        assert!(write.apply(&mut pure, at(1)));
+        assert_eq!(aws.prices.tag(&shop, &sku).await.unwrap(), pure, "{write:?}");
     }
     assert_eq!(pure.unwrap().attempts, 0);
 }

@@ -13,10 +13,11 @@ use puente::{
         goods::{Commit, Count, GoodsWrite, Mark, Settled, ShelfId},
         ids::{AccountId, ConnectionId, ErpId, OrderKey},
         money::Amount,
+        price::{Offer, PriceWrite, Quote, Quoted},
         shipment::{Shipment, ShipmentId, ShipmentWrite},
         version::Version,
     },
-    ports::{Accounts, Clock, Goods, Queue, Shipments, SystemClock, Token, Tokens},
+    ports::{Accounts, Clock, Goods, Prices, Queue, Shipments, SystemClock, Token, Tokens},
 };
 use puente_functions::{App, Tell, api::Api, authorizer::Authorizer, backfill, ingest::Ingest, sweep, worker};
 use puente_sandbox::erp::Fault;
@@ -334,6 +335,19 @@ async fn shipments(world: &World, working: &Proxy) {
     assert_eq!(kept.of_order(&order).await.unwrap().len(), 1);
 }
 
+/// What an ERP says that an article costs is written and read by whoever tells its store, and a person has it looked at again.
+async fn prices(world: &World, working: &Proxy, operating: &Proxy) {
+    let (worker, operator) = (app(world, working), app(world, operating));
+    let (shop, sku) = ("acme-shop".parse().unwrap(), "PLAYED".parse().unwrap());
+    let price = Quote { amount: Amount::from(12), currency: "EUR".parse().unwrap(), taxed: true, rate: None };
+    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, daily: false };
+    for (app, write) in [(&worker, PriceWrite::Quoted(quoted)), (&operator, PriceWrite::Again { released: None })] {
+        assert!(app.aws().prices.write(&shop, &sku, &write, SystemClock.now()).await.unwrap(), "{write:?}");
+    }
+    assert_eq!(worker.aws().prices.due(&shop, SystemClock.now(), 10).await.unwrap(), [sku]);
+    assert_eq!(operator.aws().prices.list(&shop, None, 10).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn each_function_may_do_what_it_does_and_nothing_else() {
     let Some(stack) = stack().await else { return };
@@ -380,6 +394,7 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     // The door, and everything that an operator can ask.
     let (deciding, operating) = (proxy().await, proxy().await);
     Authorizer::new(app(&world, &deciding), None).answer(&event("authorizer")).await.unwrap();
+    prices(&world, &working, &operating).await;
     let api = Api::new(app(&world, &operating));
     let known = shop.truth().first().unwrap().order.clone();
     for (method, path) in [

@@ -37,7 +37,8 @@ async fn serve() -> Option<(PathBuf, tempfile::TempDir, Erp, Serve)> {
         "[erp.main]\nkind = \"rest\"\n{}\n\
          [connection.api]\nerp = \"main\"\nkey = {}\nlimits = {{ rate = \"100000/s\", per_day = 100000000 }}\n\
          store = {{ kind = \"canonical\", webhook_secrets = [{}], api_keys = [{}] }}\n\
-         [connection.shop]\nerp = \"main\"\nkey = {}\ngoods = {{ stock = \"show\", shipments = \"show\" }}\n\
+         [connection.shop]\nerp = \"main\"\nkey = {}\ngoods = {{ stock = \"show\", shipments = \"show\", prices = \"show\", \
+         price = {{ currency = \"EUR\", tax = \"included\" }} }}\n\
          store = {{ kind = \"woocommerce\", url = \"http://127.0.0.1:1\", webhook_secrets = [{}], consumer_key = {}, \
          consumer_secret = {} }}\n",
         erp.config_example(),

@@ -1,5 +1,5 @@
-//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Goods`], [`Shipments`], [`Accounts`], [`Signs`],
-//! [`Tokens`] and [`Queue`] promise the flows, run against every adapter.
+//! The ports' contract: what [`Records`], [`Known`], [`Cursors`], [`Doors`], [`Goods`], [`Shipments`], [`Prices`], [`Accounts`],
+//! [`Signs`], [`Tokens`] and [`Queue`] promise the flows, run against every adapter.
 //!
 //! An adapter is enrolled by one line at the foot of this file, and an `async fn` of that name that makes fresh, empty ports.
 
@@ -7,6 +7,7 @@ mod accounts;
 mod beside;
 mod conformance;
 mod goods;
+mod prices;
 mod queue;
 mod records;
 mod shipments;
@@ -31,7 +32,9 @@ use puente::{
         version::Version,
     },
     embedded::{Embedded, Options},
-    ports::{Accounts, Clock, Cursors, Doors, Goods, Known, Queue, Records, Shipments, Signs, SystemClock, Tokens},
+    ports::{
+        Accounts, Clock, Cursors, Doors, Goods, Known, Prices, Queue, Records, Shipments, Signs, SystemClock, Tokens,
+    },
 };
 
 use crate::support::moto::{self, Stack};
@@ -43,6 +46,7 @@ pub(crate) struct Ports {
     pub(crate) cursors: Arc<dyn Cursors>,
     pub(crate) doors: Arc<dyn Doors>,
     pub(crate) goods: Arc<dyn Goods>,
+    pub(crate) prices: Arc<dyn Prices>,
     pub(crate) shipments: Arc<dyn Shipments>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) signs: Arc<dyn Signs>,
@@ -94,6 +98,7 @@ async fn embedded() -> Option<Ports> {
         cursors: file.clone(),
         doors: file.clone(),
         goods: file.clone(),
+        prices: file.clone(),
         shipments: file.clone(),
         accounts: file.clone(),
         signs: file.clone(),
@@ -155,6 +160,7 @@ fn on(stack: Stack) -> Ports {
         cursors: aws.cursors.clone(),
         doors: aws.cursors,
         goods: aws.goods,
+        prices: aws.prices,
         shipments: aws.shipments,
         accounts: aws.accounts,
         signs: aws.signs,
@@ -177,6 +183,7 @@ async fn simulation() -> Option<Ports> {
         cursors: models.table.clone(),
         doors: models.table.clone(),
         goods: models.table.clone(),
+        prices: models.table.clone(),
         shipments: models.table.clone(),
         accounts: models.table.clone(),
         signs: models.table.clone(),
@@ -273,6 +280,14 @@ macro_rules! enrol {
                 one_of_many_is_given_the_last_unit
                 a_poll_may_settle_many_orders_at_once
                 a_poll_has_a_number_of_its_own_under_the_lease_alone);
+            enrol!($adapter: prices
+                random_histories_end_as_the_pure_function_says
+                tags_of_any_name_are_apart
+                tags_are_beside_everything_else_of_their_connection
+                what_is_due_is_found_by_connection
+                a_list_holds_every_tag_once_whatever_the_pages
+                many_who_write_one_tag_lose_nothing
+                one_of_many_tells_the_store_a_price);
             enrol!($adapter: shipments
                 random_histories_end_as_the_pure_function_says
                 shipments_of_any_name_are_apart
@@ -359,6 +374,14 @@ mod simulation {
         one_of_many_is_given_the_last_unit
         a_poll_may_settle_many_orders_at_once
         a_poll_has_a_number_of_its_own_under_the_lease_alone);
+    enrol!(simulation: prices
+        random_histories_end_as_the_pure_function_says
+        tags_of_any_name_are_apart
+        tags_are_beside_everything_else_of_their_connection
+        what_is_due_is_found_by_connection
+        a_list_holds_every_tag_once_whatever_the_pages
+        many_who_write_one_tag_lose_nothing
+        one_of_many_tells_the_store_a_price);
     enrol!(simulation: shipments
         random_histories_end_as_the_pure_function_says
         shipments_of_any_name_are_apart

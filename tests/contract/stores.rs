@@ -4,6 +4,8 @@
 //! A new row is enrolled by itself: its example section is built with secrets of ours, its sample is signed as it signs, and
 //! nothing here knows its fields. Its random orders are its kit's (`store/<name>/kit.rs`).
 
+mod prices;
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use jiff::Timestamp;
@@ -222,10 +224,14 @@ fn personal_data_stays_out_of_debug() {
     }
 }
 
-/// A shop of every kind that can be told its stock, served, with its connector.
+/// A shop of every kind that can be told its stock and asked for it, served, with its connector.
 async fn shops() -> Vec<(&'static Row, Serving, Box<dyn Store>)> {
+    shops_of(|row| row.keeps.is_some()).await
+}
+
+async fn shops_of(meant: impl Fn(&Row) -> bool) -> Vec<(&'static Row, Serving, Box<dyn Store>)> {
     let mut shops = Vec::new();
-    for row in STORES.iter().filter(|row| row.keeps.is_some()) {
+    for row in STORES.iter().filter(|row| !row.fetched_with.is_empty() && meant(row)) {
         let plan = Plan::new(row.kit, SHOP, SECRET, 1, 0, now());
         let serving = Shop::open(plan.clone()).serve().await.unwrap();
         let url = format!("http://{}", serving.addr());
@@ -243,7 +249,7 @@ fn codes(codes: &[&str]) -> Vec<Sku> {
 /// A number for an article as the store showed it.
 fn new(shown: &Stocked, from: Option<i64>, to: i64) -> NewStock {
     let attempt = AttemptId::new(format!("attempt_{}_{to}", shown.sku));
-    NewStock { sku: shown.sku.clone(), item: shown.item.clone().unwrap(), from, to, attempt }
+    NewStock { sku: shown.sku.clone(), item: shown.item.clone().unwrap(), from, to, attempt, begun: now() }
 }
 
 #[tokio::test]

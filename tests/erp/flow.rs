@@ -142,6 +142,7 @@ pub fn over(settings: Arc<Settings>, data: &Embedded, clock: Arc<Ahead>) -> Puen
         cursors: adapter.clone(),
         doors: adapter.clone(),
         goods: adapter.clone(),
+        prices: adapter.clone(),
         shipments: adapter.clone(),
         accounts: adapter.clone(),
         signs: Signs::new(adapter.clone()),

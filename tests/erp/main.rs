@@ -18,6 +18,8 @@ mod odoo_before;
 mod odoo_books;
 mod odoo_life;
 mod odoo_shipments;
+mod priced;
+mod prices;
 mod real;
 mod rounding;
 mod sent;

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{goods::Between, odoo_shipments::Dock, real::Real, stock::Stockroom};
 
 /// The sandbox's articles, by what both ERPs call them.
-const NAMES: &str = r#"sku = { "MATE-01" = "ART-01", "BOMB-02" = "ART-02", "YERBA-1K" = "ART-03", "TERMO-1L" = "ART-04", "PONCHO-M" = "ART-05", "ALF-12" = "ART-06", "DDL-400" = "ART-07", "CINTO-95" = "ART-08" }"#;
+pub const NAMES: &str = r#"sku = { "MATE-01" = "ART-01", "BOMB-02" = "ART-02", "YERBA-1K" = "ART-03", "TERMO-1L" = "ART-04", "PONCHO-M" = "ART-05", "ALF-12" = "ART-06", "DDL-400" = "ART-07", "CINTO-95" = "ART-08" }"#;
 
 /// What an ERP has of a sale, and how people there send it.
 trait Warehouse: Sync {

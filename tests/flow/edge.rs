@@ -6,6 +6,7 @@ mod adopt;
 pub(crate) mod doubles;
 mod goods;
 mod openapi;
+mod prices;
 mod search;
 mod shipments;
 
@@ -25,6 +26,7 @@ use puente::{
         ledger::Limits,
         message::{Arrival, Message, News},
         operator::{Operator, Scope, Sight},
+        price::{PriceRules, Tax},
         sign::{Fact, Party, Sign},
     },
     edge::{
@@ -79,6 +81,16 @@ fn connection(name: &str, scheme: Scheme, key: Option<&str>, front_door: FrontDo
         // Two that sell from the same shelves; only shown, so that no order wakes anybody.
         goods: GoodsRules {
             stock: selling.then_some(Publish::Show),
+            prices: match name {
+                "acme" => Some(Publish::Publish),
+                "small" => Some(Publish::Show),
+                _ => None,
+            },
+            price: PriceRules {
+                currency: Some("EUR".parse().unwrap()),
+                tax: Some(Tax::Included),
+                ..PriceRules::default()
+            },
             shipments: match name {
                 "acme" => Some(Publish::Publish),
                 "small" => Some(Publish::Show),
@@ -121,6 +133,7 @@ impl Edge {
             cursors: Arc::new(records.clone()),
             doors: Arc::new(records.clone()),
             goods: Arc::new(records.clone()),
+            prices: Arc::new(records.clone()),
             shipments: Arc::new(records.clone()),
             accounts: Arc::new(records.clone()),
             signs: Signs::new(Arc::new(records.clone())),

@@ -9,6 +9,7 @@ mod cases;
 mod day;
 mod depart;
 mod edge;
+mod own_api;
 mod record;
 mod shopify;
 mod stores;

@@ -316,6 +316,7 @@ fn process(dir: &Path, serving: &Serving) -> Puente {
         cursors: data.clone(),
         doors: data.clone(),
         goods: data.clone(),
+        prices: data.clone(),
         shipments: data.clone(),
         accounts: data.clone(),
         signs: Signs::new(data.clone()),

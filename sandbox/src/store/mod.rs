@@ -33,7 +33,7 @@ pub use self::{
     oauth::{App, Tokens},
     purchase::{Article, Buyer, CANARY, CATALOGUE, Edit, Line, Purchase, Shipping, Stage, State, Story},
     rest::{Answer, Asked, Shelf},
-    stock::{Goods, Stock},
+    stock::{Goods, Stock, Tag},
     vendor::{Vendor, digest, header},
 };
 use crate::{dice::Dice, net::Server};
@@ -246,7 +246,7 @@ impl Shop {
         self.purchases.iter().map(of).collect()
     }
 
-    /// Lets the orders be fetched, in their last state, and its stock and what is sent be read and written, on a free loopback port.
+    /// Lets the orders be fetched, in their last state, and its stock, its prices and what is sent be read and written, on a free loopback port.
     ///
     /// # Errors
     /// When no port can be opened.
@@ -310,7 +310,7 @@ impl Serving {
         self.tokens.as_deref()
     }
 
-    /// What it has of its articles: to be seen, and to be set by hand.
+    /// What it has of its articles and what they cost: to be seen, and to be set by hand.
     #[must_use]
     pub fn stock(&self) -> &Stock {
         &self.stock

@@ -1,4 +1,4 @@
-//! The interface that orders are fetched from, and stock is kept in: HTTP on one side, the vendor's own answers on the other.
+//! The interface that orders are fetched from, and stock and prices are kept in: HTTP on one side, the vendor's own answers on the other.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -56,7 +56,7 @@ pub struct Shelf {
     pub tokens: Option<Arc<Tokens>>,
     /// Every order's last state, with its modification time and its id: those modified first come first.
     pub orders: Vec<(Timestamp, String, Value)>,
-    /// What it has of its articles.
+    /// What it has of its articles, and what they cost.
     pub stock: Arc<Stock>,
     /// What was sent.
     pub sent: Arc<Sent>,

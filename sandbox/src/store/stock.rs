@@ -1,8 +1,10 @@
-//! What a shop has of its articles. How it counts is its vendor's: a shop that keeps reservations has them in the number.
+//! What a shop has of its articles, and what they cost. How it counts is its vendor's: a shop that keeps reservations has them in the number.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::CATALOGUE;
+use rust_decimal::Decimal;
+
+use super::{Article, CATALOGUE};
 
 /// How many there are of each article at first.
 const FIRST: i64 = 20;
@@ -20,13 +22,29 @@ pub struct Goods {
     pub sku: String,
     /// How many there are.
     pub number: i64,
+    /// What it costs; none: nobody has said that yet.
+    pub price: Option<Tag>,
+}
+
+/// A price, in the shop's first currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// What a buyer pays.
+    pub amount: Decimal,
+    /// What that is compared to.
+    pub compare_at: Option<Decimal>,
 }
 
 impl Default for Stock {
     /// Everything that is sold.
     fn default() -> Self {
-        let item = |(id, sku): (u64, &str)| Goods { id, sku: sku.to_owned(), number: FIRST };
-        Self(Mutex::new((9001..).zip(CATALOGUE.iter().map(|article| &*article.sku)).map(item).collect()))
+        let item = |(id, article): (u64, &Article)| Goods {
+            id,
+            sku: article.sku.to_string(),
+            number: FIRST,
+            price: Some(Tag { amount: Decimal::new(article.price, 2), compare_at: None }),
+        };
+        Self(Mutex::new((9001..).zip(CATALOGUE).map(item).collect()))
     }
 }
 
@@ -44,12 +62,29 @@ impl Stock {
 
     /// There are so many now, also of an article that there was not before.
     pub fn set(&self, sku: &str, number: i64) {
+        self.change(sku, |item| item.number = number);
+    }
+
+    /// What an article costs; `None` if there is no such, or no price.
+    #[must_use]
+    pub fn price(&self, sku: &str) -> Option<Tag> {
+        self.items().iter().find(|item| item.sku == sku).and_then(|item| item.price)
+    }
+
+    /// It costs this now, also an article that there was not before.
+    pub fn set_price(&self, sku: &str, price: Option<Tag>) {
+        self.change(sku, |item| item.price = price);
+    }
+
+    fn change(&self, sku: &str, change: impl FnOnce(&mut Goods)) {
         let mut items = self.items();
         if let Some(item) = items.iter_mut().find(|item| item.sku == sku) {
-            item.number = number;
+            change(item);
             return;
         }
         let id = items.iter().map(|item| item.id).max().unwrap_or(9000) + 1;
-        items.push(Goods { id, sku: sku.to_owned(), number });
+        let mut item = Goods { id, sku: sku.to_owned(), number: 0, price: None };
+        change(&mut item);
+        items.push(item);
     }
 }

@@ -83,6 +83,7 @@ impl App {
             cursors: self.aws.cursors.clone(),
             doors: self.aws.cursors.clone(),
             goods: self.aws.goods.clone(),
+            prices: self.aws.prices.clone(),
             shipments: self.aws.shipments.clone(),
             accounts: self.aws.accounts.clone(),
             signs: self.signs.clone(),

@@ -9,6 +9,7 @@
 //! | | `order/{connection}/{order}` | what an order took off |
 //! | | `listing/{connection}` | what a store is told |
 //! | `shipments/{connection}/{order}` | `{shipment}` | what the ERP sent of an order, and what its store was told of it |
+//! | `prices/{connection}/{article}` | `tag` | what the ERP says that an article costs, and what the store has |
 //! | `halt/{connection}` | `halt` | that nothing is written to a store for now |
 //! | `id/{erp}/{name}` | `id` | the id that an ERP has for an article's code or a customer's reference |
 //! | `id/{erp}/begun/{name}` | `id` | that a record of this name is about to be made, and until when no look-up tells whether it was |
@@ -32,10 +33,12 @@
 //! | [`DUE`] | `connection` | `due` | heads that are due at some time |
 //! | | `goods/{connection}` | `due` | listings that are due |
 //! | | `shipments/{connection}` | `due` | shipments that are due |
+//! | | `prices/{connection}` | `due` | price tags that are due |
 //! | [`STATE`] | `shelf` = `{connection}#{state}` | `listed` = `{updated}#{order}` | all heads, by state and the time of their last write |
 //! | | `committed/{erp}` | `{article}` TAB `{warehouses}` TAB `{connection}/{order}` | what orders took off the shelves of an account |
 //! | | `listing/{connection}` | `{article}` TAB `{warehouses}` TAB `{erp}` | the listings of a connection |
 //! | | `shipments/{connection}` | `{order}` TAB `{shipment}` | the shipments of a connection's orders |
+//! | | `prices/{connection}` | `{article}` | the price tags of a connection |
 //!
 //! The index `due` is not sharded: one partition takes a thousand writes a second, and a connection's front door lets ten requests in.
 //! The functions' roles name partitions by these beginnings (`template.yaml`).
@@ -47,7 +50,7 @@ use super::item::{Item, Reader, damaged, sortable, text};
 use crate::{
     Result,
     domain::{
-        goods::{RowKey, ShelfId},
+        goods::{RowKey, ShelfId, Sku},
         ids::{AccountId, ConnectionId, ErpId, OrderId, OrderKey},
         record::State,
         search::Term,
@@ -76,6 +79,9 @@ const LISTING: &str = "listing/";
 
 /// Shipments, by their orders and by their connections.
 const SHIPMENTS: &str = "shipments/";
+
+/// Price tags, by their articles and by their connections.
+const PRICES: &str = "prices/";
 
 /// Where the published `puente.toml` and what belongs to it lie.
 const CONFIG: &str = "config";
@@ -122,6 +128,11 @@ impl Key {
     /// What was sent of an order. Not beside its head: roles are given the one without the other.
     pub(super) fn shipment(order: &OrderKey, id: &ShipmentId) -> Self {
         Self::new(shipments_pk(order), id.as_str())
+    }
+
+    /// The price tag of a connection's article.
+    pub(super) fn price(connection: &ConnectionId, sku: &Sku) -> Self {
+        Self::new(format!("{PRICES}{connection}/{sku}"), "tag")
     }
 
     /// That nothing is written to a store.
@@ -287,6 +298,17 @@ pub(super) fn shipments_list(connection: &ConnectionId) -> String {
 pub(super) fn shipments_at(order: &OrderKey, id: &ShipmentId) -> String {
     // A control character, which no order's id has, comes before all others: the order of one id comes before those that begin with it.
     format!("{}\t{id}", order.order)
+}
+
+/// The article whose price tag lies there.
+pub(super) fn price_of(connection: &ConnectionId, pk: &str) -> Result<Sku> {
+    let of = pk.strip_prefix(PRICES).and_then(|rest| rest.strip_prefix(connection.as_str()));
+    of.and_then(|rest| rest.strip_prefix('/')).ok_or_else(|| damaged("pk"))?.parse()
+}
+
+/// Where the price tags of a connection are listed, and found by when they are due.
+pub(super) fn prices_list(connection: &ConnectionId) -> String {
+    format!("{PRICES}{connection}")
 }
 
 /// The name of a record that is about to be made.

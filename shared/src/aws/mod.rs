@@ -23,6 +23,7 @@ mod item;
 mod keys;
 mod known;
 mod ledger;
+mod prices;
 mod published;
 mod queue;
 mod records;
@@ -59,6 +60,7 @@ pub use self::{
     goods::DynamoGoods,
     known::DynamoKnown,
     ledger::DynamoAccounts,
+    prices::DynamoPrices,
     published::Published,
     queue::SqsQueue,
     records::DynamoRecords,
@@ -83,6 +85,8 @@ pub struct Aws {
     pub cursors: Arc<DynamoCursors>,
     /// The shelves.
     pub goods: Arc<DynamoGoods>,
+    /// The price tags.
+    pub prices: Arc<DynamoPrices>,
     /// The shipments.
     pub shipments: Arc<DynamoShipments>,
     /// The ledgers of accounts.
@@ -228,6 +232,7 @@ impl Aws {
             known: Arc::new(DynamoKnown::new(table.clone())),
             cursors: Arc::new(DynamoCursors::new(table.clone())),
             goods: Arc::new(DynamoGoods::new(table.clone())),
+            prices: Arc::new(DynamoPrices::new(table.clone())),
             shipments: Arc::new(DynamoShipments::new(table.clone())),
             accounts: Arc::new(DynamoAccounts::new(table.clone())),
             signs: Arc::new(DynamoSigns::new(table.clone())),

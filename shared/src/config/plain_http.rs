@@ -2,14 +2,18 @@
 
 use url::{Host, Url};
 
-use super::section::{ALLOW_INSECURE, Section};
+use super::section::{ALLOW_INSECURE, GENERIC, Section};
 use crate::Result;
 
 /// Refuses an address in the section that is plain http to another machine, unless the section says `allow_insecure = true`.
-/// Whatever the address is for: connectors need not think of it.
+/// Whatever the address is for, and in whichever table of it: connectors need not think of it.
 pub(crate) fn check(section: &Section) -> Result<()> {
     if section.yes(ALLOW_INSECURE) {
         return Ok(());
+    }
+    // What every part may have beside is nothing that is called: links are for people.
+    for (_, within) in section.tables().filter(|(key, within)| within.is_table() && !GENERIC.contains(&key.as_str())) {
+        check(&within)?;
     }
     let exposed = section.keys().find(|key| section.text(key).is_some_and(is_exposed));
     exposed.map_or(Ok(()), |key| {
@@ -33,6 +37,16 @@ fn is_exposed(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_in_a_table_of_the_part_is_looked_at_too_and_a_link_for_people_is_not() {
+        let checked = |text: &str| check(&Section::parse(text, "puente.toml").unwrap());
+        let error = checked("[notify]\nurl = 'http://erp.example/hooks'").unwrap_err().to_string();
+        assert!(error.starts_with("puente.toml:2: notify.url: is plain http"), "{error}");
+        assert!(checked("allow_insecure = true\n[notify]\nurl = 'http://erp.example/hooks'").is_ok());
+        assert!(checked("[notify]\nurl = 'https://erp.example/hooks'").is_ok());
+        assert!(checked("[links]\nsale = 'http://erp.example/{id}'").is_ok());
+    }
 
     #[test]
     fn only_plain_http_to_another_machine_is_exposed() {

@@ -109,6 +109,9 @@ metrics! {
     StockPolls = Counter "stock_polls" in Count: "Times that an ERP account was asked what is available";
     StockWritten = Counter "stock_numbers" ["written"] in Count: "Numbers of stock for stores, by what became of them";
     StockFailed = Counter "stock_numbers" ["failed"] in Count: "Numbers of stock for stores, by what became of them";
+    PricesRead = Counter "prices" ["read"] in Count: "Prices, by what became of them";
+    PricesWritten = Counter "prices" ["written"] in Count: "Prices, by what became of them";
+    PricesFailed = Counter "prices" ["failed"] in Count: "Prices, by what became of them";
     ShipmentsRead = Counter "shipments" ["read"] in Count: "Shipments, by what became of them";
     ShipmentsTold = Counter "shipments" ["told"] in Count: "Shipments, by what became of them";
     ShipmentsStopped = Counter "shipments" ["stopped"] in Count: "Shipments, by what became of them";

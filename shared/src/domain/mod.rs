@@ -13,6 +13,7 @@ pub mod metric;
 pub mod money;
 pub mod operator;
 pub mod order;
+pub mod price;
 pub mod reason;
 pub mod record;
 pub mod rounding;

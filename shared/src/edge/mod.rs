@@ -18,6 +18,7 @@ pub mod media;
 pub mod metrics;
 pub mod openapi;
 pub mod operate;
+pub mod prices;
 mod problem;
 mod router;
 pub mod routes;

@@ -16,7 +16,7 @@ use crate::{Error, Kind, Result, Retry};
 const APPLICATION: i64 = 0x506e_7465;
 
 /// Each step brings the schema from its index to the next version, which the file carries as its `user_version`.
-pub(super) const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 10] = [
     include_str!("schema.sql"),
     include_str!("signs.sql"),
     include_str!("booked.sql"),
@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("accounts.sql"),
     include_str!("goods.sql"),
     include_str!("shipments.sql"),
+    include_str!("prices.sql"),
 ];
 
 /// Why work on the file failed.

@@ -14,6 +14,7 @@ mod goods;
 mod key;
 mod known;
 mod owner;
+mod prices;
 mod queue;
 mod records;
 mod search;

@@ -792,6 +792,46 @@ async fn a_file_of_the_release_before_shipments_gets_them_and_keeps_its_shelves(
 }
 
 #[tokio::test]
+async fn a_file_of_the_release_before_prices_gets_them_and_keeps_its_shipments() {
+    use crate::{
+        domain::{
+            money::Amount,
+            price::{Offer, PriceWrite, Quote, Quoted},
+            shipment::{Dispatch, Shipment, ShipmentId},
+        },
+        ports::{Prices, Shipments},
+    };
+
+    let dir = TempDir::new().unwrap();
+    let path = file::create(dir.path()).unwrap();
+    let mut sql = Connection::open(&path).unwrap();
+    file::migrate(&mut sql, &path, &file::MIGRATIONS[..9]).map_err(|_| ()).unwrap();
+    let shipment = "INSERT INTO shipment (connection, id, shipment, due, json) VALUES ('shop', '1', '7', 0, ?1)";
+    let noted = Shipment {
+        id: "7".parse().unwrap(),
+        number: "OUT/7".to_owned(),
+        items: std::collections::BTreeMap::new(),
+        carrier: None,
+        parcels: Vec::new(),
+    };
+    let dispatch = Dispatch::new(noted, 1, at(0));
+    sql.execute(shipment, [serde_json::to_string(&dispatch).unwrap()]).unwrap();
+    drop(sql);
+
+    let (file, _) = open(dir.path());
+    assert!(dir.path().join("puente.schema-9.db").exists(), "what the release before this one can go on with");
+    let shop: ConnectionId = "shop".parse().unwrap();
+    let id: ShipmentId = "7".parse().unwrap();
+    assert_eq!(Shipments::due(&file, &shop, at(1), 10).await.unwrap(), [(key("1"), id)]);
+    assert_eq!(Shipments::of_order(&file, &key("1")).await.unwrap()[0].shipment.number, "OUT/7");
+    let price = Quote { amount: Amount::from(12), currency: iso_currency::Currency::EUR, taxed: true, rate: None };
+    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, daily: false };
+    let mate = "mate".parse().unwrap();
+    assert!(Prices::write(&file, &shop, &mate, &PriceWrite::Quoted(quoted), at(1)).await.unwrap());
+    assert_eq!(Prices::due(&file, &shop, at(1), 10).await.unwrap(), [mate]);
+}
+
+#[tokio::test]
 async fn an_older_file_is_left_as_it_is_by_whoever_does_not_serve_and_under_whoever_does() {
     let dir = TempDir::new().unwrap();
     let path = file::create(dir.path()).unwrap();

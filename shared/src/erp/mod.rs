@@ -9,6 +9,7 @@ mod doubles;
 #[cfg(feature = "fixtures")]
 pub mod kit;
 pub mod odoo;
+pub mod prices;
 pub mod rest;
 mod settings;
 pub mod shipments;
@@ -282,6 +283,11 @@ pub trait Erp: Send + Sync {
 
     /// What it says that is available; `None`: it cannot be asked.
     fn stock(&self) -> Option<&dyn stock::Stock> {
+        None
+    }
+
+    /// What it says that articles cost; `None`: it cannot be asked.
+    fn prices(&self) -> Option<&dyn prices::Prices> {
         None
     }
 

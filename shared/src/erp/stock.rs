@@ -54,6 +54,11 @@ pub trait Stock: Send + Sync {
     async fn reflected(&self, calls: &Calls<'_>, sales: &[Document]) -> Result<Vec<String>, SendError>;
 }
 
+/// What is no article's code, as it is shown to people.
+pub(in crate::erp) fn named(code: &str) -> String {
+    code.chars().take(60).filter(|c| !c.is_control()).collect()
+}
+
 /// The largest number of units that is believed, either way.
 pub(crate) const MOST: i64 = 1_000_000_000;
 
@@ -63,7 +68,7 @@ impl StockPage {
         let sku = match code.parse::<Sku>() {
             Ok(sku) => sku,
             Err(error) => {
-                self.unread.push((code.chars().take(60).filter(|c| !c.is_control()).collect(), error.to_string()));
+                self.unread.push((named(code), error.to_string()));
                 return;
             }
         };

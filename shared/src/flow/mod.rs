@@ -23,7 +23,7 @@ use crate::{
     domain::ids::AccountId,
     outbound::{Client, Keeper},
     parties::Settings,
-    ports::{Accounts, Chance, Clock, Cursors, Doors, Goods, Known, Queue, Records, Shipments, Tokens},
+    ports::{Accounts, Chance, Clock, Cursors, Doors, Goods, Known, Prices, Queue, Records, Shipments, Tokens},
 };
 
 /// Everything a flow works with. Clients and caches only: no state survives from one order to the next.
@@ -41,6 +41,8 @@ pub struct Puente {
     pub doors: Arc<dyn Doors>,
     /// The shelves: what is left to sell, and what stores are told of it.
     pub goods: Arc<dyn Goods>,
+    /// The price tags: what ERPs say that articles cost, and what stores have.
+    pub prices: Arc<dyn Prices>,
     /// The shipments: what ERPs sent of orders, and what their stores were told of it.
     pub shipments: Arc<dyn Shipments>,
     /// The accounts' ledgers.

@@ -36,6 +36,11 @@ const GOODS: &str = "# Stock from the ERP to the store. \"show\" first: nothing 
      # goods = { stock = \"show\", warehouses = [\"Main\"], safety = 1, scarce = 3, weight = 1, kits = { \"SET-1\" = { \"A-1\" = 2, \"B-1\" = 1 } }, \
      ignore = [\"GIFT\"] }\n# safety: units that are kept back; scarce: with so few left, stores that share them get parts of their own, by weight.\n";
 
+/// For stores that can be told prices.
+const PRICES: &str = "# With prices = \"show\" or \"publish\" among them the store is told the ERP's prices, of a list or those that stand on the articles:\n\
+     # price = { list = \"Web\", compare_at = \"RRP\", currency = \"EUR\", tax = \"included\", round_to = \"0.05\", ending = \"0.99\", most_change = 50 }\n\
+     # tax: whether the store's prices contain it; most_change: what differs by more per cent waits for `puente prices release`.\n";
+
 /// For stores that can be told what was sent.
 const SHIPMENTS: &str = "# With shipments = \"show\" or \"publish\" among them the store is told what the ERP sent, with carrier and tracking number; notify = false: \
      the store\n# does not write to the buyer; carriers = { \"ANDREANI SA\" = { name = \"Andreani\", url = \"https://…/{number}\" } }: what the store calls them.\n";
@@ -62,7 +67,8 @@ look_up_first = false      # true after a restore from a backup: no order is cre
     for row in STORES {
         let connection = format!("connection.{}", row.kind);
         let name = format!("{connection}.store");
-        let goods = [if row.keeps.is_some() { GOODS } else { "" }, if row.ships { SHIPMENTS } else { "" }].concat();
+        let parts = [(row.keeps.is_some(), GOODS), (row.prices, PRICES), (row.ships, SHIPMENTS)];
+        let goods: String = parts.into_iter().filter(|(can, _)| *can).map(|(_, words)| words).collect();
         let (about, statuses) = if (row.explainable)("packing").is_ok() { STATUSES } else { ("", "") };
         let _ = write!(
             text,

@@ -28,6 +28,36 @@ use crate::{
     store::Store,
 };
 
+/// A connection whose store is told the prices of its ERP account, told without its credentials.
+#[derive(Debug, Clone)]
+pub struct Pricing {
+    /// Which.
+    pub connection: ConnectionId,
+    /// What was agreed.
+    pub rules: GoodsRules,
+    /// The store's codes that have another code in the ERP.
+    pub names: BTreeMap<Sku, Sku>,
+}
+
+impl Pricing {
+    /// The store's code of an article; none where several of its codes stand for it, or it is ignored.
+    #[must_use]
+    pub fn code<'a>(&'a self, sku: &'a Sku) -> Option<&'a Sku> {
+        code_of(sku, &self.names, &self.rules)
+    }
+}
+
+/// The store's code of an article of the ERP; none where several of its codes stand for it, or it is ignored.
+fn code_of<'a>(sku: &'a Sku, names: &'a BTreeMap<Sku, Sku>, rules: &GoodsRules) -> Option<&'a Sku> {
+    let mut codes = names.iter().filter(|(_, named)| *named == sku).map(|(code, _)| code);
+    let code = match (codes.next(), codes.next()) {
+        (None, _) => sku,
+        (Some(code), None) => code,
+        (Some(_), Some(_)) => return None,
+    };
+    (!rules.ignore.contains(code)).then_some(code)
+}
+
 /// A connection whose store is told what its ERP account sent, told without its credentials.
 #[derive(Debug, Clone)]
 pub struct Shipping {
@@ -158,13 +188,7 @@ impl Selling {
     /// The store's code of an article; none where several of its codes stand for it, or nobody keeps stock of it there.
     #[must_use]
     pub fn code<'a>(&'a self, sku: &'a Sku) -> Option<&'a Sku> {
-        let mut codes = self.names.iter().filter(|(_, named)| *named == sku).map(|(code, _)| code);
-        let code = match (codes.next(), codes.next()) {
-            (None, _) => sku,
-            (Some(code), None) => code,
-            (Some(_), Some(_)) => return None,
-        };
-        (!self.rules.ignore.contains(code)).then_some(code)
+        code_of(sku, &self.names, &self.rules)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod needs;
 mod operators;
+mod pricing;
 mod selling;
 mod shipping;
 
@@ -10,7 +11,7 @@ use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{Account, Connection, MAX_ATTEMPTS, Selling, Shipping, Terms};
+use super::{Account, Connection, MAX_ATTEMPTS, Pricing, Selling, Shipping, Terms};
 use crate::{
     Error, Kind, Result,
     config::{
@@ -45,6 +46,8 @@ pub struct Settings {
     selling: BTreeMap<ErpId, Arc<[Selling]>>,
     /// The connections whose stores are told what each account sent.
     shipping: BTreeMap<ErpId, Arc<[Shipping]>>,
+    /// The connections whose stores are told prices, by account.
+    pricing: BTreeMap<ErpId, Arc<[Pricing]>>,
     operators: BTreeMap<OperatorId, Entry<operators::Keyed>>,
 }
 
@@ -141,14 +144,7 @@ impl Settings {
             }
             store_limits(&store, &row)?;
             plain_http::check(&store)?;
-            if head.goods.is_on() && row.keeps.is_none() {
-                let why = format!("nobody can tell a store of the kind `{}` its stock: take it out", row.kind);
-                return Err(section.refuse("goods.stock", why));
-            }
-            if head.goods.ships() && !row.ships {
-                let why = format!("nobody can tell a store of the kind `{}` what was sent: take it out", row.kind);
-                return Err(section.refuse("goods.shipments", why));
-            }
+            can_be_told(section, &store, &row, &head.goods)?;
             Ok(Some(head.erp))
         });
         let shops = root.child("connection");
@@ -159,7 +155,9 @@ impl Settings {
         });
         all_or(wrong)?;
         let (selling, shipping) = (selling::read(&connections)?, shipping::read(&connections)?);
-        let settings = Self { vault: Vault::of(file, secrets), connections, accounts, selling, shipping, operators };
+        let pricing = pricing::read(&connections)?;
+        let settings =
+            Self { vault: Vault::of(file, secrets), connections, accounts, selling, shipping, pricing, operators };
         let shares = settings.accounts.iter().map(|(id, entry)| settings.shares(id, &entry.section));
         all_or(shares.filter_map(Result::err).collect())?;
         Ok(settings)
@@ -187,7 +185,8 @@ impl Settings {
         let (connections, accounts) = (connections.collect(), accounts.collect());
         let vault = Vault::of("nothing", Arc::new(NoSecrets));
         let (selling, shipping) = (selling::read(&connections)?, shipping::read(&connections)?);
-        Ok(Self { vault, connections, accounts, selling, shipping, operators: BTreeMap::new() })
+        let pricing = pricing::read(&connections)?;
+        Ok(Self { vault, connections, accounts, selling, shipping, pricing, operators: BTreeMap::new() })
     }
 
     /// The names of all connections.
@@ -243,6 +242,12 @@ impl Settings {
     #[must_use]
     pub fn shipping(&self, erp: &ErpId) -> Arc<[Shipping]> {
         self.shipping.get(erp).cloned().unwrap_or_else(|| Arc::new([]))
+    }
+
+    /// The connections whose stores are told the prices of an ERP account.
+    #[must_use]
+    pub fn pricing(&self, erp: &ErpId) -> Arc<[Pricing]> {
+        self.pricing.get(erp).cloned().unwrap_or_else(|| Arc::new([]))
     }
 
     /// Whether there is a connection of that name.
@@ -514,6 +519,26 @@ fn account_head(section: &Section, early: bool) -> Result<AccountHead> {
 /// Where people look at an account's documents: as its part says, else as such ERPs have it.
 fn links(given: Links, section: &Section) -> Result<Links> {
     Ok(given.or((row(section, ERPS, |row| row.kind)?.links)(section)))
+}
+
+/// Refuses goods that the store of a connection cannot be told.
+fn can_be_told(section: &Section, store: &Section, row: &Row, goods: &GoodsRules) -> Result<()> {
+    let lacks = row.told_with.iter().find(|key| store.keys().all(|there| there != **key));
+    for (key, wanted, can, what) in [
+        ("goods.stock", goods.is_on(), row.keeps.is_some(), "its stock"),
+        ("goods.prices", goods.prices(), row.prices, "its prices"),
+        ("goods.shipments", goods.ships(), row.ships, "what was sent"),
+    ] {
+        if wanted && !can {
+            let why = format!("nobody can tell a store of the kind `{}` {what}: take it out", row.kind);
+            return Err(section.refuse(key, why));
+        }
+        if let Some(lacks) = lacks.filter(|_| wanted) {
+            let why = format!("nobody can tell this store {what}: {}.{lacks} says where, and is missing", store.path());
+            return Err(section.refuse(key, why));
+        }
+    }
+    Ok(())
 }
 
 /// How often a store of that kind may be asked: as its part says, else as its vendor does.

@@ -7,6 +7,7 @@ mod doors;
 mod goods;
 mod ids;
 mod known;
+mod prices;
 mod queue;
 mod records;
 mod secrets;
@@ -22,6 +23,7 @@ pub use self::{
     goods::Goods,
     ids::{Ids, NoIds},
     known::Known,
+    prices::Prices,
     queue::{Dead, Delivery, Queue},
     records::{Page, Payload, Place, Query, Records, Unreadable},
     secrets::{Bundle, Secrets},

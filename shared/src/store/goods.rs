@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use url::form_urlencoded;
 
 use crate::{
@@ -51,6 +52,8 @@ pub struct NewStock {
     pub to: i64,
     /// This attempt: a key that a store which knows idempotency keys is given.
     pub attempt: AttemptId,
+    /// When it was begun: of two numbers the one begun later counts, whichever arrives first.
+    pub begun: Timestamp,
 }
 
 /// Why a number was not written, or may not have been.
@@ -128,15 +131,34 @@ pub(crate) fn in_addresses<'a>(skus: &[&'a Sku], more: usize) -> Vec<Vec<&'a Sku
     parts
 }
 
+/// What a store says of an article: of its stock, or of its price.
+pub(crate) trait Said: Clone + Send {
+    /// Of which.
+    fn sku(&self) -> &Sku;
+
+    /// Of one that it has not, or not so that it could be told.
+    fn none(sku: Sku, store: InStore) -> Self;
+}
+
+impl Said for Stocked {
+    fn sku(&self) -> &Sku {
+        &self.sku
+    }
+
+    fn none(sku: Sku, store: InStore) -> Self {
+        Self::none(sku, store)
+    }
+}
+
 /// One answer for each article that was asked about, in order. An article that several of `found` have is nobody's.
-pub(crate) fn in_order(skus: &[Sku], found: &[Stocked]) -> Vec<Stocked> {
+pub(crate) fn in_order<S: Said>(skus: &[Sku], found: &[S]) -> Vec<S> {
     skus.iter()
         .map(|sku| {
-            let mut of = found.iter().filter(|one| one.sku == *sku);
+            let mut of = found.iter().filter(|one| one.sku() == sku);
             match (of.next(), of.next()) {
-                (None, _) => Stocked::none(sku.clone(), InStore::Absent),
+                (None, _) => S::none(sku.clone(), InStore::Absent),
                 (Some(one), None) => one.clone(),
-                (Some(_), Some(_)) => Stocked::none(sku.clone(), InStore::Ambiguous),
+                (Some(_), Some(_)) => S::none(sku.clone(), InStore::Ambiguous),
             }
         })
         .collect()
@@ -155,8 +177,8 @@ pub(in crate::store) mod doubles {
         codes.iter().map(|code| sku(code)).collect()
     }
 
-    /// What became of a number, in a word.
-    pub(in crate::store) fn word(answer: &Result<i64, NotSet>) -> String {
+    /// What became of a number or a price, in a word.
+    pub(in crate::store) fn word<T: fmt::Display>(answer: &Result<T, NotSet>) -> String {
         match answer {
             Ok(number) => number.to_string(),
             Err(NotSet::Stale) => "stale".to_owned(),

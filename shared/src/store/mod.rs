@@ -9,6 +9,7 @@ pub mod goods;
 pub mod identity;
 pub mod medusa;
 mod parse;
+pub mod prices;
 pub mod shopify;
 pub mod sign_in;
 mod tax_id;
@@ -22,6 +23,7 @@ pub(crate) use self::parse::without_mark;
 use self::{
     goods::{NewStock, NotSet, Stocked},
     identity::Learnt,
+    prices::{NewPrice, Priced},
     sign_in::SignIn,
 };
 use crate::{
@@ -31,6 +33,7 @@ use crate::{
         goods::{Sku, number::Keeps},
         ids::OrderId,
         order::{Flag, Order},
+        price::Price,
         shipment::{Fulfilments, NewFulfilment},
         sign::Identity,
     },
@@ -54,8 +57,12 @@ pub struct Row {
     pub fetched_with: &'static [&'static [&'static str]],
     /// So many calls within a time that its vendor lets one app make to one shop, on the smallest plan; `None` where no vendor says.
     pub rate: Option<(u32, SignedDuration)>,
+    /// The keys of its section without which nobody can tell it anything, beside those that it is asked with.
+    pub told_with: &'static [&'static str],
     /// Which number its stock is; `None` where nobody can tell it any.
     pub keeps: Option<Keeps>,
+    /// Whether it can be told prices.
+    pub prices: bool,
     /// Whether it can be told what was sent of an order.
     pub ships: bool,
     /// An example section, as TOML.
@@ -184,6 +191,12 @@ pub trait Store: Send + Sync {
     /// One call.
     async fn changed_since(&self, calls: &Calls<'_>, since: Timestamp, page: Option<&str>) -> Result<Changes>;
 
+    /// Whether nobody can ask it what it has: that is what it was told. Whatever is in doubt is told again, and it takes the same, told
+    /// twice, for once.
+    fn is_only_told(&self) -> bool {
+        false
+    }
+
     /// What the store has of these articles, at most [`goods::MOST`], by its own codes: one answer for each, in order. As few calls as it
     /// takes.
     async fn stock(&self, _calls: &Calls<'_>, _skus: &[Sku]) -> Result<Vec<Stocked>> {
@@ -194,6 +207,18 @@ pub trait Store: Send + Sync {
     async fn set_stock(&self, _calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         let refused = || NotSet::Refused(Error::new(Kind::Refused, "nobody can tell this kind of store its stock"));
         stock.iter().map(|_| Err(refused())).collect()
+    }
+
+    /// What these articles cost in the store, at most [`goods::MOST`], by its own codes: one answer for each, in order. As few calls as
+    /// it takes.
+    async fn prices(&self, _calls: &Calls<'_>, _skus: &[Sku]) -> Result<Vec<Priced>> {
+        Err(Error::new(Kind::Refused, "nobody can ask this kind of store for its prices"))
+    }
+
+    /// Writes prices, at most [`goods::MOST`]: for each what the store says that it has then, in order. Each call is made once.
+    async fn set_prices(&self, _calls: &Calls<'_>, prices: &[NewPrice]) -> Vec<Result<Price, NotSet>> {
+        let refused = || NotSet::Refused(Error::new(Kind::Refused, "nobody can tell this kind of store its prices"));
+        prices.iter().map(|_| Err(refused())).collect()
     }
 
     /// What the store has of an order as sent, and what it still expects; `None` if it has no such order. As few calls as it takes, at

@@ -14,8 +14,8 @@ use puente::{
         ids::Reference,
     },
     erp::{
-        Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, shipments::Shipments, stock::Stock,
-        wanted::Wanted,
+        Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, SendError, prices::Prices, shipments::Shipments,
+        stock::Stock, wanted::Wanted,
     },
     outbound::Calls,
 };
@@ -340,6 +340,10 @@ impl Erp for Connector {
 
     fn stock(&self) -> Option<&dyn Stock> {
         self.0.warehouse.as_ref().map(|_| self as &dyn Stock)
+    }
+
+    fn prices(&self) -> Option<&dyn Prices> {
+        self.0.warehouse.as_ref().map(|_| self as &dyn Prices)
     }
 
     fn shipments(&self) -> Option<&dyn Shipments> {

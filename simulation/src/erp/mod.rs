@@ -7,6 +7,7 @@
 mod books;
 mod connector;
 mod network;
+mod prices;
 mod shipments;
 mod stock;
 

@@ -43,6 +43,7 @@ impl History {
         let settled = self.world.now() - begun;
         checks += judge::ends(self);
         if self.warehouse.is_some() {
+            self.let_prices_be_asked();
             self.let_it_be_counted();
             checks += judge::stock(self);
         }
@@ -111,6 +112,7 @@ impl History {
             && self.queue.letters().work.is_empty()
             && self.table.rows().heads.values().all(|head| head.due.is_none())
             && self.table.rows().next_listing().is_none()
+            && self.table.rows().next_price().is_none()
             && self.table.rows().next_shipment().is_none()
     }
 
@@ -133,6 +135,24 @@ impl History {
         }
     }
 
+    /// Until the ERP was asked once more what articles cost, and everything that came of it is told.
+    fn let_prices_be_asked(&self) {
+        let begun = self.world.now();
+        let priced = self.scenario.trade.as_ref().is_some_and(|trade| trade.repriced > 0);
+        let answered = || self.table.polls(&self.erp_id).and_then(|polls| polls.prices.answered).map(micros);
+        // Once an hour, where what is left of the day's calls does not do: the next day brings new ones.
+        for _ in 0..30 {
+            if !priced || answered() >= Some(begun) {
+                return;
+            }
+            let next = self.table.polls(&self.erp_id).and_then(|polls| polls.prices.next).map_or(0, micros);
+            self.lambda.no_sweep_before(next);
+            self.run_until(next.max(self.world.now()) + 3 * MINUTE);
+            self.settle("after the prices were asked for");
+        }
+        self.world.violated("nobody asked what articles cost any more".to_owned());
+    }
+
     /// Where nothing runs, sweeps that would find nothing due are passed over.
     fn skip_idle_time(&self) {
         if !self.lambda.idle() || !self.world.executor.running().is_empty() || self.table.next_shown().is_some() {
@@ -145,7 +165,8 @@ impl History {
             let hold = ledger.and_then(|ledger| ledger.hold.as_ref());
             hold.filter(|hold| hold.holds(&head.key.connection, now)).map(|hold| hold.until)
         };
-        if let Some(listing) = rows.next_listing().into_iter().chain(rows.next_shipment()).min() {
+        let told = [rows.next_listing(), rows.next_price(), rows.next_shipment()];
+        if let Some(listing) = told.into_iter().flatten().min() {
             // A store is told by nobody else's clock.
             self.lambda.no_sweep_before(micros(listing));
             return;

@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicU32},
 };
 
+use iso_currency::Currency;
 use jiff::Timestamp;
 use puente::{
     domain::{
@@ -18,6 +19,7 @@ use puente::{
         goods::{GoodsRules, Publish},
         ids::{ErpId, OrderKey},
         message::{Arrival, Message, News},
+        price::{PriceRules, Tax},
     },
     erp::Class,
     flow::{Puente, signs::Signs, tell::Tell},
@@ -154,6 +156,7 @@ impl History {
             cursors: table.clone(),
             doors: table.clone(),
             goods: table.clone(),
+            prices: table.clone(),
             shipments: table.clone(),
             accounts: table.clone(),
             signs: Signs::new(table.clone()),
@@ -272,6 +275,12 @@ fn settings(
                 connection.keeps = shop.counter().as_ref().map(|counter| counter.keeps);
                 connection.goods = GoodsRules {
                     stock: Some(Publish::Publish),
+                    prices: (trade.repriced > 0).then_some(Publish::Publish),
+                    price: PriceRules {
+                        currency: Some(Currency::EUR),
+                        tax: Some(Tax::Included),
+                        ..PriceRules::default()
+                    },
                     shipments: (trade.sent > 0).then_some(Publish::Publish),
                     safety: trade.safety,
                     scarce: trade.scarce,

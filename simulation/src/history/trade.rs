@@ -7,11 +7,13 @@ use puente::domain::{
     goods::{Shelf, ShelfId, number::Keeps},
     ids::{OrderId, OrderKey},
     order::Status,
+    price::Price,
     record::{Head, State},
 };
 
 use super::History;
 use crate::{
+    price_list::money,
     shop::{self, Shop},
     warehouse::{Shared, Trade},
     world::{HOUR, MINUTE, SECOND, stamp},
@@ -32,10 +34,56 @@ impl History {
             let (history, trade) = (Arc::clone(self), trade.clone());
             self.world.executor.spawn("shopkeeper", 0, async move { history.set_by_hand(&trade).await });
         }
+        if trade.repriced > 0 {
+            self.price(&warehouse, &trade);
+        }
         if self.scenario.erp.quotes {
             let history = Arc::clone(self);
             self.world.executor.spawn("clerk", 0, async move { history.confirm().await });
         }
+    }
+
+    /// Each article costs ten, in the ERP and in all shops; then somebody changes prices in the ERP, now or from a time on.
+    fn price(self: &Arc<Self>, warehouse: &Shared, trade: &Trade) {
+        for article in &trade.articles {
+            warehouse.stock().prices.set(article, 1000, 0);
+            for shop in &self.shops {
+                shop.prices().insert((*article).to_owned(), Price { amount: money(1000), compare_at: None });
+            }
+        }
+        for _ in 0..trade.repriced {
+            let (history, warehouse, trade) = (Arc::clone(self), warehouse.clone(), trade.clone());
+            self.world.executor.spawn("clerk", 0, async move {
+                let chance = &history.world.chance;
+                history.pass(chance.within(0, history.scenario.busy)).await;
+                let announced = if chance.permille(300) { chance.within(MINUTE, 3 * HOUR) } else { 0 };
+                let (article, cents) = (chance.one_of(&trade.articles), chance.within(400, 2000));
+                let from = history.world.now() + announced;
+                warehouse.stock().prices.set(article, cents, from);
+                history.world.say(|| format!("{article} costs {cents} cents from {} on", stamp(from)));
+            });
+        }
+    }
+
+    /// What stores have and the ERP says otherwise, once all is at rest: but for what differs so much that it waits for a person.
+    #[must_use]
+    pub fn mispriced(&self) -> Vec<String> {
+        let (Some(trade), Some(warehouse)) = (&self.scenario.trade, &self.warehouse) else { return Vec::new() };
+        let (rows, mut wrong) = (self.table.rows(), Vec::new());
+        for article in trade.articles.iter().filter(|_| trade.repriced > 0) {
+            let amount = warehouse.stock().prices.at(article, self.world.now());
+            for shop in &self.shops {
+                let has = shop.prices().get(*article).copied();
+                let tag = rows.prices.get(&(shop.id().clone(), article.parse().unwrap()));
+                let should = amount.map(|amount| Price { amount, compare_at: None });
+                let too_far = has.zip(should).is_some_and(|(has, should)| has.changes_by_more_than(50, &should));
+                let waits = too_far && tag.is_some_and(|tag| tag.stopped && tag.due.is_none());
+                if has != should && !waits {
+                    wrong.push(format!("{article}: {} asks {has:?}, and the ERP says {amount:?}: {tag:?}", shop.id()));
+                }
+            }
+        }
+        wrong
     }
 
     /// Whoever works in the ERP confirms quotations now and then. What is quoted last nobody does.

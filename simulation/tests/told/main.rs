@@ -4,6 +4,7 @@
 mod goods;
 mod life;
 mod neighbours;
+mod prices;
 mod protocol;
 mod shipments;
 mod teller;

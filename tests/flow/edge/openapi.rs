@@ -59,6 +59,7 @@ async fn the_document_and_the_routers_have_the_same_routes() {
     for arrival in edge.queued().await {
         flow::record::arrival(&edge.puente, &arrival).await.unwrap();
     }
+    super::prices::quoted(&edge, "acme", "A", "10").await;
     super::shipments::sent(&edge, "acme", "1", "17").await;
     for pattern in patterns(&router) {
         for method in METHODS {

@@ -86,6 +86,28 @@ events! {
     StockReleased { connection: &'a ConnectionId, by: &'a str, request: &'a str }
         = info "stock.released" (%connection, by, request) log_only;
 
+    // ---- prices
+    /// An ERP was asked what articles cost.
+    PricesPolled { erp: &'a ErpId, prices: usize, calls: u32 }
+        = info "prices.polled" (%erp, prices, calls)
+        counts (Metric::PricesRead, Of::Account(erp), u64::try_from(prices).unwrap_or(u64::MAX));
+    /// An ERP could not be asked what articles cost, or not to the end.
+    PricesUnread { erp: &'a ErpId, error: &'a Error } = warn "prices.unread" (%erp, %error) log_only;
+    /// The price of one article could not be read, or believed.
+    PriceUnread { erp: &'a ErpId, article: &'a str, why: &'a str }
+        = warn "price.unread" (%erp, article, why) log_only;
+    /// Prices were brought to a store.
+    PricesPublished { connection: &'a ConnectionId, looked_at: u32, written: u32, failed: u32 }
+        = info "prices.published" (%connection, looked_at, written, failed)
+        counts (Metric::PricesWritten, Of::Connection(connection), u64::from(written)),
+            (Metric::PricesFailed, Of::Connection(connection), u64::from(failed));
+    /// A store could not be asked, so that its prices wait.
+    PricesPutOff { connection: &'a ConnectionId, articles: usize, why: &'a str }
+        = warn "prices.put_off" (%connection, articles, why) log_only;
+    /// Somebody had a price looked at again, and told though it differs much.
+    PriceReleased { connection: &'a ConnectionId, article: &'a str, by: &'a str, request: &'a str }
+        = info "price.released" (%connection, article, by, request) log_only;
+
     // ---- shipments
     /// An ERP was asked what was sent.
     ShipmentsPolled { erp: &'a ErpId, shipments: usize }

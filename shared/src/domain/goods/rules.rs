@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::sku::{Place, Sku};
-use crate::{Error, Kind, Result, domain::money::Amount};
+use crate::{
+    Error, Kind, Result,
+    domain::{money::Amount, price::PriceRules},
+};
 
 /// What becomes of stock towards a connection's store.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,6 +28,10 @@ pub struct GoodsRules {
     pub kits: BTreeMap<Sku, BTreeMap<Sku, u32>>,
     /// The store's codes that nobody keeps stock of here.
     pub ignore: BTreeSet<Sku>,
+    /// Whether the ERP's prices are written to the store, or only shown; without it nothing is asked of the ERP.
+    pub prices: Option<Publish>,
+    /// How they are made.
+    pub price: PriceRules,
     /// Whether the store is told what the ERP sent, or that is only shown; without it nothing is asked of the ERP.
     pub shipments: Option<Publish>,
     /// Whether the store writes to the buyer then.
@@ -65,6 +72,8 @@ impl Default for GoodsRules {
             weight: 1,
             kits: BTreeMap::new(),
             ignore: BTreeSet::new(),
+            prices: None,
+            price: PriceRules::default(),
             shipments: None,
             notify: true,
             carriers: BTreeMap::new(),
@@ -84,6 +93,18 @@ impl GoodsRules {
     #[must_use]
     pub fn publishes(&self) -> bool {
         self.stock == Some(Publish::Publish)
+    }
+
+    /// Whether the ERP's prices are asked for.
+    #[must_use]
+    pub fn prices(&self) -> bool {
+        self.prices.is_some()
+    }
+
+    /// Whether the store is told its prices.
+    #[must_use]
+    pub fn tells_prices(&self) -> bool {
+        self.prices == Some(Publish::Publish)
     }
 
     /// Whether what the ERP sent is asked for.
@@ -112,6 +133,9 @@ impl GoodsRules {
         }
         if self.safety > 1_000_000 || self.scarce > 1_000_000 {
             return refuse("safety", "a million units at most, of `scarce` too");
+        }
+        if self.prices() {
+            self.price.check()?;
         }
         for (name, carrier) in &self.carriers {
             let is_address = |url: &String| {

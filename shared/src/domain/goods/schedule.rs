@@ -29,6 +29,9 @@ pub struct Polls {
     /// How far the question what was sent is.
     #[serde(default)]
     pub sent: SentSoFar,
+    /// How far the question what articles cost is.
+    #[serde(default)]
+    pub prices: PricesSoFar,
     /// Calls that the last full count took.
     #[serde(default)]
     pub full_calls: u32,
@@ -62,6 +65,37 @@ pub struct SentSoFar {
     /// The page that comes next, while there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+}
+
+/// How far the question what articles cost is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricesSoFar {
+    /// When they are asked for next; none: they never were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
+    /// Where the question for changes begins, by price list, in the ERP's own words.
+    #[serde(default)]
+    pub since: std::collections::BTreeMap<String, String>,
+    /// The day on which all were last asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<i64>,
+    /// When they were last answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Timestamp>,
+    /// When a list says other prices by the clock alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_at: Option<Timestamp>,
+    /// Calls that it last took.
+    #[serde(default)]
+    pub calls: u32,
+}
+
+impl PricesSoFar {
+    /// Whether they may be asked for now.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.next.is_none_or(|next| next <= now)
+    }
 }
 
 impl SentSoFar {
@@ -98,7 +132,9 @@ impl Polls {
         let day = limits.day(now);
         let used = if ledger.day == day.number { ledger.used_other } else { 0 };
         let owed = if self.counted == Some(day.number) { 0 } else { self.full_calls };
-        let left = limits.other_per_day().saturating_sub(used).saturating_sub(owed).saturating_sub(PROBES);
+        let prices = if self.prices.next.is_some_and(|next| next < day.end) { self.prices.calls } else { 0 };
+        let owed = owed.saturating_add(prices).saturating_add(PROBES);
+        let left = limits.other_per_day().saturating_sub(used).saturating_sub(owed);
         if left < calls.max(1) {
             return day.end;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::row::Parcel;
+use super::row::{Dispatch, Parcel};
 use crate::domain::{
     ids::{AttemptId, OrderId},
     money::Amount,
@@ -66,6 +66,30 @@ pub struct NewFulfilment {
     pub note: String,
     /// This attempt: a key that a store which knows idempotency keys is given.
     pub attempt: AttemptId,
+    /// When it was begun: of two states of a shipment the one begun later counts, whichever arrives first.
+    pub begun: Timestamp,
+    /// Which state of the shipment this is: the same each time that state is told, higher with each change.
+    pub revision: u64,
+}
+
+impl Fulfilments {
+    /// What a store that nobody can ask has of an order: what it was told, of these.
+    #[must_use]
+    pub fn as_told<'a>(dispatches: impl IntoIterator<Item = &'a Dispatch>) -> Self {
+        let sent = dispatches.into_iter().filter_map(|dispatch| {
+            let told = dispatch.told.as_ref()?;
+            // Of an older state it has older parcels: none that are known here.
+            let parcels = if dispatch.is_told() { dispatch.shipment.parcels.as_slice() } else { &[] };
+            Some(Fulfilment {
+                id: told.fulfilment.clone()?,
+                created: Some(told.at),
+                lines: told.lines.clone(),
+                tracking: parcels.iter().map(|parcel| parcel.number.clone()).collect(),
+                shipment: Some(dispatch.shipment.number.clone()),
+            })
+        });
+        Self { open: None, sent: sent.collect() }
+    }
 }
 
 /// A part of an order that was sent.

@@ -7,6 +7,7 @@ pub(super) mod accounts;
 pub(super) mod dead;
 pub(super) mod goods;
 pub(super) mod orders;
+pub(super) mod prices;
 pub(super) mod search;
 pub(super) mod service;
 pub(super) mod shipments;

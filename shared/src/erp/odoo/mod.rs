@@ -29,6 +29,7 @@ mod names;
 mod orders;
 mod partners;
 mod places;
+mod prices;
 mod probe;
 mod records;
 mod resolve;
@@ -46,7 +47,7 @@ pub(crate) use self::config::Odoo;
 use self::config::{build, links};
 use super::{
     BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
-    shipments::Shipments, stock::Stock,
+    prices::Prices, shipments::Shipments, stock::Stock,
 };
 use crate::{
     Result,
@@ -168,6 +169,10 @@ impl Erp for Odoo {
     }
 
     fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn Prices> {
         Some(self)
     }
 

@@ -441,7 +441,7 @@ pub(super) fn raw(value: &impl Serialize) -> Box<RawValue> {
 }
 
 /// A field that may be empty, which Odoo says as `false`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Maybe<T>(pub(super) Option<T>);
 
 impl<T> Default for Maybe<T> {

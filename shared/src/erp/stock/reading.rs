@@ -20,7 +20,7 @@ use crate::domain::money::Amount;
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// A quantity from the digits of a JSON number. One that nothing can be calculated with is told of its article, and costs no other one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(in crate::erp) struct Units(pub(in crate::erp) Option<Amount>);
 
 impl<'de> Deserialize<'de> for Units {

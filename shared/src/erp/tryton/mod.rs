@@ -25,6 +25,7 @@ mod invoicing;
 mod kit;
 mod map;
 mod parties;
+mod prices;
 mod resolve;
 mod sales;
 mod shipments;
@@ -41,7 +42,7 @@ pub(crate) use self::config::Tryton;
 use self::config::{State, build, links};
 use super::{
     BookPage, Bulk, Capabilities, Class, Draft, Erp, Found, Job, Patience, Probed, Row, SendError, booking::Memory,
-    repeatable, settings::Named, shipments::Shipments, stock::Stock,
+    prices::Prices, repeatable, settings::Named, shipments::Shipments, stock::Stock,
 };
 use crate::{
     Error, Kind, Result,
@@ -153,6 +154,10 @@ impl Erp for Tryton {
     }
 
     fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn Prices> {
         Some(self)
     }
 

@@ -5,6 +5,7 @@
 
 mod booked;
 mod found;
+mod priced;
 mod sent;
 mod stocked;
 
@@ -25,6 +26,7 @@ use url::Url;
 pub(super) use self::{
     booked::{BookedSale, Moment},
     found::{FoundParty, FoundSale, SaleCurrency, Seen},
+    priced::{ByList, PriceList, PricedArticle, PricedCompany, StampedArticle},
     sent::{SentShipment, StampedShipment},
     stocked::{Article, OpenMove, SaleState, StampedMove, Warehouse},
 };
@@ -59,6 +61,8 @@ struct Context<'a> {
     seen: Option<&'a Seen>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     within: Option<Within<'a>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    list: Option<ByList>,
 }
 
 /// Where quantities on hand are counted: there and in all that is inside. Without a day Tryton counts up to its own today.
@@ -73,6 +77,7 @@ struct Within<'a> {
 struct Beside<'a> {
     seen: Option<&'a Seen>,
     within: Option<Within<'a>>,
+    list: Option<ByList>,
 }
 
 #[derive(Serialize)]
@@ -344,7 +349,19 @@ impl Server {
         locations: &[i64],
     ) -> Result<T, SendError> {
         let within = Some(Within { locations, with_childs: true });
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, Beside { seen: None, within }).await
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, Beside { within, ..Beside::default() })
+            .await
+    }
+
+    /// The same, with articles priced by a list.
+    pub(super) async fn read_by_list<T: DeserializeOwned>(
+        &self,
+        calls: &Metered,
+        method: &str,
+        parameters: impl IntoIterator<Item = Box<RawValue>>,
+        list: Option<ByList>,
+    ) -> Result<T, SendError> {
+        self.call(calls, self.rpc.clone(), method, parameters, Intent::Read, Beside { list, ..Beside::default() }).await
     }
 
     /// A call that changes something, all or nothing.
@@ -365,8 +382,15 @@ impl Server {
         parameters: impl IntoIterator<Item = Box<RawValue>>,
         seen: &Seen,
     ) -> Result<T, SendError> {
-        self.call(calls, self.rpc.clone(), method, parameters, Intent::Write, Beside { seen: Some(seen), within: None })
-            .await
+        self.call(
+            calls,
+            self.rpc.clone(),
+            method,
+            parameters,
+            Intent::Write,
+            Beside { seen: Some(seen), ..Beside::default() },
+        )
+        .await
     }
 
     /// Tryton's series, such as `8.0`.
@@ -381,10 +405,10 @@ impl Server {
         method: &str,
         parameters: impl IntoIterator<Item = Box<RawValue>>,
         intent: Intent,
-        Beside { seen, within }: Beside<'_>,
+        Beside { seen, within, list }: Beside<'_>,
     ) -> Result<T, SendError> {
         let mut parameters: Vec<_> = parameters.into_iter().collect();
-        parameters.push(raw(&Context { company: self.company, language: "en", seen, within }));
+        parameters.push(raw(&Context { company: self.company, language: "en", seen, within, list }));
         // With exactly these three members Tryton answers its own errors inside of HTTP 200.
         let body = raw(&Request { id: 1, method, params: &parameters });
         let call = Call {

@@ -1,7 +1,7 @@
 //! The conductor of a store: one at a time for each store, under the lease of its account.
 //!
-//! It tells the store what the ERP sent (`ship.rs`), then brings it the numbers of stock that are due (`publish.rs`), until nothing is or
-//! its time is short.
+//! It tells the store what the ERP sent (`ship.rs`), then brings it the numbers of stock (`publish.rs`) and the prices (`prices/tell.rs`)
+//! that are due, until nothing is or its time is short.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     pass::{Conducted, PASS},
+    prices::tell::Pricer,
     publish::Publisher,
     ship::Shipper,
     wake,
@@ -36,7 +37,9 @@ pub async fn conduct(puente: &Puente, id: &ConnectionId, deadline: Timestamp) ->
     let selling = puente.settings.selling(&connection.erp);
     let own = selling.iter().find(|one| &one.connection == id);
     let tells = connection.goods.tells_shipments();
-    if own.is_none() && !tells {
+    let pricing = puente.settings.pricing(&connection.erp);
+    let priced = pricing.iter().find(|one| &one.connection == id);
+    if own.is_none() && priced.is_none() && !tells {
         return Ok(Conducted::default());
     }
     let of = AccountId::from(id);
@@ -59,7 +62,9 @@ pub async fn conduct(puente: &Puente, id: &ConnectionId, deadline: Timestamp) ->
         writes: own.rules.publishes(),
     });
     let shipper = tells.then_some(Shipper { puente, connection: &connection, own, epoch, until });
-    let conductor = Conductor { puente, id, epoch, until, publisher, shipper };
+    let writes = connection.goods.tells_prices();
+    let pricer = priced.map(|own| Pricer { puente, connection: &connection, own, epoch, writes });
+    let conductor = Conductor { puente, id, epoch, until, publisher, pricer, shipper };
     let done = conductor.run(ledger.mark).await;
     if done.is_err() {
         // Whatever failed, the store should not wait for the lease to lapse.
@@ -74,6 +79,14 @@ pub async fn conduct(puente: &Puente, id: &ConnectionId, deadline: Timestamp) ->
             failed: done.failed,
         });
     }
+    if done.prices > 0 {
+        puente.tell.of(&Event::PricesPublished {
+            connection: id,
+            looked_at: done.prices,
+            written: done.prices_written,
+            failed: done.prices_failed,
+        });
+    }
     Ok(done)
 }
 
@@ -83,6 +96,7 @@ struct Conductor<'a> {
     epoch: u64,
     until: Timestamp,
     publisher: Option<Publisher<'a>>,
+    pricer: Option<Pricer<'a>>,
     shipper: Option<Shipper<'a>>,
 }
 
@@ -96,13 +110,13 @@ impl Conductor<'_> {
                 wake(self.puente, self.id, Duration::ZERO).await?;
                 return Ok(done);
             }
-            let before = (done.looked_at, done.shipments);
+            let before = (done.looked_at, done.prices, done.shipments);
             if self.pass(&mut done).await? == Pass::Held {
                 self.puente.accounts.release(&of, self.epoch, None).await?;
                 return Ok(done);
             }
             // An index that lags may still name what is done: then there is no hurry.
-            if (done.looked_at, done.shipments) != before {
+            if (done.looked_at, done.prices, done.shipments) != before {
                 continue;
             }
             match self.puente.accounts.release(&of, self.epoch, Some(seen)).await? {
@@ -130,7 +144,11 @@ impl Conductor<'_> {
             Some(_) => self.puente.goods.due(self.id, now, MOST).await?,
             None => Vec::new(),
         };
-        if shipments.is_empty() && shelves.is_empty() {
+        let articles = match &self.pricer {
+            Some(_) => self.puente.prices.due(self.id, now, MOST).await?,
+            None => Vec::new(),
+        };
+        if shipments.is_empty() && shelves.is_empty() && articles.is_empty() {
             return Ok(Pass::Done);
         }
         // Held: what is due stays due, and whoever releases it has it looked at.
@@ -143,12 +161,17 @@ impl Conductor<'_> {
         if let Some(publisher) = self.publisher.as_ref().filter(|_| !shelves.is_empty()) {
             publisher.pass(&shelves, done).await?;
         }
+        if let Some(pricer) = self.pricer.as_ref().filter(|_| !articles.is_empty()) {
+            pricer.pass(&articles, done).await?;
+        }
         Ok(Pass::Done)
     }
 
     /// When something is due next.
     async fn next(&self) -> Result<Option<Timestamp>> {
-        next_due(self.puente, self.id, self.publisher.is_some(), self.shipper.is_some()).await
+        let on =
+            On { stock: self.publisher.is_some(), prices: self.pricer.is_some(), shipments: self.shipper.is_some() };
+        next_due(self.puente, self.id, on).await
     }
 }
 
@@ -159,14 +182,18 @@ enum Pass {
     Held,
 }
 
-/// When something is due for a store next: a number where it is told `stock`, a shipment where it is told `shipments`.
-pub(in crate::flow) async fn next_due(
-    puente: &Puente,
-    id: &ConnectionId,
-    stock: bool,
-    shipments: bool,
-) -> Result<Option<Timestamp>> {
-    let number = if stock { puente.goods.next_due(id).await? } else { None };
-    let shipment = if shipments { puente.shipments.next_due(id).await? } else { None };
-    Ok(number.into_iter().chain(shipment).min())
+/// What a store is told.
+#[derive(Clone, Copy)]
+pub(in crate::flow) struct On {
+    pub(in crate::flow) stock: bool,
+    pub(in crate::flow) prices: bool,
+    pub(in crate::flow) shipments: bool,
+}
+
+/// When something that is `on` is due for a store next.
+pub(in crate::flow) async fn next_due(puente: &Puente, id: &ConnectionId, on: On) -> Result<Option<Timestamp>> {
+    let number = if on.stock { puente.goods.next_due(id).await? } else { None };
+    let price = if on.prices { puente.prices.next_due(id).await? } else { None };
+    let shipment = if on.shipments { puente.shipments.next_due(id).await? } else { None };
+    Ok([number, price, shipment].into_iter().flatten().min())
 }

@@ -1,4 +1,4 @@
-//! Stock on its way from the ERP to the stores.
+//! Stock, prices and shipments on their way from the ERP to the stores.
 //!
 //! An order that arrives commits what its store sold (`commit.rs`), before its record says so. The conductor of the ERP account asks for
 //! what is available, after the orders of a departure (`poll.rs`). One conductor for each store brings it the numbers that are due
@@ -10,6 +10,7 @@ pub mod conduct;
 pub mod hold;
 pub mod pass;
 pub(super) mod poll;
+pub mod prices;
 mod publish;
 mod sent;
 mod ship;
@@ -42,10 +43,10 @@ pub fn selling(puente: &Puente, connection: &ConnectionId) -> Result<Selling> {
     })
 }
 
-/// Whether anything is written to the store of a connection, or shown that could be: stock or shipments. Refused in words where neither is
-/// on.
+/// Whether anything is written to the store of a connection, or shown that could be: stock, prices or shipments. Refused in words where
+/// nothing is on.
 pub fn is_told(puente: &Puente, connection: &ConnectionId) -> Result<()> {
-    if shipments::tells(puente, connection).is_ok() {
+    if shipments::tells(puente, connection).is_ok() || prices::pricing(puente, connection).is_ok() {
         return Ok(());
     }
     selling(puente, connection).map(drop)
@@ -56,7 +57,10 @@ const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Whether it is time to ask an ERP account what is available.
 pub(super) async fn wants_poll(puente: &Puente, erp: &ErpId) -> Result<bool> {
-    if puente.settings.selling(erp).is_empty() && puente.settings.shipping(erp).is_empty() {
+    let nobody = puente.settings.selling(erp).is_empty()
+        && puente.settings.pricing(erp).is_empty()
+        && puente.settings.shipping(erp).is_empty();
+    if nobody {
         return Ok(false);
     }
     Ok(poll::polls(puente, erp).await?.is_due(puente.clock.now()))

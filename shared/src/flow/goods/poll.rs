@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::{
     article::AT_A_TIME,
     commit::{mark_sets, marks, of_version, take_back},
-    sent,
+    prices, sent,
 };
 use crate::{
     Error, Kind, Result,
@@ -76,7 +76,8 @@ pub(in crate::flow) async fn poll(
     spent: impl AsyncFn() -> u32,
 ) -> Result<()> {
     let (selling, shipping) = (puente.settings.selling(&account.id), puente.settings.shipping(&account.id));
-    if selling.is_empty() && shipping.is_empty() {
+    let pricing = puente.settings.pricing(&account.id);
+    if selling.is_empty() && shipping.is_empty() && pricing.is_empty() {
         return Ok(());
     }
     let mut polls = polls(puente, &account.id).await?;
@@ -86,7 +87,8 @@ pub(in crate::flow) async fn poll(
     }
     let stock = account.erp.stock().filter(|_| !selling.is_empty());
     let sent = account.erp.shipments().filter(|_| !shipping.is_empty());
-    if stock.is_none() && sent.is_none() {
+    let costs = account.erp.prices().filter(|_| !pricing.is_empty());
+    if stock.is_none() && sent.is_none() && costs.is_none() {
         // Nobody can ask it: the sweeper need not wake anybody for that before another release can.
         polls.next = Some(account.limits.day(now).end);
         return keep(puente, &account.id, &polls).await;
@@ -119,8 +121,19 @@ pub(in crate::flow) async fn poll(
             }
         }
     }
-    let ledger: Ledger = puente.accounts.ledger(&of).await?;
     let took = spent().await.saturating_sub(before);
+    if let Some(costs) = costs.filter(|_| polls.prices.is_due(now)) {
+        let today = account.limits.day(now).number;
+        let asked =
+            prices::ask::poll(puente, &account.id, costs, &pricing, calls, (number, today), &mut polls.prices).await;
+        // Counted for themselves: the other questions are not put further apart by them.
+        polls.prices.calls = spent().await.saturating_sub(before).saturating_sub(took);
+        match asked {
+            Ok(prices) => puente.tell.of(&Event::PricesPolled { erp: &account.id, prices, calls: polls.prices.calls }),
+            Err(error) => puente.tell.of(&Event::PricesUnread { erp: &account.id, error: &error }),
+        }
+    }
+    let ledger: Ledger = puente.accounts.ledger(&of).await?;
     if !asked.failed {
         if asked.full {
             polls.full_calls = took;
@@ -129,7 +142,10 @@ pub(in crate::flow) async fn poll(
         }
     }
     let calls = took.max(polls.calls).max(1);
-    polls.next = Some(polls.after(calls, asked.tight, &ledger, &account.limits, puente.clock.now()));
+    let changes = polls.after(calls, asked.tight, &ledger, &account.limits, puente.clock.now());
+    // Prices have times of their own, and are all that is asked for where nothing else is on.
+    let next = polls.prices.next.filter(|_| costs.is_some());
+    polls.next = if stock.is_none() && sent.is_none() { next } else { next.into_iter().chain([changes]).min() };
     keep(puente, &account.id, &polls).await
 }
 

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     article::{self, AT_A_TIME, Article},
     commit::selling_of,
-    pass::{CALL, Conducted},
+    pass::{CALL, Conducted, DISAGREES, REFUSED, SETTLE},
 };
 use crate::{
     Error, Kind, Result,
@@ -34,15 +34,6 @@ use crate::{
     parties::{Connection, Selling},
     store::goods::{NewStock, NotSet, Stocked},
 };
-
-/// From when on a number whose answer was lost cannot land any more, counted from the last moment at which it may have been sent.
-const SETTLE: SignedDuration = SignedDuration::from_secs(60);
-
-/// How long a store that takes a number and has another one afterwards is left alone.
-const DISAGREES: SignedDuration = SignedDuration::from_mins(15);
-
-/// How long a number that a store refused is not tried again, whatever changes: it would be refused again.
-const REFUSED: SignedDuration = SignedDuration::from_hours(6);
 
 /// Brings numbers to a store, under the lease of its conductor.
 pub(super) struct Publisher<'a> {
@@ -125,7 +116,9 @@ impl Publisher<'_> {
             return Ok(BTreeMap::new());
         }
         let stocked = self.connection.store.stock(&ask.calls(), &doubtful).await?;
-        self.puente.signs.seen(self.party(), Fact::Fetched, self.puente.clock.now(), None).await;
+        if !self.connection.store.is_only_told() {
+            self.puente.signs.seen(self.party(), Fact::Fetched, self.puente.clock.now(), None).await;
+        }
         Ok(stocked.into_iter().map(|one| (one.sku.clone(), one)).collect())
     }
 
@@ -145,7 +138,9 @@ impl Publisher<'_> {
             let state = found.map_or(listing.store, |found| found.store);
             let item = found.map_or_else(|| listing.item.clone(), |found| found.item.clone());
             let has = found.and_then(|found| found.number);
-            let before = has.or(listing.said);
+            // What nobody can read is told again where it is in doubt, whatever it was told before.
+            let said = listing.said.filter(|_| !self.connection.store.is_only_told());
+            let before = has.or(said);
             let read = found.map(|found| (found.store, found.item.clone()));
             let number = self.number(&one, has);
             let wanted = number.filter(|number| self.writes && Some(number.value) != before);
@@ -206,7 +201,8 @@ impl Publisher<'_> {
         read: Option<(InStore, Option<String>)>,
     ) -> (GoodsWrite, NewStock) {
         let attempt = AttemptId::new(self.puente.chance.token());
-        let start_by = self.puente.clock.now() + CALL;
+        let begun = self.puente.clock.now();
+        let start_by = begun + CALL;
         let (value, settle_at) = (number.value, start_by + SETTLE);
         let tell = Tell {
             connection: self.connection.id.clone(),
@@ -216,7 +212,7 @@ impl Publisher<'_> {
             scarce: number.scarce,
             read,
         };
-        (GoodsWrite::Tell(tell), NewStock { sku, item, from, to: value, attempt })
+        (GoodsWrite::Tell(tell), NewStock { sku, item, from, to: value, attempt, begun })
     }
 
     /// `write`, which says that this store has `now`. Where the article is scarce and that is less than it had, another may be given more,

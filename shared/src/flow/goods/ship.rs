@@ -112,7 +112,7 @@ impl Shipper<'_> {
             Err(error) => return Err(error),
         };
         let ask = Ask::new(self.puente, self.connection, Errand::List);
-        match self.connection.store.fulfilments(&ask.calls(), &key.order).await {
+        match self.has(&ask, key, all.iter().chain([&dispatch])).await {
             Ok(Some(store)) => {
                 let due = Due { key: key.clone(), dispatch, others: all, order, version };
                 self.act(&ask, &due, &store).await?;
@@ -124,6 +124,20 @@ impl Shipper<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// What the store has of an order, of which these are the shipments.
+    async fn has(
+        &self,
+        ask: &Ask,
+        key: &OrderKey,
+        dispatches: impl Iterator<Item = &Dispatch>,
+    ) -> Result<Option<Fulfilments>> {
+        let store = &self.connection.store;
+        if store.is_only_told() {
+            return Ok(Some(Fulfilments::as_told(dispatches)));
+        }
+        store.fulfilments(&ask.calls(), &key.order).await
     }
 
     async fn act(&self, ask: &Ask, due: &Due, store: &Fulfilments) -> Result<()> {
@@ -172,7 +186,7 @@ impl Shipper<'_> {
         fulfilment: Option<String>,
     ) -> Result<()> {
         let (key, dispatch) = (&due.key, &due.dispatch);
-        let begun = self.puente.clock.now();
+        let begun = new.begun;
         let start_by = begun + CALL;
         let settle_at = start_by + SETTLE;
         let intent = Underway { attempt: new.attempt.clone(), lines: lines.clone(), begun, settle_at };
@@ -239,6 +253,8 @@ impl Shipper<'_> {
             completes: false,
             notify: rules.notify,
             attempt: AttemptId::new(self.puente.chance.token()),
+            begun: self.puente.clock.now(),
+            revision: dispatch.dirt,
         }
     }
 

@@ -18,7 +18,8 @@ use crate::{
         task::Period,
     },
     flow::{
-        Puente, depart, goods,
+        Puente, depart,
+        goods::{self, conduct::On},
         task::{Report, Task, counted},
     },
     parties::Terms,
@@ -96,13 +97,15 @@ pub async fn sweep(puente: &Puente) -> Result<Swept> {
     outcome.map(|()| swept)
 }
 
-/// Wakes a store's conductor, if numbers or shipments are due there.
+/// Wakes a store's conductor, if numbers, prices or shipments are due there.
 async fn wake_if_due(puente: &Puente, connection: &ConnectionId) -> Result<bool> {
     let Some(erp) = puente.settings.erp_of(connection) else { return Ok(false) };
     let stock = puente.settings.selling(&erp).iter().any(|one| &one.connection == connection);
     let shipments = puente.settings.shipping(&erp).iter().any(|one| &one.connection == connection && one.tells);
+    let prices = puente.settings.pricing(&erp).iter().any(|one| &one.connection == connection);
     let now = puente.clock.now();
-    let is_due = goods::conduct::next_due(puente, connection, stock, shipments).await?.is_some_and(|due| due <= now);
+    let on = On { stock, prices, shipments };
+    let is_due = goods::conduct::next_due(puente, connection, on).await?.is_some_and(|due| due <= now);
     // What somebody holds stays due until they release it.
     let wanted = is_due && puente.goods.halted(connection).await?.is_none();
     if wanted {

@@ -218,6 +218,33 @@ fn every_mistake_names_file_line_and_key() {
     assert!(error.contains("puente.toml:1: connection: is not a part such as [connection.NAME]"), "{error}");
 }
 
+/// Its kind can be told, and this one names no address for it: said before it starts, at the key that asks for it.
+#[test]
+fn a_store_that_names_no_address_to_be_told_at_takes_no_goods() {
+    let with = |goods: &str, notify: &str| {
+        parse(&format!(
+            "[erp.main]\nkind = 'tryton'\nurl = 'https://erp.example'\ndatabase = 'd'\nusername = 'u'\n\
+             password = {{ secret = 'known' }}\nshop = 's'\n[connection.own]\nerp = 'main'\ngoods = {{ {goods} }}\n\
+             store = {{ kind = 'canonical', webhook_secrets = [{{ secret = 'long' }}]{notify} }}\n"
+        ))
+        .map(drop)
+        .map_err(|error| error.to_string())
+    };
+    let notify = ", notify = { url = 'https://own.example/hooks', secret = { secret = 'long' } }";
+    let prices = "prices = 'show', price = { currency = 'EUR', tax = 'included' }";
+    for (goods, key) in
+        [("stock = 'show'", "goods.stock"), (prices, "goods.prices"), ("shipments = 'publish'", "goods.shipments")]
+    {
+        let error = with(goods, "").unwrap_err();
+        assert!(error.starts_with(&format!("puente.toml:10: connection.own.{key}: ")), "{error}");
+        assert!(error.contains("connection.own.store.notify says where, and is missing"), "{error}");
+        assert_eq!(with(goods, notify), Ok(()), "{goods}");
+    }
+    assert_eq!(with("", ""), Ok(()));
+    let error = with("stock = 'show'", &notify.replace("https", "http")).unwrap_err();
+    assert!(error.contains("connection.own.store.notify.url: is plain http to another machine"), "{error}");
+}
+
 #[tokio::test]
 async fn plain_http_to_another_machine_has_to_be_asked_for() {
     let text = "[erp.main]\nkind = 'tryton'\nurl = 'http://erp:8000'\nallow_insecure = true\ndatabase = 'd'\n\

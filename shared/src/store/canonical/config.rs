@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::super::check_secrets;
+use super::{
+    super::check_secrets,
+    notify::{Notify, Target},
+};
 use crate::{Error, Kind, Result, config::Secret, webhook};
 
 /// The section.
@@ -15,12 +18,16 @@ pub(super) struct Config {
     webhook_secrets: Option<Vec<Secret>>,
     #[serde(default)]
     api_keys: Vec<Secret>,
+    #[serde(default)]
+    notify: Option<Target>,
 }
 
 /// Anyone's own system.
 pub(super) struct Canonical {
     pub(super) secrets: Vec<Secret>,
     pub(super) api_keys: Vec<Secret>,
+    /// None: it is told nothing.
+    pub(super) notify: Option<Notify>,
 }
 
 impl Canonical {
@@ -38,6 +45,7 @@ impl Canonical {
             let words = "api_keys has more than two: the one in use and, while it is changed, the next";
             return Err(Error::new(Kind::Config, words));
         }
-        Ok(Self { secrets, api_keys: config.api_keys })
+        let notify = config.notify.map(Notify::new).transpose()?;
+        Ok(Self { secrets, api_keys: config.api_keys, notify })
     }
 }

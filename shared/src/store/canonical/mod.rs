@@ -1,7 +1,8 @@
 //! Anyone's own system: canonical orders, signed by the Standard Webhooks scheme, or posted with an API key of its own.
 //!
 //! The body is one [`Order`] as JSON, exactly: an unknown field is refused, because it would be a fact that nobody carries on.
-//! There is no address to ask back at: the sender repeats what matters.
+//! There is no address to ask back at: the sender repeats what matters. Where it names one to be told at, it is sent what changed
+//! (`notify.rs`).
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
@@ -9,19 +10,30 @@ mod config;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
+mod notify;
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use jiff::Timestamp;
 
 use self::config::Canonical;
 pub use self::map::read_order;
-use super::{Changes, Entrance, Reading, Row, Signed, Store};
+use super::{
+    Changes, Entrance, Reading, Row, Signed, Store,
+    goods::{NewStock, NotSet, Stocked},
+    prices::{NewPrice, Priced},
+};
 use crate::{
     Error, Kind, Result,
-    domain::{ids::OrderId, order::Order},
+    domain::{
+        goods::{InStore, Sku, number::Keeps},
+        ids::OrderId,
+        order::Order,
+        price::Price,
+        shipment::NewFulfilment,
+    },
     outbound::Calls,
-    webhook::{self, RawWebhook, Scheme, VerifiedWebhook},
+    webhook::{RawWebhook, Scheme, VerifiedWebhook},
 };
 
 /// The table's row.
@@ -33,11 +45,14 @@ pub const ROW: Row = Row {
     fetched_with: &[],
     // It is never asked.
     rate: None,
-    keeps: None,
-    ships: false,
+    told_with: &["notify"],
+    keeps: Some(Keeps::Sellable),
+    prices: true,
+    ships: true,
     example: r#"kind = "canonical"
 webhook_secrets = [{ env = "ORDERS_SECRET" }]    # of signed webhooks: "whsec_" and base64; two while rotating
 api_keys = [{ env = "ORDERS_API_KEY" }]          # of POST .../orders, as x-api-key; two while one is changed. Without: no posts
+# notify = { url = "https://…", secret = { env = "ORDERS_NOTIFY" } }   # where it is told stock, prices and shipments; "whsec_" and base64
 "#,
     sample: include_str!("sample.json"),
     #[cfg(feature = "fixtures")]
@@ -63,22 +78,16 @@ impl Store for Canonical {
     }
 
     fn sign(&self, body: &[u8], now: Timestamp) -> HeaderMap {
-        let mut headers = HeaderMap::new();
         let id = format!("msg_{}", uuid::Uuid::new_v4().simple());
-        let timestamp = now.as_second().to_string();
-        let signature =
-            self.secrets.first().map(|s| webhook::sign_standard(s, &id, &timestamp, body)).unwrap_or_default();
-        for (name, value) in [("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signature)] {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
-            }
-        }
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers
+        self.secrets.first().map(|secret| notify::headers(secret, &id, now, body)).unwrap_or_default()
     }
 
     fn can_fetch(&self) -> bool {
         false
+    }
+
+    fn is_only_told(&self) -> bool {
+        true
     }
 
     async fn fetch(&self, _calls: &Calls<'_>, order: &OrderId) -> Result<Option<Order>> {
@@ -91,6 +100,44 @@ impl Store for Canonical {
     async fn changed_since(&self, _calls: &Calls<'_>, _since: Timestamp, _page: Option<&str>) -> Result<Changes> {
         Err(Error::new(Kind::Config, "a canonical store cannot be asked for its orders; it has to send them again"))
     }
+
+    async fn stock(&self, _calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
+        // Nobody knows what it has. Whether it has the article is its own to say, when it is told.
+        let kept = |sku: &Sku| Stocked { item: Some(sku.to_string()), ..Stocked::none(sku.clone(), InStore::Kept) };
+        Ok(skus.iter().map(kept).collect())
+    }
+
+    async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
+        match &self.notify {
+            Some(notify) => notify.stock(calls, stock).await,
+            None => stock.iter().map(|_| Err(untold())).collect(),
+        }
+    }
+
+    async fn prices(&self, _calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Priced>> {
+        let kept = |sku: &Sku| Priced { item: Some(sku.to_string()), ..Priced::none(sku.clone(), InStore::Kept) };
+        Ok(skus.iter().map(kept).collect())
+    }
+
+    async fn set_prices(&self, calls: &Calls<'_>, prices: &[NewPrice]) -> Vec<Result<Price, NotSet>> {
+        match &self.notify {
+            Some(notify) => notify.prices(calls, prices).await,
+            None => prices.iter().map(|_| Err(untold())).collect(),
+        }
+    }
+
+    async fn fulfil(&self, calls: &Calls<'_>, new: &NewFulfilment) -> Result<String, NotSet> {
+        self.notify.as_ref().ok_or_else(untold)?.created(calls, new).await
+    }
+
+    async fn track(&self, calls: &Calls<'_>, _fulfilment: &str, new: &NewFulfilment) -> Result<(), NotSet> {
+        self.notify.as_ref().ok_or_else(untold)?.updated(calls, new).await
+    }
+}
+
+/// That it has no address to be told at. The configuration is refused before.
+fn untold() -> NotSet {
+    NotSet::Refused(Error::new(Kind::Config, "this store can be told nothing: it lacks `notify`"))
 }
 
 #[cfg(test)]

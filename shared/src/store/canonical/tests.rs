@@ -1,5 +1,7 @@
 //! Canonical orders arrive exactly, or are refused with the field's name.
 
+mod notify;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 

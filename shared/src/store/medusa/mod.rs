@@ -43,7 +43,9 @@ pub const ROW: Row = Row {
     fetched_with: &[&["api_key"]],
     // A shop runs on its owner's server, and Medusa has no limit of its own.
     rate: None,
+    told_with: &[],
     keeps: Some(Keeps::Gross),
+    prices: false,
     ships: false,
     example: r#"kind = "medusa"
 url = "https://medusa.example"                   # where the Medusa server answers /admin

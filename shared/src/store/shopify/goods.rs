@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::goods::{NewStock, NotSet, Stocked, in_order},
+    super::goods::{NewStock, NotSet, Stocked},
     config::Shopify,
-    graphql::{PageInfo, Question, plain},
+    graphql::{Page, Question, UserError, plain},
+    search::Search,
 };
 use crate::{
     Error, Kind, Result,
@@ -30,24 +31,10 @@ const THERE: &str = "query($find: String!, $after: String, $at: ID!) { inventory
                      id sku tracked inventoryLevel(locationId: $at) { location { id } quantities(names: [\"on_hand\"]) { quantity } } } \
                      pageInfo { hasNextPage endCursor } } }";
 
-/// So many articles in one question. A question may cost a thousand points, whatever it brings: a hundred items with two levels each
-/// stay below that. <https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits>
-const ASKED: usize = 40;
-
-/// So many pages are read of one question: the search also finds codes that have the one asked for as a part.
-const PAGES: usize = 5;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Items {
-    inventory_items: Page,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    nodes: Vec<Item>,
-    page_info: PageInfo,
+    inventory_items: Page<Item>,
 }
 
 #[derive(Default, Deserialize)]
@@ -107,22 +94,6 @@ impl Item {
     }
 }
 
-/// What is looked for: any of these codes. Within quotes only quotes and backslashes mean something else.
-/// <https://shopify.dev/docs/api/usage/search-syntax>
-fn find(skus: &[Sku]) -> String {
-    let one = |sku: &Sku| format!("sku:\"{}\"", sku.as_str().replace('\\', "\\\\").replace('"', "\\\""));
-    skus.iter().map(one).collect::<Vec<_>>().join(" OR ")
-}
-
-#[derive(Serialize)]
-struct Find<'a> {
-    #[serde(rename = "find")]
-    codes: &'a str,
-    after: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<&'a str>,
-}
-
 #[derive(Serialize)]
 struct Written {
     input: Input,
@@ -157,60 +128,25 @@ struct Changed {
     user_errors: Vec<UserError>,
 }
 
-#[derive(Deserialize)]
-struct UserError {
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    field: Option<Vec<String>>,
-}
-
-impl UserError {
-    /// Which number of the mutation it is about: `["input", "quantities", "3", …]`.
-    fn place(&self) -> Option<usize> {
-        let path = self.field.as_ref()?;
-        let at = path.iter().position(|part| part == "quantities")?;
-        path.get(at + 1)?.parse().ok()
+/// Why the number was not taken that an error is about.
+fn not_set(error: &UserError, shop: &str) -> NotSet {
+    let code = error.code();
+    if code.contains("STALE") {
+        return NotSet::Stale;
     }
-
-    fn not_set(&self, shop: &str) -> NotSet {
-        let code = self.code.as_deref().unwrap_or("no code");
-        if code.contains("STALE") {
-            return NotSet::Stale;
-        }
-        let words = format!("{shop} refused the number ({}): was the product deleted there?", plain(code));
-        NotSet::Refused(Error::new(Kind::Refused, words))
-    }
+    let words = format!("{shop} refused the number ({code}): was the product deleted there?");
+    NotSet::Refused(Error::new(Kind::Refused, words))
 }
 
 impl Shopify {
     /// What the shop has of these articles at its location.
     pub(super) async fn stock_of(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Stocked>> {
-        let mut found = Vec::new();
-        for asked in skus.chunks(ASKED) {
-            let items = self.search(calls, asked).await?;
-            // The search finds more than what it is asked for, also what another question asks for.
-            found.extend(items.iter().filter_map(Item::stocked).filter(|one| asked.contains(&one.sku)));
-        }
-        Ok(in_order(skus, &found))
-    }
-
-    async fn search(&self, calls: &Calls<'_>, asked: &[Sku]) -> Result<Vec<Item>> {
-        let (find, at) = (find(asked), self.location.as_deref());
-        let query = if at.is_some() { THERE } else { ANYWHERE };
-        let (mut found, mut after) = (Vec::new(), None);
-        for _ in 0..PAGES {
-            let question = Question { query, variables: Find { codes: &find, after, at }, scopes: SCOPES };
-            let answer = self.graphql(calls, &question).await?;
-            let Items { inventory_items: page } = self.data(answer, &question)?;
-            found.extend(page.nodes);
-            after = page.page_info.next();
-            if after.is_none() {
-                return Ok(found);
-            }
-        }
-        let words = format!("{}: too many articles have codes like those that were asked about", self.shop);
-        Err(Error::new(Kind::Unreadable, words))
+        let query = if self.location.is_some() { THERE } else { ANYWHERE };
+        let search = Search { query, at: self.location.as_deref(), scopes: SCOPES };
+        self.search(calls, skus, &search, |Items { inventory_items: page }| {
+            Ok((page.nodes.iter().filter_map(Item::stocked).collect(), page.page_info))
+        })
+        .await
     }
 
     /// Writes numbers in one mutation.
@@ -238,9 +174,9 @@ impl Shopify {
                 Ok(errors) if errors.is_empty() => Ok(number),
                 // None was taken: those that are not to blame go again at once, without the others.
                 Ok(errors) => {
-                    let own = errors.iter().find(|error| error.place() == Some(at));
-                    let own = own.or_else(|| errors.iter().find(|error| error.place().is_none()));
-                    Err(own.map_or(NotSet::Stale, |error| error.not_set(&self.shop)))
+                    let own = errors.iter().find(|error| error.place("quantities") == Some(at));
+                    let own = own.or_else(|| errors.iter().find(|error| error.place("quantities").is_none()));
+                    Err(own.map_or(NotSet::Stale, |error| not_set(error, &self.shop)))
                 }
                 Err(not_set) => Err(not_set.clone()),
             };

@@ -43,6 +43,37 @@ impl PageInfo {
     }
 }
 
+/// A part of a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page<N> {
+    pub(super) nodes: Vec<N>,
+    pub(super) page_info: PageInfo,
+}
+
+/// What is wrong with what a mutation was given.
+#[derive(Deserialize)]
+pub(super) struct UserError {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    field: Option<Vec<String>>,
+}
+
+impl UserError {
+    /// Which element of a list of the mutation's it is about: `["input", "quantities", "3", …]`.
+    pub(super) fn place(&self, list: &str) -> Option<usize> {
+        let path = self.field.as_ref()?;
+        let at = path.iter().position(|part| part == list)?;
+        path.get(at + 1)?.parse().ok()
+    }
+
+    /// Its code, as it may be repeated.
+    pub(super) fn code(&self) -> String {
+        self.code.as_deref().map_or_else(|| "no code".to_owned(), plain)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(bound = "D: Deserialize<'de>")]
 struct Reply<D> {

@@ -4,6 +4,7 @@
 //! <https://shopify.dev/docs/apps/build/webhooks/subscribe/https>, <https://shopify.dev/docs/api/admin-rest/usage/pagination>
 
 mod fulfilment;
+mod prices;
 
 use std::collections::BTreeMap;
 
@@ -105,6 +106,12 @@ impl Vendor for Kit {
         }
         if query.contains("inventoryItems") {
             return Answer::ok(inventory_items(shelf, query, variables));
+        }
+        if query.contains("productVariantsBulkUpdate(") {
+            return Answer::ok(prices::update(shelf, query, variables));
+        }
+        if query.contains("productVariants(") {
+            return Answer::ok(prices::variants(shelf, variables));
         }
         if query.contains("fulfillmentCreate(") {
             return Answer::ok(fulfilment::create(shelf, variables));

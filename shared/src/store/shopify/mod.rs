@@ -20,7 +20,9 @@ mod graphql;
 mod kit;
 mod map;
 mod parts;
+mod prices;
 mod refunds;
+mod search;
 mod shop;
 mod sold;
 mod wire;
@@ -39,6 +41,7 @@ use super::{
     goods::{NewStock, NotSet, Stocked},
     identity::Learnt,
     parse::{deleted, flag, parse},
+    prices::{NewPrice, Priced},
     sign_in::SignIn,
 };
 use crate::{
@@ -47,6 +50,7 @@ use crate::{
         goods::{Sku, number::Keeps},
         ids::OrderId,
         order::{Flag, Order},
+        price::Price,
         shipment::{Fulfilments, NewFulfilment},
         sign::Identity,
     },
@@ -63,7 +67,9 @@ pub const ROW: Row = Row {
     // <https://shopify.dev/docs/api/admin-rest/usage/rate-limits>: 2 a second for an app in a shop, 4 on Advanced, 20 on Plus; a bucket
     // of 40 allows bursts beyond that, which nothing here needs.
     rate: Some((2, SignedDuration::from_secs(1))),
+    told_with: &[],
     keeps: Some(Keeps::Gross),
+    prices: true,
     ships: true,
     example: r#"kind = "shopify"
 shop = "acme.myshopify.com"
@@ -78,7 +84,7 @@ token = { env = "SHOPIFY_TOKEN" }                # Admin API: for backfill and f
 # Only for an app of another organisation, an agency's. The address is one of the app's; sign in with
 # `puente connections authorize NAME`:
 # redirect_url = "https://agency.example/puente"
-# scopes = ["read_orders", "read_all_orders"]
+# scopes = ["read_orders", "read_all_orders"]     # prices need read_products and write_products as well
 all_orders = false                               # true once the token has read_all_orders beside read_orders
 # location = "655441491"                         # the location that stock is written to, if there are several
 # limits = { rate = "4/s" }                      # 2/s if nothing is said, which Shopify allows every plan: 4/s with Advanced, 20/s with Plus
@@ -296,6 +302,14 @@ impl Store for Shopify {
 
     async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         self.write_stock(calls, stock).await
+    }
+
+    async fn prices(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Priced>> {
+        self.prices_of(calls, skus).await
+    }
+
+    async fn set_prices(&self, calls: &Calls<'_>, prices: &[NewPrice]) -> Vec<Result<Price, NotSet>> {
+        self.write_prices(calls, prices).await
     }
 
     async fn fulfilments(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Fulfilments>> {

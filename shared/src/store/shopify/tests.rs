@@ -9,6 +9,7 @@ use wiremock::{
 mod edits;
 mod fulfilment;
 mod goods;
+mod prices;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! calls that fetch them, with the traps of the vendor's defaults.
 //! <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
 
+mod prices;
 mod sent;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -151,6 +152,7 @@ fn is_let_in(shelf: &Shelf, asked: &Asked) -> bool {
 
 /// A product or a variation, with much that nobody asked for left out.
 fn product(item: &Goods) -> Value {
+    let (regular, sale) = prices::entered(item);
     json!({
         "id": item.id,
         "parent_id": if is_variation(item) { 900 } else { 0 },
@@ -160,6 +162,12 @@ fn product(item: &Goods) -> Value {
         "stock_quantity": item.number,
         "stock_status": if item.number > 0 { "instock" } else { "outofstock" },
         "backorders": "no",
+        "price": if sale.is_empty() { &regular } else { &sale },
+        "regular_price": regular,
+        "sale_price": sale,
+        "on_sale": !sale.is_empty(),
+        "date_on_sale_from": null,
+        "date_on_sale_to": null,
     })
 }
 
@@ -193,6 +201,7 @@ fn updated(shelf: &Shelf, parent: Option<&str>, update: &Value) -> Value {
     if let Some(number) = update.get("stock_quantity").and_then(Value::as_i64) {
         item.number = number;
     }
+    prices::enter(item, update);
     product(item)
 }
 

@@ -20,6 +20,8 @@ mod goods;
 #[cfg(feature = "fixtures")]
 mod kit;
 mod map;
+mod prices;
+mod products;
 mod read;
 mod refunds;
 mod wire;
@@ -37,6 +39,7 @@ use super::{
     Changes, Entrance, Reading, Row, Signed, Store,
     goods::{NewStock, NotSet, Stocked},
     parse::{deleted, flag, parse},
+    prices::{NewPrice, Priced},
 };
 use crate::{
     Error, Kind, Result,
@@ -44,6 +47,7 @@ use crate::{
         goods::{Sku, number::Keeps},
         ids::OrderId,
         order::Order,
+        price::Price,
         shipment::{Fulfilments, NewFulfilment},
     },
     outbound::Calls,
@@ -59,12 +63,14 @@ pub const ROW: Row = Row {
     // A shop runs on its owner's server: WooCommerce limits its Store API only, and that not by itself.
     // <https://developer.woocommerce.com/docs/apis/store-api/rate-limiting>
     rate: None,
+    told_with: &[],
     keeps: Some(Keeps::Sellable),
+    prices: true,
     ships: true,
     example: r#"kind = "woocommerce"
 url = "https://shop.example"                     # the site's address, with its folder if it has one
 webhook_secrets = [{ env = "WOO_SECRET" }]       # the webhook's secret; two while rotating
-consumer_key = { env = "WOO_KEY" }               # REST API, read: for backfill, which WooCommerce needs
+consumer_key = { env = "WOO_KEY" }               # REST API, read: for backfill, which WooCommerce needs; read/write for stock, prices, shipments
 consumer_secret = { env = "WOO_KEY_SECRET" }
 # limits = { rate = "5/s" }                      # how often the shop's server may be asked; without it as often as there is need
 "#,
@@ -151,6 +157,14 @@ impl Store for WooCommerce {
 
     async fn set_stock(&self, calls: &Calls<'_>, stock: &[NewStock]) -> Vec<Result<i64, NotSet>> {
         self.write_stock(calls, stock).await
+    }
+
+    async fn prices(&self, calls: &Calls<'_>, skus: &[Sku]) -> Result<Vec<Priced>> {
+        self.prices_of(calls, skus).await
+    }
+
+    async fn set_prices(&self, calls: &Calls<'_>, prices: &[NewPrice]) -> Vec<Result<Price, NotSet>> {
+        self.write_prices(calls, prices).await
     }
 
     async fn fulfilments(&self, calls: &Calls<'_>, order: &OrderId) -> Result<Option<Fulfilments>> {

@@ -8,6 +8,7 @@ use wiremock::{
 
 mod fulfilment;
 mod goods;
+mod prices;
 
 use std::time::Duration;
 

@@ -242,3 +242,26 @@ fn a_tracking_number_that_comes_later_is_told_and_one_that_goes_is_left() {
     // Cancelled there since: nobody knows whether it is sent.
     assert!(why(&planned(&later, &[], &order, &Fulfilments::default())).contains("cancelled"));
 }
+
+/// Nobody can ask it: what it was told is what it has, and what may not have arrived is told again.
+#[test]
+fn a_store_that_nobody_can_ask_has_what_it_was_told() {
+    let order = order(&[("SHOP-A", 3)]);
+    let as_told = |dispatch: &Dispatch, others: &[Dispatch]| {
+        planned(dispatch, others, &order, &Fulfilments::as_told(others.iter().chain([dispatch])))
+    };
+    let new = dispatch("7", &[("A", 2)], &["T1"]);
+    let parts = |n| vec![Part { line: "1".to_owned(), item: None, quantity: units(n) }];
+    assert_eq!(as_told(&new, &[]), Plan::Tell { parts: parts(2), completes: false });
+    // Whether it arrived is for it to find out, by the event's id.
+    assert_eq!(as_told(&in_doubt(new.clone(), &[("1", 2)], 0), &[]), Plan::Tell { parts: parts(2), completes: false });
+    let has = told(new.clone(), Some("msg_1"), &[("1", 2)]);
+    let there = Plan::Has { fulfilment: Some("msg_1".to_owned()), lines: lines(&[("1", 2)]), follows: true };
+    assert_eq!(as_told(&has, &[]), there);
+    // The rest of the order, in another shipment.
+    let rest = dispatch("8", &[("A", 2)], &[]);
+    assert_eq!(as_told(&rest, std::slice::from_ref(&has)), Plan::Tell { parts: parts(1), completes: true });
+    // What changed since is told.
+    let changed = Dispatch { dirt: has.dirt + 1, ..has };
+    assert_eq!(as_told(&changed, &[]), Plan::Track { fulfilment: "msg_1".to_owned(), lines: lines(&[("1", 2)]) });
+}

@@ -13,7 +13,14 @@ const ITEMS: &str = "/admin/inventory-items";
 const BATCH: &str = "/admin/inventory-items/location-levels/batch";
 
 fn new(item: &str, to: i64) -> NewStock {
-    NewStock { sku: "A".parse().unwrap(), item: item.to_owned(), from: Some(1), to, attempt: AttemptId::new("a") }
+    NewStock {
+        sku: "A".parse().unwrap(),
+        item: item.to_owned(),
+        from: Some(1),
+        to,
+        attempt: AttemptId::new("a"),
+        begun: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn three() -> [NewStock; 3] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::graphql::PageInfo;
+use super::super::graphql::Page;
 use crate::domain::{
     money::Amount,
     shipment::{Fulfilment, NewFulfilment, Open},
@@ -57,13 +57,6 @@ pub(super) struct Found {
 pub(super) struct Whole {
     pub(super) fulfillment_orders: Page<Work>,
     pub(super) fulfillments: Vec<Sent>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Page<N> {
-    pub(super) nodes: Vec<N>,
-    pub(super) page_info: PageInfo,
 }
 
 /// A fulfilment order.

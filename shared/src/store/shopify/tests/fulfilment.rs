@@ -44,6 +44,8 @@ fn new(parts: Vec<Part>) -> NewFulfilment {
         notify: true,
         note: "Sent".to_owned(),
         attempt: AttemptId::new("attempt_1"),
+        begun: Timestamp::UNIX_EPOCH,
+        revision: 1,
     }
 }
 

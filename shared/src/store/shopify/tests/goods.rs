@@ -12,7 +12,14 @@ use crate::{
 const API: &str = "/admin/api/2026-10/graphql.json";
 
 fn new(item: &str, from: Option<i64>, to: i64) -> NewStock {
-    NewStock { sku: sku("A"), item: item.to_owned(), from, to, attempt: AttemptId::new("attempt_1") }
+    NewStock {
+        sku: sku("A"),
+        item: item.to_owned(),
+        from,
+        to,
+        attempt: AttemptId::new("attempt_1"),
+        begun: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn three() -> [NewStock; 3] {

@@ -35,6 +35,8 @@ fn new(tracking: &[&str]) -> NewFulfilment {
         notify: true,
         note: format!("Sent with Correos: {}", tracking.join(", ")),
         attempt: AttemptId::new("attempt-1"),
+        begun: Timestamp::UNIX_EPOCH,
+        revision: 1,
     }
 }
 

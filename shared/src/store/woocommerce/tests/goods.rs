@@ -12,7 +12,14 @@ use crate::{
 const PRODUCTS: &str = "/tienda/wp-json/wc/v3/products";
 
 fn new(item: &str, to: i64) -> NewStock {
-    NewStock { sku: sku("A"), item: item.to_owned(), from: Some(1), to, attempt: AttemptId::new("attempt-1") }
+    NewStock {
+        sku: sku("A"),
+        item: item.to_owned(),
+        from: Some(1),
+        to,
+        attempt: AttemptId::new("attempt-1"),
+        begun: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn product(id: u64, code: &str, number: i64) -> Value {
