@@ -146,7 +146,7 @@ fn standing(one: &PriceView, now: Timestamp) -> Cell {
         PriceState::Differs => ("differs: only shown", Tone::Warn),
         PriceState::Waiting => ("waits", Tone::Plain),
         PriceState::Underway => ("on its way, or unknown", Tone::Warn),
-        PriceState::NotThere => ("has no such article", Tone::Faint),
+        PriceState::NotThere => ("has it not, or not as one article", Tone::Faint),
         PriceState::Stopped => ("stopped", Tone::Bad),
     };
     let mut words = vec![words.to_owned()];

@@ -348,7 +348,7 @@ async fn a_price_that_was_written_though_the_reply_was_lost_is_written_once() {
     let attempt = telling.attempt.clone();
     let mut pure = None;
     for write in [
-        PriceWrite::Quoted(Quoted { offer, later: None, poll: 1, daily: false }),
+        PriceWrite::Quoted(Quoted { offer, later: None, poll: 1, afresh: false, daily: false }),
         PriceWrite::Sending(price::Sending { telling, epoch: 1, rev: 1, read: None, begun: at(1) }),
         // The attempt is not on its way any more when it is asked for again.
         PriceWrite::Told { attempt, price, seen: 1 },

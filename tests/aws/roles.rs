@@ -340,7 +340,7 @@ async fn prices(world: &World, working: &Proxy, operating: &Proxy) {
     let (worker, operator) = (app(world, working), app(world, operating));
     let (shop, sku) = ("acme-shop".parse().unwrap(), "PLAYED".parse().unwrap());
     let price = Quote { amount: Amount::from(12), currency: "EUR".parse().unwrap(), taxed: true, rate: None };
-    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, daily: false };
+    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, afresh: false, daily: false };
     for (app, write) in [(&worker, PriceWrite::Quoted(quoted)), (&operator, PriceWrite::Again { released: None })] {
         assert!(app.aws().prices.write(&shop, &sku, &write, SystemClock.now()).await.unwrap(), "{write:?}");
     }

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use puente::erp::{
-    Erp, SendError,
-    prices::{PriceAsk, PricePage},
+use puente::{
+    erp::{
+        Erp, SendError,
+        prices::{PriceAsk, PricePage},
+    },
+    ports::{Clock as _, SystemClock},
 };
 use serde_json::{Value, json};
 
@@ -61,7 +64,7 @@ fn codes(page: &PricePage) -> Vec<String> {
 }
 
 async fn refuses(asking: &Asking, erp: &dyn Erp, name: &str, words: &str) {
-    let ask = PriceAsk { list: Some(name), at: Timestamp::now(), since: None, page: None };
+    let ask = PriceAsk { list: Some(name), at: SystemClock.now(), since: None, page: None };
     match asking.price_page(erp, ask).await {
         Err(SendError::Account(error)) => assert!(error.to_string().contains(words), "{error}"),
         other => panic!("{other:?}"),
@@ -96,7 +99,7 @@ async fn tryton_sells(room: &Stockroom, code: &str, list: i64, at: Timestamp) ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tryton_says_what_it_puts_on_a_line_of_a_sale() {
     let Some(room) = Stockroom::with(&["sale_price_list", "product_price_list_dates"]).await else { return };
-    let (tryton, now) = (&room.tryton, Timestamp::now());
+    let (tryton, now) = (&room.tryton, SystemClock.now());
     let (asking, erp) = (Asking::new(), room.tryton.connector(""));
     let tax = tryton.search("account.tax", json!([["name", "=", "VAT 21%"]]), json!(["name"])).await[0]["id"].clone();
     let goods =
@@ -193,7 +196,7 @@ async fn tryton_says_what_it_puts_on_a_line_of_a_sale() {
 async fn a_tryton_without_the_module_for_lists_says_so() {
     let Some(room) = Stockroom::open().await else { return };
     let (asking, erp) = (Asking::new(), room.tryton.connector(""));
-    assert_eq!(told(&asking.prices(&*erp, None, Timestamp::now()).await)["ART-01"], "10 EUR without tax, 0 %");
+    assert_eq!(told(&asking.prices(&*erp, None, SystemClock.now()).await)["ART-01"], "10 EUR without tax, 0 %");
     refuses(&asking, &*erp, "Web", "sale_price_list").await;
 }
 
@@ -228,7 +231,7 @@ async fn odoo_sells(depot: &Depot, buyer: i64, list: i64, at: Timestamp) -> BTre
 
 async fn odoo_says(protocol: &str) {
     let Some(depot) = Depot::open().await else { return };
-    let (odoo, now) = (&depot.odoo, Timestamp::now());
+    let (odoo, now) = (&depot.odoo, SystemClock.now());
     let (asking, erp) = (Asking::new(), depot.connector(&format!("protocol = \"{protocol}\"")));
     let tax = |name: &'static str| async move {
         odoo.search("account.tax", json!([["name", "=", name]]), json!(["name"])).await[0]["id"].clone()

@@ -103,7 +103,7 @@ impl Told {
         self.polls += 1;
         let (amount, currency) = (amount.parse().unwrap(), "EUR".parse().unwrap());
         let offer = Offer { price: Quote { amount, currency, taxed: true, rate: None }, compare_at: None };
-        let quoted = PriceWrite::Quoted(Quoted { offer, later: None, poll: self.polls, daily });
+        let quoted = PriceWrite::Quoted(Quoted { offer, later: None, poll: self.polls, afresh: false, daily });
         assert!(self.puente.prices.write(&own(), &shelf().sku, &quoted, self.clock.now()).await.unwrap());
     }
 

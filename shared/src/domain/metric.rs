@@ -111,6 +111,7 @@ metrics! {
     StockFailed = Counter "stock_numbers" ["failed"] in Count: "Numbers of stock for stores, by what became of them";
     PricesRead = Counter "prices" ["read"] in Count: "Prices, by what became of them";
     PricesWritten = Counter "prices" ["written"] in Count: "Prices, by what became of them";
+    PricesStopped = Counter "prices" ["stopped"] in Count: "Prices, by what became of them";
     PricesFailed = Counter "prices" ["failed"] in Count: "Prices, by what became of them";
     ShipmentsRead = Counter "shipments" ["read"] in Count: "Shipments, by what became of them";
     ShipmentsTold = Counter "shipments" ["told"] in Count: "Shipments, by what became of them";

@@ -825,7 +825,7 @@ async fn a_file_of_the_release_before_prices_gets_them_and_keeps_its_shipments()
     assert_eq!(Shipments::due(&file, &shop, at(1), 10).await.unwrap(), [(key("1"), id)]);
     assert_eq!(Shipments::of_order(&file, &key("1")).await.unwrap()[0].shipment.number, "OUT/7");
     let price = Quote { amount: Amount::from(12), currency: iso_currency::Currency::EUR, taxed: true, rate: None };
-    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, daily: false };
+    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, afresh: false, daily: false };
     let mate = "mate".parse().unwrap();
     assert!(Prices::write(&file, &shop, &mate, &PriceWrite::Quoted(quoted), at(1)).await.unwrap());
     assert_eq!(Prices::due(&file, &shop, at(1), 10).await.unwrap(), [mate]);

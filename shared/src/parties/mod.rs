@@ -47,10 +47,13 @@ impl Pricing {
     }
 }
 
-/// The store's code of an article of the ERP; none where several of its codes stand for it, or it is ignored.
+/// The store's code of an article of the ERP; none where several of its codes stand for it, it is ignored, or the store has the ERP's code for
+/// another article.
 fn code_of<'a>(sku: &'a Sku, names: &'a BTreeMap<Sku, Sku>, rules: &GoodsRules) -> Option<&'a Sku> {
     let mut codes = names.iter().filter(|(_, named)| *named == sku).map(|(code, _)| code);
     let code = match (codes.next(), codes.next()) {
+        // The store has this code for another article.
+        (None, _) if names.contains_key(sku) => return None,
         (None, _) => sku,
         (Some(code), None) => code,
         (Some(_), Some(_)) => return None,

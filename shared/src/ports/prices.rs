@@ -19,7 +19,7 @@ pub trait Prices: Send + Sync {
     async fn tag(&self, connection: &ConnectionId, sku: &Sku) -> Result<Option<PriceTag>>;
 
     /// One conditional write, see [`PriceWrite::apply`]; `false`: its condition did not hold. A write that our own retry had already
-    /// applied is `true`.
+    /// applied is `true`. `now`: when what it says was decided.
     async fn write(&self, connection: &ConnectionId, sku: &Sku, write: &PriceWrite, now: Timestamp) -> Result<bool>;
 
     /// The articles of `connection` that are due at `now`, earliest first: an index, which may lag and only suggests.

@@ -135,10 +135,15 @@ fn a_price_that_changes_much_waits_until_somebody_releases_it() {
     });
     history.pass(2 * MINUTE);
     assert_eq!(has(&history), "4.99");
-    // Released was that price, and no other.
+    // Released was that price, and no other; and it once.
     costs(&history, 100, 0);
     history.pass(12 * HOUR);
     assert_eq!(has(&history), "4.99");
+    for (cents, price) in [(800, "8"), (1200, "12"), (499, "12")] {
+        costs(&history, cents, 0);
+        history.pass(12 * HOUR);
+        assert_eq!(has(&history), price);
+    }
     history.0.end();
     assert_eq!(history.0.world.violations(), Vec::<String>::new());
 }

@@ -49,7 +49,7 @@ fn price(amount: i64) -> Price {
 }
 
 fn quoted(amount: i64, poll: u64) -> PriceWrite {
-    PriceWrite::Quoted(Quoted { offer: offer(amount), later: None, poll, daily: false })
+    PriceWrite::Quoted(Quoted { offer: offer(amount), later: None, poll, afresh: false, daily: false })
 }
 
 fn sending(attempt: &str, begun: Timestamp, epoch: u64, rev: u64) -> PriceWrite {
@@ -119,7 +119,7 @@ impl Move {
                 let from = now + SignedDuration::from_secs(40);
                 let later = (self.amount == 3).then(|| Later { from, offer: offer(self.amount + 1) });
                 let poll = tag.map_or(self.epoch, |tag| tag.poll + self.epoch);
-                PriceWrite::Quoted(Quoted { offer: offer(self.amount), later, poll, daily: self.flag })
+                PriceWrite::Quoted(Quoted { offer: offer(self.amount), later, poll, afresh: false, daily: self.flag })
             }
             4..=6 => {
                 let rev = tag.map_or(self.epoch, |tag| tag.rev.saturating_sub(self.epoch / 2));
@@ -226,8 +226,8 @@ pub(super) async fn what_is_due_is_found_by_connection(ports: &Ports) {
     assert_eq!(prices.next_due(&name).await.unwrap(), None);
     assert!(prices.due(&name, at(1000), 10).await.unwrap().is_empty());
     let mut codes = Vec::new();
-    for n in 0..6_usize {
-        let (code, second) = (sku(CODES[n]), 100 - i64::try_from(n).unwrap());
+    for (code, second) in CODES.iter().take(6).zip((0..=100_i64).rev()) {
+        let code = sku(code);
         for of in [&name, &shop("due-other")] {
             assert!(prices.write(of, &code, &quoted(1, 1), at(second)).await.unwrap());
         }
@@ -257,7 +257,7 @@ pub(super) async fn what_is_due_is_found_by_connection(ports: &Ports) {
     assert_eq!(prices.due(&name, at(149), 100).await.unwrap().last(), Some(&codes[1]));
     // What is announced is due when it begins.
     let later = Some(Later { from: at(500), offer: offer(9) });
-    let announced = Quoted { offer: offer(1), later, poll: 2, daily: false };
+    let announced = Quoted { offer: offer(1), later, poll: 2, afresh: false, daily: false };
     write(0, &PriceWrite::Quoted(announced), 130).await;
     write(0, &seen(2), 131).await;
     assert!(!prices.due(&name, at(499), 100).await.unwrap().contains(&codes[0]));

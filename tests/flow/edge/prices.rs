@@ -31,7 +31,7 @@ pub(super) async fn quoted(edge: &Edge, connection: &str, article: &str, amount:
         taxed: false,
         rate: Some("21".parse().unwrap()),
     };
-    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, daily: false };
+    let quoted = Quoted { offer: Offer { price, compare_at: None }, later: None, poll: 1, afresh: false, daily: false };
     write(edge, connection, article, PriceWrite::Quoted(quoted)).await;
 }
 

@@ -101,6 +101,10 @@ events! {
         = info "prices.published" (%connection, looked_at, written, failed)
         counts (Metric::PricesWritten, Of::Connection(connection), u64::from(written)),
             (Metric::PricesFailed, Of::Connection(connection), u64::from(failed));
+    /// A price is not told until a person looks, or the ERP says another one.
+    PriceStopped { connection: &'a ConnectionId, article: &'a str, why: &'a str }
+        = warn "price.stopped" (%connection, article, why)
+        counts (Metric::PricesStopped, Of::Connection(connection), 1);
     /// A store could not be asked, so that its prices wait.
     PricesPutOff { connection: &'a ConnectionId, articles: usize, why: &'a str }
         = warn "prices.put_off" (%connection, articles, why) log_only;

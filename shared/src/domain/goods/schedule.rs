@@ -76,6 +76,12 @@ pub struct PricesSoFar {
     /// Where the question for changes begins, by price list, in the ERP's own words.
     #[serde(default)]
     pub since: std::collections::BTreeMap<String, String>,
+    /// What each connection was last asked for by: its price lists.
+    #[serde(default)]
+    pub terms: std::collections::BTreeMap<String, String>,
+    /// The same, whether it was answered or not.
+    #[serde(default)]
+    pub tried: std::collections::BTreeMap<String, String>,
     /// The day on which all were last asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<i64>,

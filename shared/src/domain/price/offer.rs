@@ -114,11 +114,12 @@ impl Quote {
 }
 
 impl Price {
-    /// Whether `new` differs from it by more than `most` per cent of it. Of a price of 0 nothing can be said.
+    /// Whether `new` differs from it by more than `most` per cent of the higher of the two: what a sale takes off may come back after it. Of a
+    /// price of 0 nothing can be said.
     #[must_use]
     pub fn changes_by_more_than(&self, most: u32, new: &Self) -> bool {
         let change = (new.amount - self.amount).abs().decimal();
-        let line = self.amount.abs().decimal().checked_mul(Decimal::from(most));
+        let line = self.amount.max(new.amount).decimal().checked_mul(Decimal::from(most));
         self.amount > Amount::ZERO && line.is_some_and(|line| change * Decimal::ONE_HUNDRED > line)
     }
 }

@@ -66,6 +66,14 @@ impl PriceRules {
         if self.ending.is_some_and(|ending| ending <= Amount::ZERO) {
             return refuse("price.ending", "is more than 0, such as \"0.99\"");
         }
+        let unit = crate::domain::money::minor_unit(self.currency.unwrap_or(Currency::EUR)).decimal();
+        let is_finer = |amount: Amount| !amount.decimal().checked_rem(unit).is_some_and(|rest| rest.is_zero());
+        if [self.round_to, self.ending].into_iter().flatten().any(is_finer) {
+            return refuse("price.round_to", "is a multiple of the currency's smallest unit, `price.ending` too");
+        }
+        if !(1..=100).contains(&self.most_change) {
+            return refuse("price.most_change", "lies between 1 and 100 per cent");
+        }
         Ok(())
     }
 

@@ -117,6 +117,10 @@ fn a_large_change_waits_for_a_person_who_releases_that_price_and_no_other() {
     assert_eq!(tag.wanted(&rules, Some(price("10")), at(1)), Wanted::Write(price("2")));
     let other = PriceTag { offer: offer("2.50"), ..tag };
     assert_eq!(other.wanted(&rules, Some(price("10")), at(1)), Wanted::TooFar(price("2.5")));
+    // Once the store has it, it is released no more: the same slip a year later waits again.
+    let mut kept = Some(PriceTag { offer: offer("2.00"), ..other });
+    assert!(PriceWrite::Seen { epoch: 1, seen: 1, read: Some(in_shop(price("2"))) }.apply(&mut kept, at(2)));
+    assert_eq!(kept.unwrap().wanted(&rules, Some(price("10")), at(3)), Wanted::TooFar(price("2")));
 }
 
 #[test]
@@ -134,9 +138,66 @@ fn an_announced_price_is_looked_at_when_it_begins() {
     assert_eq!(kept.unwrap().due, None, "it has begun");
 }
 
+/// Decided a moment before it began, and written down a moment after.
+#[test]
+fn a_price_that_begins_while_another_is_told_is_due_at_once() {
+    let later = || Some(Later { from: at(60), offer: offer("8") });
+    let mut kept = Some(PriceTag::new(offer("10"), later(), 1, at(0)));
+    let rev = kept.as_ref().unwrap().rev;
+    let telling = sent(price("10"), 59);
+    let sending = Sending { telling, epoch: 1, rev, read: Some(in_shop(price("9"))), begun: at(59) };
+    assert!(PriceWrite::Sending(sending).apply(&mut kept, at(59)));
+    // The write says when that was decided, and not when it is made.
+    let told = PriceWrite::Told { attempt: AttemptId::new("a1"), price: price("10"), seen: 1 };
+    assert!(told.apply(&mut kept, at(59)));
+    assert_eq!(kept.unwrap().due, Some(at(60)));
+}
+
+#[test]
+fn of_another_account_or_by_another_list_no_number_of_a_poll_is_older() {
+    let quoted = |text: &str, poll, afresh| {
+        PriceWrite::Quoted(Quoted { offer: offer(text), later: None, poll, afresh, daily: false })
+    };
+    let mut kept = None;
+    assert!(quoted("10", 5000, false).apply(&mut kept, at(0)));
+    assert!(!quoted("9", 12, false).apply(&mut kept, at(1)));
+    assert!(quoted("9", 12, true).apply(&mut kept, at(2)));
+    assert!(quoted("8", 13, false).apply(&mut kept, at(3)));
+    assert_eq!(kept.unwrap().offer, offer("8"));
+}
+
+#[test]
+fn a_look_that_a_day_asks_for_is_not_lost_to_one_that_read_nothing() {
+    let mut kept = Some(PriceTag::new(offer("10"), None, 1, at(0)));
+    assert!(PriceWrite::Seen { epoch: 1, seen: 1, read: Some(in_shop(price("10"))) }.apply(&mut kept, at(1)));
+    let daily = Quoted { offer: offer("10"), later: None, poll: 2, afresh: false, daily: true };
+    assert!(PriceWrite::Quoted(daily).apply(&mut kept, at(2)));
+    assert!(PriceWrite::Seen { epoch: 1, seen: 1, read: None }.apply(&mut kept, at(2)));
+    assert_eq!(kept.unwrap().due, Some(at(2)));
+}
+
+#[test]
+fn what_a_sale_takes_off_comes_back_after_it_and_rules_that_no_price_can_keep_are_refused() {
+    let [full, sale] = ["10", "6"].map(price);
+    assert!(!full.changes_by_more_than(50, &sale) && !sale.changes_by_more_than(50, &full));
+    assert!(sale.changes_by_more_than(39, &full) && full.changes_by_more_than(39, &sale));
+    for (more, key) in [
+        ("round_to = \"0.005\"", "price.round_to"),
+        ("ending = \"0.995\"", "price.round_to"),
+        ("most_change = 0", "price.most_change"),
+    ] {
+        let rules: PriceRules = toml::from_str(&format!("currency = \"EUR\"\ntax = \"included\"\n{more}")).unwrap();
+        assert_eq!(rules.check().unwrap_err().0, key, "{more}");
+    }
+    let yen: PriceRules = toml::from_str("currency = \"JPY\"\ntax = \"included\"\nending = \"0.99\"").unwrap();
+    assert!(yen.check().is_err());
+}
+
 #[test]
 fn what_an_older_poll_says_is_older_even_where_the_newer_one_said_nothing_new() {
-    let quoted = |text: &str, poll| PriceWrite::Quoted(Quoted { offer: offer(text), later: None, poll, daily: false });
+    let quoted = |text: &str, poll| {
+        PriceWrite::Quoted(Quoted { offer: offer(text), later: None, poll, afresh: false, daily: false })
+    };
     let mut kept = None;
     assert!(quoted("10", 3).apply(&mut kept, at(0)));
     assert!(quoted("10", 5).apply(&mut kept, at(1)));
@@ -154,7 +215,7 @@ fn a_change_while_a_price_is_on_its_way_is_not_forgotten_and_waits_until_that_ca
         PriceWrite::Sending(Sending { telling, epoch: 1, rev, read: Some(in_shop(price("9"))), begun: at(second) })
     };
     assert!(sending(&kept, 0).apply(&mut kept, at(0)));
-    let quoted = PriceWrite::Quoted(Quoted { offer: offer("11"), later: None, poll: 2, daily: false });
+    let quoted = PriceWrite::Quoted(Quoted { offer: offer("11"), later: None, poll: 2, afresh: false, daily: false });
     assert!(quoted.apply(&mut kept, at(1)));
     assert_eq!(kept.as_ref().unwrap().due, Some(at(120)));
     assert!(!sending(&kept, 2).clone().apply(&mut kept, at(2)), "the earlier one may still land");
@@ -219,11 +280,15 @@ fn what_waits_for_a_person_rests_until_the_erp_says_another_price_or_an_announce
     assert!(stop(kept.as_ref().unwrap()).apply(&mut kept, at(1)));
     let tag = kept.clone().unwrap();
     assert_eq!((tag.due, tag.stopped, tag.said), (Some(at(3600)), true, Some(price("9"))));
-    let same =
-        |daily, poll| PriceWrite::Quoted(Quoted { offer: tag.offer.clone(), later: tag.later.clone(), poll, daily });
+    let same = |daily, poll| {
+        PriceWrite::Quoted(Quoted { offer: tag.offer.clone(), later: tag.later.clone(), poll, afresh: false, daily })
+    };
     assert!(same(true, 2).apply(&mut kept, at(2)));
-    assert_eq!(kept.as_ref().unwrap().due, Some(at(3600)), "the same again is no news");
-    let quoted = PriceWrite::Quoted(Quoted { offer: offer("9.50"), later: None, poll: 3, daily: false });
+    let tag = kept.clone().unwrap();
+    assert_eq!((tag.due, tag.stopped), (Some(at(2)), true), "once a day it is looked at all the same");
+    assert!(stop(&tag).apply(&mut kept, at(2)));
+    assert_eq!(kept.as_ref().unwrap().due, Some(at(3600)));
+    let quoted = PriceWrite::Quoted(Quoted { offer: offer("9.50"), later: None, poll: 3, afresh: false, daily: false });
     assert!(quoted.apply(&mut kept, at(3)));
     let tag = kept.clone().unwrap();
     assert_eq!((tag.due, tag.stopped), (Some(at(3)), false));
@@ -235,7 +300,8 @@ fn what_waits_for_a_person_rests_until_the_erp_says_another_price_or_an_announce
 fn once_a_day_the_store_is_looked_at_whatever_the_erp_says() {
     let mut kept = Some(PriceTag::new(offer("10"), None, 1, at(0)));
     assert!(PriceWrite::Seen { epoch: 1, seen: 1, read: Some(in_shop(price("10"))) }.apply(&mut kept, at(1)));
-    let quoted = |poll, daily| PriceWrite::Quoted(Quoted { offer: offer("10"), later: None, poll, daily });
+    let quoted =
+        |poll, daily| PriceWrite::Quoted(Quoted { offer: offer("10"), later: None, poll, afresh: false, daily });
     assert!(quoted(2, false).apply(&mut kept, at(2)));
     assert_eq!(kept.as_ref().unwrap().due, None);
     assert!(quoted(3, true).apply(&mut kept, at(3)));

@@ -51,6 +51,9 @@ pub struct Quoted {
     pub later: Option<Later>,
     /// The poll that it was said in.
     pub poll: u64,
+    /// Whether the connection was asked for otherwise before, of another account or by another list: no number of a poll says then what is
+    /// older.
+    pub afresh: bool,
     /// Whether the store is looked at whatever it says: once a day what stores have is compared.
     pub daily: bool,
 }
@@ -141,12 +144,12 @@ impl PriceWrite {
 impl Quoted {
     /// The same again changes nothing but when it was said; anything else is due. What an older poll said is older.
     fn apply(&self, kept: &mut Option<PriceTag>, now: Timestamp) -> bool {
-        let Self { offer, later, poll, daily } = self;
+        let Self { offer, later, poll, afresh, daily } = self;
         let Some(tag) = kept else {
             *kept = Some(PriceTag::new(offer.clone(), later.clone(), *poll, now));
             return true;
         };
-        if tag.poll >= *poll {
+        if tag.poll >= *poll && !afresh {
             return false;
         }
         tag.poll = *poll;
@@ -156,7 +159,7 @@ impl Quoted {
             tag.later.clone_from(later);
             tag.dirt += 1;
             tag.wake(now);
-        } else if *daily && !tag.stopped {
+        } else if *daily {
             let when = tag.settles_after(now).unwrap_or(now);
             tag.due = Some(tag.due.map_or(when, |due| due.min(when)));
         }
@@ -230,11 +233,14 @@ impl PriceTag {
     }
 
     /// What the store has is known. It rests until the next price begins, unless the ERP said another one meanwhile.
+    ///
+    /// `now` is when that was decided: a price that began since is due.
     fn come_to_rest(&mut self, seen: u64, now: Timestamp) {
         self.telling = None;
+        self.released = None;
         self.attempts = 0;
         self.stopped = false;
         self.note = None;
-        self.due = if self.dirt == seen { self.begins(now) } else { Some(now) };
+        self.due = if self.dirt == seen && !self.check { self.begins(now) } else { Some(now) };
     }
 }

@@ -111,7 +111,7 @@ impl Conductor<'_> {
                 return Ok(done);
             }
             let before = (done.looked_at, done.prices, done.shipments);
-            if self.pass(&mut done).await? == Pass::Held {
+            if self.pass(&mut done).await? == Pass::Held || done.put_off {
                 self.puente.accounts.release(&of, self.epoch, None).await?;
                 return Ok(done);
             }

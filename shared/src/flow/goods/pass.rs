@@ -35,6 +35,8 @@ pub struct Conducted {
     pub prices_written: u32,
     /// Of these, not taken.
     pub prices_failed: u32,
+    /// Whether the store could not be asked for its prices: whoever asks next asks later.
+    pub put_off: bool,
     /// Shipments that were looked at.
     pub shipments: u32,
     /// Whether some could not be read here: another release's, which are looked at when the sweeper comes by.

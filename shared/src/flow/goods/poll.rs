@@ -122,7 +122,8 @@ pub(in crate::flow) async fn poll(
         }
     }
     let took = spent().await.saturating_sub(before);
-    if let Some(costs) = costs.filter(|_| polls.prices.is_due(now)) {
+    let due = polls.prices.is_due(now) || prices::ask::are_new(&pricing, &polls.prices);
+    if let Some(costs) = costs.filter(|_| due) {
         let today = account.limits.day(now).number;
         let asked =
             prices::ask::poll(puente, &account.id, costs, &pricing, calls, (number, today), &mut polls.prices).await;

@@ -64,7 +64,13 @@ pub(in crate::flow::goods) async fn poll(
     let daily = so_far.counted != Some(today);
     // Nothing is written where a price begins or ends by the clock alone: what has changed would not be answered with it.
     let turned = so_far.changes_at.is_some_and(|at| at <= now);
-    let full = daily || turned || names.iter().any(|name| !so_far.since.contains_key(name));
+    // A list that is known may be new to a connection.
+    let terms: BTreeMap<String, String> =
+        pricing.iter().map(|own| (own.connection.to_string(), terms_of(own))).collect();
+    so_far.tried.clone_from(&terms);
+    let is_new = |(connection, terms): &(&String, &String)| so_far.terms.get(*connection) != Some(*terms);
+    let afresh: BTreeSet<String> = terms.iter().filter(is_new).map(|(connection, _)| connection.clone()).collect();
+    let full = daily || turned || !afresh.is_empty() || names.iter().any(|name| !so_far.since.contains_key(name));
     let marks = if full { BTreeMap::new() } else { so_far.since.clone() };
     let priced: BTreeSet<String> = pricing.iter().map(|own| own.rules.price.list.clone().unwrap_or_default()).collect();
     let question = Question { puente, erp, asked, calls, priced: &priced };
@@ -79,18 +85,30 @@ pub(in crate::flow::goods) async fn poll(
         },
     };
     let mut rows = 0;
-    let said = Said { lists, later, number, full, daily };
+    let said = Said { lists, at: now, later, afresh, number, full, daily };
     for own in pricing {
         rows += note(puente, own, &said).await?;
     }
     so_far.since.extend(new_marks);
     so_far.counted = Some(today);
+    so_far.terms = terms;
     // Where only what has changed was answered, nothing may have been said of what begins next.
     so_far.changes_at = if full { changes_at } else { so_far.changes_at.into_iter().chain(changes_at).min() };
     so_far.answered = Some(now);
     let again = now + if failed.is_some() { AGAIN } else { EVERY };
     so_far.next = so_far.changes_at.into_iter().chain([again]).min();
     failed.map_or(Ok(rows), Err)
+}
+
+/// Whether one of these connections is asked for otherwise than it was: then nobody waits for the next time.
+pub(in crate::flow::goods) fn are_new(pricing: &[Pricing], so_far: &PricesSoFar) -> bool {
+    pricing.iter().any(|own| so_far.tried.get(own.connection.as_str()) != Some(&terms_of(own)))
+}
+
+/// What a connection is asked for, in a word.
+fn terms_of(own: &Pricing) -> String {
+    let [list, compared] = lists_of(own);
+    format!("{}\t{}", list.unwrap_or_default(), compared.unwrap_or_default())
 }
 
 /// The list that a connection's prices are of, and the one that they are compared to.
@@ -150,7 +168,10 @@ impl Question<'_> {
             }
         }
         let name = list.unwrap_or("the sale prices");
-        Err(Error::new(Kind::TooLarge, format!("{name}: the list has more than {PAGES} pages; choose a shorter one")))
+        Err(Error::new(
+            Kind::TooLarge,
+            format!("{name}: more than {PAGES} pages of articles, which are not read: sell fewer there"),
+        ))
     }
 }
 
@@ -168,7 +189,11 @@ enum Announced {
 struct Said {
     /// Now.
     lists: Lists,
+    /// When.
+    at: Timestamp,
     later: Announced,
+    /// The connections that were asked for otherwise before.
+    afresh: BTreeSet<String>,
     /// In which poll.
     number: u64,
     /// Whether of all articles; otherwise only of those that may have changed.
@@ -180,6 +205,7 @@ struct Said {
 /// Notes the prices of one connection. How many there were.
 async fn note(puente: &Puente, own: &Pricing, said: &Said) -> Result<usize> {
     let Said { lists, later, .. } = said;
+    let afresh = said.afresh.contains(own.connection.as_str());
     let names = lists_of(own);
     let [list, compared] = &names;
     let named = |lists: &Lists| -> BTreeSet<Sku> {
@@ -195,21 +221,24 @@ async fn note(puente: &Puente, own: &Pricing, said: &Said) -> Result<usize> {
             let reads = !said.full || matches!(later, Announced::Unknown);
             let tag = if reads { puente.prices.tag(&own.connection, &sku).await? } else { None };
             let before = tag.as_ref().map(|tag| &tag.offer).filter(|_| !said.full);
-            let offer = |lists: &Lists| {
+            let offer = |lists: &Lists, before: Option<&Offer>| {
                 let says = |name: &Option<String>| lists.get(name.as_ref()?)?.get(&sku).cloned();
                 let price = says(list).or_else(|| before.map(|offer| offer.price.clone()))?;
                 let kept = || before.and_then(|offer| offer.compare_at.clone()).filter(|_| compared.is_some());
                 Some(Offer { price, compare_at: says(compared).or_else(kept) })
             };
             // Only in the list that prices are compared to: it is not sold at a price of its own.
-            let Some(now) = offer(lists) else { return Ok(false) };
+            let Some(now) = offer(lists, before) else { return Ok(false) };
             let then = match later {
                 Announced::Nothing => None,
-                Announced::From(from, lists) => offer(lists).map(|offer| Later { from: *from, offer }),
-                Announced::Unknown => tag.as_ref().and_then(|tag| tag.later.clone()),
+                Announced::From(from, lists) => offer(lists, Some(&now)).map(|offer| Later { from: *from, offer }),
+                // What has begun is what the lists say now.
+                Announced::Unknown => {
+                    tag.as_ref().and_then(|tag| tag.later.clone()).filter(|later| later.from > said.at)
+                }
             };
             let then = then.filter(|then| then.offer != now);
-            let quoted = Quoted { offer: now, later: then, poll: said.number, daily: said.daily };
+            let quoted = Quoted { offer: now, later: then, poll: said.number, afresh, daily: said.daily };
             puente.prices.write(&own.connection, &sku, &PriceWrite::Quoted(quoted), puente.clock.now()).await
         })
         .buffer_unordered(AT_A_TIME)

@@ -38,6 +38,9 @@ use crate::{
 /// begun: a store may take ten calls for a hundred articles.
 const SETTLE: SignedDuration = SignedDuration::from_mins(4);
 
+/// How long a store that cannot be read is left alone.
+const PUT_OFF: SignedDuration = SignedDuration::from_mins(5);
+
 /// Brings prices to a store, under the lease of its conductor.
 pub(in crate::flow::goods) struct Pricer<'a> {
     pub(in crate::flow::goods) puente: &'a Puente,
@@ -64,16 +67,17 @@ struct Begun {
 impl Pricer<'_> {
     /// One pass over what is due.
     pub(in crate::flow::goods) async fn pass(&self, skus: &[Sku], done: &mut Conducted) -> Result<()> {
+        let at = self.puente.clock.now();
         let (mut settled, mut open) = (Vec::new(), Vec::new());
         for due in self.read(skus).await? {
             match self.own.code(&due.sku).cloned() {
                 None => settled.push(self.seen(&due, Some(InShop::none(InStore::Ambiguous)))),
-                Some(_) if self.is_right(&due) => settled.push(self.seen(&due, None)),
+                Some(_) if self.is_right(&due, at) => settled.push(self.seen(&due, None)),
                 Some(code) => open.push((code, due)),
             }
         }
         done.prices += u32::try_from(settled.len() + open.len()).unwrap_or(u32::MAX);
-        self.write(settled).await?;
+        self.write(settled, at).await?;
         if open.is_empty() {
             return Ok(());
         }
@@ -81,15 +85,15 @@ impl Pricer<'_> {
         let codes: Vec<Sku> = open.iter().map(|(code, _)| code.clone()).collect();
         let found = match self.connection.store.prices(&ask.calls(), &codes).await {
             Ok(found) => found.into_iter().map(|one| (one.sku.clone(), one)).collect(),
-            Err(error) => return self.put_off(open, &error.to_string()).await,
+            Err(error) => return self.put_off(open, &error.to_string(), done).await,
         };
         self.tell(&ask, open, &found, done).await
     }
 
     /// Whether the store has it without any doubt.
-    fn is_right(&self, Due { tag, .. }: &Due) -> bool {
+    fn is_right(&self, Due { tag, .. }: &Due, at: Timestamp) -> bool {
         let known = !tag.is_in_doubt();
-        known && tag.wanted(&self.own.rules.price, tag.said, self.puente.clock.now()) == Wanted::Right
+        known && tag.wanted(&self.own.rules.price, tag.said, at) == Wanted::Right
     }
 
     /// Writes the prices that differ from what was found in the store, each with its intent first.
@@ -100,16 +104,17 @@ impl Pricer<'_> {
         found: &BTreeMap<Sku, Priced>,
         done: &mut Conducted,
     ) -> Result<()> {
+        let at = self.puente.clock.now();
         let (mut settled, mut wanted) = (Vec::new(), Vec::new());
         for (code, due) in open {
             let read = self.in_shop(&due, found.get(&code));
-            match self.decide(&due, &read, found.get(&code)) {
+            match self.decide(&due, &read, found.get(&code), at) {
                 Decided::Rest => settled.push(self.seen(&due, Some(read))),
                 Decided::Stop(why) => settled.push(self.stopped(&due, read, why)),
                 Decided::Write(price, item) => wanted.push((code, due, read, price, item)),
             }
         }
-        self.write(settled).await?;
+        self.write(settled, at).await?;
         let mut begun = Vec::new();
         for (code, due, read, price, item) in wanted {
             begun.extend(self.begin(code, due, read, price, item).await?);
@@ -118,7 +123,7 @@ impl Pricer<'_> {
         let now = self.puente.clock.now();
         let (late, begun): (Vec<Begun>, Vec<Begun>) = begun.into_iter().partition(|one| one.start_by < now);
         let late = late.into_iter().flat_map(|one| self.came_of(one, Err(not_in_time()))).collect();
-        self.write(late).await?;
+        self.write(late, at).await?;
         if begun.is_empty() {
             return Ok(());
         }
@@ -132,7 +137,8 @@ impl Pricer<'_> {
         done.prices_written += count(answers.iter().filter(|answer| answer.is_ok()).count());
         done.prices_failed += count(answers.iter().filter(|answer| answer.is_err()).count());
         self.puente.signs.seen(self.party(), Fact::Sent, self.puente.clock.now(), None).await;
-        self.write(begun.into_iter().zip(answers).flat_map(|(one, answer)| self.came_of(one, answer)).collect()).await
+        let writes = begun.into_iter().zip(answers).flat_map(|(one, answer)| self.came_of(one, answer)).collect();
+        self.write(writes, at).await
     }
 
     /// How the store has an article. One that nobody can ask has what it was told.
@@ -143,7 +149,7 @@ impl Pricer<'_> {
     }
 
     /// What becomes of a price, now that the store was read.
-    fn decide(&self, due: &Due, read: &InShop, found: Option<&Priced>) -> Decided {
+    fn decide(&self, due: &Due, read: &InShop, found: Option<&Priced>, at: Timestamp) -> Decided {
         let rules = &self.own.rules.price;
         let (InStore::Kept, Some(item)) = (read.store, &read.item) else { return Decided::Rest };
         if let (Some(own), Some(other)) = (rules.currency, found.and_then(|found| found.currency))
@@ -154,7 +160,7 @@ impl Pricer<'_> {
                 "the store's prices are in {other}, and goods.price.currency says {own}: correct it"
             ));
         }
-        match due.tag.wanted(rules, read.price, self.puente.clock.now()) {
+        match due.tag.wanted(rules, read.price, at) {
             Wanted::Unpriced(why) => Decided::Stop(why.to_string()),
             Wanted::TooFar(price) => Decided::Stop(format!(
                 "from {} to {} is a change of more than {} %: if that is right, `puente prices release --connection {} {}`",
@@ -221,6 +227,11 @@ impl Pricer<'_> {
 
     /// A person has to look, or the ERP to say another price.
     fn stopped(&self, Due { sku, tag }: &Due, read: InShop, note: String) -> (Sku, PriceWrite) {
+        // Looked at once a day: said once.
+        if !tag.stopped || tag.note.as_ref() != Some(&note) {
+            let (connection, article) = (&self.connection.id, sku.as_str());
+            self.puente.tell.of(&Event::PriceStopped { connection, article, why: &note });
+        }
         let not_told = NotTold {
             attempt: underway(tag),
             epoch: self.epoch,
@@ -234,12 +245,13 @@ impl Pricer<'_> {
     }
 
     /// Not now: what is due stays so, a while later.
-    async fn put_off(&self, open: Vec<(Sku, Due)>, why: &str) -> Result<()> {
+    async fn put_off(&self, open: Vec<(Sku, Due)>, why: &str, done: &mut Conducted) -> Result<()> {
+        done.put_off = true;
         self.puente.tell.of(&Event::PricesPutOff { connection: &self.connection.id, articles: open.len(), why });
         let now = self.puente.clock.now();
         self.puente.signs.seen(self.party(), Fact::Failed, now, Some(format!("prices: {why}"))).await;
         let write = |Due { sku, tag }: Due| {
-            let due = now + depart::backoff(self.puente, tag.attempts.max(4));
+            let due = now + PUT_OFF + depart::backoff(self.puente, tag.attempts.max(4));
             let not_told = NotTold {
                 attempt: underway(&tag),
                 epoch: self.epoch,
@@ -251,7 +263,7 @@ impl Pricer<'_> {
             };
             (sku, PriceWrite::NotTold(not_told))
         };
-        self.write(open.into_iter().map(|(_, due)| write(due)).collect()).await
+        self.write(open.into_iter().map(|(_, due)| write(due)).collect(), now).await
     }
 
     /// Those of these articles whose price is due.
@@ -270,8 +282,8 @@ impl Pricer<'_> {
         Ok(tags.into_iter().filter(|one| one.tag.due.is_some_and(|due| due <= now)).collect())
     }
 
-    /// Writes to many tags at a time; to one, in their order.
-    async fn write(&self, writes: Vec<(Sku, PriceWrite)>) -> Result<()> {
+    /// Writes to many tags at a time what was decided at `at`; to one, in their order.
+    async fn write(&self, writes: Vec<(Sku, PriceWrite)>, at: Timestamp) -> Result<()> {
         let mut by_article: BTreeMap<Sku, Vec<PriceWrite>> = BTreeMap::new();
         for (sku, write) in writes {
             by_article.entry(sku).or_default().push(write);
@@ -279,7 +291,7 @@ impl Pricer<'_> {
         let written: Vec<Result<()>> = stream::iter(by_article)
             .map(|(sku, writes)| async move {
                 for write in writes {
-                    self.puente.prices.write(&self.connection.id, &sku, &write, self.puente.clock.now()).await?;
+                    self.puente.prices.write(&self.connection.id, &sku, &write, at).await?;
                 }
                 Ok(())
             })
