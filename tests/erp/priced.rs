@@ -82,6 +82,13 @@ async fn tag(between: &Between, kind: &str) -> PriceTag {
     between.data.tag(&connection, &ARTICLE[1].parse().unwrap()).await.unwrap().expect("the ERP said its price")
 }
 
+/// The account's next day has just begun: everything is asked for once a day, and the next time is far off.
+fn a_day_begins(between: &Between) {
+    const DAY: i64 = 24 * 60 * 60;
+    let gone = between.puente.clock.now().as_second().rem_euclid(DAY);
+    between.clock.pass(SignedDuration::from_secs(DAY - gone) + SignedDuration::from_mins(5));
+}
+
 /// Until the ERP is asked again what articles cost, and both shops are told.
 async fn hours_pass(between: &Between) {
     for _ in 0..3 {
@@ -104,6 +111,7 @@ async fn prices_both<R: Real>(erp: &R, more: &str, people: &impl Pricing) {
     for (_, shop) in both(&between) {
         shop.stock().set_price(ARTICLE[0], Some(Tag { amount: Decimal::from(20), compare_at: None }));
     }
+    a_day_begins(&between);
     let calls = both(&between).map(|(_, shop)| shop.calls());
     between.round().await;
     // 20 less a tenth, with 21 per cent: 21.78, in steps of five cents.

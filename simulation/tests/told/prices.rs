@@ -40,13 +40,13 @@ fn has(history: &Teller) -> String {
     history.0.shops[0].prices()["A"].amount.to_string()
 }
 
-/// A price that is typed between two questions, and one that begins by the clock.
-fn tell(function: Micros, points: Vec<Point>) -> Teller {
-    let calm = points.is_empty();
+/// A price that is typed between two questions, and one that begins by the clock, so long after the first question.
+fn tell(function: Micros, begins: Micros, points: Vec<Point>) -> Teller {
+    let calm = points.is_empty() && begins > 7 * HOUR;
     let history = open(function, 0, 11, points);
     history.pass(5 * MINUTE);
     costs(&history, 1200, 0);
-    costs(&history, 900, 8 * HOUR);
+    costs(&history, 900, begins);
     history.pass(6 * HOUR + 20 * MINUTE);
     // Whoever could not ask asks again an hour later.
     assert!(!calm || has(&history) == "12");
@@ -63,8 +63,8 @@ fn calls(history: &Teller) -> Vec<(Arc<str>, usize, &'static str)> {
 }
 
 /// Plays each of the calls that are `wanted` with each of the fates.
-fn each(function: Micros, effects: &[Effect], wanted: impl Fn(&str) -> bool) {
-    let calm = tell(function, Vec::new());
+fn each(function: Micros, begins: Micros, effects: &[Effect], wanted: impl Fn(&str) -> bool) {
+    let calm = tell(function, begins, Vec::new());
     assert_eq!(has(&calm), "9");
     let calls: Vec<_> = calls(&calm).into_iter().filter(|(.., what)| wanted(what)).collect();
     assert!(calls.len() > 20, "{} calls", calls.len());
@@ -72,7 +72,7 @@ fn each(function: Micros, effects: &[Effect], wanted: impl Fn(&str) -> bool) {
         calls.iter().flat_map(|call| effects.iter().map(move |effect| (call, effect)))
     {
         let point = Point { process: process.to_string(), call: *call, effect: *effect };
-        let history = tell(function, vec![point.clone()]);
+        let history = tell(function, begins, vec![point.clone()]);
         assert_eq!(has(&history), "9", "{what}: {point:?}");
         history.0.end();
         assert_eq!(history.0.world.violations(), Vec::<String>::new(), "{what}: {point:?}");
@@ -91,7 +91,7 @@ fn whatever_becomes_of_a_call_a_store_has_each_price_from_its_time_on() {
         Effect::FreezeBefore(200 * SECOND),
         Effect::FreezeAfter(200 * SECOND),
     ];
-    each(60 * SECOND, &effects, |_| true);
+    each(60 * SECOND, 8 * HOUR, &effects, |_| true);
 }
 
 #[test]
@@ -164,10 +164,22 @@ fn a_price_that_lands_late_is_not_the_last_one() {
     }
 }
 
-/// A process that nobody ends goes on after it stood still for longer than what it began may take to land. Not where it stands still
-/// with its call on the way: what lands so late nobody can know of.
+/// A process that nobody ends goes on after it stood still for longer than what it began may take to land, and after the next price began. Not
+/// where it stands still with its call on the way: what lands so late nobody can know of.
 #[test]
 fn who_stood_still_for_too_long_writes_no_price_any_more() {
-    let effects = [Effect::FreezeBefore(240 * SECOND), Effect::FreezeAfter(240 * SECOND)];
-    each(290 * SECOND, &effects, |what| what != "store.set_prices");
+    let effects = [Effect::FreezeBefore(400 * SECOND), Effect::FreezeAfter(400 * SECOND)];
+    each(600 * SECOND, 6 * HOUR - MINUTE, &effects, |what| what != "store.set_prices");
+}
+
+#[test]
+fn an_announced_price_is_told_though_the_erp_is_down_when_it_begins() {
+    let history = open(60 * SECOND, 0, 11, Vec::new());
+    costs(&history, 900, 2 * HOUR);
+    history.pass(2 * HOUR - 10 * MINUTE);
+    history.0.erp.books().down_until = history.0.world.now() + HOUR;
+    history.pass(15 * MINUTE);
+    assert_eq!(has(&history), "9");
+    history.0.end();
+    assert_eq!(history.0.world.violations(), Vec::<String>::new());
 }
