@@ -1,12 +1,12 @@
 //! What a shop and its company agreed on about prices: `goods.price` in the connection's part of the file.
 
 use iso_currency::Currency;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer};
 
 use crate::{
     Error, Kind, Result,
-    domain::money::{Amount, decimal},
+    domain::money::{Amount, decimal, minor_unit},
 };
 
 /// How the prices of a connection's store are made of the ERP's.
@@ -66,7 +66,7 @@ impl PriceRules {
         if self.ending.is_some_and(|ending| ending <= Amount::ZERO) {
             return refuse("price.ending", "is more than 0, such as \"0.99\"");
         }
-        let unit = crate::domain::money::minor_unit(self.currency.unwrap_or(Currency::EUR)).decimal();
+        let unit = minor_unit(self.currency.unwrap_or(Currency::EUR)).decimal();
         let is_finer = |amount: Amount| !amount.decimal().checked_rem(unit).is_some_and(|rest| rest.is_zero());
         if [self.round_to, self.ending].into_iter().flatten().any(is_finer) {
             return refuse("price.round_to", "is a multiple of the currency's smallest unit, `price.ending` too");
@@ -79,9 +79,9 @@ impl PriceRules {
 
     /// `amount` as the store shows it, but for the ending: rounded.
     pub(super) fn rounded(&self, amount: Decimal, currency: Currency) -> Option<Amount> {
-        let step = self.round_to.unwrap_or_else(|| crate::domain::money::minor_unit(currency)).decimal();
+        let step = self.round_to.unwrap_or_else(|| minor_unit(currency)).decimal();
         let steps = amount.checked_div(step)?;
-        let whole = steps.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+        let whole = steps.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
         Amount::try_from(whole.checked_mul(step)?).ok()
     }
 

@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 
+use crate::{Error, Kind, store::goods::NotSet};
+
 /// What a pass takes where nothing is slow. One that is cut short leaves what it began in doubt, which is looked at again: begun all the
 /// same.
 pub(super) const PASS: SignedDuration = SignedDuration::from_secs(10);
@@ -41,4 +43,11 @@ pub struct Conducted {
     pub shipments: u32,
     /// Whether some could not be read here: another release's, which are looked at when the sweeper comes by.
     pub unreadable: bool,
+}
+
+/// An answer for each of so many: where a connector gave fewer, the rest is in doubt.
+pub(super) fn one_each<T>(mut answers: Vec<Result<T, NotSet>>, of: usize) -> Vec<Result<T, NotSet>> {
+    let missing = || NotSet::Unknown(Error::new(Kind::Bug, "the store's connector did not answer for it"));
+    answers.resize_with(of, || Err(missing()));
+    answers
 }

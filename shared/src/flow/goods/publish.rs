@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     article::{self, AT_A_TIME, Article},
     commit::selling_of,
-    pass::{CALL, Conducted, DISAGREES, REFUSED, SETTLE},
+    pass::{CALL, Conducted, DISAGREES, REFUSED, SETTLE, one_each},
 };
 use crate::{
-    Error, Kind, Result,
+    Result,
     domain::{
         event::Event,
         goods::{
@@ -171,12 +171,7 @@ impl Publisher<'_> {
             return Ok(());
         }
         let stock: Vec<NewStock> = begun.iter().map(|(.., new)| new.clone()).collect();
-        let mut answers = self.connection.store.set_stock(&ask.calls(), &stock).await;
-        // If a connector answers for too few, the rest is in doubt.
-        answers.truncate(stock.len());
-        while answers.len() < stock.len() {
-            answers.push(Err(NotSet::Unknown(Error::new(Kind::Bug, "the store's connector did not answer for it"))));
-        }
+        let answers = one_each(self.connection.store.set_stock(&ask.calls(), &stock).await, stock.len());
         let mut writes = Vec::new();
         for ((one, listing, new), answer) in begun.iter().zip(answers) {
             done.written += u32::from(answer.is_ok());

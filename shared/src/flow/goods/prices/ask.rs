@@ -170,7 +170,9 @@ impl Question<'_> {
         let name = list.unwrap_or("the sale prices");
         Err(Error::new(
             Kind::TooLarge,
-            format!("{name}: more than {PAGES} pages of articles, which are not read: sell fewer there"),
+            format!(
+                "{name}: the ERP has more than {PAGES} pages of articles for sale, more than are read: mark as not for sale what no shop sells"
+            ),
         ))
     }
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::{
     article::AT_A_TIME,
-    pass::{CALL, Conducted, DISAGREES, REFUSED},
+    pass::{CALL, Conducted, DISAGREES, REFUSED, one_each},
 };
 use crate::{
     Error, Kind, Result,
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// From when on a price whose answer was lost cannot land any more, counted from the last moment at which the first call may have been
-/// begun: a store may take ten calls for a hundred articles.
+/// begun: Shopify may take ten calls for a hundred articles. Each call has its own, shorter, time-out.
 const SETTLE: SignedDuration = SignedDuration::from_mins(4);
 
 /// How long a store that cannot be read is left alone.
@@ -115,10 +115,12 @@ impl Pricer<'_> {
             }
         }
         self.write(settled, at).await?;
-        let mut begun = Vec::new();
-        for (code, due, read, price, item) in wanted {
-            begun.extend(self.begin(code, due, read, price, item).await?);
-        }
+        let begun: Vec<Result<Option<Begun>>> = stream::iter(wanted)
+            .map(|(code, due, read, price, item)| self.begin(code, due, read, price, item))
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        let begun: Vec<Begun> = begun.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
         // Who stood still for so long may not be alone any more: another may be writing other prices.
         let now = self.puente.clock.now();
         let (late, begun): (Vec<Begun>, Vec<Begun>) = begun.into_iter().partition(|one| one.start_by < now);
@@ -128,12 +130,7 @@ impl Pricer<'_> {
             return Ok(());
         }
         let prices: Vec<NewPrice> = begun.iter().map(|one| one.new.clone()).collect();
-        let mut answers = self.connection.store.set_prices(&ask.calls(), &prices).await;
-        // If a connector answers for too few, the rest is in doubt.
-        answers.truncate(prices.len());
-        while answers.len() < prices.len() {
-            answers.push(Err(NotSet::Unknown(Error::new(Kind::Bug, "the store's connector did not answer for it"))));
-        }
+        let answers = one_each(self.connection.store.set_prices(&ask.calls(), &prices).await, prices.len());
         done.prices_written += count(answers.iter().filter(|answer| answer.is_ok()).count());
         done.prices_failed += count(answers.iter().filter(|answer| answer.is_err()).count());
         self.puente.signs.seen(self.party(), Fact::Sent, self.puente.clock.now(), None).await;
